@@ -1,0 +1,1 @@
+"""Models, schemes, measurement, training and the ``tfixup`` command."""

@@ -1,0 +1,232 @@
+"""The ledger's types: a claim, the evidence for it, and the verdict computed from the evidence.
+
+Every statement of a paper is a `Claim`. A *provider* is a function that produces `Evidence` about
+one or more claims; each evidence says which *reading* of the statement it tested and whether that
+reading passed. `verdict` is a pure function of the evidence and nothing else: no verdict is typed.
+
+Evidence counts only when its negative control, a deliberately false variant put through the same
+check, was rejected.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class Kind(StrEnum):
+    """How a piece of evidence was obtained."""
+
+    DERIVATION = "derivation"
+    PROOF = "proof"
+    MEASUREMENT = "measurement"
+    TRAINING = "training"
+
+
+class Level(StrEnum):
+    """When a provider runs: ``quick`` takes seconds and trains nothing."""
+
+    QUICK = "quick"
+    FULL = "full"
+
+
+class Reading(StrEnum):
+    """Which form of the statement a piece of evidence tested."""
+
+    PRINTED = "as printed"
+    RESTRICTED = "with an extra hypothesis"
+    REPAIRED = "repaired"
+
+
+class Outcome(StrEnum):
+    """What the evidence amounts to."""
+
+    HOLDS = "holds"
+    HOLDS_WITH = "holds-with"
+    FAILS = "fails"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement to be checked: a row of the ledger."""
+
+    id: str
+    """For example ``tfixup.eq7``; the word before the dot names the paper."""
+    statement: str
+    """The statement in one line."""
+    where: str
+    """Equation, theorem or section."""
+    assumptions: tuple[str, ...]
+    """What the statement takes for granted, each testable."""
+    expected: Outcome
+    """The forecast made before any evidence; it does not enter the verdict."""
+
+    @property
+    def paper(self) -> str:
+        """The part of the ledger this row belongs to."""
+        return self.id.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Control:
+    """The negative control: a false variant that the same check must reject."""
+
+    description: str
+    """What was made false."""
+    rejected: bool
+    """Whether the check rejected it."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The outcome of one check of one reading of one claim."""
+
+    claim: str
+    """Identifier of the claim."""
+    kind: Kind
+    """How it was obtained."""
+    passed: bool | None
+    """Whether the tested reading passed; ``None`` when the check could not decide."""
+    summary: str
+    """One line: what was found, with its numbers."""
+    control: Control
+    """The outcome of the negative control."""
+    reading: Reading = Reading.PRINTED
+    """Which form of the statement was tested."""
+    reading_text: str = ""
+    """The hypothesis added, or the repaired statement; empty as printed."""
+    value: float | str | None = None
+    """The number or expression found."""
+    expected: float | str | None = None
+    """What the statement says it should be."""
+    tolerance: float | None = None
+    """Largest deviation that passes."""
+    interval: tuple[float, float] | None = None
+    """95 % confidence interval of ``value``, where it is a measurement."""
+    seconds: float = 0.0
+    """Wall time of the check."""
+    source: str = "computed"
+    """``computed`` in this run, or the recorded result it was read from."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """Whatever a reader needs to repeat the check."""
+
+    @property
+    def admissible(self) -> bool:
+        """Whether the evidence counts: decided, and its control rejected."""
+        return self.passed is not None and self.control.rejected
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the evidence on one claim amounts to."""
+
+    claim: Claim
+    outcome: Outcome
+    qualification: str
+    """The extra hypothesis (holds-with), the repaired statement (fails), or what is missing."""
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether every negative control was rejected."""
+        return all(item.control.rejected for item in self.evidence)
+
+    @property
+    def as_forecast(self) -> bool:
+        """Whether the outcome is the one forecast."""
+        return self.outcome is self.claim.expected
+
+
+def verdict(claim: Claim, evidence: Iterable[Evidence]) -> Verdict:
+    """Compute the verdict on a claim from the admissible part of its evidence.
+
+    - A reading *stands* when it has admissible evidence and all of it passed, and *falls* when any
+      failed.
+    - The printed reading stands → ``holds``.
+    - It fell, or was not tested: a restricted reading that stands → ``holds-with``; otherwise, if
+      the printed reading fell → ``fails``, with the repaired statement if that one stands.
+    - Anything else, a restricted reading that falls beside one that stands among them →
+      ``undecided``.
+
+    Examples
+    --------
+    >>> row = Claim("p.x", "x", "Eq. 1", (), Outcome.FAILS)
+    >>> no = Evidence("p.x", Kind.DERIVATION, False, "counterexample", Control("drop", True))
+    >>> verdict(row, [no]).outcome
+    <Outcome.FAILS: 'fails'>
+    >>> verdict(row, []).outcome
+    <Outcome.UNDECIDED: 'undecided'>
+    """
+    items = tuple(item for item in evidence if item.claim == claim.id)
+    printed = _stands(items, Reading.PRINTED)
+    restricted = _stands(items, Reading.RESTRICTED)
+    repaired = _stands(items, Reading.REPAIRED)
+    if printed and restricted is not False:
+        return Verdict(claim, Outcome.HOLDS, "", items)
+    if not printed and restricted:
+        return Verdict(claim, Outcome.HOLDS_WITH, _text(items, Reading.RESTRICTED), items)
+    if printed is False:
+        repair = _text(items, Reading.REPAIRED) if repaired else ""
+        return Verdict(claim, Outcome.FAILS, repair, items)
+    return Verdict(claim, Outcome.UNDECIDED, _missing(items), items)
+
+
+def _stands(items: tuple[Evidence, ...], reading: Reading) -> bool | None:
+    outcomes = [item.passed for item in items if item.admissible and item.reading is reading]
+    return all(outcomes) if outcomes else None
+
+
+def _text(items: tuple[Evidence, ...], reading: Reading) -> str:
+    texts = [item.reading_text for item in items if item.admissible and item.reading is reading]
+    return "; ".join(dict.fromkeys(text for text in texts if text))
+
+
+def _missing(items: tuple[Evidence, ...]) -> str:
+    if not items:
+        return "no evidence yet"
+    if any(not item.control.rejected for item in items):
+        return "a negative control was not rejected, so its check does not count"
+    undecided = [item.summary for item in items if item.passed is None]
+    return "; ".join(undecided) or "the evidence contradicts itself"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a provider may depend on besides its own code."""
+
+    level: Level = Level.QUICK
+    """How much work to do."""
+    seed: int = 0
+    """Root of every random stream."""
+    results: Path = Path("results")
+    """Folder of recorded runs."""
+    rerun: bool = False
+    """Whether recorded runs are repeated instead of read."""
+    device: str = "cpu"
+    """Device of the measurements."""
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A function that produces evidence about some claims."""
+
+    claims: tuple[str, ...]
+    kind: Kind
+    level: Level
+    run: Callable[[Context], Iterable[Evidence]]
+
+    def __call__(self, context: Context) -> tuple[Evidence, ...]:
+        """Run the check; it may only speak about the claims and the kind it declared."""
+        items = tuple(self.run(context))
+        strangers = {item.claim for item in items} - set(self.claims)
+        assert not strangers, f"{self.run.__name__} spoke about undeclared claims {strangers}"
+        assert all(item.kind is self.kind for item in items), self.run.__name__
+        return items
+
+
+def provides(
+    *claims: str, kind: Kind, level: Level = Level.QUICK
+) -> Callable[[Callable[[Context], Iterable[Evidence]]], Provider]:
+    """Turn a function of the context into a `Provider` of evidence about ``claims``."""
+    return lambda run: Provider(claims, kind, level, run)
