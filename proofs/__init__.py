@@ -1,0 +1,1 @@
+"""Statements checked by machine: interval enclosures and SMT solvers."""

@@ -1,0 +1,1 @@
+"""The ``tfixup`` command, one file a subcommand."""

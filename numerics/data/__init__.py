@@ -1,0 +1,1 @@
+"""Parallel text: generated, or a user's own files."""

@@ -1,0 +1,1 @@
+"""Measurement and training evidence, attached to claims by id."""
