@@ -1,0 +1,127 @@
+"""The measured function f(θ) of a Transformer, as a function of a dictionary of named parameters.
+
+f = f_d(f_e(x; θ_e), y; θ_d) is the decoder's output before the output projection. With inputs
+``free`` the embedded inputs x and y are parameters (``source``, ``target``); with ``table`` the
+embedding tables are. Parameters that f does not depend on (the output projection) are left out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from numerics.linearization import Parameters
+from numerics.models import ModelSpec, Transformer
+from theory.errors import nearest, require_positive
+
+Inputs = Literal["free", "table"]
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Token inputs of an encoder-decoder model; S source and T target tokens a sequence."""
+
+    source_BS: Int[Tensor, "B S"]
+    target_BT: Int[Tensor, "B T"]
+    padding_BS: Bool[Tensor, "B S"] | None = None
+    """True where a source token is padding, to be hidden from attention."""
+
+    def to(self, device: torch.device | str) -> "TokenBatch":
+        """The same tokens on another device."""
+        padding = None if self.padding_BS is None else self.padding_BS.to(device)
+        return TokenBatch(self.source_BS.to(device), self.target_BT.to(device), padding)
+
+
+def random_batch(
+    spec: ModelSpec,
+    generator: torch.Generator,
+    *,
+    sequences: int = 8,
+    tokens: int = 16,
+    device: torch.device | str = "cpu",
+) -> TokenBatch:
+    """Uniform random tokens, drawn on the CPU so that a seed means the same on every device.
+
+    Examples
+    --------
+    >>> batch = random_batch(ModelSpec(1, 1), torch.Generator().manual_seed(0))
+    >>> tuple(batch.source_BS.shape), batch.padding_BS
+    ((8, 16), None)
+    """
+    require_positive(sequences=sequences, tokens=tokens)
+    shape = (2, sequences, tokens)
+    source, target = torch.randint(spec.vocabulary, shape, generator=generator).to(device)
+    return TokenBatch(source, target)
+
+
+def check_inputs(inputs: str) -> None:
+    """Raise unless ``inputs`` is ``free`` or ``table``."""
+    if inputs not in ("free", "table"):
+        raise nearest(inputs, ("free", "table"), "kind of inputs")
+
+
+class _Features(nn.Module):
+    """f from tokens, or from embedded inputs that were handed in."""
+
+    def __init__(self, model: Transformer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, batch: TokenBatch, x_BSD: Tensor | None, y_BTD: Tensor | None
+    ) -> Float[Tensor, "B T D"]:
+        """Embed what was not handed in, encode, decode."""
+        x_BSD, y_BTD = (
+            embed(self.model, batch) if x_BSD is None or y_BTD is None else (x_BSD, y_BTD)
+        )
+        padding = None if batch.padding_BS is None else batch.padding_BS[:, None, None, :]
+        return self.model.decode(self.model.encode(x_BSD, padding), y_BTD, padding)
+
+
+def embed(
+    model: Transformer, batch: TokenBatch
+) -> tuple[Float[Tensor, "B S D"], Float[Tensor, "B T D"]]:
+    """The embedded inputs x and y."""
+    x_BSD = model.embed(model.source_embedding, batch.source_BS)
+    return x_BSD, model.embed(model.target_embedding, batch.target_BT)
+
+
+def features_of(
+    model: Transformer, batch: TokenBatch, inputs: Inputs = "free"
+) -> tuple[Callable[[Parameters], Tensor], dict[str, Tensor]]:
+    """f as a function of its named parameters, and the parameters' present values.
+
+    ``model`` must be in evaluation mode.
+
+    Examples
+    --------
+    >>> from numerics.schemes import build
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> model = build("tfixup", ModelSpec(1, 1), generator).eval()
+    >>> function, parameters = features_of(model, random_batch(model.spec, generator))
+    >>> tuple(function(parameters).shape), tuple(parameters["source"].shape)
+    ((8, 16, 64), (8, 16, 64))
+    """
+    check_inputs(inputs)
+    held = {name: value.detach() for name, value in model.named_parameters() if name != "output"}
+    if inputs == "free":
+        with torch.no_grad():
+            x_BSD, y_BTD = embed(model, batch)
+        held = {n: v for n, v in held.items() if not n.endswith("_embedding")}
+        held |= {"source": x_BSD, "target": y_BTD}
+    module = _Features(model)
+
+    def function(parameters: Parameters) -> Tensor:
+        tensors = {
+            f"model.{name}": value
+            for name, value in parameters.items()
+            if name not in ("source", "target")
+        }
+        arguments = (batch, parameters.get("source"), parameters.get("target"))
+        return functional_call(module, tensors, arguments)
+
+    return function, held

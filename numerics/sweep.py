@@ -1,0 +1,196 @@
+"""‖Δf‖/η over schemes × optimizers × depths × seeds, resumable, and the depth exponents of it.
+
+Every finished task is one shard in the output folder, so a sweep that was killed goes on where it
+stopped, and one with the same settings and a larger grid measures what is new. A task that fails
+twice becomes a row that carries its error; a restarted sweep tries it again.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from numerics.executors import outcomes
+from numerics.exponents import Exponent, power_law, verdict_word
+from numerics.results import command_line, provenance
+from numerics.roles import ALL_PARTS
+from numerics.schemes import build
+from numerics.sweep_config import Settings as Settings
+from numerics.sweep_config import SweepConfig as SweepConfig
+from numerics.sweep_config import Task as Task
+from numerics.sweep_store import SweepStore, empty_rows, task_rows
+from numerics.updates import UpdateReport, measure_update, random_batch
+
+Measure = Callable[[Task], pl.DataFrame]
+
+
+def measure_task(task: Task) -> pl.DataFrame:
+    """The rows of one task: build the model, measure, tabulate."""
+    started = time.perf_counter()
+    settings = task.settings
+
+    def stream(purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(task.stream(purpose))
+
+    spec = settings.spec(task.depth)
+    model = build(task.scheme, spec, stream("weights"), device=settings.device)
+    batch = random_batch(
+        spec,
+        stream("batch"),
+        sequences=settings.sequences,
+        tokens=settings.tokens,
+        device=settings.device,
+    )
+    report = measure_update(
+        model,
+        batch,
+        stream("cotangent"),
+        optimizer=task.optimizer,
+        inputs=settings.inputs,
+        dtype=settings.dtype,
+    )
+    common = _common(task) | {"dtype": report.dtype, "seconds": time.perf_counter() - started}
+    return task_rows(common, _values(report))
+
+
+def _common(task: Task) -> dict[str, object]:
+    settings = task.settings
+    return {
+        "task": task.hash,
+        "scheme": task.scheme,
+        "optimizer": task.optimizer,
+        "n_encoder": task.depth,
+        "n_decoder": task.depth,
+        "d_model": settings.d_model,
+        "d_ff": settings.d_ff,
+        "heads": settings.heads,
+        "vocab": settings.vocabulary,
+        "batch": settings.sequences,
+        "tokens": settings.tokens,
+        "inputs": settings.inputs,
+        "embedding_multiplier": settings.spec(1).multiplier,
+        "seed": task.seed,
+        "device": settings.device,
+    }
+
+
+def _values(report: UpdateReport) -> Iterator[dict[str, object]]:
+    numbers = [
+        (part, quantity, getattr(report, quantity)[part])
+        for quantity in ("update", "gradient_energy")
+        for part in ALL_PARTS
+    ]
+    for part, quantity, value in [*numbers, ("total", "output_rms_ratio", report.output_rms_ratio)]:
+        finite = abs(value) < float("inf")
+        yield {"part": part, "quantity": quantity, "value": value, "finite": finite}
+
+
+def failed_rows(task: Task, error: BaseException) -> pl.DataFrame:
+    """The one row of a task that failed."""
+    value = {"part": "total", "quantity": "update", "value": None, "finite": False}
+    common = _common(task) | {"error": f"{type(error).__name__}: {error}"}
+    return task_rows(common, [value])
+
+
+def run_sweep(
+    config: SweepConfig,
+    out: Path | None = None,
+    *,
+    workers: int = 1,
+    progress: bool = False,
+    measure: Measure = measure_task,
+) -> pl.DataFrame:
+    """Measure what is missing and return every row of the grid.
+
+    Parameters
+    ----------
+    config
+        The grid; checked when it was made.
+    out
+        Folder of shards; ``None`` keeps nothing.
+    workers
+        Processes; 1 is this one.
+    progress
+        Whether to show a bar with an estimate.
+    measure
+        Turns a task into rows.
+
+    Raises
+    ------
+    InputError
+        Before any work, if the folder holds another sweep, strange files, or a corrupt shard.
+    """
+    tasks = config.tasks()
+    store = SweepStore(out, config.settings) if out is not None else None
+    stored = store.rows() if store is not None else empty_rows()
+    known = set(stored["task"])
+    missing = [task for task in tasks if task.hash not in known]
+    if store is not None and (missing or not store.manifest.exists()):
+        settings = config.settings
+        store.begin(
+            config,
+            provenance(
+                command=command_line(),
+                config=config,
+                seed=settings.root_seed,
+                device=settings.device,
+                dtype=settings.dtype,
+                seconds=0.0,
+            ),
+        )
+    frames = []
+    with _bar(progress) as bar:
+        line = bar.add_task("sweep", total=len(tasks), completed=len(tasks) - len(missing))
+        for task, outcome in outcomes(measure, missing, workers):
+            rows = failed_rows(task, outcome) if isinstance(outcome, Exception) else outcome
+            frames.append(rows)
+            if store is not None:
+                store.add(task.hash, rows)
+            bar.advance(line)
+    everything = pl.concat([stored, *frames])
+    if store is not None and missing:
+        store.merge(everything)
+    order = pl.DataFrame({"task": [task.hash for task in config.tasks()]})
+    return order.join(everything, on="task", how="inner", maintain_order="left_right").select(
+        everything.columns
+    )
+
+
+def _bar(shown: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not shown,
+    )
+
+
+def exponent_table(frame: pl.DataFrame, *, from_depth: int = 6) -> pl.DataFrame:
+    """Depth exponents of every (scheme, optimizer, part, quantity) over N ≥ ``from_depth``.
+
+    Returns
+    -------
+    polars.DataFrame
+        scheme, optimizer, part, quantity, exponent, low, high (95 %), points, note. The note is
+        ``flat``, ``grows``, ``shrinks``, ``undecided``, or why there is no exponent.
+    """
+    rows = []
+    keys = ["scheme", "optimizer", "part", "quantity"]
+    deep = frame.filter(pl.col("n_encoder") >= from_depth)
+    for key, group in deep.group_by(keys, maintain_order=True):
+        values = group["value"].fill_null(float("nan")).to_list()
+        fit = power_law(group["n_encoder"].to_list(), values)
+        number, (low, high), points = (
+            (fit.value, fit.interval, fit.points)
+            if isinstance(fit, Exponent)
+            else (None, (None, None), len(values))
+        )
+        rows.append((*key, number, low, high, points, verdict_word(fit)))
+    schema = dict.fromkeys(keys, pl.String) | dict.fromkeys(("exponent", "low", "high"), pl.Float64)
+    return pl.DataFrame(rows, schema=schema | {"points": pl.Int64, "note": pl.String}, orient="row")

@@ -1,0 +1,203 @@
+"""‖Δf‖/η of T-Fixup §3: how far one optimizer step moves the function, split by part.
+
+f(x, y; θ) is the decoder's output before the output projection, u a unit cotangent on f (∂L/∂f up
+to its norm), g = Jᵀu the gradient and s the step direction the optimizer makes of g. Measured are
+
+    update           ‖J_p s_p‖ for every part p, and for the sums of parts: lim_{η→0} ‖Δf‖/η
+    gradient_energy  ‖J_pᵀu‖² for every part, and the sums
+
+The limit is exact, with no finite η in it. Dropout is off. Shape suffixes: B sequences, T target
+tokens, D width, P parts.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from numerics.features import Inputs as Inputs
+from numerics.features import TokenBatch as TokenBatch
+from numerics.features import embed, features_of
+from numerics.features import random_batch as random_batch
+from numerics.linearization import Cotangent, Linearization, linearize, rule_named
+from numerics.models import Transformer
+from numerics.roles import ALL_PARTS, LEAF_PARTS, contains, part_of
+from theory.errors import nearest
+
+Engine = Literal["layered", "plain"]
+_DTYPES: Mapping[str, tuple[torch.dtype, ...]] = {
+    "auto": (torch.float32, torch.float64),
+    "float32": (torch.float32,),
+    "float64": (torch.float64,),
+}
+
+
+@dataclass(frozen=True)
+class UpdateReport:
+    """One measurement of one model."""
+
+    update: Mapping[str, float]
+    """lim ‖Δf‖/η by part (`numerics.roles.ALL_PARTS`)."""
+    gradient_energy: Mapping[str, float]
+    """‖J_pᵀu‖² by part."""
+    output_rms_ratio: float
+    """Root mean square of f over that of the embedded target."""
+    finite: bool
+    """Whether every number above is finite."""
+    dtype: str
+    """The precision they were computed in."""
+
+
+def measure_update(
+    model: Transformer,
+    batch: TokenBatch,
+    generator: torch.Generator,
+    *,
+    optimizer: str = "sgd",
+    inputs: Inputs = "free",
+    cotangent: Cotangent | None = None,
+    dtype: str = "auto",
+    engine: Engine = "layered",
+) -> UpdateReport:
+    """‖J s(Jᵀu)‖, exactly, by part.
+
+    Parameters
+    ----------
+    model
+        The Transformer; it is not changed.
+    batch
+        Tokens, on the model's device.
+    generator
+        Draws the random unit cotangent, on the CPU.
+    optimizer
+        ``sgd`` (s = −g) or ``sign`` (s = −sign g).
+    inputs
+        ``free``: the embedded inputs are parameters, the paper's definition; ``table``: rows of
+        the embedding tables are.
+    cotangent
+        f ↦ u; the default is random, Gaussian, of Frobenius norm 1.
+    dtype
+        ``float32``, ``float64``, or ``auto``: float64 where float32 is not finite.
+    engine
+        ``layered`` (closed forms, fast) or ``plain`` (automatic differentiation).
+
+    Returns
+    -------
+    UpdateReport
+        A result that is not finite in the last dtype tried is a report with ``finite`` false.
+
+    Examples
+    --------
+    >>> from numerics.models import ModelSpec
+    >>> from numerics.schemes import build
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> model = build("tfixup", ModelSpec(2, 2), generator)
+    >>> report = measure_update(model, random_batch(model.spec, generator), generator)
+    >>> 0 < report.update["decoder.mlp"] < report.update["total"] < 10
+    True
+    """
+    rule_named(optimizer)
+    if dtype not in _DTYPES:
+        raise nearest(dtype, _DTYPES, "dtype")
+    shape = (*batch.target_BT.shape, model.spec.d_model)
+    u = cotangent or random_cotangent(shape, generator)
+    report = None
+    for precision in _DTYPES[dtype]:
+        fitting = in_precision(model, precision)
+        found = linearize_model(
+            fitting, batch, u, optimizer=optimizer, inputs=inputs, engine=engine
+        )
+        report = _report(found, embed(fitting, batch)[1])
+        if report.finite:
+            break
+    assert report is not None
+    return report
+
+
+def random_cotangent(shape: Sequence[int], generator: torch.Generator) -> Cotangent:
+    """f ↦ u, Gaussian with ‖u‖ = 1, the same u for every dtype and device.
+
+    Examples
+    --------
+    >>> u = random_cotangent((2, 3), torch.Generator().manual_seed(0))(torch.zeros(2, 3))
+    >>> round(float(u.norm()), 6)
+    1.0
+    """
+    drawn = torch.randn(*shape, generator=generator, dtype=torch.float64)
+    unit = drawn / drawn.norm()
+    return lambda output: unit.to(device=output.device, dtype=output.dtype)
+
+
+def cross_entropy_cotangent(model: Transformer, labels_BT: Tensor) -> Cotangent:
+    """f ↦ ∂L/∂f / ‖∂L/∂f‖ of the cross-entropy L behind the model's output projection."""
+    table = model.target_embedding if model.output is None else model.output
+
+    def cotangent(output: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        table_VD = table.detach().to(output.dtype)
+        surprise_BTV = (output @ table_VD.T).softmax(-1)
+        surprise_BTV = surprise_BTV.scatter_add(
+            -1, labels_BT[..., None], -torch.ones_like(surprise_BTV[..., :1])
+        )
+        slope_BTD = surprise_BTV @ table_VD
+        return slope_BTD / torch.linalg.vector_norm(slope_BTD)
+
+    return cotangent
+
+
+def in_precision(model: Transformer, dtype: torch.dtype) -> Transformer:
+    """``model`` without dropout in ``dtype``; a copy only where it differs."""
+    if model.target_embedding.dtype is dtype and not model.training:
+        return model
+    return copy.deepcopy(model).to(dtype).eval()
+
+
+def linearize_model(
+    model: Transformer,
+    batch: TokenBatch,
+    cotangent: Cotangent,
+    *,
+    optimizer: str = "sgd",
+    inputs: Inputs = "free",
+    engine: Engine = "plain",
+) -> Linearization:
+    """J_p s_p and ‖J_pᵀu‖² as tensors on the model's device, nothing read back."""
+    assert engine
+    rule = rule_named(optimizer)
+    function, parameters = features_of(model, batch, inputs)
+    parts = [*LEAF_PARTS, *sorted({part_of(name) for name in parameters} - set(LEAF_PARTS))]
+    return linearize(function, parameters, cotangent, rule, part_of, parts)
+
+
+def summed(found: Linearization) -> tuple[Float[Tensor, " A"], Float[Tensor, " A"]]:
+    """Norms of the summed tangents and summed energies, one row for each of ``ALL_PARTS``."""
+    belongs_AP = torch.tensor(
+        [[float(contains(part, leaf)) for leaf in found.parts] for part in ALL_PARTS],
+        dtype=torch.float64,
+        device=found.output.device,
+    )
+    tangents_Pf = found.tangents.flatten(1).to(torch.float64)
+    return (belongs_AP @ tangents_Pf).norm(dim=1), belongs_AP @ found.energies
+
+
+def _report(found: Linearization, embedded_BTD: Float[Tensor, "B T D"]) -> UpdateReport:
+    """Read a linearisation back to the host: the one place that does."""
+    update, energy = summed(found)
+    ratio = rms(found.output) / rms(embedded_BTD)
+    numbers = torch.cat([update, energy, ratio[None]]).tolist()
+    count = len(ALL_PARTS)
+    return UpdateReport(
+        update=dict(zip(ALL_PARTS, numbers[:count], strict=True)),
+        gradient_energy=dict(zip(ALL_PARTS, numbers[count:-1], strict=True)),
+        output_rms_ratio=numbers[-1],
+        finite=all(abs(number) < float("inf") for number in numbers),
+        dtype=str(found.output.dtype).removeprefix("torch."),
+    )
+
+
+def rms(tensor: Tensor) -> Float[Tensor, ""]:
+    """Root mean square in float64."""
+    return torch.linalg.vector_norm(tensor, dtype=torch.float64) / tensor.numel() ** 0.5
