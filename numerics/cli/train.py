@@ -1,0 +1,33 @@
+"""``tfixup train``: a full encoder-decoder from any scheme, and what became of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from numerics.training.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(TrainConfig):
+    """Train a Transformer and classify the run as trained, stuck or diverged.
+
+    The same command continues an interrupted run from its last checkpoint, with the same losses as
+    if it had never stopped; a finished run is shown again.
+    """
+
+    out: Path | None = None
+    """Folder of the run; runs/train/DATA/SCHEME-LAYERS-SEED unless given."""
+
+    def run(self) -> int:
+        """Train, print the outcome, and return the exit code: 0 whatever became of the run."""
+        from numerics.training.loop import run_training
+
+        out = self.out or Path("runs/train") / self.data_name / self.run_name
+        found = run_training(self, out, progress=True)
+        low, high = found.interval
+        print(f"{found.outcome}: {found.reason}")
+        print(
+            f"validation loss {found.validation_loss:.4f} [{low:.4f}, {high:.4f}], "
+            f"unigram {found.unigram_loss:.4f}, log V {found.uniform_loss:.4f}, "
+            f"{found.steps} steps, {found.tokens_per_second:,.0f} tokens/s, in {out}"
+        )
+        return 0

@@ -1,0 +1,27 @@
+"""Libraries of the extra ``train``, asked for only when they are used."""
+
+import importlib
+from typing import Any
+
+from theory.errors import InputError
+
+
+def extra(module: str) -> Any:
+    """Import a module of the extra ``train``.
+
+    Raises
+    ------
+    InputError
+        If it is not installed; the message says how to install it.
+
+    Examples
+    --------
+    >>> extra("no_such_module")
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: no_such_module is not installed: pip install 'tfixup[train]'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed: pip install 'tfixup[train]'") from None

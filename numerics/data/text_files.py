@@ -1,0 +1,75 @@
+"""A user's own folder of parallel text: ``train``, ``val`` and any ``test*``, two files each.
+
+``train.de`` and ``train.en`` hold one sentence a line, UTF-8, line i of one side translating line i
+of the other; each file may be compressed as ``train.de.gz``.
+"""
+
+import gzip
+from pathlib import Path
+
+from numerics.data.corpus import Corpus, ParallelText
+from theory.errors import InputError
+
+
+def read_text_folder(folder: Path) -> Corpus:
+    """Read ``train``, ``val`` and every ``test*`` pair of a folder.
+
+    Raises
+    ------
+    InputError
+        If the folder or a side is missing, a file is empty or unreadable, a line is not UTF-8, or
+        two sides differ in length. The message names the file, the value and the rule.
+    """
+    if not folder.is_dir():
+        raise InputError(f"data text:DIR needs a folder, got {folder}")
+    stems = {_stem(path) for side in ("de", "en") for path in folder.glob(f"test*.{side}*")}
+    tests = {stem: _read_pair(folder, stem) for stem in sorted(stems - {""})}
+    return Corpus("text", _read_pair(folder, "train"), _read_pair(folder, "val"), tests)
+
+
+def _stem(path: Path) -> str:
+    plain = path.name.removesuffix(".gz")
+    return plain[:-3] if plain.endswith((".de", ".en")) else ""
+
+
+def _read_pair(folder: Path, stem: str) -> ParallelText:
+    de, en = _find(folder, stem, "de"), _find(folder, stem, "en")
+    sources, targets = _read_lines(de), _read_lines(en)
+    if len(sources) != len(targets):
+        raise InputError(
+            f"{de.name} and {en.name} must have as many lines, "
+            f"got {len(sources)} and {len(targets)}"
+        )
+    return ParallelText(sources, targets)
+
+
+def _find(folder: Path, stem: str, side: str) -> Path:
+    for name in (f"{stem}.{side}.gz", f"{stem}.{side}"):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{folder} must hold {stem}.{side} or {stem}.{side}.gz, and holds neither")
+
+
+def _read_lines(path: Path) -> tuple[str, ...]:
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (OSError, EOFError) as error:
+        raise InputError(f"{path} must be a readable file: {error}") from None
+    lines = content.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    if not lines:
+        raise InputError(f"{path} must hold at least one sentence, and is empty")
+    return tuple(_decode(line, path, number) for number, line in enumerate(lines, start=1))
+
+
+def _decode(line: bytes, path: Path, number: int) -> str:
+    try:
+        return line.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}, line {number}: every line must be UTF-8, "
+            f"got the byte {line[error.start]:#04x} at column {error.start + 1}"
+        ) from None

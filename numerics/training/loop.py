@@ -1,0 +1,245 @@
+"""The training loop: teacher forcing, constant learning rate (no warm-up by default).
+
+A step is θ ← θ − η u(∇ℓ) with u the optimizer's rule. Logged a step: training loss, learning rate,
+‖∇ℓ‖, ‖Δθ‖, seconds, target tokens, and the validation loss where it was taken.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from numerics.data.batches import Batch, Encoded, batches, encode
+from numerics.data.corpus import Corpus
+from numerics.data.generated import generated_corpus
+from numerics.data.text_files import read_text_folder
+from numerics.data.tokenizer import train_tokenizer
+from numerics.models import ModelSpec, Positions, Transformer
+from numerics.results import atomically, provenance
+from numerics.schemes import build, scheme_named
+from numerics.training import checkpoint, recorded
+from numerics.training.checkpoint import Progress, Row
+from numerics.training.config import TrainConfig
+from numerics.training.objective import SentenceLosses, batch_loss, sentence_losses
+from numerics.training.outcome import Judgement, judge, unigram_losses
+from numerics.training.progress import Reporter, reporter
+from numerics.training.recorded import RecordedRun
+from theory.errors import InputError
+
+VALIDATION_PAIRS = 1_000
+"""Generated validation pairs."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run trains on: encoded training pairs, validation batches, and the baseline there."""
+
+    train: Encoded
+    validation: list[Batch]
+    unigram: SentenceLosses
+
+
+def run_training(config: TrainConfig, out: Path, *, progress: bool = False) -> RecordedRun:
+    """Train to the end, or go on from the checkpoint in ``out``, and record the run there.
+
+    Parameters
+    ----------
+    config
+        The run; the same config and folder always mean the same run.
+    out
+        Folder of the run: new, or holding this very run. A finished run is read, not repeated.
+    progress
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    InputError
+        If a setting breaks a rule, the data is unfit, or ``out`` holds another run.
+    """
+    config.check()
+    scheme_named(config.scheme)
+    spec, device = model_spec(config), resolve_device(config.device)
+    corpus = load_corpus(config)
+    own = recorded.identity(config, corpus.facts(), device.type)
+    if recorded.is_finished(out):
+        recorded.claim_folder(out, own)
+        return recorded.read_run(out)
+    with _threads(config.threads), torch.random.fork_rng(_cuda_indices(device)):
+        task = prepare(corpus, config, device)
+        recorded.claim_folder(out, own)
+        model = build(config.scheme, spec, torch.Generator().manual_seed(config.seed))
+        model = model.to(device)
+        with reporter(config.steps, config.run_name, shown=progress) as report:
+            state, judgement = train(model, task, config, out, report)
+    seconds = sum(row["seconds"] for row in state.rows)
+    made = provenance(
+        command=config.command(),
+        config=own["config"],
+        seed=config.seed,
+        device=device.type,
+        dtype="float32",
+        seconds=seconds,
+    )
+    rate = sum(row["tokens"] for row in state.rows) / seconds if seconds else 0.0
+    recorded.write_outcome(out, judgement, made, state.step, rate)
+    return recorded.read_run(out)
+
+
+def model_spec(config: TrainConfig) -> ModelSpec:
+    """The model of a run: √d embedding multiplier, sinusoidal positions."""
+    encoder, decoder = config.depths
+    return ModelSpec(
+        encoder_layers=encoder,
+        decoder_layers=decoder,
+        d_model=config.d_model,
+        d_ff=config.d_ff,
+        heads=config.heads,
+        vocabulary=config.vocabulary,
+        positions=Positions.SINUSOIDAL,
+        dropout=config.dropout,
+    )
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` is CUDA if there is any; asking for CUDA where there is none is an error."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device cuda needs a CUDA device, and torch finds none: use auto or cpu")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def load_corpus(config: TrainConfig) -> Corpus:
+    """The sentences that ``config.data`` names."""
+    if config.data_name == "text":
+        return read_text_folder(Path(config.data.removeprefix("text:")))
+    return generated_corpus(config.pairs, VALIDATION_PAIRS, config.data_seed)
+
+
+def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:
+    """Tokenise, batch the validation pairs, and take the unigram baseline on them."""
+    tokenizer = train_tokenizer(corpus.train, config.vocabulary)
+    train_data = encode(corpus.train, tokenizer)
+    held_out = list(batches(encode(corpus.validation, tokenizer), config.tokens))
+    tokens = np.concatenate(train_data.targets)
+    counts_V = torch.from_numpy(np.bincount(tokens, minlength=config.vocabulary))
+    unigram = unigram_losses(
+        counts_V, [batch.expected_BT for batch in held_out], config.label_smoothing
+    )
+    return Task(train_data, [batch.to(device) for batch in held_out], unigram)
+
+
+def train(
+    model: Transformer, task: Task, config: TrainConfig, out: Path, report: Reporter
+) -> tuple[Progress, Judgement]:
+    """Take the remaining steps and judge the result; a loss that is not finite ends the run."""
+    optimizer = make_optimizer(model, config)
+    state = checkpoint.restore(out / recorded.CHECKPOINT, model, optimizer)
+    finite, validated = True, None
+    for batch in remaining_batches(task.train, config, state):
+        row = training_step(model, optimizer, batch, config, state.step)
+        finite = bool(np.isfinite(row["loss"]))
+        last = not finite or row["step"] == config.steps
+        if last or row["step"] % config.validate_every == 0:
+            validated = sentence_losses(model, task.validation, config.label_smoothing)
+            row["validation_loss"] = validated.mean
+        state.step = int(row["step"])
+        state.rows.append(row)
+        report(row)
+        if last or state.step % config.checkpoint_every == 0:
+            write_log(out / recorded.LOG, state.rows)
+            checkpoint.save(out / recorded.CHECKPOINT, state, model, optimizer)
+        if last:
+            break
+    if validated is None:  # The checkpoint was of the last step.
+        validated = sentence_losses(model, task.validation, config.label_smoothing)
+        finite = bool(np.isfinite(state.rows[-1]["loss"]))
+    return state, judge(validated, task.unigram, config.vocabulary, finite=finite)
+
+
+def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> Iterator[Batch]:
+    """Batches from where ``state`` stands, which moves along; epoch e is ordered by (seed, e)."""
+    while state.step < config.steps and (not state.rows or np.isfinite(state.rows[-1]["loss"])):
+        order = np.random.default_rng([config.seed, state.epoch])
+        for batch in islice(batches(data, config.tokens, order), state.batch, None):
+            state.batch += 1
+            yield batch
+        state.epoch, state.batch = state.epoch + 1, 0
+
+
+def make_optimizer(model: Transformer, config: TrainConfig) -> torch.optim.Optimizer:
+    """Adam with the configured constants (ε = 1e-8), or plain SGD."""
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=config.lr)
+    return torch.optim.Adam(model.parameters(), lr=config.lr, betas=config.betas, fused=True)
+
+
+def training_step(
+    model: Transformer,
+    optimizer: torch.optim.Optimizer,
+    batch: Batch,
+    config: TrainConfig,
+    taken: int,
+) -> Row:
+    """One optimizer step after ``taken`` others; none if the loss is not finite."""
+    started = time.perf_counter()
+    rate = config.lr * min(1.0, (taken + 1) / config.warmup) if config.warmup else config.lr
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    # Dropout depends on (seed, step) alone, so a resumed run draws the same masks.
+    torch.manual_seed(config.seed * 1_000_003 + taken)
+    parameters = list(model.parameters())
+    before = [parameter.detach().clone() for parameter in parameters]
+    optimizer.zero_grad()
+    device = parameters[0].device
+    loss = batch_loss(model, batch.to(device), config.label_smoothing)
+    row = {"step": float(taken + 1), "loss": loss.item(), "lr": rate}
+    if np.isfinite(row["loss"]):
+        loss.backward()
+        row["gradient_norm"] = _norm([p.grad for p in parameters if p.grad is not None])
+        optimizer.step()
+        moves = [now.detach() - then for now, then in zip(parameters, before, strict=True)]
+        row["update_norm"] = _norm(moves)
+    seconds = time.perf_counter() - started
+    return row | {"tokens": float(batch.tokens), "seconds": seconds}
+
+
+def write_log(path: Path, rows: list[Row]) -> None:
+    """The log as Parquet, a row a step, written whole or not at all."""
+    schema = {
+        "step": pl.Int32,
+        "loss": pl.Float64,
+        "validation_loss": pl.Float64,
+        "lr": pl.Float64,
+        "gradient_norm": pl.Float64,
+        "update_norm": pl.Float64,
+        "tokens": pl.Int32,
+        "seconds": pl.Float32,
+    }
+    with atomically(path) as temporary:
+        pl.DataFrame(rows, schema=schema, strict=False).write_parquet(temporary)
+
+
+def _norm(tensors: list[Tensor]) -> float:
+    return torch.nn.utils.get_total_norm(tensors).item()
+
+
+def _cuda_indices(device: torch.device) -> list[int]:
+    return [device.index or 0] if device.type == "cuda" else []
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,142 @@
+"""What became of a run, by a stated rule: trained, stuck or diverged.
+
+The *unigram baseline* is the loss of the best predictor that ignores all context: with p the
+frequencies of the training targets (one added to every count), smoothing ε and V classes it
+predicts q = (1 − ε) p + ε/V, which minimises the training loss among constant q, and its loss is
+measured on the same validation tokens under the same loss as the model's. Knowing nothing at all,
+q = 1/V, costs log V.
+
+The rule, for the validation loss after the last step:
+
+- *diverged*: a training or validation loss was not finite, or the validation loss exceeds log V by
+  more than `DIVERGED_MARGIN` nats a token;
+- *trained*: the gain (unigram minus model loss) exceeds `STUCK_MARGIN` of the unigram loss, for
+  the whole 95 % interval of the gain;
+- *stuck*: neither, the model does no better than it would without reading its input.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from numerics.training.objective import SentenceLosses, token_losses
+
+DIVERGED_MARGIN = 1.0
+"""Nats above log V: a model that is this far below chance is not on its way to anything."""
+STUCK_MARGIN = 0.10
+"""Share of the unigram loss. A predictor that knows the position but no word, such as a sentence's
+first token, gains 0.06 (Multi30k and the generated data alike); the margin is wider than that."""
+
+
+class RunOutcome(StrEnum):
+    """How a run ended."""
+
+    TRAINED = "trained"
+    STUCK = "stuck"
+    DIVERGED = "diverged"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over tokens with its 95 % interval, sentences being the independent units."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome of a run with everything the rule looked at."""
+
+    outcome: RunOutcome
+    reason: str
+    """One line with the numbers that decided."""
+    validation: Estimate
+    """Validation loss per token."""
+    gain: Estimate
+    """Unigram loss minus validation loss, paired by sentence."""
+    unigram_loss: float
+    uniform_loss: float
+
+
+def unigram_logits(counts_V: Int[Tensor, " V"], smoothing: float) -> Float[Tensor, " V"]:
+    """log q of the unigram baseline, q = (1 − ε) p + ε/V.
+
+    Examples
+    --------
+    >>> unigram_logits(torch.tensor([0, 2]), 0.0).exp()
+    tensor([0.2500, 0.7500], dtype=torch.float64)
+    """
+    p_V = (counts_V.double() + 1) / (counts_V.sum() + len(counts_V))
+    return ((1 - smoothing) * p_V + smoothing / len(counts_V)).log()
+
+
+def unigram_losses(
+    counts_V: Int[Tensor, " V"], expected: list[Int[Tensor, "_ _"]], smoothing: float
+) -> SentenceLosses:
+    """ℓ of the unigram baseline summed by sentence, for padded batches of expected tokens."""
+    logits_V = unigram_logits(counts_V, smoothing)
+    # Constant predictions: one table of ℓ(y) by token, looked up.
+    every = torch.arange(len(counts_V))[None]
+    table_V = token_losses(logits_V.expand(1, len(counts_V), -1), every, smoothing)[0]
+    losses = [table_V[expected_BT].sum(1) for expected_BT in expected]
+    tokens = [(expected_BT != 0).sum(1) for expected_BT in expected]
+    return SentenceLosses(torch.cat(losses), torch.cat(tokens))
+
+
+def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> Estimate:
+    """R = Σ s_i / Σ n_i with the delta method's 95 % interval.
+
+    Var R ≈ Σ (s_i − R n_i)² N / ((N − 1) (Σ n_i)²) over N independent sentences.
+
+    Examples
+    --------
+    >>> sums = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    >>> ratio_estimate(sums, torch.tensor([1, 2, 3]))  # every sentence has the same ratio
+    Estimate(value=1.0, low=1.0, high=1.0)
+    """
+    n, total = len(sums_N), float(tokens_N.sum())
+    value = float(sums_N.sum()) / total
+    scatter = float((sums_N - value * tokens_N).square().sum())
+    half = 1.96 * math.sqrt(scatter * n / max(n - 1, 1)) / total
+    return Estimate(value, value - half, value + half)
+
+
+def judge(
+    model: SentenceLosses, unigram: SentenceLosses, vocabulary: int, *, finite: bool
+) -> Judgement:
+    """Apply the rule to the losses on the validation sentences.
+
+    Parameters
+    ----------
+    model, unigram
+        Losses of the model and of the unigram baseline on the same sentences.
+    vocabulary
+        V.
+    finite
+        Whether every training loss was finite.
+    """
+    validation = ratio_estimate(model.loss_N, model.tokens_N)
+    gain = ratio_estimate(unigram.loss_N - model.loss_N, model.tokens_N)
+    uniform = math.log(vocabulary)
+    margin = STUCK_MARGIN * unigram.mean
+    if not (finite and math.isfinite(validation.value)):
+        outcome, reason = RunOutcome.DIVERGED, "a loss was not finite"
+    elif validation.value > uniform + DIVERGED_MARGIN:
+        outcome = RunOutcome.DIVERGED
+        reason = (
+            f"validation loss {validation.value:.4g} exceeds log V = {uniform:.4g} "
+            f"by more than {DIVERGED_MARGIN:g}"
+        )
+    elif gain.low > margin:
+        outcome = RunOutcome.TRAINED
+        reason = f"{gain.value:.4g} below the unigram loss, more than the margin {margin:.4g}"
+    else:
+        outcome = RunOutcome.STUCK
+        reason = f"{gain.value:.4g} below the unigram loss, within the margin {margin:.4g}"
+    return Judgement(outcome, reason, validation, gain, unigram.mean, uniform)

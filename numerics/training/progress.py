@@ -1,0 +1,35 @@
+"""A progress bar with loss, tokens per second and time left."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Reporter = Callable[[Mapping[str, float]], None]
+
+
+@contextmanager
+def reporter(steps: int, name: str, *, shown: bool) -> Iterator[Reporter]:
+    """A function to call with every logged row; it draws on standard error, or nothing at all.
+
+    Examples
+    --------
+    >>> with reporter(10, "tfixup-6-0", shown=False) as report:
+    ...     report({"step": 1, "loss": 2.0, "tokens": 100, "seconds": 0.1})
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task(name, total=steps, loss=float("nan"), rate=0.0)
+
+        def report(row: Mapping[str, float]) -> None:
+            rate = row["tokens"] / max(row["seconds"], 1e-9)
+            bar.update(task, completed=int(row["step"]), loss=row["loss"], rate=rate)
+
+        yield report

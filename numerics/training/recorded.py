@@ -1,0 +1,139 @@
+"""A run on disk: config.json, provenance.json, outcome.json, log.parquet, and its checkpoint.
+
+Stored files hold no text of the data and no path of a machine: a user's folder is identified by
+pair counts and a checksum.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from numerics.results import Provenance, write_json
+from numerics.training.config import TrainConfig
+from numerics.training.outcome import Judgement, RunOutcome
+from theory.errors import InputError
+
+CONFIG, PROVENANCE, OUTCOME = "config.json", "provenance.json", "outcome.json"
+LOG, CHECKPOINT = "log.parquet", "checkpoint.pt"
+UNIDENTIFYING = ("checkpoint_every",)
+"""Settings that leave every number of a run as it is."""
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A finished run, as read back from its folder."""
+
+    path: Path
+    config: Mapping[str, Any]
+    """The settings of `TrainConfig`; ``data`` is ``generated`` or ``text:DIR``."""
+    data: Mapping[str, Any]
+    """Pair counts and checksum of the data."""
+    provenance: Mapping[str, Any]
+    outcome: RunOutcome
+    reason: str
+    """The numbers that decided, in one line."""
+    validation_loss: float
+    """Nats a token after the last step."""
+    interval: tuple[float, float]
+    """95 % interval of the validation loss over sentences."""
+    unigram_loss: float
+    """Loss of the best predictor that ignores context, on the same sentences."""
+    gain_interval: tuple[float, float]
+    """95 % interval of the unigram loss minus the validation loss, paired by sentence."""
+    uniform_loss: float
+    """log V."""
+    steps: int
+    """Steps taken; fewer than configured if the run diverged."""
+    tokens_per_second: float
+
+
+def identity(config: TrainConfig, facts: Mapping[str, object], device: str) -> dict[str, Any]:
+    """What config.json holds, and what another run must share to continue in the same folder."""
+    return {"config": config.stored() | {"device": device}, "data": dict(facts)}
+
+
+def claim_folder(out: Path, own: Mapping[str, Any]) -> None:
+    """Write config.json into a new run folder, or make sure that the run already there is this one.
+
+    Raises
+    ------
+    InputError
+        If ``out`` holds another run, or other files; nothing is touched.
+    """
+    path = out / CONFIG
+    if not path.exists():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(f"{out} must be a new folder or hold this very run, and holds neither")
+        write_json(path, own)
+        return
+    theirs = _read_json(path)
+    for section in ("config", "data"):
+        mine, other = own[section], theirs.get(section, {})
+        for name in (*mine, *other):
+            if mine.get(name) != other.get(name) and name not in UNIDENTIFYING:
+                raise InputError(
+                    f"{out} holds another run: {section} {name} is {other.get(name)!r} there "
+                    f"and {mine.get(name)!r} here"
+                )
+
+
+def write_outcome(
+    out: Path, judgement: Judgement, provenance: Provenance, steps: int, tokens_per_second: float
+) -> None:
+    """Write provenance.json and then outcome.json, whose presence marks the run as finished."""
+    write_json(out / PROVENANCE, provenance)
+    rest = {"steps": steps, "tokens_per_second": tokens_per_second}
+    write_json(out / OUTCOME, asdict(judgement) | rest)
+
+
+def is_finished(path: Path) -> bool:
+    """Whether the folder holds a run that came to its end."""
+    return (path / OUTCOME).exists()
+
+
+def read_run(path: Path) -> RecordedRun:
+    """Read a finished run.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run, or one of its files is damaged.
+    """
+    names = (CONFIG, PROVENANCE, OUTCOME)
+    stored, provenance, outcome = (_read_json(path / name) for name in names)
+    try:
+        return RecordedRun(
+            path=path,
+            config=stored["config"],
+            data=stored["data"],
+            provenance=provenance,
+            outcome=RunOutcome(outcome["outcome"]),
+            reason=outcome["reason"],
+            validation_loss=float(outcome["validation"]["value"]),
+            interval=_interval(outcome["validation"]),
+            unigram_loss=float(outcome["unigram_loss"]),
+            gain_interval=_interval(outcome["gain"]),
+            uniform_loss=float(outcome["uniform_loss"]),
+            steps=int(outcome["steps"]),
+            tokens_per_second=float(outcome["tokens_per_second"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path} must hold a whole run, but {error} is wrong or missing") from None
+
+
+def _interval(estimate: Mapping[str, Any]) -> tuple[float, float]:
+    return float(estimate["low"]), float(estimate["high"])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path.parent} must hold a finished run, has no {path.name}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} must be a JSON file: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must be a JSON object, got {type(content).__name__}")
+    return content
