@@ -220,8 +220,8 @@ class Provider:
         """Run the check; it may only speak about the claims and the kind it declared."""
         items = tuple(self.run(context))
         strangers = {item.claim for item in items} - set(self.claims)
-        assert not strangers, f"{self.run.__name__} spoke about undeclared claims {strangers}"
-        assert all(item.kind is self.kind for item in items), self.run.__name__
+        assert not strangers, f"{self.claims} spoke about undeclared claims {strangers}"
+        assert all(item.kind is self.kind for item in items), self.claims
         return items
 
 

@@ -5,15 +5,16 @@ and y that is 0, 1 or the value at which the attended mean vanishes. A point ref
 theorem when the printed condition is Θ(1/L) at every m_i and yet K has another order in L.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import sympy as sp
 
-from theory.attention import gain_at
+from theory.attention import gain_at, v, w
+from theory.derivation import Derivation, Step, equation
 from theory.orders import order
-from theory.theorem31 import L
+from theory.theorem31 import L, printed_condition
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,16 @@ class Point:
     """K."""
 
     @property
+    def conditions(self) -> tuple[sp.Expr, ...]:
+        """v²w² + w²m_i² + v²m_i² at v = w, for each i."""
+        return tuple(
+            printed_condition(entry).subs({v: self.scale, w: self.scale}) for entry in self.memory
+        )
+
+    @property
     def condition_orders(self) -> tuple[sp.Expr, ...]:
         """Power of L in v²w² + (v² + w²) m_i², for each i."""
-        u = self.scale
-        return tuple(order(u**4 + 2 * u**2 * entry**2, L).power for entry in self.memory)
+        return tuple(order(condition, L).power for condition in self.conditions)
 
     @property
     def gain_order(self) -> sp.Expr:
@@ -85,22 +92,82 @@ def refutes_upper(candidate: Point) -> bool:
     return candidate.meets_condition and bool(candidate.gain_order > -1)
 
 
-def search_lower(*, nowhere_zero: bool = False, one_sign: bool = False) -> Point | None:
-    """First point that refutes the lower half, |ΔG| = Ω(η/L); ``None`` if the family has none."""
+def search_lower(*, nowhere_zero: bool = False, one_sign: bool = False) -> Iterator[Point]:
+    """Points that refute the lower half, |ΔG| = Ω(η/L), with q, k, y, m bounded."""
     for candidate in _bounded_points(one_sign=one_sign):
         if refutes_lower(candidate) and (candidate.nowhere_zero or not nowhere_zero):
-            return candidate
-    return None
+            yield candidate
 
 
-def search_upper(*, bounded: bool = False) -> Point | None:
-    """First point that refutes the upper half, |ΔG| = O(η/L); with ``bounded``, q = Θ(1)."""
+def search_upper(*, bounded: bool = False) -> Iterator[Point]:
+    """Points that refute the upper half, |ΔG| = O(η/L); with ``bounded``, q = Θ(1)."""
     powers = (sp.S.Zero,) if bounded else (sp.S.Zero, sp.S.Half, sp.S.One)
     for power, memory, y in product(powers, ((1, 2), (1, -1)), (sp.S.Zero, sp.S.One)):
         candidate = point(memory, L**power, sp.S.Zero, y)
         if refutes_upper(candidate):
-            return candidate
-    return None
+            yield candidate
+
+
+def lower_derivation(*, nowhere_zero: bool) -> Derivation:
+    """The first point found against the lower half; none is found among memories of one sign."""
+    found = next(search_lower(nowhere_zero=nowhere_zero))
+    sort = "with no parameter zero" if nowhere_zero else "found"
+    return Derivation(
+        "tfixup.thm31-lower",
+        f"Counterexample to the lower half, {sort}: {found}",
+        (
+            *_point_steps(found),
+            _none_left("memories of one sign", lambda: search_lower(one_sign=True)),
+        ),
+    )
+
+
+def upper_derivation() -> Derivation:
+    """The first point found against the upper half; none is found with q bounded."""
+    found = next(search_upper())
+    return Derivation(
+        "tfixup.thm31-upper",
+        f"Counterexample to the upper half: {found}",
+        (
+            *_point_steps(found),
+            _none_left("bounded q", lambda: search_upper(bounded=True)),
+        ),
+    )
+
+
+def _same_order(statement: sp.Basic) -> bool:
+    left, right = (order(sp.expand(side.args[0]), L) for side in statement.args)
+    return left.is_theta(right)
+
+
+def _order_step(because: str, expression: sp.Expr, power: sp.Expr) -> Step:
+    theta = sp.Function("Theta")
+    return Step(
+        because,
+        equation(theta(expression), theta(L**power)),
+        _same_order,
+        equation(theta(expression), theta(L ** (power - sp.Rational(1, 4)))),
+    )
+
+
+def _point_steps(found: Point) -> tuple[Step, ...]:
+    """The condition is Θ(1/L) at every i, and K is not."""
+    conditions = tuple(
+        _order_step(f"the condition at m_{index}", condition, sp.Integer(-1))
+        for index, condition in enumerate(found.conditions, start=1)
+    )
+    return (*conditions, _order_step("but the update gain K is", found.gain, found.gain_order))
+
+
+def _none_left(family: str, search: Callable[[], Iterator[Point]]) -> Step:
+    """The same search in a family that the theorem does cover finds nothing."""
+    count = sp.Symbol("points")
+    return Step(
+        f"the same search among {family} finds no point",
+        equation(count, sp.S.Zero),
+        lambda statement: sum(1 for _ in search()) == statement.args[1],
+        equation(count, sp.S.One),
+    )
 
 
 def _bounded_points(*, one_sign: bool) -> Iterator[Point]:

@@ -5,13 +5,10 @@ derivation whose checks cannot fail proves nothing. Checks are run when a step i
 reader sees each one decided as it is printed.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import sympy as sp
-
-from theory.claims import Control, Evidence, Kind, Reading
 
 Check = Callable[[sp.Basic], bool]
 
@@ -53,43 +50,6 @@ class Derivation:
             yield CheckedStep(step, step.check(step.statement), not step.check(step.false))
 
 
-def evidence(
-    derivation: Derivation,
-    summary: str,
-    *,
-    reading: Reading = Reading.PRINTED,
-    reading_text: str = "",
-    refutes: bool = False,
-    value: float | str | None = None,
-    expected: float | str | None = None,
-) -> Evidence:
-    """Run a derivation as evidence on its claim.
-
-    With ``refutes`` the derivation establishes that the reading is false, by a counterexample;
-    the evidence then fails the reading if every step holds, and is undecided otherwise.
-    """
-    start = time.perf_counter()
-    checked = tuple(derivation.check())
-    holds = all(item.holds for item in checked)
-    passed = holds if not refutes else (False if holds else None)
-    rejected = sum(item.control_rejected for item in checked)
-    return Evidence(
-        claim=derivation.claim,
-        kind=Kind.DERIVATION,
-        passed=passed,
-        summary=summary,
-        control=Control(
-            f"{len(checked)} altered steps, {rejected} rejected", rejected == len(checked)
-        ),
-        reading=reading,
-        reading_text=reading_text,
-        value=value,
-        expected=expected,
-        seconds=time.perf_counter() - start,
-        details={"derivation": derivation.title, "steps": len(checked)},
-    )
-
-
 def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:
     """``lhs = rhs``, kept as written."""
     return sp.Eq(lhs, rhs, evaluate=False)
@@ -104,6 +64,8 @@ def identity(statement: sp.Basic) -> bool:
     >>> identity(equation((x + 1) ** 2, x**2 + 2 * x + 1)), identity(equation(x, -x))
     (True, False)
     """
+    if statement in (sp.true, sp.false):  # substitution made both sides literally alike, or not
+        return bool(statement)
     difference = statement.args[0] - statement.args[1]
     if difference.is_Matrix:
         return all(sp.simplify(entry) == 0 for entry in difference)
@@ -124,6 +86,8 @@ def dominated(statement: sp.Basic) -> bool:
     >>> dominated(sp.Le(1 / (1 + t), 1, evaluate=False)), dominated(sp.Le(1 + t, 1, evaluate=False))
     (True, False)
     """
+    if statement in (sp.true, sp.false):
+        return bool(statement)
     numerator, denominator = sp.fraction(sp.together(statement.args[1] - statement.args[0]))
     return all(
         term.is_nonnegative is True

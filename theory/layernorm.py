@@ -10,7 +10,7 @@ paper prints O(√d/‖x‖), which fails when x is nearly constant: the ratio i
 
 import sympy as sp
 
-from theory.derivation import Derivation, Step, dominated, equation, identity
+from theory.derivation import Derivation, Step, dominated, equation
 from theory.orders import order
 
 d = sp.Symbol("d", integer=True, positive=True)
@@ -57,7 +57,6 @@ def steps() -> tuple[Step, ...]:
     projector = 1 - _U - _Y
     form = sp.Mul(sp.sqrt(d) / r, projector, evaluate=False)
     flipped = sp.Mul(sp.sqrt(d) / r, 1 - _U + _Y, evaluate=False)
-    trace = sp.Symbol("trace P")
     return (
         Step(
             "the Jacobian with r = ‖x − x̄‖, U = 11ᵀ/d, Y = yyᵀ/r² (every entry, at d = 3)",

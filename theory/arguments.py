@@ -1,0 +1,241 @@
+"""Which derivation argues what about which claim: the D column of the ledger.
+
+An `Argument` names a derivation, the reading of the statement that it tests, and whether it
+establishes that reading or refutes it by a counterexample. ``tfixup derive`` prints arguments;
+`PROVIDERS` turns them into evidence.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from theory import (
+    conditions,
+    counterexamples,
+    depth_powers,
+    encoder_scale,
+    layernorm,
+    skip_path,
+    taylor,
+    theorem31,
+)
+from theory.claims import Context, Control, Evidence, Kind, Level, Provider, Reading
+from theory.derivation import Derivation, Step
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A derivation and what it says about a claim."""
+
+    claim: str
+    summary: str
+    """What the derivation shows, in one line."""
+    build: Callable[[], Derivation]
+    refutes: bool = False
+    """Whether it shows that the reading is false."""
+    reading: Reading = Reading.PRINTED
+    reading_text: str = ""
+    """The hypothesis added, or the repaired statement."""
+
+    def evidence(self) -> Evidence:
+        """Check every step and its altered version.
+
+        A derivation that refutes fails the reading if all its steps hold, and leaves it undecided
+        otherwise.
+        """
+        start = time.perf_counter()
+        derivation = self.build()
+        checked = tuple(derivation.check())
+        holds = all(item.holds for item in checked)
+        rejected = sum(item.control_rejected for item in checked)
+        return Evidence(
+            claim=self.claim,
+            kind=Kind.DERIVATION,
+            passed=(False if holds else None) if self.refutes else holds,
+            summary=self.summary,
+            control=Control(
+                f"{len(checked)} altered steps, {rejected} rejected", rejected == len(checked)
+            ),
+            reading=self.reading,
+            reading_text=self.reading_text,
+            value=f"{sum(item.holds for item in checked)} of {len(checked)} steps hold",
+            expected="all",
+            seconds=time.perf_counter() - start,
+            details={"derivation": derivation.title},
+        )
+
+
+def _of(claim: str, title: str, steps: Callable[[], tuple[Step, ...]]) -> Callable[[], Derivation]:
+    return lambda: Derivation(claim, title, steps())
+
+
+def _equation(number: int) -> tuple[Step, ...]:
+    values = conditions.evaluation_steps()
+    return (
+        conditions.step(number),
+        *(step for step in values if step.because.startswith(f"Eq. {number}")),
+    )
+
+
+def _decoder() -> tuple[Step, ...]:
+    return (*encoder_scale.decoder_steps(), *conditions.evaluation_steps())
+
+
+ARGUMENTS = (
+    Argument(
+        "tfixup.eq1",
+        "‖J‖ = √d/‖x − x̄‖ exactly; along x = c·1 + δ it exceeds √d/‖x‖ by a factor ~ c",
+        layernorm.counterexample,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.eq1",
+        "with ‖x − x̄‖ ≥ κ‖x‖ the bound holds with constant 1/κ",
+        layernorm.restricted,
+        reading=Reading.RESTRICTED,
+        reading_text="x not nearly constant: ‖x − x̄‖ ≥ κ‖x‖ (exact norm: √d/‖x − x̄‖)",
+    ),
+    Argument(
+        "tfixup.eq3",
+        "the printed minus sign contradicts the derivative, the printed symbol its shape",
+        taylor.printed_is_false,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.eq3",
+        "both terms have the same sign",
+        taylor.corrected,
+        reading=Reading.REPAIRED,
+        reading_text="Δf = −η (J_D J_Dᵀ + ∂f_d/∂f_e J_E J_Eᵀ ∂f_d/∂f_eᵀ) ∂L/∂fᵀ + O(η²)",
+    ),
+    Argument(
+        "tfixup.skip",
+        "all signs alike: (1 + (3L)^(-1/2))^L ~ exp(√(L/3) − 1/6), unbounded",
+        skip_path.coherent_derivation,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.skip",
+        "independent signs, in mean square: (1 + 1/(3L))^L → e^(1/3)",
+        skip_path.incoherent_derivation,
+        reading=Reading.RESTRICTED,
+        reading_text="independent zero-mean weights, in mean square: limit e^(1/3) = 1.3956",
+    ),
+    Argument(
+        "tfixup.thm31-upper",
+        "with q = L the condition holds and K = Θ(1)",
+        counterexamples.upper_derivation,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.thm31-upper",
+        "K ≤ (1 + 3B⁸) C/L for every n",
+        _of("tfixup.thm31-upper", "Upper half of Theorem 3.1", theorem31.upper_half),
+        reading=Reading.RESTRICTED,
+        reading_text="|q|, |k|, |y|, |m_i| bounded",
+    ),
+    Argument(
+        "tfixup.thm31-lower",
+        "where the attended mean vanishes the condition holds and K = Θ(1/L²)",
+        partial(counterexamples.lower_derivation, nowhere_zero=False),
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.thm31-lower",
+        "the same with no parameter zero",
+        partial(counterexamples.lower_derivation, nowhere_zero=True),
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.thm31-lower",
+        "Q̄/n ≤ K for every n, with no hypothesis",
+        _of("tfixup.thm31-lower", "Lower bound with the attended mean", theorem31.lower_bound),
+        reading=Reading.REPAIRED,
+        reading_text="the attended mean m̄ must stand for m_i: v²w² + (v² + w²) m̄² = Θ(1/L)",
+    ),
+    Argument(
+        "tfixup.thm31-sufficient",
+        "K ≥ c/(nL) under either hypothesis",
+        _of("tfixup.thm31-sufficient", "Sufficient hypotheses", theorem31.sufficient),
+    ),
+    Argument(
+        "tfixup.thm31-repaired",
+        "Q̄/n ≤ K ≤ (1 + 3B⁸) Q̄ for every n",
+        _of("tfixup.thm31-repaired", "Theorem 3.1 repaired", theorem31.repaired),
+    ),
+    Argument(
+        "tfixup.eq6",
+        "the sum of the encoder's block gains",
+        _of("tfixup.eq6", "Eq. 6 from the stack's description", partial(_equation, 6)),
+    ),
+    Argument(
+        "tfixup.eq7",
+        "the sum of block gains as printed: 2 at (9N)^(-1/4), 1 over the blocks that exist",
+        _of("tfixup.eq7", "Eq. 7 from the stack's description", partial(_equation, 7)),
+    ),
+    Argument(
+        "tfixup.eq8",
+        "the decoder's sensitivity to the memory: 1/3 at (9N)^(-1/4)",
+        _of("tfixup.eq8", "Eq. 8 from the stack's description", partial(_equation, 8)),
+    ),
+    Argument(
+        "tfixup.decoder-scale",
+        "(9N)^(-1/4): Eq. 7 is 2, Eq. 8 is 1/3, the blocks that exist sum to 1, at every N",
+        _of("tfixup.decoder-scale", "The decoder's scale", _decoder),
+    ),
+    Argument(
+        "tfixup.encoder-scale",
+        "√((√22 − 2)/6) = 0.669628722978, the only positive root of Eq. 6 = 1",
+        encoder_scale.derivation,
+    ),
+    Argument(
+        "tfixup.positions",
+        "Eq. 6's left side is 3.20, 5.92, 13.70 at N = 6, 30, 200: it grows as √N",
+        depth_powers.positions,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.positions",
+        "scaled like the tokens, positions keep Eq. 6 at Θ(1)",
+        depth_powers.scaled_positions,
+        reading=Reading.REPAIRED,
+        reading_text="scale the positions by (9N)^(-1/4) with the token embeddings",
+    ),
+    Argument(
+        "tfixup.adam",
+        "norms replace squared norms: at T-Fixup's scales the change is Θ(√N · η)",
+        depth_powers.adam_with_paper_scales,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.adam",
+        "the solver under the sign rule returns (9N)^(-1/2) and 0.448403 N^(-1/2)",
+        depth_powers.adam_with_squared_scales,
+        reading=Reading.REPAIRED,
+        reading_text="square every scale: (9N)^(-1/2), 0.4484 N^(-1/2); or take η ∝ N^(-1/2)",
+    ),
+    Argument(
+        "ours.adam-scale",
+        "the solver under the sign rule returns the squared scales; both conditions are Θ(1)",
+        partial(depth_powers.adam_with_squared_scales, "ours.adam-scale"),
+    ),
+)
+
+
+def arguments_about(claim: str) -> tuple[Argument, ...]:
+    """Every derivation that speaks about a claim."""
+    return tuple(argument for argument in ARGUMENTS if argument.claim == claim)
+
+
+def _provide(claim: str, context: Context) -> Iterator[Evidence]:
+    del context
+    for argument in arguments_about(claim):
+        yield argument.evidence()
+
+
+PROVIDERS = tuple(
+    Provider((claim,), Kind.DERIVATION, Level.QUICK, partial(_provide, claim))
+    for claim in dict.fromkeys(argument.claim for argument in ARGUMENTS)
+)
+"""One provider of derivations a claim."""

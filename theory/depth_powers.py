@@ -1,0 +1,155 @@
+"""What T-Fixup's conditions become under Adam's first step, and with unscaled positions.
+
+Both are statements about the order in N of a condition's left side when a scheme's norms are
+inserted: Θ(1) is the goal, anything that grows is an update that grows with depth.
+"""
+
+import sympy as sp
+
+from theory import conditions, stacks
+from theory.derivation import Derivation, Step, equation
+from theory.encoder_scale import N
+from theory.orders import order
+from theory.scales import Scales, solve
+from theory.stacks import N_D, N_E, V_E, W_E, X
+from theory.update_rules import SGD, SIGN, UpdateRule, stack_gain
+
+
+def left_side(stack: stacks.Stack, scales: Scales, rule: UpdateRule) -> sp.Expr:
+    """A stack's summed gain under ``rule`` with the norms of ``scales`` inserted."""
+    norms = conditions.decoder_choice(scales.decoder) | {
+        V_E: scales.encoder,
+        W_E: scales.encoder,
+        X: scales.source,
+    }
+    return sp.simplify(stack_gain(stack, rule).subs(norms))
+
+
+def _same_order(statement: sp.Basic) -> bool:
+    """Whether both sides of Θ(a) = Θ(b) have the same order in N."""
+    left, right = (order(side.args[0], N) for side in statement.args)
+    return left.is_theta(right)
+
+
+def _power_step(because: str, expression: sp.Expr, power: sp.Expr) -> Step:
+    """``expression`` = Θ(N^power); the control has the exponent off by 1/4."""
+    theta = sp.Function("Theta")
+    return Step(
+        because,
+        equation(theta(expression), theta(N**power)),
+        _same_order,
+        equation(theta(expression), theta(N ** (power - sp.Rational(1, 4)))),
+    )
+
+
+def adam_with_paper_scales() -> Derivation:
+    """T-Fixup's scales under the sign update: both conditions grow as N^(1/2)."""
+    scales = solve(SGD, N, N)
+    half = sp.Rational(1, 2)
+    return Derivation(
+        "tfixup.adam",
+        "T-Fixup's scales under Adam's first step",
+        tuple(
+            _power_step(
+                f"{name}: Σ |∂G/∂θ_i| over its blocks, at T-Fixup's scales",
+                left_side(stack, scales, SIGN),
+                half,
+            )
+            for name, stack in (
+                ("encoder", stacks.encoder(N)),
+                ("decoder", stacks.decoder(N)),
+            )
+        ),
+    )
+
+
+def adam_with_squared_scales(claim: str = "tfixup.adam") -> Derivation:
+    """The solver under the sign rule returns squared scales, and they make the change Θ(1)."""
+    paper, squared = solve(SGD, N, N), solve(SIGN, N, N)
+
+    def same(statement: sp.Basic) -> bool:
+        return sp.simplify(statement.args[0] - statement.args[1]) == 0
+
+    return Derivation(
+        claim,
+        "Squared scales under Adam's first step",
+        (
+            Step(
+                "the decoder's scale under the sign rule is the square of T-Fixup's",
+                equation(squared.decoder, paper.decoder**2),
+                same,
+                equation(squared.decoder, paper.decoder),
+            ),
+            Step(
+                "and so is the encoder's",
+                equation(squared.encoder, paper.encoder**2),
+                same,
+                equation(squared.encoder, paper.encoder),
+            ),
+            _power_step(
+                "the encoder's change", left_side(stacks.encoder(N), squared, SIGN), sp.S.Zero
+            ),
+            _power_step(
+                "the decoder's change", left_side(stacks.decoder(N), squared, SIGN), sp.S.Zero
+            ),
+        ),
+    )
+
+
+def unscaled_positions(layers: sp.Expr = N) -> sp.Expr:
+    """Eq. 6's left side when sinusoids of RMS 1/√2 join a token part of RMS (9N)^(-1/4).
+
+    Examples
+    --------
+    >>> [round(float(unscaled_positions(sp.Integer(depth))), 2) for depth in (6, 30, 200)]
+    [3.2, 5.92, 13.7]
+    """
+    encoder = sp.Rational(67, 100) * layers ** sp.Rational(-1, 4)
+    x = sp.sqrt((9 * layers) ** sp.Rational(-1, 2) + sp.Rational(1, 2))
+    eq6 = conditions.printed(6).subs({N_E: layers, N_D: layers})
+    return sp.expand(eq6.subs({V_E: encoder, W_E: encoder, X: x}))
+
+
+def _rounds_to(statement: sp.Basic) -> bool:
+    exact, printed = statement.args
+    return bool(abs(exact - printed) <= sp.Rational(1, 200))
+
+
+def _value_at(depth: int, printed: str) -> Step:
+    exact = unscaled_positions(sp.Integer(depth))
+    return Step(
+        f"Eq. 6's left side at N = {depth}, to two decimals",
+        equation(exact, sp.Rational(printed)),
+        _rounds_to,
+        equation(exact, sp.S.One),
+    )
+
+
+def positions() -> Derivation:
+    """Unscaled sinusoids make Eq. 6's left side grow as N^(1/2)."""
+    return Derivation(
+        "tfixup.positions",
+        "Eq. 6 with unscaled sinusoidal positions",
+        (
+            _value_at(6, "3.20"),
+            _value_at(30, "5.92"),
+            _value_at(200, "13.70"),
+            _power_step(
+                "x² = (9N)^(-1/2) + 1/2 at the code's v_e = w_e = 0.67 N^(-1/4)",
+                unscaled_positions(),
+                sp.Rational(1, 2),
+            ),
+        ),
+    )
+
+
+def scaled_positions() -> Derivation:
+    """Scaling tokens and positions together by (9N)^(-1/4) keeps Eq. 6."""
+    encoder = sp.Rational(67, 100) * N ** sp.Rational(-1, 4)
+    x = sp.sqrt(sp.Rational(3, 2)) * (9 * N) ** sp.Rational(-1, 4)
+    eq6 = conditions.printed(6).subs({N_E: N, V_E: encoder, W_E: encoder, X: x})
+    return Derivation(
+        "tfixup.positions",
+        "Eq. 6 with positions scaled like the tokens",
+        (_power_step("both parts scaled by (9N)^(-1/4)", sp.expand(eq6), sp.S.Zero),),
+    )

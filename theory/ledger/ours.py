@@ -1,0 +1,13 @@
+"""Statements of this project's own."""
+
+from theory.claims import Claim, Outcome
+
+ROWS = (
+    Claim(
+        "ours.adam-scale",
+        "squared T-Fixup scales make the change under Adam's first step Θ(η) at any depth",
+        "ours",
+        ("Adam's first step, η sign(g)", "weights at initialisation, drawn independently"),
+        Outcome.HOLDS,
+    ),
+)

@@ -1,0 +1,131 @@
+"""T-Fixup (Huang et al., ICML 2020): the paper's statements, one row each."""
+
+from theory.claims import Claim, Outcome
+
+_SGD = "SGD, first order in η"
+_GOAL = ("‖∂L/∂f‖ = Θ(1)", _SGD, "weights at initialisation, drawn independently")
+
+ROWS = (
+    Claim(
+        "tfixup.eq1",
+        "‖∂LN(x)/∂x‖ = O(√d/‖x‖)",
+        "Eq. 1",
+        ("d ≥ 3", "layer norm without gain, bias, or ε"),
+        Outcome.HOLDS_WITH,
+    ),
+    Claim("tfixup.goal", "‖Δf‖ = Θ(η) at any depth", "§3.2, GOAL", _GOAL, Outcome.HOLDS),
+    Claim(
+        "tfixup.eq3",
+        "Δf = −η (J_D J_Dᵀ − ∂f_d/∂θ_E J_E J_Eᵀ ∂f_d/∂θ_E) ∂L/∂f + O(η²)",
+        "Eq. 3",
+        (_SGD,),
+        Outcome.FAILS,
+    ),
+    Claim(
+        "tfixup.eq4",
+        "∂f_d/∂θ_D ∂f_d/∂θ_Dᵀ = embeddings + Σ_l ∂G_l ∂G_lᵀ + O(Σ_l ∂G_l⁴)",
+        "Eq. 4",
+        ("residual decoder",),
+        Outcome.HOLDS_WITH,
+    ),
+    Claim(
+        "tfixup.skip",
+        "∂f_d/∂y_l ∂f_d/∂y_lᵀ = Θ(1) due to the residual architecture",
+        "§3.2",
+        ("scalar chain", "|v_l w_l| = (3L)^(-1/2)"),
+        Outcome.HOLDS_WITH,
+    ),
+    Claim(
+        "tfixup.thm31-upper",
+        "‖ΔG‖ = O(η/L) if v²w² + w²m_i² + v²m_i² = Θ(1/L) for all i",
+        "Theorem 3.1",
+        ("d = d' = 1", "one query", _SGD),
+        Outcome.HOLDS_WITH,
+    ),
+    Claim(
+        "tfixup.thm31-lower",
+        "‖ΔG‖ = Ω(η/L) if v²w² + w²m_i² + v²m_i² = Θ(1/L) for all i",
+        "Theorem 3.1",
+        ("d = d' = 1", "one query", _SGD),
+        Outcome.FAILS,
+    ),
+    Claim(
+        "tfixup.thm31-sufficient",
+        "the lower half holds if all m_i have one sign, or if v²w² ≥ c/L",
+        "ours",
+        ("d = d' = 1", "one query", _SGD, "n fixed"),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "tfixup.thm31-repaired",
+        "K = Θ(1/L) ⇔ v²w² + (v² + w²) m̄² = Θ(1/L), m̄ the attended mean",
+        "ours",
+        ("d = d' = 1", "one query", _SGD, "n fixed", "|q|, |k|, |y|, |m_j| ≤ B"),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "tfixup.eq6",
+        "L_e (v_e² x² + w_e² x² + v_e² w_e²) = Θ(1) bounds the encoder's share",
+        "Eq. 6",
+        _GOAL,
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "tfixup.eq7",
+        "L_d (v_d²w_d² + v_d²y² + w_d²y² + v_d²w_d² + v_d²m² + w_d²m²) = Θ(1) bounds the decoder's",
+        "Eq. 7",
+        _GOAL,
+        Outcome.HOLDS,
+    ),
+    Claim("tfixup.eq8", "L_d v_d² w_d² = Θ(1) bounds ∂f_d/∂m", "Eq. 8", _GOAL, Outcome.HOLDS),
+    Claim(
+        "tfixup.decoder-scale",
+        "v_d = w_d = x = y = (9N)^(-1/4) satisfies Eqs. 7 and 8",
+        "§3.2",
+        ("m = y",),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "tfixup.encoder-scale",
+        "v_e = w_e ≈ 0.67 N^(-1/4) solves Eq. 6",
+        "§3.2, App. C",
+        ("x = (9N)^(-1/4)", "left side set to 1"),
+        Outcome.HOLDS,
+    ),
+    Claim("tfixup.memory", "‖m‖ = Θ(‖x‖)", "implicit in Eq. 7", _GOAL[2:], Outcome.HOLDS),
+    Claim(
+        "tfixup.code-init",
+        "the official code draws what the paper prescribes",
+        "code",
+        ("N_e = N_d",),
+        Outcome.FAILS,
+    ),
+    Claim(
+        "tfixup.positions",
+        "unscaled sinusoidal positions keep Eq. 6",
+        "code",
+        ("sinusoids of RMS 1/√2",),
+        Outcome.FAILS,
+    ),
+    Claim(
+        "tfixup.adam",
+        "the scheme also bounds Adam's updates at any depth",
+        "§3.2",
+        ("Adam's first step, η sign(g)",),
+        Outcome.FAILS,
+    ),
+    Claim(
+        "tfixup.no-warmup",
+        "T-Fixup trains without layer norm and warm-up where Post-LN without warm-up does not",
+        "§4",
+        ("Adam", "reduced scale: 64-128-2"),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "tfixup.no-layernorm",
+        "removing layer norm without re-initialising makes training very unstable",
+        "§3.1, Fig. 3c",
+        ("Adam", "no warm-up", "reduced scale: 64-128-2"),
+        Outcome.HOLDS,
+    ),
+)
