@@ -59,8 +59,8 @@ class Claim:
     """Equation, theorem or section."""
     assumptions: tuple[str, ...]
     """What the statement takes for granted, each testable."""
-    expected: Outcome
-    """The forecast made before any evidence; it does not enter the verdict."""
+    expected: Outcome | None
+    """The forecast made before any evidence, if one was; it does not enter the verdict."""
 
     @property
     def paper(self) -> str:
@@ -133,8 +133,10 @@ class Verdict:
         return all(item.control.rejected for item in self.evidence)
 
     @property
-    def as_forecast(self) -> bool:
-        """Whether the outcome is the one forecast."""
+    def as_forecast(self) -> bool | None:
+        """Whether the outcome is the one forecast; ``None`` without forecast or decision."""
+        if self.claim.expected is None or self.outcome is Outcome.UNDECIDED:
+            return None
         return self.outcome is self.claim.expected
 
 

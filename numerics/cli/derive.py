@@ -1,0 +1,40 @@
+"""``tfixup derive [CLAIM]``: a derivation, each step checked as it is printed."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+
+@dataclass(frozen=True)
+class Derive:
+    """Print a derivation step by step; SymPy checks each step as it is printed.
+
+    Without a claim: the path from Eq. 5 to the encoder's scale 0.669628722978 N^(-1/4).
+    """
+
+    claim: Positional[Annotated[str, arg(metavar="CLAIM")]] = "tfixup.encoder-scale"
+    """Identifier of a claim, such as tfixup.thm31-repaired."""
+    format: str = "text"
+    """text, latex or json."""
+    all: bool = False
+    """Every derivation there is."""
+
+    def run(self) -> int:
+        """Print the derivation; 1 if a step fails or its altered version passes."""
+        from theory.arguments import ARGUMENTS, arguments_about
+        from theory.errors import InputError
+        from theory.ledger import claim_named
+        from theory.render import renderer_named
+
+        render = renderer_named(self.format)
+        chosen = ARGUMENTS if self.all else arguments_about(claim_named(self.claim).id)
+        if not chosen:
+            with_one = ", ".join(dict.fromkeys(argument.claim for argument in ARGUMENTS))
+            raise InputError(f"no derivation speaks about {self.claim}; there are: {with_one}")
+        lines = render(chosen)
+        while True:
+            try:
+                print(next(lines), flush=True)
+            except StopIteration as done:
+                return 0 if done.value else 1

@@ -1,0 +1,142 @@
+"""``tfixup verify``: the whole ledger, claim by claim, with verdicts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from theory.claims import Verdict
+
+_STYLES = {"holds": "green", "holds-with": "yellow", "fails": "red", "undecided": "dim"}
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Check every claim of the ledger and print a verdict for each.
+
+    A claim that turns out false is a result. The exit code is 1 only if a check could not be made
+    or a negative control was not rejected.
+    """
+
+    level: Literal["quick", "full"] = "quick"
+    """How much work: quick trains nothing and reads recorded runs."""
+    claims: str = "*"
+    """Which claims: ids or shell patterns, comma-separated, such as 'tfixup.eq*'."""
+    json: Path | None = None
+    """Write everything to this file as JSON; '-' prints it instead of the table."""
+    results: Path = Path("results")
+    """Folder of recorded runs."""
+    rerun: bool = False
+    """Repeat recorded training runs on the generated data instead of reading them."""
+    seed: int = 0
+    """Root of every random stream."""
+    workers: int | None = None
+    """Processes; one a core unless set."""
+    verbose: bool = False
+    """Show each piece of evidence under its claim."""
+
+    def run(self) -> int:
+        """Run the checks; 0 if all could be made and every control was rejected."""
+        import json
+        import os
+        import time
+
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeElapsedColumn
+
+        from numerics.results import jsonable, write_json
+        from numerics.verify import as_document, selected, verify
+        from theory.claims import Context, Level
+        from theory.errors import require_positive
+
+        workers = (os.cpu_count() or 1) if self.workers is None else self.workers
+        require_positive(workers=workers)
+        chosen = selected(self.claims)
+        context = Context(Level(self.level), self.seed, self.results, self.rerun)
+        start = time.perf_counter()
+        columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            line = bar.add_task("", total=None)
+            verdicts = verify(
+                chosen,
+                context,
+                workers=workers,
+                on_done=lambda done, total: bar.update(line, completed=done, total=total),
+            )
+        seconds = time.perf_counter() - start
+        if self.json == Path("-"):
+            print(json.dumps(jsonable(as_document(verdicts, context)), indent=1, allow_nan=False))
+        else:
+            if self.json is not None:
+                write_json(self.json, as_document(verdicts, context))
+            _show(Console(), verdicts, seconds, verbose=self.verbose)
+        return 0 if all(item.sound for item in verdicts) else 1
+
+
+def _show(
+    console: "Console", verdicts: "tuple[Verdict, ...]", seconds: float, *, verbose: bool
+) -> None:
+    for paper in dict.fromkeys(item.claim.paper for item in verdicts):
+        rows = [item for item in verdicts if item.claim.paper == paper]
+        console.print(table(paper, rows, verbose=verbose))
+    counts = {name: sum(str(item.outcome) == name for item in verdicts) for name in _STYLES}
+    evidence = [item for row in verdicts for item in row.evidence]
+    rejected = sum(item.control.rejected for item in evidence)
+    console.print(
+        f"{len(verdicts)} claims: "
+        + ", ".join(f"[{_STYLES[name]}]{count} {name}[/]" for name, count in counts.items())
+        + f"; {len(evidence)} checks, {rejected} negative controls rejected; {seconds:.0f} s"
+    )
+    for row in verdicts:
+        for item in row.evidence:
+            if not item.control.rejected:
+                console.print(
+                    f"[red]{row.claim.id}: {item.summary}[/] ({item.control.description})"
+                )
+
+
+def table(paper: str, rows: "list[Verdict]", *, verbose: bool) -> "Table":
+    """The verdicts of one paper; evidence kinds are D, P, M, T, a minus where a reading fell."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(title=f"{paper}: verdicts", show_lines=verbose)
+    shown.add_column("claim", no_wrap=True)
+    shown.add_column("statement", ratio=4)
+    shown.add_column("evidence", no_wrap=True)
+    shown.add_column("verdict", no_wrap=True)
+    shown.add_column("with · repaired · missing", ratio=4)
+    for row in rows:
+        kinds = " ".join(
+            ("" if item.passed else "−" if item.passed is False else "?") + item.kind[0].upper()
+            for item in row.evidence
+        )
+        statement = escape(f"{row.claim.statement} ({row.claim.where})")
+        if verbose:
+            statement += "".join(f"\n• {escape(_line(item))}" for item in row.evidence)
+        style = _STYLES[str(row.outcome)]
+        shown.add_row(
+            row.claim.id.partition(".")[2],
+            statement,
+            kinds,
+            f"[{style}]{row.outcome}[/]",
+            escape(row.qualification),
+        )
+    return shown
+
+
+def _line(item: object) -> str:
+    from theory.claims import Evidence
+
+    assert isinstance(item, Evidence)
+    mark = {True: "passed", False: "failed", None: "undecided"}[item.passed]
+    source = "" if item.source == "computed" else f" [{item.source}]"
+    control = "rejected" if item.control.rejected else "NOT REJECTED"
+    return (
+        f"{item.kind} {item.reading}, {mark}: {item.summary}{source}; "
+        f"control ({item.control.description}): {control}"
+    )
