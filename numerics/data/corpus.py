@@ -47,7 +47,7 @@ class Corpus:
         >>> one = ParallelText(("eins",), ("one",))
         >>> facts = Corpus("text", one, one, {}).facts()
         >>> facts["train_pairs"], str(facts["sha256"])[:8]
-        (1, 'ea02785c')
+        (1, '49b5c920')
         """
         digest = hashlib.sha256()
         for part in (self.train, self.validation):

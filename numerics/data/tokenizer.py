@@ -34,7 +34,7 @@ class Tokenizer:
         processor = self._processor()
         return [np.asarray(ids, dtype=np.int64) for ids in processor.encode(list(sentences))]
 
-    def decode(self, rows: Iterable[Iterable[int]]) -> list[str]:
+    def decode(self, rows: Iterable[Sequence[int] | Int[np.ndarray, " _"]]) -> list[str]:
         """Sentences of rows of token ids; special tokens vanish."""
         return self._processor().decode([[int(token) for token in row] for row in rows])
 

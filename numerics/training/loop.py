@@ -1,49 +1,33 @@
 """The training loop: teacher forcing, constant learning rate (no warm-up by default).
 
-A step is θ ← θ − η u(∇ℓ) with u the optimizer's rule. Logged a step: training loss, learning rate,
-‖∇ℓ‖, ‖Δθ‖, seconds, target tokens, and the validation loss where it was taken.
+A run is a pure function of its config and data: weights come from the seed, the order of epoch e
+from (seed, e), dropout from (seed, step). The log is a row a step (`step.py`), with the validation
+loss where it was taken.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
 
-from numerics.data.batches import Batch, Encoded, batches, encode
-from numerics.data.corpus import Corpus
-from numerics.data.generated import generated_corpus
-from numerics.data.text_files import read_text_folder
-from numerics.data.tokenizer import train_tokenizer
+from numerics.data.batches import Batch, Encoded, batches
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.results import atomically, provenance
 from numerics.schemes import build, scheme_named
 from numerics.training import checkpoint, recorded
 from numerics.training.checkpoint import Progress, Row
 from numerics.training.config import TrainConfig
-from numerics.training.objective import SentenceLosses, batch_loss, sentence_losses
-from numerics.training.outcome import Judgement, judge, unigram_losses
+from numerics.training.objective import sentence_losses
+from numerics.training.outcome import Judgement, judge
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
+from numerics.training.step import make_optimizer, training_step
+from numerics.training.task import Task, load_corpus, prepare
 from theory.errors import InputError
-
-VALIDATION_PAIRS = 1_000
-"""Generated validation pairs."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a run trains on: encoded training pairs, validation batches, and the baseline there."""
-
-    train: Encoded
-    validation: list[Batch]
-    unigram: SentenceLosses
 
 
 def run_training(config: TrainConfig, out: Path, *, progress: bool = False) -> RecordedRun:
@@ -116,26 +100,6 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def load_corpus(config: TrainConfig) -> Corpus:
-    """The sentences that ``config.data`` names."""
-    if config.data_name == "text":
-        return read_text_folder(Path(config.data.removeprefix("text:")))
-    return generated_corpus(config.pairs, VALIDATION_PAIRS, config.data_seed)
-
-
-def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:
-    """Tokenise, batch the validation pairs, and take the unigram baseline on them."""
-    tokenizer = train_tokenizer(corpus.train, config.vocabulary)
-    train_data = encode(corpus.train, tokenizer)
-    held_out = list(batches(encode(corpus.validation, tokenizer), config.tokens))
-    tokens = np.concatenate(train_data.targets)
-    counts_V = torch.from_numpy(np.bincount(tokens, minlength=config.vocabulary))
-    unigram = unigram_losses(
-        counts_V, [batch.expected_BT for batch in held_out], config.label_smoothing
-    )
-    return Task(train_data, [batch.to(device) for batch in held_out], unigram)
-
-
 def train(
     model: Transformer, task: Task, config: TrainConfig, out: Path, report: Reporter
 ) -> tuple[Progress, Judgement]:
@@ -174,43 +138,6 @@ def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> It
         state.epoch, state.batch = state.epoch + 1, 0
 
 
-def make_optimizer(model: Transformer, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam with the configured constants (ε = 1e-8), or plain SGD."""
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), lr=config.lr)
-    return torch.optim.Adam(model.parameters(), lr=config.lr, betas=config.betas, fused=True)
-
-
-def training_step(
-    model: Transformer,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    config: TrainConfig,
-    taken: int,
-) -> Row:
-    """One optimizer step after ``taken`` others; none if the loss is not finite."""
-    started = time.perf_counter()
-    rate = config.lr * min(1.0, (taken + 1) / config.warmup) if config.warmup else config.lr
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    # Dropout depends on (seed, step) alone, so a resumed run draws the same masks.
-    torch.manual_seed(config.seed * 1_000_003 + taken)
-    parameters = list(model.parameters())
-    before = [parameter.detach().clone() for parameter in parameters]
-    optimizer.zero_grad()
-    device = parameters[0].device
-    loss = batch_loss(model, batch.to(device), config.label_smoothing)
-    row = {"step": float(taken + 1), "loss": loss.item(), "lr": rate}
-    if np.isfinite(row["loss"]):
-        loss.backward()
-        row["gradient_norm"] = _norm([p.grad for p in parameters if p.grad is not None])
-        optimizer.step()
-        moves = [now.detach() - then for now, then in zip(parameters, before, strict=True)]
-        row["update_norm"] = _norm(moves)
-    seconds = time.perf_counter() - started
-    return row | {"tokens": float(batch.tokens), "seconds": seconds}
-
-
 def write_log(path: Path, rows: list[Row]) -> None:
     """The log as Parquet, a row a step, written whole or not at all."""
     schema = {
@@ -225,10 +152,6 @@ def write_log(path: Path, rows: list[Row]) -> None:
     }
     with atomically(path) as temporary:
         pl.DataFrame(rows, schema=schema, strict=False).write_parquet(temporary)
-
-
-def _norm(tensors: list[Tensor]) -> float:
-    return torch.nn.utils.get_total_norm(tensors).item()
 
 
 def _cuda_indices(device: torch.device) -> list[int]:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from numerics.data.batches import Batch
 from numerics.data.tokenizer import PADDING
-from numerics.models.transformer import Transformer
 
 
 @dataclass(frozen=True)
@@ -49,14 +48,14 @@ def token_losses(
     )
 
 
-def batch_loss(model: Transformer, batch: Batch, smoothing: float) -> Float[Tensor, ""]:
+def batch_loss(model: nn.Module, batch: Batch, smoothing: float) -> Float[Tensor, ""]:
     """Mean of ℓ(y) over the tokens of a batch, teacher-forced."""
     logits_BTV = model(batch.source_BS, batch.target_BT, batch.padding_BS)
     return token_losses(logits_BTV, batch.expected_BT, smoothing).sum() / batch.tokens
 
 
 @torch.no_grad()
-def sentence_losses(model: Transformer, batches: list[Batch], smoothing: float) -> SentenceLosses:
+def sentence_losses(model: nn.Module, batches: list[Batch], smoothing: float) -> SentenceLosses:
     """ℓ summed by sentence, without dropout, accumulated in float64 on the CPU."""
     training = model.training
     model.eval()

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from numerics.data.tokenizer import PADDING
 from numerics.training.objective import SentenceLosses, token_losses
 
 DIVERGED_MARGIN = 1.0
@@ -85,7 +86,7 @@ def unigram_losses(
     every = torch.arange(len(counts_V))[None]
     table_V = token_losses(logits_V.expand(1, len(counts_V), -1), every, smoothing)[0]
     losses = [table_V[expected_BT].sum(1) for expected_BT in expected]
-    tokens = [(expected_BT != 0).sum(1) for expected_BT in expected]
+    tokens = [(expected_BT != PADDING).sum(1) for expected_BT in expected]
     return SentenceLosses(torch.cat(losses), torch.cat(tokens))
 
 

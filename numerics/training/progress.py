@@ -16,7 +16,7 @@ def reporter(steps: int, name: str, *, shown: bool) -> Iterator[Reporter]:
     Examples
     --------
     >>> with reporter(10, "tfixup-6-0", shown=False) as report:
-    ...     report({"step": 1, "loss": 2.0, "tokens": 100, "seconds": 0.1})
+    ...     report({"step": 1.0, "loss": 2.0, "tokens": 100.0, "seconds": 0.1})
     """
     columns = (
         TextColumn("{task.description}"),

@@ -1,0 +1,70 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tyro
+
+from numerics.cli.train import Train
+from numerics.results import jsonable
+from numerics.training.config import TrainConfig
+from theory.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("layers", 0, "layers must be an integer of at least 1, got 0"),
+        ("encoder_layers", 0, "encoder_layers must be an integer of at least 1, got 0"),
+        ("steps", 0, "steps must be an integer of at least 1, got 0"),
+        ("tokens", -5, "tokens must be an integer of at least 1, got -5"),
+        ("data", "text:", "needs a folder"),
+        ("data", "corpus", "data must be generated or text:DIR, got 'corpus'"),
+        ("lr", 0.0, "lr must be positive and finite, got 0.0"),
+        ("lr", float("nan"), "lr must be positive and finite, got nan"),
+        ("lr", float("inf"), "lr must be positive and finite, got inf"),
+        ("warmup", -1, "warmup must be at least 0, got -1"),
+        ("label_smoothing", 1.0, r"label_smoothing must lie in \[0, 1\), got 1.0"),
+        ("dropout", -0.1, r"dropout must lie in \[0, 1\), got -0.1"),
+        ("betas", (0.9, 1.0), r"betas must lie in \[0, 1\), got 1.0"),
+    ],
+)
+def test_broken_rules_are_named(field, value, message):
+    with pytest.raises(InputError, match=message):
+        replace(TrainConfig(), **{field: value}).check()
+
+
+def test_defaults_are_valid():
+    TrainConfig().check()
+
+
+def test_no_path_is_stored():
+    config = Train(data="text:/home/someone/corpus", out=Path("/home/someone/run"))
+    text = json.dumps(jsonable(config.stored())) + config.command()
+    assert "someone" not in text
+    assert config.stored()["data"] == "text:DIR"
+
+
+def test_the_command_says_what_differs_from_the_defaults():
+    config = TrainConfig(scheme="post-ln", layers=12, lr=5e-4, betas=(0.9, 0.999))
+    words = config.command().split()
+    assert words[:2] == ["tfixup", "train"]
+    assert tyro.cli(Train, args=words[2:]) == Train(**vars(config))
+    assert TrainConfig().command() == "tfixup train"
+
+
+def test_every_option_has_help(capsys):
+    with pytest.raises(SystemExit) as caught:
+        tyro.cli(Train, args=["--help"])
+    assert caught.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(f"--{name.replace('_', '-')}" in shown for name in Train.__dataclass_fields__)
+    assert "own recipe has 5e-4" in shown
+
+
+def test_the_command_line_module_imports_no_torch():
+    script = "import sys, numerics.cli.train; print({'torch', 'numpy', 'sympy'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "set()"

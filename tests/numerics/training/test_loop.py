@@ -1,0 +1,287 @@
+import math
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from polars.testing import assert_frame_equal
+
+from numerics.schemes import build
+from numerics.training import loop, step, task
+from numerics.training.config import TrainConfig
+from numerics.training.loop import run_training
+from numerics.training.outcome import RunOutcome
+from numerics.training.recorded import CHECKPOINT, CONFIG, LOG, OUTCOME, read_run
+from theory.errors import InputError
+
+TINY = TrainConfig(
+    layers=1,
+    d_model=16,
+    d_ff=32,
+    pairs=300,
+    vocabulary=200,
+    tokens=1024,
+    steps=16,
+    dropout=0.2,
+    validate_every=6,
+    checkpoint_every=3,
+)
+"""About 13 batches an epoch, so that 16 steps cross into the second one."""
+
+
+def losses(out: Path) -> pl.DataFrame:
+    return pl.read_parquet(out / LOG).drop("seconds")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def interrupt(config: TrainConfig, out: Path, taken: int) -> None:
+    """Run ``config`` and break off when ``taken`` steps are done, the judgement left out."""
+
+    def training_step(*args):
+        if args[-1] == taken:
+            raise KeyboardInterrupt
+        return step.training_step(*args)
+
+    def judge(*_, **__):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "training_step", training_step)
+        patched.setattr(loop, "judge", judge)
+        with pytest.raises(KeyboardInterrupt):
+            run_training(config, out)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_validation_pairs():
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(task, "VALIDATION_PAIRS", 100)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    run_training(TINY, out)
+    return out
+
+
+def test_the_run_is_recorded(whole):
+    run = read_run(whole)
+    log = pl.read_parquet(whole / LOG)
+    assert run.steps == 16
+    assert run.config == TINY.stored() | {
+        "device": "cpu" if not torch.cuda.is_available() else "cuda"
+    }
+    assert run.data["train_pairs"] == 300
+    assert run.provenance["command"] == TINY.command()
+    assert log["step"].to_list() == list(range(1, 17))
+    assert log.filter(pl.col("validation_loss").is_not_null())["step"].to_list() == [6, 12, 16]
+    assert log["validation_loss"][-1] == pytest.approx(run.validation_loss, rel=1e-12)
+    assert run.interval[0] < run.validation_loss < run.interval[1]
+    assert (log["gradient_norm"] > 0).all()
+    assert (log["update_norm"] > 0).all()
+    assert run.tokens_per_second > 0
+
+
+def test_adams_first_update_is_the_learning_rate_in_every_coordinate(whole):
+    model = build("tfixup", loop.model_spec(TINY), torch.Generator())
+    largest = TINY.lr * sum(parameter.numel() for parameter in model.parameters()) ** 0.5
+    first = pl.read_parquet(whole / LOG)["update_norm"][0]
+    assert 0.5 * largest < first <= largest * (1 + 1e-4)
+
+
+@pytest.mark.parametrize("taken", [2, 5, 14])
+def test_interrupted_and_resumed_is_bit_identical(whole, tmp_path, taken):
+    out = tmp_path / "run"
+    interrupt(TINY, out, taken)
+    assert not (out / OUTCOME).exists()
+    run = run_training(TINY, out)
+    assert_frame_equal(losses(out), losses(whole), check_exact=True)
+    assert run.validation_loss == read_run(whole).validation_loss
+
+
+def test_a_resume_that_loses_one_batch_is_noticed(whole, tmp_path):
+    out = tmp_path / "run"
+    interrupt(TINY, out, 7)
+    state = torch.load(out / CHECKPOINT, weights_only=True)
+    state["progress"]["batch"] += 1
+    torch.save(state, out / CHECKPOINT)
+    run_training(TINY, out)
+    assert losses(out)["loss"][:6].equals(losses(whole)["loss"][:6])
+    assert not losses(out)["loss"].equals(losses(whole)["loss"])
+
+
+def test_interrupted_after_the_last_step(whole, tmp_path):
+    out = tmp_path / "run"
+    interrupt(TINY, out, TINY.steps)
+    assert run_training(TINY, out).validation_loss == read_run(whole).validation_loss
+
+
+def test_a_finished_run_is_read_not_repeated(whole):
+    before = contents(whole)
+    assert run_training(TINY, whole) == read_run(whole)
+    assert contents(whole) == before
+
+
+def test_the_seed_matters(whole, tmp_path):
+    run_training(replace(TINY, seed=1, steps=2), tmp_path / "run")
+    assert losses(tmp_path / "run")["loss"][0] != losses(whole)["loss"][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scheme": "xavier"}, "config scheme is 'tfixup' there and 'xavier' here"),
+        ({"lr": 2e-3}, "config lr is 0.001 there and 0.002 here"),
+        ({"data_seed": 1}, "holds another run: config data_seed is 0 there and 1 here"),
+    ],
+)
+def test_a_folder_of_another_run_is_left_alone(whole, change, message):
+    before = contents(whole)
+    with pytest.raises(InputError, match=message):
+        run_training(replace(TINY, **change), whole)
+    assert contents(whole) == before
+
+
+def test_other_text_under_the_same_config_is_another_run(tmp_path):
+    folder, out = tmp_path / "text", tmp_path / "run"
+    folder.mkdir()
+    for stem in ("train", "val"):
+        for side in ("de", "en"):
+            (folder / f"{stem}.{side}").write_text(f"{side} a b c\n" * 20)
+    config = replace(TINY, data=f"text:{folder}", vocabulary=14, steps=1)
+    run = run_training(config, out)
+    assert run.data == read_run(out).data
+    assert run.data["train_pairs"] == 20
+    assert str(tmp_path) not in "".join(path.read_text() for path in out.glob("*.json"))
+    (folder / "val.en").write_text("en c b a\n" * 20)
+    with pytest.raises(InputError, match="holds another run: data sha256 is"):
+        run_training(config, out)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("chapter 1")
+    with pytest.raises(InputError, match="must be a new folder or hold this very run"):
+        run_training(TINY, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scheme": "tfixpu"}, "unknown scheme 'tfixpu': did you mean 'tfixup'"),
+        ({"heads": 3}, "heads must divide the width d_model, got heads=3, d_model=16"),
+        ({"layers": 0}, "layers must be an integer of at least 1, got 0"),
+        ({"vocabulary": 100_000}, r"vocabulary may be at most \d+ .* got 100000"),
+        ({"tokens": 8}, r"at least the longest sentence's \d+, got 8"),
+        ({"data": "text:nowhere"}, "needs a folder, got nowhere"),
+    ],
+)
+def test_bad_input_makes_no_folder(tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
+        run_training(replace(TINY, **change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is there")
+def test_a_missing_device(tmp_path):
+    with pytest.raises(InputError, match="device cuda needs a CUDA device"):
+        run_training(replace(TINY, device="cuda"), tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    out = tmp_path / "run"
+    interrupt(TINY, out, 4)
+    path = out / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:1000])
+    before = contents(out)
+    with pytest.raises(InputError, match=r"checkpoint\.pt must be a whole checkpoint"):
+        run_training(TINY, out)
+    assert contents(out) == before
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(tmp_path, monkeypatch):
+    def batch_loss(*args):
+        calls.append(args)
+        return real(*args) * (math.nan if len(calls) == 4 else 1.0)
+
+    calls, real = [], step.batch_loss
+    monkeypatch.setattr(step, "batch_loss", batch_loss)
+    run = run_training(TINY, tmp_path / "run")
+    assert run.outcome is RunOutcome.DIVERGED
+    assert run.reason == "a loss was not finite"
+    assert run.steps == 4
+    assert math.isnan(losses(tmp_path / "run")["loss"][-1])
+    assert run_training(TINY, tmp_path / "run") == run
+
+
+def test_huge_learning_rate_diverges(tmp_path):
+    config = replace(TINY, optimizer="sgd", lr=1e30)
+    assert run_training(config, tmp_path / "run").outcome is RunOutcome.DIVERGED
+
+
+def test_tfixup_learns_from_the_generated_data(tmp_path):
+    config = TrainConfig(layers=1, pairs=3_000, vocabulary=400, steps=60, lr=3e-3, tokens=1024)
+    run = run_training(config, tmp_path / "run")
+    assert run.outcome is RunOutcome.TRAINED
+    assert run.gain_interval[0] > 0.1 * run.unigram_loss
+    short = run_training(replace(config, steps=2), tmp_path / "short")
+    assert short.outcome is RunOutcome.STUCK
+
+
+def test_threads_and_random_state_are_left_as_they_were(tmp_path, monkeypatch):
+    def batch_loss(*args):
+        seen.append((torch.get_num_threads(), torch.random.get_rng_state()))
+        return real(*args)
+
+    seen, real = [], step.batch_loss
+    monkeypatch.setattr(step, "batch_loss", batch_loss)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    state = torch.random.get_rng_state()
+    run_training(replace(TINY, steps=1), tmp_path / "run")
+    assert torch.random.get_rng_state().equal(state)
+    assert torch.get_num_threads() == 2
+    assert seen[0][0] == TINY.threads == 1
+    assert not seen[0][1].equal(state)
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", [CONFIG, OUTCOME])
+def test_a_damaged_record_is_named(whole, tmp_path, name):
+    for path in whole.glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert read_run(tmp_path).outcome == read_run(whole).outcome
+    (tmp_path / name).write_text("{")
+    with pytest.raises(InputError, match=f"{name} must be a JSON file"):
+        read_run(tmp_path)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match="must hold a whole run"):
+        read_run(tmp_path)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_restarted_is_bit_identical(whole, tmp_path):
+    out = tmp_path / "run"
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from numerics.training.config import TrainConfig\n"
+        "from numerics.training.loop import run_training\n"
+        f"run_training({TINY!r}, Path(sys.argv[1]))"
+    )
+    ran = subprocess.Popen([sys.executable, "-c", script, str(out)])
+    while not (out / CHECKPOINT).exists() and ran.poll() is None:
+        time.sleep(0.01)
+    ran.send_signal(signal.SIGKILL)
+    ran.wait()
+    run_training(TINY, out)
+    assert_frame_equal(losses(out), losses(whole), check_exact=True)

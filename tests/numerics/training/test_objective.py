@@ -1,0 +1,60 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from numerics.data.batches import Batch, Encoded, batches
+from numerics.data.tokenizer import END
+from numerics.models import ModelSpec
+from numerics.schemes import build
+from numerics.training.objective import batch_loss, sentence_losses, token_losses
+
+
+def tiny_model():
+    return build("tfixup", ModelSpec(1, 1, 8, 16, 2, 20), torch.Generator().manual_seed(0))
+
+
+def tiny_batches(tokens: int) -> list[Batch]:
+    rng = np.random.default_rng(0)
+    rows = [np.append(rng.integers(4, 20, size=rng.integers(1, 6)), END) for _ in range(12)]
+    return list(batches(Encoded(rows, rows[::-1]), tokens))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_against_the_formula_by_hand(smoothing):
+    logits = torch.tensor([[[0.0, 1.0, 2.0], [3.0, 0.0, 0.0]]], dtype=torch.float64)
+    total = math.e**0 + math.e**1 + math.e**2
+    log_q = [math.log(math.e**i / total) for i in range(3)]
+    by_hand = -(1 - smoothing) * log_q[2] - smoothing / 3 * sum(log_q)
+    found = token_losses(logits, torch.tensor([[2, 0]]), smoothing)
+    torch.testing.assert_close(found, torch.tensor([[by_hand, 0.0]], dtype=torch.float64))
+
+
+def test_against_torch_over_tokens_that_are_not_padding():
+    model, (batch,) = tiny_model(), tiny_batches(1000)
+    logits = model(batch.source_BS, batch.target_BT, batch.padding_BS)
+    kept = batch.expected_BT != 0
+    assert not kept.all()
+    theirs = F.cross_entropy(logits[kept], batch.expected_BT[kept], label_smoothing=0.1)
+    torch.testing.assert_close(batch_loss(model, batch, 0.1), theirs)
+    counted = F.cross_entropy(logits.transpose(1, 2), batch.expected_BT, label_smoothing=0.1)
+    assert abs((counted - theirs).item()) > 1e-3
+
+
+def test_sentence_losses_do_not_depend_on_the_batches():
+    model = tiny_model()
+    one, many = (sentence_losses(model, tiny_batches(tokens), 0.1) for tokens in (1000, 12))
+    torch.testing.assert_close(one.loss_N, many.loss_N, rtol=1e-5, atol=1e-5)
+    assert one.tokens_N.equal(many.tokens_N)
+
+
+def test_validation_has_no_dropout_and_leaves_the_mode_alone():
+    spec = ModelSpec(1, 1, 8, 16, 2, 20, dropout=0.5)
+    model = build("tfixup", spec, torch.Generator().manual_seed(0)).train()
+    one, two = (sentence_losses(model, tiny_batches(1000), 0.1).mean for _ in range(2))
+    assert one == two
+    assert model.training
+    (batch,) = tiny_batches(1000)
+    assert batch_loss(model, batch, 0.1).item() != batch_loss(model, batch, 0.1).item()

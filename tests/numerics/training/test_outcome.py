@@ -1,0 +1,124 @@
+"""The rule put to predictors whose outcome is known by construction."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from numerics.data.batches import batches, encode
+from numerics.data.generated import generated_corpus
+from numerics.data.tokenizer import BEGIN, train_tokenizer
+from numerics.training.objective import SentenceLosses, sentence_losses
+from numerics.training.outcome import (
+    RunOutcome,
+    judge,
+    ratio_estimate,
+    unigram_logits,
+    unigram_losses,
+)
+
+V, SMOOTHING = 300, 0.1
+CORPUS = generated_corpus(2000, 200, seed=0)
+TOKENIZER = train_tokenizer(CORPUS.train, V)
+TRAIN, HELD_OUT = (encode(part, TOKENIZER) for part in (CORPUS.train, CORPUS.validation))
+BATCHES = list(batches(HELD_OUT, 512))
+COUNTS = torch.from_numpy(np.bincount(np.concatenate(TRAIN.targets), minlength=V))
+UNIGRAM = unigram_losses(COUNTS, [batch.expected_BT for batch in BATCHES], SMOOTHING)
+
+
+class Table(nn.Module):
+    """Predicts from a table: by nothing, by position, or by the token before."""
+
+    def __init__(self, by: str, scale: float = 1.0) -> None:
+        super().__init__()
+        self.by, self.scale = by, scale
+        rows = V if by == "token" else max(map(len, (*TRAIN.targets, *HELD_OUT.targets)))
+        counts = torch.zeros(rows, V, dtype=torch.float64)
+        for row in TRAIN.targets:
+            here = np.r_[BEGIN, row[:-1]] if by == "token" else np.arange(len(row))
+            counts[torch.from_numpy(here), torch.from_numpy(row)] += 1
+        if by == "nothing":
+            counts = counts.sum(0, keepdim=True).expand(rows, V)
+        prior = 20 * (COUNTS + 1) / (COUNTS + 1).sum()
+        p = (counts + prior) / (counts + prior).sum(1, keepdim=True)
+        self.logits = ((1 - SMOOTHING) * p + SMOOTHING / V).log()
+
+    def forward(self, source: Tensor, target: Tensor, padding: Tensor) -> Tensor:
+        del source, padding
+        place = target if self.by == "token" else torch.arange(target.shape[1]).expand_as(target)
+        return self.scale * self.logits[place]
+
+
+def outcome_of(model: nn.Module) -> RunOutcome:
+    losses = sentence_losses(model, BATCHES, SMOOTHING)
+    return judge(losses, UNIGRAM, V, finite=True).outcome
+
+
+def test_unigram_frequencies_are_stuck():
+    losses = sentence_losses(Table("nothing"), BATCHES, SMOOTHING)
+    assert losses.mean == pytest.approx(UNIGRAM.mean, rel=1e-3)
+    assert outcome_of(Table("nothing")) is RunOutcome.STUCK
+
+
+def test_knowing_the_position_alone_is_stuck():
+    model = sentence_losses(Table("position"), BATCHES, SMOOTHING)
+    assert model.mean < UNIGRAM.mean
+    assert outcome_of(Table("position")) is RunOutcome.STUCK
+
+
+def test_using_the_context_is_trained():
+    assert outcome_of(Table("token")) is RunOutcome.TRAINED
+
+
+def test_wild_confidence_is_diverged_and_chance_is_not():
+    assert outcome_of(Table("nothing", scale=0.0)) is RunOutcome.STUCK
+    assert outcome_of(Table("nothing", scale=10.0)) is RunOutcome.DIVERGED
+
+
+def test_a_loss_that_is_not_finite_is_diverged():
+    good = sentence_losses(Table("token"), BATCHES, SMOOTHING)
+    assert judge(good, UNIGRAM, V, finite=True).outcome is RunOutcome.TRAINED
+    assert judge(good, UNIGRAM, V, finite=False).outcome is RunOutcome.DIVERGED
+    for value in (math.nan, math.inf):
+        bad = SentenceLosses(good.loss_N + value, good.tokens_N)
+        assert judge(bad, UNIGRAM, V, finite=True).outcome is RunOutcome.DIVERGED
+
+
+def test_the_margin_decides_with_its_interval():
+    def shifted(share: float) -> RunOutcome:
+        losses = SentenceLosses(UNIGRAM.loss_N * (1 - share), UNIGRAM.tokens_N)
+        return judge(losses, UNIGRAM, V, finite=True).outcome
+
+    assert shifted(0.09) is RunOutcome.STUCK
+    assert shifted(0.11) is RunOutcome.TRAINED
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 200, len(UNIGRAM.loss_N)))
+    losses = SentenceLosses(UNIGRAM.loss_N * 0.89 + noise - noise.mean(), UNIGRAM.tokens_N)
+    assert judge(losses, UNIGRAM, V, finite=True).outcome is RunOutcome.STUCK
+
+
+def test_the_baseline_is_the_best_constant_prediction():
+    def loss_on_training_targets(logits: Tensor) -> float:
+        smoothed = (1 - SMOOTHING) * COUNTS / COUNTS.sum() + SMOOTHING / V
+        return -float((smoothed * logits.log_softmax(0)).sum())
+
+    best = unigram_logits(COUNTS, SMOOTHING)
+    torch.testing.assert_close(best.exp().sum().item(), 1.0)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        other = best + 0.3 * torch.randn(V, generator=generator, dtype=torch.float64)
+        assert loss_on_training_targets(other) > loss_on_training_targets(best)
+
+
+def test_the_interval_covers_the_mean_of_new_sentences():
+    """Over 200 samples of 50 sentences about 95 % of the intervals hold the long-run ratio."""
+    rng = np.random.default_rng(0)
+
+    def covers() -> bool:
+        n = rng.integers(3, 30, size=50)
+        sums = n * 2.0 + rng.normal(0, 5, 50)
+        found = ratio_estimate(torch.from_numpy(sums), torch.from_numpy(n))
+        return found.low <= 2.0 <= found.high
+
+    assert 0.9 <= np.mean([covers() for _ in range(200)]) <= 0.99
