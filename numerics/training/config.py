@@ -134,21 +134,23 @@ class TrainConfig:
         }
 
     def command(self) -> str:
-        """The command that repeats the run, with every setting that is not the default.
+        """The command that repeats the run: what names it, and every setting not the default.
 
         Examples
         --------
-        >>> TrainConfig(layers=12, data="text:/home/me/corpus").command()
-        'tfixup train --layers 12 --data text:DIR'
+        >>> TrainConfig(layers=12, data="text:/home/me/corpus", lr=5e-4).command()
+        'tfixup train --scheme tfixup --layers 12 --data text:DIR --steps 300 --lr 0.0005 --seed 0'
         """
         default, stored = TrainConfig().stored(), self.stored()
         words = ["tfixup train"]
         for name, value in stored.items():
-            if value != default[name]:
+            if name in _NAMING or value != default[name]:
                 shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
                 words.append(f"--{name.replace('_', '-')} {shown}")
         return " ".join(words)
 
 
+_NAMING = ("scheme", "layers", "data", "steps", "seed")
+"""Settings that a command shows even where they are the defaults."""
 _FIELDS = frozenset(TrainConfig.__dataclass_fields__)
 """Settings of a run; what a subclass adds (an output folder) does not identify the run."""

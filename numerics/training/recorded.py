@@ -123,6 +123,11 @@ def read_run(path: Path) -> RecordedRun:
         raise InputError(f"{path} must hold a whole run, but {error} is wrong or missing") from None
 
 
+def read_runs(folder: Path) -> list[RecordedRun]:
+    """Every finished run below ``folder``, by path."""
+    return [read_run(path.parent) for path in sorted(folder.rglob(OUTCOME))]
+
+
 def _interval(estimate: Mapping[str, Any]) -> tuple[float, float]:
     return float(estimate["low"]), float(estimate["high"])
 

@@ -1,4 +1,5 @@
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from numerics.training import loop, step, task
 from numerics.training.config import TrainConfig
 from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
-from numerics.training.recorded import CHECKPOINT, CONFIG, LOG, OUTCOME, read_run
+from numerics.training.recorded import CHECKPOINT, CONFIG, LOG, OUTCOME, read_run, read_runs
 from theory.errors import InputError
 
 TINY = TrainConfig(
@@ -90,6 +91,13 @@ def test_the_run_is_recorded(whole):
     assert (log["gradient_norm"] > 0).all()
     assert (log["update_norm"] > 0).all()
     assert run.tokens_per_second > 0
+
+
+def test_runs_below_a_folder(whole, tmp_path):
+    interrupt(TINY, tmp_path / "unfinished", 4)
+    shutil.copytree(whole, tmp_path / "data" / "b")
+    shutil.copytree(whole, tmp_path / "data" / "a")
+    assert [run.path.name for run in read_runs(tmp_path)] == ["a", "b"]
 
 
 def test_adams_first_update_is_the_learning_rate_in_every_coordinate(whole):
