@@ -277,6 +277,15 @@ def test_a_damaged_record_is_named(whole, tmp_path, name):
         read_run(tmp_path)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_starts_where_the_cpu_does(tmp_path):
+    for device in ("cpu", "cuda"):
+        run_training(replace(TINY, steps=3, dropout=0.0, device=device), tmp_path / device)
+    cpu, cuda = (losses(tmp_path / device)["loss"].to_torch() for device in ("cpu", "cuda"))
+    torch.testing.assert_close(cpu, cuda, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_and_restarted_is_bit_identical(whole, tmp_path):
     out = tmp_path / "run"
