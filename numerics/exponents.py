@@ -8,6 +8,7 @@ equivalent to a target within a margin when its whole 95 % interval lies inside 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite, log
+from typing import Any
 
 from scipy import stats
 
@@ -26,12 +27,12 @@ class Exponent:
     """Least-squares p."""
     interval: tuple[float, float]
     """95 % confidence interval of p."""
-    depths: tuple[float, ...]
+    depths: tuple[int | float, ...]
     """The distinct abscissae, ascending."""
     points: int
     """Measurements fitted."""
 
-    def equivalent(self, target: float, margin: float) -> bool | None:
+    def equivalent(self, target: int | float, margin: float) -> bool | None:
         """Whether p = target ± margin: true or false at 95 %, ``None`` if undecided.
 
         Examples
@@ -53,7 +54,7 @@ class NoExponent:
     reason: str
 
 
-def power_law(depths: Sequence[float], values: Sequence[float]) -> Exponent | NoExponent:
+def power_law(depths: Sequence[int | float], values: Sequence[float]) -> Exponent | NoExponent:
     """p of value = e^a N^p by ordinary least squares on the logarithms.
 
     Parameters
@@ -87,13 +88,13 @@ def power_law(depths: Sequence[float], values: Sequence[float]) -> Exponent | No
     distinct = tuple(sorted(set(depths)))
     if len(distinct) < LEAST_DEPTHS:
         return NoExponent(f"needs {LEAST_DEPTHS} distinct depths, got {len(distinct)}")
-    slope, _, _, _, error = stats.linregress(_logs(depths), _logs(values))
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 2) * error
-    interval = (float(slope - half), float(slope + half))
-    return Exponent(float(slope), interval, distinct, len(pairs))
+    fit: Any = stats.linregress(_logs(depths), _logs(values))
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 2) * fit.stderr
+    interval = (float(fit.slope - half), float(fit.slope + half))
+    return Exponent(float(fit.slope), interval, distinct, len(pairs))
 
 
-def _logs(values: Iterable[float]) -> list[float]:
+def _logs(values: Iterable[int | float]) -> list[float]:
     return [log(value) for value in values]
 
 
