@@ -18,6 +18,18 @@ TOLERANCES = {
     "sign-exponent": Tolerance(
         0.08, "finite depth: the embeddings' own Θ(1) share bends the power law below 1/2"
     ),
+    "exact-formula": Tolerance(
+        1e-9, "float64 against a closed form: condition numbers up to 10⁶ times 1e-16"
+    ),
+    "exact-exponent": Tolerance(
+        0.02, "no randomness: only the next order in L bends the line over five decades"
+    ),
+    "condition-exponent": Tolerance(
+        0.08, "random matrices at N = 6…96; lower orders in N bend the law by a few hundredths"
+    ),
+    "mean-square-growth": Tolerance(
+        0.10, "relative; 48 draws of width 64 leave a standard error of 2–3 % of the mean"
+    ),
     "against-torch": Tolerance(
         1e-10, "float64, two layers: a few hundred roundings of 1e-16 on values of order 1"
     ),

@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 
 from numerics.executors import outcomes
 from numerics.results import commit, versions
-from proofs import PROVIDERS as PROOFS
+from proofs import providers as proofs
 from theory.arguments import PROVIDERS as DERIVATIONS
 from theory.claims import (
     Claim,
@@ -30,7 +30,7 @@ def providers() -> tuple[Provider, ...]:
     """Every provider: derivations, proofs, measurements, training."""
     from numerics.evidence import PROVIDERS as OBSERVATIONS
 
-    return (*DERIVATIONS, *PROOFS, *OBSERVATIONS)
+    return (*DERIVATIONS, *proofs(), *OBSERVATIONS)
 
 
 @dataclass(frozen=True)

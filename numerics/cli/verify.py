@@ -45,10 +45,16 @@ class Verify:
         import time
 
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
         from numerics.results import jsonable, write_json
+        from proofs import MISSING
         from numerics.verify import as_document, selected, verify
         from theory.claims import Context, Level
         from theory.errors import require_positive
@@ -74,6 +80,10 @@ class Verify:
             if self.json is not None:
                 write_json(self.json, as_document(verdicts, context))
             _show(Console(), verdicts, seconds, verbose=self.verbose)
+            if MISSING:
+                Console().print(
+                    f"proofs were not checked: pip install 'tfixup[proofs]' ({', '.join(MISSING)})"
+                )
         return 0 if all(item.sound for item in verdicts) else 1
 
 

@@ -1,0 +1,80 @@
+"""Growth along the skip path, measured in a linear residual stack of width d.
+
+y_{l+1} = (I + W_l) y_l over L blocks. Incoherent: W_l has independent entries of variance
+1/(3 L d), so E‖W_l y‖² = ‖y‖²/(3L). Coherent: W_l = (3L)^(-1/2) I, of the same strength.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from scipy import stats
+
+from numerics.tolerances import tolerance
+from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+
+WIDTH = 64
+BLOCKS = 600
+"""The decoder's 3 N at N = 200."""
+DRAWS = 48
+
+
+def growth(blocks: int, generator: torch.Generator, *, coherent: bool) -> float:
+    """‖y_L‖²/‖y_0‖² of one draw.
+
+    Examples
+    --------
+    >>> round(growth(600, torch.Generator().manual_seed(0), coherent=True) ** 0.5, -4)
+    1180000.0
+    """
+    y = torch.randn(WIDTH, generator=generator, dtype=torch.float64)
+    start = y.square().sum()
+    for _ in range(blocks):
+        if coherent:
+            y = y * (1 + (3 * blocks) ** -0.5)
+        else:
+            drawn = torch.randn(WIDTH, WIDTH, generator=generator, dtype=torch.float64)
+            y = y + drawn @ y * (3 * blocks * WIDTH) ** -0.5
+    return float(y.square().sum() / start)
+
+
+@provides("tfixup.skip", kind=Kind.MEASUREMENT)
+def skip(context: Context) -> Iterator[Evidence]:
+    """Mean-square growth of random stacks, and growth of aligned ones."""
+    generator = torch.Generator().manual_seed(context.seed)
+    samples = [growth(BLOCKS, generator, coherent=False) for _ in range(DRAWS)]
+    mean = sum(samples) / DRAWS
+    half = float(stats.t.ppf(0.975, DRAWS - 1) * stats.sem(samples))
+    limit, margin = 2.718281828459045 ** (1 / 3), tolerance("mean-square-growth")
+    aligned = {blocks: growth(blocks, generator, coherent=True) for blocks in (75, BLOCKS)}
+
+    def near_limit(low: float, high: float) -> bool:
+        return limit * (1 - margin) <= low and high <= limit * (1 + margin)
+
+    yield Evidence(
+        claim="tfixup.skip",
+        kind=Kind.MEASUREMENT,
+        passed=near_limit(mean - half, mean + half),
+        summary=f"{BLOCKS} random blocks, width {WIDTH}: mean-square growth {mean:.3f} ± "
+        f"{half:.3f}, e^(1/3) = {limit:.3f}",
+        control=Control(
+            "aligned blocks of the same strength", not near_limit(aligned[BLOCKS], aligned[BLOCKS])
+        ),
+        reading=Reading.RESTRICTED,
+        value=mean,
+        expected=limit,
+        tolerance=margin,
+        interval=(mean - half, mean + half),
+    )
+    yield Evidence(
+        claim="tfixup.skip",
+        kind=Kind.MEASUREMENT,
+        passed=not aligned[BLOCKS] > 100 * aligned[75],
+        summary=f"aligned blocks: ‖y_L‖/‖y_0‖ is {aligned[75] ** 0.5:.3g} at L = 75 and "
+        f"{aligned[BLOCKS] ** 0.5:.3g} at L = {BLOCKS}",
+        control=Control("random blocks must not grow so", not mean > 100 * samples[0]),
+        value=aligned[BLOCKS] ** 0.5,
+        expected="Θ(1)",
+    )
+
+
+PROVIDERS = (skip,)
