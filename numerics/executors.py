@@ -5,6 +5,7 @@ with its share of the cores, or to this process when one worker is asked for.
 """
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -51,9 +52,10 @@ def local_executor(workers: int) -> Executor:
 
 
 def _use_threads(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)
+    # OpenMP reads this when torch is loaded, which a task does after its worker's start.
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def outcomes(

@@ -24,6 +24,7 @@ from numerics.sweep_config import SweepConfig as SweepConfig
 from numerics.sweep_config import Task as Task
 from numerics.sweep_store import SweepStore, empty_rows, task_rows
 from numerics.updates import UpdateReport, measure_update, random_batch
+from theory.errors import require_positive
 
 Measure = Callable[[Task], pl.DataFrame]
 
@@ -124,6 +125,7 @@ def run_sweep(
     InputError
         Before any work, if the folder holds another sweep, strange files, or a corrupt shard.
     """
+    require_positive(workers=workers)
     tasks = config.tasks()
     store = SweepStore(out, config.settings) if out is not None else None
     stored = store.rows() if store is not None else empty_rows()

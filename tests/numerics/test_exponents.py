@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from numerics.exponents import Exponent, NoExponent, power_law, verdict_word
+from theory.errors import InputError
+
+DEPTHS = [depth for depth in (6, 12, 25, 50, 100, 200) for _ in range(8)]
+
+
+def _noisy(power, seed, scatter=0.1):
+    noise = np.random.default_rng(seed).normal(0, scatter, len(DEPTHS))
+    return [float(3.7 * n**power * np.exp(e)) for n, e in zip(DEPTHS, noise, strict=True)]
+
+
+@pytest.mark.parametrize(("power", "word"), [(0.0, "flat"), (0.5, "grows"), (-0.3, "shrinks")])
+def test_a_power_law_is_recovered_and_a_wrong_exponent_rejected(power, word):
+    fit = power_law(DEPTHS, _noisy(power, 0))
+    assert isinstance(fit, Exponent)
+    assert fit.equivalent(power, 0.05) is True
+    assert fit.equivalent(power + 0.2, 0.05) is False
+    assert verdict_word(fit) == word
+    assert fit.points == 48
+    assert fit.depths == (6, 12, 25, 50, 100, 200)
+
+
+def test_the_interval_covers_95_percent():
+    fits = [power_law(DEPTHS, _noisy(0.25, seed)) for seed in range(400)]
+    covered = sum(
+        isinstance(fit, Exponent) and fit.interval[0] <= 0.25 <= fit.interval[1] for fit in fits
+    )
+    assert 0.92 <= covered / 400 <= 0.98
+
+
+def test_too_much_scatter_is_undecided():
+    fit = power_law(DEPTHS, _noisy(0.0, 1, scatter=1.0))
+    assert verdict_word(fit) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("depths", "values", "reason"),
+    [
+        ([6, 12, 25], [1.0, float("nan"), 1.0], "not finite from N = 12"),
+        ([6, 25, 12], [1.0, float("inf"), float("inf")], "not finite from N = 12"),
+        ([6, 12, 25], [1.0, 0.0, 1.0], "not positive at N = 12"),
+        ([6, 6, 12], [1.0, 1.0, 1.0], "needs 3 distinct depths, got 2"),
+        ([], [], "needs 3 distinct depths, got 0"),
+    ],
+)
+def test_what_has_no_exponent_says_why(depths, values, reason):
+    fit = power_law(depths, values)
+    assert fit == NoExponent(reason)
+    assert verdict_word(fit) == reason
+
+
+def test_bad_points_are_refused():
+    with pytest.raises(InputError, match="pair up, got 2 and 1"):
+        power_law([1, 2], [1.0])
+    with pytest.raises(InputError, match="depths must be positive, got 0"):
+        power_law([0, 1, 2], [1.0, 1.0, 1.0])
