@@ -126,6 +126,7 @@ def run_sweep(
         Before any work, if the folder holds another sweep, strange files, or a corrupt shard.
     """
     require_positive(workers=workers)
+    started = time.perf_counter()
     tasks = config.tasks()
     store = SweepStore(out, config.settings) if out is not None else None
     stored = store.rows() if store is not None else empty_rows()
@@ -155,7 +156,7 @@ def run_sweep(
             bar.advance(line)
     everything = pl.concat([stored, *frames])
     if store is not None and missing:
-        store.merge(everything)
+        store.complete(everything, time.perf_counter() - started)
     order = pl.DataFrame({"task": [task.hash for task in config.tasks()]})
     return order.join(everything, on="task", how="inner", maintain_order="left_right").select(
         everything.columns

@@ -86,12 +86,21 @@ class SweepStore:
         """Write the manifest, with this run's grid added to those before."""
         runs = self._manifest()["runs"] if self.manifest.exists() else []
         grid = {key: value for key, value in asdict(config).items() if key != "settings"}
-        run = {"grid": grid, "provenance": provenance}
+        self._write_manifest([*runs, {"grid": grid, "provenance": provenance}])
+
+    def complete(self, rows: pl.DataFrame, seconds: float) -> None:
+        """Merge the rows, and put the wall time of the run that `begin` noted on record."""
+        self.merge(rows)
+        *earlier, last = self._manifest()["runs"]
+        last["provenance"]["seconds"] = seconds
+        self._write_manifest([*earlier, last])
+
+    def _write_manifest(self, runs: list) -> None:
         content = {
             "kind": "tfixup sweep",
             "schema": SCHEMA,
             "settings": self.settings,
-            "runs": [*runs, run],
+            "runs": runs,
         }
         write_json(self.manifest, content)
 

@@ -90,7 +90,7 @@ def test_another_sweep_is_refused_and_left(tmp_path):
     run_sweep(GRID, tmp_path)
     before = _state(tmp_path)
     other = SweepConfig(GRID.schemes, settings=Settings(d_model=16, d_ff=12))
-    with pytest.raises(InputError, match="holds another sweep .*d_model 8 there, 16 asked for"):
+    with pytest.raises(InputError, match=r"holds another sweep .*d_model 8 there, 16 asked for"):
         run_sweep(other, tmp_path)
     assert _state(tmp_path) == before
 
