@@ -1,1 +1,14 @@
 """Measurement and training evidence, attached to claims by id."""
+
+from numerics.evidence import conditions, depth, layer_norm, skip_path, theorem31, training
+from theory.claims import Provider
+
+PROVIDERS: tuple[Provider, ...] = (
+    *depth.PROVIDERS,
+    *conditions.PROVIDERS,
+    *layer_norm.PROVIDERS,
+    *theorem31.PROVIDERS,
+    *skip_path.PROVIDERS,
+    *training.PROVIDERS,
+)
+"""Every provider of measurements and training runs, the slowest first."""

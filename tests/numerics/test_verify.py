@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from numerics import verify as module
+from numerics.results import jsonable
+from numerics.verify import Job, as_document, providers, selected, unmade, verify
+from theory.claims import Context, Kind, Level, Outcome, Provider
+from theory.errors import InputError
+
+
+def test_claims_are_selected_by_pattern_and_unknown_ones_refused():
+    assert [claim.id for claim in selected("tfixup.eq[678]")] == [
+        "tfixup.eq6",
+        "tfixup.eq7",
+        "tfixup.eq8",
+    ]
+    with pytest.raises(InputError, match=r"did you mean 'tfixup\.goal'"):
+        selected("tfixup.goall")
+
+
+def test_verdicts_and_document_of_a_cheap_claim():
+    context = Context()
+    (found,) = verify(selected("tfixup.thm31-sufficient"), context, workers=1)
+    assert found.outcome is Outcome.HOLDS
+    document = json.loads(json.dumps(jsonable(as_document((found,), context)), allow_nan=False))
+    (claim,) = document["claims"]
+    assert claim["verdict"] == "holds"
+    assert {item["kind"] for item in claim["evidence"]} == {"derivation", "measurement"}
+    assert all(item["control"]["rejected"] for item in claim["evidence"])
+    assert {"kind", "passed", "value", "expected", "tolerance", "seconds", "source"} <= set(
+        claim["evidence"][0]
+    )
+
+
+def test_a_check_that_raises_is_reported_and_never_taken_for_a_pass(monkeypatch):
+    def broken(context):
+        raise RuntimeError("no such device")
+
+    provider = Provider(("tfixup.goal",), Kind.MEASUREMENT, Level.QUICK, broken)
+    monkeypatch.setattr(module, "providers", lambda: (provider,))
+    (found,) = verify(selected("tfixup.goal"), Context(), workers=1)
+    assert found.outcome is Outcome.UNDECIDED
+    assert not found.sound
+    assert "no such device" in found.evidence[0].summary
+
+
+def test_a_job_finds_its_provider_by_position():
+    position = next(i for i, p in enumerate(providers()) if p.claims == ("tfixup.eq6",))
+    (item,) = Job(position, Context()).run()
+    assert item.claim == "tfixup.eq6"
+
+
+def test_evidence_of_a_lost_check_is_not_admissible():
+    provider = providers()[0]
+    assert not any(item.admissible for item in unmade(provider, RuntimeError("lost")))

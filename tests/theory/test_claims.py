@@ -1,0 +1,82 @@
+from dataclasses import replace
+
+import pytest
+
+from theory.claims import (
+    Claim,
+    Context,
+    Control,
+    Evidence,
+    Kind,
+    Outcome,
+    Reading,
+    provides,
+    verdict,
+)
+from theory.errors import InputError, require_positive
+from theory.ledger import LEDGER, claim_named
+
+ROW = Claim("p.x", "x", "Eq. 1", (), Outcome.HOLDS)
+REJECTED, MISSED = Control("false variant", True), Control("false variant", False)
+
+
+def item(passed: bool | None, reading: Reading = Reading.PRINTED, control: Control = REJECTED):
+    return Evidence("p.x", Kind.DERIVATION, passed, "found", control, reading, f"text {reading}")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "outcome"),
+    [
+        ([], Outcome.UNDECIDED),
+        ([item(True)], Outcome.HOLDS),
+        ([item(True), item(False)], Outcome.FAILS),
+        ([item(None)], Outcome.UNDECIDED),
+        ([item(True, control=MISSED)], Outcome.UNDECIDED),
+        ([item(False, control=MISSED), item(True)], Outcome.HOLDS),
+        ([item(False), item(True, Reading.RESTRICTED)], Outcome.HOLDS_WITH),
+        ([item(True, Reading.RESTRICTED)], Outcome.HOLDS_WITH),
+        ([item(False), item(False, Reading.RESTRICTED)], Outcome.FAILS),
+        ([item(True), item(False, Reading.RESTRICTED)], Outcome.UNDECIDED),
+        ([item(False), item(True, Reading.REPAIRED)], Outcome.FAILS),
+        ([item(True, Reading.REPAIRED)], Outcome.UNDECIDED),
+    ],
+)
+def test_the_verdict_is_computed_from_the_admissible_evidence(evidence, outcome):
+    assert verdict(ROW, evidence).outcome is outcome
+
+
+def test_the_verdict_names_the_hypothesis_or_the_repair_that_stands():
+    with_it = verdict(ROW, [item(False), item(True, Reading.RESTRICTED)])
+    assert with_it.qualification == "text with an extra hypothesis"
+    repaired = verdict(ROW, [item(False), item(True, Reading.REPAIRED)])
+    assert repaired.qualification == "text repaired"
+    broken = verdict(ROW, [item(False), item(False, Reading.REPAIRED)])
+    assert broken.qualification == ""
+
+
+def test_a_control_that_was_not_rejected_makes_the_verdict_unsound():
+    assert verdict(ROW, [item(True)]).sound
+    assert not verdict(ROW, [item(True), item(True, control=MISSED)]).sound
+
+
+def test_evidence_about_other_claims_does_not_count():
+    assert verdict(ROW, [replace(item(False), claim="p.y")]).outcome is Outcome.UNDECIDED
+
+
+def test_a_provider_may_not_speak_about_claims_it_did_not_declare():
+    silent = provides("p.y", kind=Kind.DERIVATION)(lambda _: [item(True)])
+    with pytest.raises(AssertionError, match="undeclared"):
+        silent(Context())
+
+
+def test_ids_are_unique_and_unknown_ones_offer_the_nearest():
+    ids = [claim.id for claim in LEDGER]
+    assert len(ids) == len(set(ids))
+    with pytest.raises(InputError, match=r"did you mean 'tfixup\.eq7'"):
+        claim_named("tfixup.eq77")
+
+
+@pytest.mark.parametrize("depth", [0, -1, True, 2.0])
+def test_depths_are_positive_integers(depth):
+    with pytest.raises(InputError, match=f"depth .* got {depth}"):
+        require_positive(depth=depth)
