@@ -91,16 +91,16 @@ def _slope(model, parameter, position, x, u, h=1e-6):
 
 
 def fit(value: float, half: float) -> Exponent:
-    return Exponent(value, (value - half, value + half), (6, 12, 25), 9)
+    return Exponent(value, (value - half, value + half), (6.0, 12.0, 25.0), 9)
 
 
 @pytest.mark.parametrize(
     ("fits", "decision"),
     [
-        ({"total": fit(0, 0.01), "decoder": fit(0.01, 0.02)}, True),
-        ({"total": fit(0, 0.01), "decoder": fit(0.25, 0.02)}, False),
-        ({"total": fit(0, 0.01), "decoder": fit(0.03, 0.04)}, None),
-        ({"total": fit(0, 0.01), "decoder": NoExponent("not finite from N = 50")}, False),
+        ({"total": fit(0.0, 0.01), "decoder": fit(0.01, 0.02)}, True),
+        ({"total": fit(0.0, 0.01), "decoder": fit(0.25, 0.02)}, False),
+        ({"total": fit(0.0, 0.01), "decoder": fit(0.03, 0.04)}, None),
+        ({"total": fit(0.0, 0.01), "decoder": NoExponent("not finite from N = 50")}, False),
     ],
 )
 def test_one_part_that_is_not_flat_decides_against_the_goal(fits, decision):

@@ -34,7 +34,7 @@ def test_verdicts_and_document_of_a_cheap_claim():
 
 
 def test_a_check_that_raises_is_reported_and_never_taken_for_a_pass(monkeypatch):
-    def broken(context):
+    def broken(_):
         raise RuntimeError("no such device")
 
     provider = Provider(("tfixup.goal",), Kind.MEASUREMENT, Level.QUICK, broken)
