@@ -1,0 +1,217 @@
+"""Figures of a sweep: ‖Δf‖/η against depth N, log–log, a column a part, a row an optimizer.
+
+A line is the geometric mean over seeds, its band the range of the seeds, the number at its end the
+depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from numerics.exponents import Exponent, power_law
+from numerics.results import atomically
+from numerics.roles import ALL_PARTS
+from theory.errors import InputError
+
+SUFFIXES = (".svg", ".png", ".pdf")
+COLOURS = {
+    "tfixup": "#0b6e4f",
+    "tfixup-code": "#3fb68b",
+    "tfixup-adam": "#1f77b4",
+    "post-ln": "#d1495b",
+    "pre-ln": "#e8963a",
+    "xavier": "#6c5b9e",
+}
+OTHER_COLOURS = ("#444444", "#8c564b", "#b5a642", "#7f7f7f")
+PANELS = tuple(part for part in ALL_PARTS if part not in ("encoder", "decoder"))
+TITLES = {"update": r"$\|\Delta f\|/\eta$", "gradient_energy": r"$\|J^\top u\|^2$"}
+STEPS = {"sgd": "SGD step", "sign": "sign step (Adam's first)"}
+DECADES = 6.0
+"""A scheme whose values span more decades than this does not set a panel's limits."""
+STYLE: Any = {
+    "font.size": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": "#555555",
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "svg.hashsalt": "tfixup",
+    "svg.fonttype": "none",
+}
+
+
+def draw_sweep(rows: pl.DataFrame, *, quantity: str = "update", from_depth: int = 6) -> Figure:
+    """The figure of a sweep's rows; needs no display."""
+    kept = rows.filter((pl.col("quantity") == quantity) & pl.col("error").is_null())
+    if kept.is_empty():
+        raise InputError(f"nothing to plot: the sweep has no finished rows of {quantity}")
+    schemes = [*COLOURS, *sorted(set(kept["scheme"]) - set(COLOURS))]
+    schemes = [scheme for scheme in schemes if scheme in set(kept["scheme"])]
+    optimizers = sorted(set(kept["optimizer"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.15 * len(PANELS) + 0.6, 2.7 * len(optimizers) + 0.9))
+        axes = figure.subplots(len(optimizers), len(PANELS), squeeze=False, sharex=True)
+        for line, optimizer in zip(axes, optimizers, strict=True):
+            for panel, part in zip(line, PANELS, strict=True):
+                chosen = kept.filter((pl.col("optimizer") == optimizer) & (pl.col("part") == part))
+                curves = {s: chosen.filter(pl.col("scheme") == s) for s in schemes}
+                _panel(panel, curves, from_depth)
+            line[0].set_ylabel(f"{STEPS.get(optimizer, optimizer)}\n{TITLES[quantity]}")
+        for panel, part in zip(axes[0], PANELS, strict=True):
+            panel.set_title(part.replace("_", "-").replace(".", "\n"), fontsize=9)
+        for panel in axes[-1]:
+            panel.set_xlabel("layers N")
+        _legend(figure, schemes, kept, from_depth)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure, whole or not at all, in the format of the suffix."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"a figure must end in {', '.join(SUFFIXES)}, got {path.name!r}")
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    with mpl.rc_context(STYLE), atomically(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=160, metadata=metadata)
+
+
+def colour(scheme: str) -> str:
+    """A scheme's colour, the same in every figure.
+
+    Examples
+    --------
+    >>> colour("tfixup")
+    '#0b6e4f'
+    """
+    return COLOURS.get(scheme, OTHER_COLOURS[sum(scheme.encode()) % len(OTHER_COLOURS)])
+
+
+def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> None:
+    low, high = _limits(curves.values())
+    depths = sorted({n for frame in curves.values() for n in frame["n_encoder"]})
+    axes.set(xscale="log", yscale="log", ylim=(low, high))
+    axes.set_xlim(depths[0] * 0.85, depths[-1] * 2.6)
+    axes.xaxis.set_major_locator(FixedLocator(_thinned(depths)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.tick_params(length=2.5, width=0.6, labelsize=7.5)
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
+    axes.set_axisbelow(True)
+    labels = []
+    for scheme, frame in curves.items():
+        end = _curve(axes, scheme, frame, high)
+        if end is not None:
+            deep = frame.filter(pl.col("n_encoder") >= from_depth)
+            fit = power_law(deep["n_encoder"].to_list(), deep["value"].to_list())
+            text = f"{fit.value:+.2f}" if isinstance(fit, Exponent) else ""
+            labels.append((end, text.replace("-", "−"), colour(scheme)))
+    _end_labels(axes, labels, depths[-1])
+
+
+def _curve(axes: Axes, scheme: str, frame: pl.DataFrame, high: float) -> float | None:
+    """Draw one scheme; its last value if it ends inside the frame."""
+    if frame.is_empty():
+        return None
+    grouped = frame.group_by("n_encoder").agg(
+        pl.col("value").log().mean().exp().alias("mean"),
+        pl.col("value").min().alias("least"),
+        pl.col("value").max().alias("most"),
+        pl.col("finite").all(),
+    )
+    grouped = grouped.sort("n_encoder")
+    finite = grouped.filter(pl.col("finite") & (pl.col("mean") > 0))
+    n, mean = finite["n_encoder"].to_numpy(), finite["mean"].to_numpy()
+    shade = colour(scheme)
+    axes.fill_between(
+        n, finite["least"].to_numpy(), finite["most"].to_numpy(), color=shade, alpha=0.18, lw=0
+    )
+    axes.plot(n, mean, color=shade, lw=1.5, marker="o", ms=2.6, mew=0)
+    outside = np.flatnonzero(mean > high)
+    if len(outside) or len(finite) < len(grouped):
+        inside = int(outside[0]) if len(outside) else len(mean)
+        if inside:
+            _leaving(axes, n, mean, inside, high, shade)
+        return None
+    return float(mean[-1])
+
+
+def _leaving(
+    axes: Axes, n: np.ndarray, mean: np.ndarray, inside: int, high: float, shade: str
+) -> None:
+    """An arrow head where the line crosses the upper edge."""
+    x = float(n[inside - 1])
+    if inside < len(n):
+        x0, x1, y0, y1 = *np.log(n[inside - 1 : inside + 1]), *np.log(mean[inside - 1 : inside + 1])
+        x = float(np.exp(x0 + (x1 - x0) * (np.log(high) - y0) / (y1 - y0)))
+    axes.plot(x, high, marker="^", color=shade, ms=6, mew=0, clip_on=False, zorder=5)
+
+
+def _limits(frames: Iterable[pl.DataFrame]) -> tuple[float, float]:
+    """Limits that hold every scheme but those that explode."""
+    tame: list[float] = []
+    wild: list[float] = []
+    for frame in frames:
+        values = [v for v in frame.filter("finite")["value"].to_list() if v > 0]
+        if not values:
+            continue
+        spans = np.log10(max(values) / min(values)) > DECADES or not frame["finite"].all()
+        (wild if spans else tame).extend(values)
+    used = tame or wild or [1.0]
+    low, high = np.log10(min(used)), np.log10(max(used))
+    pad = 0.08 * max(high - low, 0.6) + 0.1
+    return float(10 ** (low - pad)), float(10 ** (high + pad))
+
+
+def _thinned(depths: Sequence[int]) -> list[int]:
+    """Depths whose labels do not collide on a logarithmic axis."""
+    kept: list[int] = []
+    for depth in reversed(depths):
+        if not kept or kept[-1] / depth > 2.9:
+            kept.append(depth)
+    return kept
+
+
+def _end_labels(axes: Axes, labels: list[tuple[float, str, str]], deepest: int) -> None:
+    """Exponents beside the line ends, pushed apart where they would overlap."""
+    low, high = np.log10(axes.get_ylim())
+    gap = 0.062
+    placed = -1.0
+    for value, text, shade in sorted(labels):
+        wanted = (np.log10(value) - low) / (high - low) - 0.0
+        placed = max(wanted, placed + gap)
+        axes.text(
+            deepest * 1.22,
+            10 ** (low + placed * (high - low)),
+            text,
+            color=shade,
+            fontsize=7,
+            va="center",
+            clip_on=False,
+        )
+
+
+def _legend(figure: Figure, schemes: Sequence[str], rows: pl.DataFrame, from_depth: int) -> None:
+    size, seeds = rows.row(0, named=True), rows["seed"].n_unique()
+    handles = [
+        Line2D([], [], color=colour(s), lw=2, marker="o", ms=3.5, mew=0, label=s) for s in schemes
+    ]
+    figure.tight_layout(rect=(0, 0.075, 1, 1), w_pad=0.6)
+    figure.legend(handles=handles, loc="lower left", ncols=len(handles), frameon=False)
+    figure.text(
+        0.995,
+        0.022,
+        f"width {size['d_model']}-{size['d_ff']}-{size['heads']}, "
+        f"{size['batch']} × {size['tokens']} tokens, {seeds} seeds (band: their range); "
+        f"numbers: exponent p of $N^p$ over N ≥ {from_depth}; ▲ leaves the frame",
+        ha="right",
+        fontsize=8,
+        color="#555555",
+    )
