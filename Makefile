@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: verify test lint types bench notebook clean
+
+verify: $(INSTALLED)
+	$(BIN)/tfixup verify
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(INSTALLED)
+	$(BIN)/pyright
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.update
+
+notebook: $(INSTALLED)
+	$(BIN)/python -m pytest --nbmake --overwrite paper_checks.ipynb
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
