@@ -1,0 +1,138 @@
+"""What one measurement of ‖Δf‖/η costs at depth 200, beside what one would write without it.
+
+    naive      copy the model, forward, backward, SGD step, second forward, norm of the difference:
+               one finite η, the total only
+    parts      `measure_update`: the exact limit, every part
+    total      the exact limit, the total only
+    floor      the bare matrix products of the weights in five forward passes
+
+Repeats are interleaved, so that whatever else the machine does falls on all alike; reported are
+medians and their ratios to the naive script.
+"""
+
+import argparse
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from numerics.features import random_batch
+from numerics.layered import linearize_layered
+from numerics.linearization import rule_named
+from numerics.models import ModelSpec
+from numerics.results import command_line, provenance, write_json
+from numerics.roles import matrices
+from numerics.schemes import build
+from numerics.updates import measure_update, random_cotangent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One benchmark."""
+
+    scheme: str = "tfixup"
+    depth: int = 200
+    sequences: int = 8
+    tokens: int = 16
+    threads: int = 2
+    repeats: int = 9
+    seed: int = 0
+
+
+def contestants(settings: Settings) -> dict[str, Callable[[], float]]:
+    """The functions to time, on one model and batch."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    model = build(settings.scheme, ModelSpec(settings.depth, settings.depth), generator).eval()
+    batch = random_batch(
+        model.spec, generator, sequences=settings.sequences, tokens=settings.tokens
+    )
+    shape = (settings.sequences, settings.tokens, model.spec.d_model)
+    cotangent = random_cotangent(shape, generator)
+    rows = torch.randn(settings.sequences * settings.tokens, 1, generator=generator)
+    weights = [(matrix.tensor.detach(), matrix.tensor.shape[1]) for matrix in matrices(model)]
+    streams = {width: rows.expand(-1, width).contiguous() for _, width in weights}
+
+    def naive(eta: float = 1e-4) -> float:
+        moved = copy.deepcopy(model)
+        before = moved.features(batch.source_BS, batch.target_BT)
+        before.backward(cotangent(before))
+        torch.optim.SGD(moved.parameters(), lr=eta).step()
+        with torch.no_grad():
+            after = moved.features(batch.source_BS, batch.target_BT)
+        return float((after - before.detach()).norm()) / eta
+
+    def parts() -> float:
+        report = measure_update(model, batch, generator, cotangent=cotangent, inputs="table")
+        return report.update["total"]
+
+    def total() -> float:
+        found = linearize_layered(
+            model, batch, cotangent, rule_named("sgd"), inputs="table", split=False
+        )
+        return float(found.tangents.norm())
+
+    @torch.inference_mode()
+    def floor() -> float:
+        for _ in range(5):
+            for weight, width in weights:
+                streams[width] @ weight.T
+        return float("nan")
+
+    return {"naive": naive, "parts": parts, "total": total, "floor": floor}
+
+
+def time_interleaved(
+    functions: dict[str, Callable[[], float]], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """Seconds of every repeat after one warm-up, and the last value of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    values = {name: function() for name, function in functions.items()}
+    for _ in range(repeats):
+        for name, function in functions.items():
+            started = time.perf_counter()
+            values[name] = function()
+            seconds[name].append(time.perf_counter() - started)
+    return seconds, values
+
+
+def main() -> None:
+    """Time, print, store."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    for name, default in asdict(Settings()).items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks/update.json"))
+    options = vars(parser.parse_args())
+    out = options.pop("out")
+    settings = Settings(**options)
+    torch.set_num_threads(settings.threads)
+    started = time.perf_counter()
+    seconds, values = time_interleaved(contestants(settings), settings.repeats)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    ratios = {name: median / medians["naive"] for name, median in medians.items()}
+    table = Table(title=f"‖Δf‖/η at N = {settings.depth}, {settings.threads} threads")
+    for column in ("", "median s", "best s", "÷ naive", "‖Δf‖/η"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, times in seconds.items():
+        row = (medians[name], min(times), ratios[name], values[name])
+        table.add_row(name, *(f"{number:.3f}" for number in row))
+    Console().print(table)
+    made = provenance(
+        command=command_line(),
+        config=settings,
+        seed=settings.seed,
+        device="cpu",
+        dtype="float32",
+        seconds=time.perf_counter() - started,
+    )
+    content = {"median_seconds": medians, "ratio_to_naive": ratios, "seconds": seconds}
+    write_json(out, {**content, "values": values, "provenance": made})
+
+
+if __name__ == "__main__":
+    main()
