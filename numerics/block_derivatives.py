@@ -53,6 +53,8 @@ class MLPTape:
     weights: Weights
     y_ND: Tensor
     hidden_NF: Tensor
+    active_NF: Tensor
+    """1 where the ReLU passes, else 0."""
 
     @staticmethod
     def apply(
@@ -61,13 +63,13 @@ class MLPTape:
         """skip + W₂ ReLU(W₁ y)."""
         hidden_NF = _affine(y_ND, weights, "w1", "bias1", None).relu_()
         out_ND = _affine(hidden_NF, weights, "w2", "bias2", skip_ND)
-        return out_ND, MLPTape(weights, y_ND, hidden_NF)
+        return out_ND, MLPTape(weights, y_ND, hidden_NF, hidden_NF.sign())
 
     def pull(
         self, c_ND: Float[Tensor, "N D"], skip_ND: Tensor | None
     ) -> tuple[Float[Tensor, "N D"], None, dict[str, Tensor]]:
         """skip + Jᵀc, no memory, and the gradients of the weights."""
-        c_NF = (c_ND @ self.weights["w2"]).mul_(self.hidden_NF > 0)
+        c_NF = (c_ND @ self.weights["w2"]).mul_(self.active_NF)
         gradients = _linear_gradients(c_ND, self.hidden_NF, self.weights, "w2", "bias2")
         gradients |= _linear_gradients(c_NF, self.y_ND, self.weights, "w1", "bias1")
         return _times(c_NF, self.weights["w1"], skip_ND), None, gradients
@@ -84,7 +86,7 @@ class MLPTape:
         del dmemory_QD
         d_RF = d_RD @ self.weights["w1"].T
         _add_own(d_RF, slot, self.y_ND, steps, "w1", "bias1")
-        d_RF.view(-1, *self.hidden_NF.shape).mul_(self.hidden_NF > 0)
+        d_RF.view(-1, *self.active_NF.shape).mul_(self.active_NF)
         out_RD = _times(d_RF, self.weights["w2"].T, skip_RD)
         _add_own(out_RD, slot, self.hidden_NF, steps, "w2", "bias2")
         return out_RD
@@ -117,11 +119,11 @@ class AttentionShape:
     heads: int
     """H"""
 
-    def split(self, packed_NC: Tensor, count: int) -> list[Float[Tensor, "X T K"]]:
+    def split(self, packed_NC: Tensor, count: int) -> tuple[Float[Tensor, "X T K"], ...]:
         """Views (B·H, T, K) of ``count`` projections packed heads first."""
         lanes = self.sequences * self.heads
         view = packed_NC.view(packed_NC.shape[0] // self.sequences, lanes, count, -1)
-        return [view[:, :, i].transpose(0, 1) for i in range(count)]
+        return view.permute(2, 1, 0, 3).unbind(0)
 
     def pack(self, *parts_XTK: Tensor) -> Float[Tensor, "N C"]:
         """The inverse of ``split``."""
@@ -140,11 +142,9 @@ class AttentionTape:
     y_ND: Tensor
     memory_MD: Tensor | None
     qkv: tuple[Tensor, Tensor, Tensor]
-    """Each (X, T or S, K)."""
+    """α q, α k and v, each (X, T or S, K)."""
     a_XTS: Tensor
     """The attention matrix A."""
-    scaled_XTS: Tensor
-    """α A."""
     mixed_ND: Tensor
     """A v, heads side by side."""
 
@@ -164,13 +164,12 @@ class AttentionTape:
             (q,) = shape.split(_affine(y_ND, weights, "q", "q_bias", None), 1)
             k, v = shape.split(_affine(memory_MD, weights, "kv", "kv_bias", None), 2)
         alpha = q.shape[-1] ** -0.5
-        a_XTS = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=alpha).softmax(-1)
+        q, scaled_k = q * alpha, k * alpha
+        a_XTS = torch.baddbmm(mask, q, k.mT).softmax(-1)
         mixed_ND = shape.pack(torch.bmm(a_XTS, v))
         out_ND = _affine(mixed_ND, weights, "out_proj", "out_bias", skip_ND)
-        tape = AttentionTape(
-            weights, shape, y_ND, memory_MD, (q, k, v), a_XTS, a_XTS * alpha, mixed_ND
-        )
-        return out_ND, tape
+        qkv = (q, scaled_k, v)
+        return out_ND, AttentionTape(weights, shape, y_ND, memory_MD, qkv, a_XTS, mixed_ND)
 
     def pull(
         self, c_ND: Float[Tensor, "N D"], skip_ND: Tensor | None
@@ -179,9 +178,9 @@ class AttentionTape:
         weights, (q, k, v) = self.weights, self.qkv
         gradients = _linear_gradients(c_ND, self.mixed_ND, weights, "out_proj", "out_bias")
         (c_XTK,) = self.shape.split(c_ND @ weights["out_proj"], 1)
-        c_XTS = self._softmax_derivative(torch.bmm(c_XTK, v.transpose(1, 2)), self.a_XTS)
-        c_q, c_k = torch.bmm(c_XTS, k), torch.bmm(c_XTS.transpose(1, 2), q)
-        c_v = torch.bmm(self.a_XTS.transpose(1, 2), c_XTK)
+        c_XTS = _softmax_derivative(torch.bmm(c_XTK, v.mT), self.a_XTS)
+        c_q, c_k = torch.bmm(c_XTS, k), torch.bmm(c_XTS.mT, q)
+        c_v = torch.bmm(self.a_XTS.mT, c_XTK)
         if self.memory_MD is None:
             c_N3D = self.shape.pack(c_q, c_k, c_v)
             gradients |= _linear_gradients(c_N3D, self.y_ND, weights, "qkv", "qkv_bias")
@@ -217,10 +216,10 @@ class AttentionTape:
             (dq,) = self.shape.split(d_q, 1)
             dk, dv = self.shape.split(self._push_memory(dmemory_QD, steps, slot), 2)
         fed = dk.shape[1] // s  # slots whose keys and values move
-        d_XPTS = torch.bmm(dq, k.transpose(1, 2)).view(lanes, slots, t, s)
-        moved = torch.bmm(q, dk.transpose(1, 2)).view(lanes, t, fed, s)
+        d_XPTS = torch.bmm(dq, k.mT).view(lanes, slots, t, s)
+        moved = torch.bmm(q, dk.mT).view(lanes, t, fed, s)
         d_XPTS[:, :fed] += moved.transpose(1, 2)
-        d_XPTS = self._softmax_derivative(d_XPTS, self.a_XTS[:, None])
+        d_XPTS = _softmax_derivative(d_XPTS, self.a_XTS[:, None])
         mixed_XPTK = torch.bmm(d_XPTS.view(lanes, slots * t, s), v).view(lanes, slots, t, -1)
         dv_XSC = dv.unflatten(1, (fed, s)).transpose(1, 2).flatten(2)
         moved = torch.bmm(self.a_XTS, dv_XSC).view(lanes, t, fed, -1)
@@ -234,15 +233,16 @@ class AttentionTape:
         assert self.memory_MD is not None
         rows, fed = self.memory_MD.shape[0], dmemory_QD.shape[0]
         kv = self.weights["kv"]
-        d_QC = dmemory_QD.new_zeros(max(fed, (slot + 1) * rows), kv.shape[0])
+        d_QC = dmemory_QD.new_empty(max(fed, (slot + 1) * rows), kv.shape[0])
+        d_QC[fed:].zero_()
         torch.mm(dmemory_QD, kv.T, out=d_QC[:fed])
         _add_own(d_QC, slot, self.memory_MD, steps, "kv", "kv_bias")
         return d_QC
 
-    def _softmax_derivative(self, g: Tensor, a: Tensor) -> Tensor:
-        """α (A∘g − A Σ(A∘g))."""
-        g = g * self.scaled_XTS.view(a.shape)
-        return g.addcmul_(a, g.sum(-1, keepdim=True), value=-1)
+
+def _softmax_derivative(g: Float[Tensor, "X ... T S"], a: Float[Tensor, "X ... T S"]) -> Tensor:
+    """A∘g − A Σ(A∘g)."""
+    return torch.ops.aten._softmax_backward_data(g, a.expand_as(g), -1, g.dtype)
 
 
 @dataclass(frozen=True)

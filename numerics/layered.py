@@ -36,17 +36,17 @@ class StepLedger:
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
-        self._norms: dict[str, list[Tensor]] = {}
+        self._energies: dict[str, list[Tensor]] = {}
 
     def steps(self, part: str, gradients: Weights) -> Weights:
         """The steps of a part's gradients, which count towards its energy."""
-        norms = self._norms.setdefault(part, [])
-        norms += [torch.linalg.vector_norm(value) for value in gradients.values()]
+        energies = self._energies.setdefault(part, [])
+        energies += [torch.dot(value.view(-1), value.view(-1)) for value in gradients.values()]
         return {name: self._rule(value) for name, value in gradients.items()}
 
     def energy(self, part: str) -> Float[Tensor, ""]:
         """Σ ‖g‖² of a part, in float64."""
-        return torch.stack(self._norms[part]).to(torch.float64).square().sum()
+        return torch.stack(self._energies[part]).to(torch.float64).sum()
 
 
 @dataclass(frozen=True)
