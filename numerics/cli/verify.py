@@ -54,8 +54,8 @@ class Verify:
         )
 
         from numerics.results import jsonable, write_json
-        from proofs import MISSING
         from numerics.verify import as_document, selected, verify
+        from proofs import MISSING
         from theory.claims import Context, Level
         from theory.errors import require_positive
 
@@ -90,9 +90,17 @@ class Verify:
 def _show(
     console: "Console", verdicts: "tuple[Verdict, ...]", seconds: float, *, verbose: bool
 ) -> None:
+    from rich.markup import escape
+
     for paper in dict.fromkeys(item.claim.paper for item in verdicts):
         rows = [item for item in verdicts if item.claim.paper == paper]
-        console.print(table(paper, rows, verbose=verbose))
+        console.print(table(paper, [row for row in rows if row.evidence]))
+        if bare := [row.claim.id.partition(".")[2] for row in rows if not row.evidence]:
+            console.print(f"[dim]no evidence yet: {', '.join(bare)}[/]")
+    if verbose:
+        for row in verdicts:
+            for item in row.evidence:
+                console.print(f"[bold]{row.claim.id}[/] ", escape(_line(item)), soft_wrap=True)
     counts = {name: sum(str(item.outcome) == name for item in verdicts) for name in _STYLES}
     evidence = [item for row in verdicts for item in row.evidence]
     rejected = sum(item.control.rejected for item in evidence)
@@ -101,40 +109,37 @@ def _show(
         + ", ".join(f"[{_STYLES[name]}]{count} {name}[/]" for name, count in counts.items())
         + f"; {len(evidence)} checks, {rejected} negative controls rejected; {seconds:.0f} s"
     )
+    console.print(
+        "[dim]D derivation, P proof, M measurement, T training; − a reading that fell, "
+        "? undecided; --verbose shows each[/]"
+    )
     for row in verdicts:
         for item in row.evidence:
             if not item.control.rejected:
-                console.print(
-                    f"[red]{row.claim.id}: {item.summary}[/] ({item.control.description})"
-                )
+                console.print(f"[red]{row.claim.id}: {escape(_line(item))}[/]")
 
 
-def table(paper: str, rows: "list[Verdict]", *, verbose: bool) -> "Table":
+def table(paper: str, rows: "list[Verdict]") -> "Table":
     """The verdicts of one paper; evidence kinds are D, P, M, T, a minus where a reading fell."""
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(title=f"{paper}: verdicts", show_lines=verbose)
+    shown = Table(title=f"{paper}: does it hold?", expand=True)
     shown.add_column("claim", no_wrap=True)
-    shown.add_column("statement", ratio=4)
-    shown.add_column("evidence", no_wrap=True)
     shown.add_column("verdict", no_wrap=True)
-    shown.add_column("with · repaired · missing", ratio=4)
+    shown.add_column("evidence", max_width=11)
+    shown.add_column("statement → with · repaired · missing", ratio=1)
     for row in rows:
-        kinds = " ".join(
-            ("" if item.passed else "−" if item.passed is False else "?") + item.kind[0].upper()
-            for item in row.evidence
-        )
-        statement = escape(f"{row.claim.statement} ({row.claim.where})")
-        if verbose:
-            statement += "".join(f"\n• {escape(_line(item))}" for item in row.evidence)
         style = _STYLES[str(row.outcome)]
+        finding = f"\n[{style}]→ {escape(row.qualification)}[/]" if row.qualification else ""
         shown.add_row(
             row.claim.id.partition(".")[2],
-            statement,
-            kinds,
             f"[{style}]{row.outcome}[/]",
-            escape(row.qualification),
+            " ".join(
+                {True: "", False: "−", None: "?"}[item.passed] + item.kind[0].upper()
+                for item in row.evidence
+            ),
+            escape(f"{row.claim.statement} ({row.claim.where})") + finding,
         )
     return shown
 
