@@ -133,7 +133,8 @@ def _curve(axes: Axes, scheme: str, frame: pl.DataFrame, high: float) -> float |
     axes.fill_between(
         n, finite["least"].to_numpy(), finite["most"].to_numpy(), color=shade, alpha=0.18, lw=0
     )
-    axes.plot(n, mean, color=shade, lw=1.5, marker="o", ms=2.6, mew=0)
+    dashes = "--" if scheme.endswith("-code") else "-"
+    axes.plot(n, mean, color=shade, lw=1.5, ls=dashes, marker="o", ms=2.6, mew=0)
     outside = np.flatnonzero(mean > high)
     if len(outside) or len(finite) < len(grouped):
         inside = int(outside[0]) if len(outside) else len(mean)

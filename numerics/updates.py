@@ -182,8 +182,11 @@ def summed(found: Linearization) -> tuple[Float[Tensor, " A"], Float[Tensor, " A
         dtype=torch.float64,
         device=found.output.device,
     )
-    tangents_Pf = found.tangents.flatten(1).to(torch.float64)
-    return (belongs_AP @ tangents_Pf).norm(dim=1), belongs_AP @ found.energies
+    tangents_Af = belongs_AP @ found.tangents.flatten(1).to(torch.float64)
+    # Scaled, because the squares of an exploding model overflow long before its norms do.
+    largest_A1 = tangents_Af.abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float64).tiny)
+    norms_A1 = (tangents_Af / largest_A1).norm(dim=1, keepdim=True) * largest_A1
+    return norms_A1[:, 0], belongs_AP @ found.energies
 
 
 def _report(found: Linearization, embedded_BTD: Float[Tensor, "B T D"]) -> UpdateReport:

@@ -5,7 +5,7 @@ import torch
 from torch.func import jacrev
 
 from numerics.features import TokenBatch, check_inputs, features_of, random_batch
-from numerics.linearization import linearize, rule_named
+from numerics.linearization import Linearization, linearize, rule_named
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.roles import ALL_PARTS, contains, part_of
 from numerics.schemes import build
@@ -155,6 +155,16 @@ def test_float32_overflow_is_measured_in_float64():
     assert not narrow.finite
     wide = measure_update(model, batch, _generator(2))
     assert (wide.finite, wide.dtype) == (True, "float64")
+
+
+def test_norms_survive_where_their_squares_overflow():
+    tangents = torch.tensor([[3e200, 4e200], [0.0, 0.0]], dtype=torch.float64)
+    energies = torch.ones(2, dtype=torch.float64)
+    found = Linearization(("embeddings", "decoder.mlp"), tangents[0], tangents, energies)
+    update = dict(zip(ALL_PARTS, summed(found)[0].tolist(), strict=True))
+    assert update["total"] == pytest.approx(5e200)
+    assert (update["decoder"], update["encoder"]) == (0, 0)
+    assert not torch.isfinite(tangents.square().sum())
 
 
 def test_what_float64_cannot_hold_is_reported():
