@@ -94,6 +94,18 @@ def colour(scheme: str) -> str:
     return COLOURS.get(scheme, OTHER_COLOURS[sum(scheme.encode()) % len(OTHER_COLOURS)])
 
 
+def signed(exponent: float) -> str:
+    """An exponent to two decimals, with its sign unless it rounds to zero.
+
+    Examples
+    --------
+    >>> signed(0.5), signed(-0.249), signed(-0.001)
+    ('+0.50', '−0.25', '0.00')
+    """
+    text = f"{exponent:+.2f}".replace("-", "−")
+    return "0.00" if text[1:] == "0.00" else text
+
+
 def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> None:
     low, high = _limits(curves.values())
     depths = sorted({n for frame in curves.values() for n in frame["n_encoder"]})
@@ -111,8 +123,8 @@ def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> N
         if end is not None:
             deep = frame.filter(pl.col("n_encoder") >= from_depth)
             fit = power_law(deep["n_encoder"].to_list(), deep["value"].to_list())
-            text = f"{fit.value:+.2f}" if isinstance(fit, Exponent) else ""
-            labels.append((end, text.replace("-", "−"), colour(scheme)))
+            text = signed(fit.value) if isinstance(fit, Exponent) else ""
+            labels.append((end, text, colour(scheme)))
     _end_labels(axes, labels, depths[-1])
 
 
@@ -160,7 +172,9 @@ def _limits(frames: Iterable[pl.DataFrame]) -> tuple[float, float]:
     tame: list[float] = []
     wild: list[float] = []
     for frame in frames:
-        values = [v for v in frame.filter("finite")["value"].to_list() if v > 0]
+        positive = frame.filter(pl.col("finite") & (pl.col("value") > 0))
+        means = positive.group_by("n_encoder").agg(pl.col("value").log().mean().exp())
+        values = means["value"].to_list()
         if not values:
             continue
         spans = np.log10(max(values) / min(values)) > DECADES or not frame["finite"].all()
@@ -186,7 +200,7 @@ def _end_labels(axes: Axes, labels: list[tuple[float, str, str]], deepest: int) 
     gap = 0.062
     placed = -1.0
     for value, text, shade in sorted(labels):
-        wanted = (np.log10(value) - low) / (high - low) - 0.0
+        wanted = (np.log10(value) - low) / (high - low)
         placed = max(wanted, placed + gap)
         axes.text(
             deepest * 1.22,

@@ -30,6 +30,15 @@ TOLERANCES = {
     "mean-square-growth": Tolerance(
         0.10, "relative; 48 draws of width 64 leave a standard error of 2–3 % of the mean"
     ),
+    "remainder-slope": Tolerance(
+        0.05, "seven learning rates over three decades; a wrong derivative has slope 0, not 1"
+    ),
+    "closed-form": Tolerance(
+        1e-10, "float64: closed form and automatic differentiation round a few hundred times"
+    ),
+    "repeated-measurement": Tolerance(
+        1e-3, "float32 with another order of summation: 250 blocks of 1e-7 each, with room"
+    ),
     "against-torch": Tolerance(
         1e-10, "float64, two layers: a few hundred roundings of 1e-16 on values of order 1"
     ),

@@ -6,6 +6,7 @@ from numerics.features import random_batch
 from numerics.finite_updates import finite_update, remainder_slope
 from numerics.models import ModelSpec
 from numerics.schemes import build
+from numerics.tolerances import tolerance
 from numerics.updates import measure_update
 from theory.errors import InputError
 
@@ -23,15 +24,15 @@ def _setting(scheme):
 def test_remainder_vanishes_linearly(scheme, optimizer):
     slope = remainder_slope(*_setting(scheme), optimizer=optimizer)
     assert isinstance(slope, Exponent)
-    assert slope.equivalent(1.0, 0.05), slope
+    assert slope.equivalent(1.0, tolerance("remainder-slope")), slope
 
 
 @pytest.mark.parametrize("dropped", ["encoder.attention", "decoder.mlp", "embeddings"])
 def test_a_dropped_part_leaves_a_constant(dropped):
     slope = remainder_slope(*_setting("tfixup"), dropped=dropped)
     assert isinstance(slope, Exponent)
-    assert slope.equivalent(1.0, 0.05) is False
-    assert slope.equivalent(0.0, 0.05) is True
+    assert slope.equivalent(1.0, tolerance("remainder-slope")) is False
+    assert slope.equivalent(0.0, tolerance("remainder-slope")) is True
 
 
 def test_finite_update_approaches_the_limit():

@@ -9,6 +9,7 @@ from numerics.linearization import Linearization, linearize, rule_named
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.roles import ALL_PARTS, contains, part_of
 from numerics.schemes import build
+from numerics.tolerances import tolerance
 from numerics.updates import (
     cross_entropy_cotangent,
     linearize_model,
@@ -101,7 +102,9 @@ def test_layered_engine_against_automatic_differentiation(scheme, optimizer, inp
         for engine in ("plain", "layered")
     )
     for field in ("update", "gradient_energy"):
-        assert getattr(layered, field) == pytest.approx(getattr(plain, field), rel=1e-10)
+        assert getattr(layered, field) == pytest.approx(
+            getattr(plain, field), rel=tolerance("closed-form")
+        )
     assert layered.output_rms_ratio == pytest.approx(plain.output_rms_ratio, rel=1e-12)
 
 
