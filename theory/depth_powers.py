@@ -11,8 +11,8 @@ from theory.derivation import Derivation, Step, equation
 from theory.encoder_scale import N
 from theory.orders import order
 from theory.scales import Scales, solve
-from theory.stacks import N_D, N_E, V_E, W_E, X
-from theory.update_rules import SGD, SIGN, UpdateRule, stack_gain
+from theory.stacks import N_D, N_E, V_E, W_E, M, X
+from theory.update_rules import SGD, SIGN, UpdateRule, sensitivity, stack_gain
 
 
 def left_side(stack: stacks.Stack, scales: Scales, rule: UpdateRule) -> sp.Expr:
@@ -91,6 +91,43 @@ def adam_with_squared_scales(claim: str = "tfixup.adam") -> Derivation:
             ),
             _power_step(
                 "the decoder's change", left_side(stacks.decoder(N), squared, SIGN), sp.S.Zero
+            ),
+        ),
+    )
+
+
+def encoder_share(scales: Scales, rule: UpdateRule) -> sp.Expr:
+    """How far the encoder's parameters move the output: their own gain × the way through m.
+
+    The encoder's parameters move m coherently, by the rule's gain; but the decoder's Jacobian
+    ∂f/∂m was not chosen by the step, so it acts in mean square whatever the rule: its size is the
+    root of Eq. 8's left side, and for SGD, whose gradient has passed it once, that side itself.
+    """
+    own = left_side(stacks.encoder(N), scales, rule)
+    squared = sensitivity(stacks.decoder(N), M, SGD)
+    passage = squared.subs(conditions.decoder_choice(scales.decoder))
+    return sp.simplify(own * passage ** sp.Rational(rule.power, 2))
+
+
+def adam_encoder_share() -> Derivation:
+    """With squared scales the encoder's share of Adam's first step shrinks as N^(-1/2)."""
+    paper, squared = solve(SGD, N, N), solve(SIGN, N, N)
+    return Derivation(
+        "ours.adam-parts",
+        "The encoder's share under squared scales",
+        (
+            _power_step(
+                "T-Fixup's scales, SGD: the encoder's share of the output's change",
+                encoder_share(paper, SGD),
+                sp.S.Zero,
+            ),
+            _power_step(
+                "T-Fixup's scales, sign update", encoder_share(paper, SIGN), sp.Rational(1, 2)
+            ),
+            _power_step(
+                "squared scales, sign update: it shrinks",
+                encoder_share(squared, SIGN),
+                -sp.Rational(1, 2),
             ),
         ),
     )

@@ -10,4 +10,11 @@ ROWS = (
         ("Adam's first step, η sign(g)", "weights at initialisation, drawn independently"),
         Outcome.HOLDS,
     ),
+    Claim(
+        "ours.adam-parts",
+        "squared scales also keep every part's share Θ(η), the encoder's included",
+        "ours",
+        ("Adam's first step, η sign(g)", "weights at initialisation, drawn independently"),
+        Outcome.FAILS,
+    ),
 )
