@@ -94,6 +94,21 @@ def power_law(depths: Sequence[int | float], values: Sequence[float]) -> Exponen
     return Exponent(float(fit.slope), interval, distinct, len(pairs))
 
 
+def fitted(fit: Exponent | NoExponent) -> Exponent:
+    """The exponent; an error with the reason where there is none.
+
+    Examples
+    --------
+    >>> fitted(NoExponent("not finite from N = 50"))
+    Traceback (most recent call last):
+    ...
+    ValueError: no exponent: not finite from N = 50
+    """
+    if isinstance(fit, NoExponent):
+        raise ValueError(f"no exponent: {fit.reason}")
+    return fit
+
+
 def _logs(values: Iterable[int | float]) -> list[float]:
     return [log(value) for value in values]
 

@@ -91,9 +91,9 @@ def _sum_order(e: sp.Add, n: sp.Symbol) -> Order:
 
 
 def _exceeds(a: Order, b: Order) -> bool:
-    difference = sp.simplify(a.power - b.power)
+    difference = sp.sympify(sp.simplify(a.power - b.power))
     if difference == 0:
-        difference = sp.simplify(a.log_power - b.log_power)
+        difference = sp.sympify(sp.simplify(a.log_power - b.log_power))
     if difference.is_positive is None and difference != 0:
         raise InputError(f"cannot compare the powers {a.power} and {b.power}")
     return bool(difference.is_positive)

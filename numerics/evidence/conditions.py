@@ -17,7 +17,7 @@ from dataclasses import replace
 import sympy as sp
 import torch
 
-from numerics.exponents import Exponent, NoExponent, power_law
+from numerics.exponents import Exponent, NoExponent, fitted, power_law
 from numerics.features import TokenBatch, embed, random_batch
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.schemes import Scheme, build
@@ -118,9 +118,8 @@ def equations(context: Context) -> Iterator[Evidence]:
         fits = {power: found[power][name] for power in POWERS}
         agree = [_within(fits[p], predicted(number, p)) for p in POWERS]
         shifted = [_within(fits[p], predicted(number, p + 1)) for p in POWERS]
-        flat = fits[1.0]
-        assert isinstance(flat, Exponent), flat
-        yield Evidence(
+        flat = fitted(fits[1.0])
+            yield Evidence(
             claim=f"tfixup.eq{number}",
             kind=Kind.MEASUREMENT,
             passed=None if None in agree and False not in agree else all(agree),
@@ -133,8 +132,7 @@ def equations(context: Context) -> Iterator[Evidence]:
             interval=flat.interval,
             details={"depths": DEPTHS, "seeds": SEEDS},
         )
-    ratio = found[1.0]["ratio"]
-    assert isinstance(ratio, Exponent), ratio
+    ratio = fitted(found[1.0]["ratio"])
     unscaled = exponents(XAVIER, context.seed, depths=DEPTHS[:3])["ratio"]
     yield Evidence(
         claim="tfixup.memory",
@@ -165,9 +163,7 @@ def positions(context: Context) -> Iterator[Evidence]:
         )["encoder"]
         for scheme in (TFIXUP_CODE, TFIXUP)
     }
-    unscaled, scaled = fits["tfixup-code"], fits["tfixup"]
-    assert isinstance(unscaled, Exponent), unscaled
-    assert isinstance(scaled, Exponent), scaled
+    unscaled, scaled = fitted(fits["tfixup-code"]), fitted(fits["tfixup"])
     grows = _within(unscaled, 0.0) is False and unscaled.value > 0
     for name, fit, reading in (
         ("unscaled", unscaled, Reading.PRINTED),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import polars as pl
 
-from numerics.exponents import Exponent, NoExponent, power_law
+from numerics.exponents import Exponent, NoExponent, fitted, power_law
 from numerics.roles import ALL_PARTS
 from numerics.sweep import run_sweep
 from numerics.sweep_config import Settings, SweepConfig
@@ -106,8 +106,7 @@ def goal(context: Context) -> Iterator[Evidence]:
     fits = fits_of(rows, "sgd")
     margin = tolerance("flat-exponent")
     ours, squared = fits["tfixup"], fits["tfixup-adam"]
-    total = ours["total"]
-    assert isinstance(total, Exponent), total
+    total = fitted(ours["total"])
     yield Evidence(
         claim="tfixup.goal",
         kind=Kind.MEASUREMENT,
@@ -133,9 +132,7 @@ def adam(context: Context) -> Iterator[Evidence]:
     """The total under the sign update: +1/2 with the paper's scales, 0 with squared ones."""
     fits = fits_of(fresh_rows(context, "sign"), "sign")
     margin = tolerance("sign-exponent")
-    paper, squared = fits["tfixup"]["total"], fits["tfixup-adam"]["total"]
-    assert isinstance(paper, Exponent), paper
-    assert isinstance(squared, Exponent), squared
+    paper, squared = (fitted(fits[scheme]["total"]) for scheme in SCHEMES)
     half = paper.equivalent(0.5, margin)
     yield Evidence(
         claim="tfixup.adam",
@@ -166,8 +163,7 @@ def adam(context: Context) -> Iterator[Evidence]:
             tolerance=margin,
             interval=squared.interval,
         )
-    encoder = fits["tfixup-adam"]["encoder"]
-    assert isinstance(encoder, Exponent), encoder
+    encoder = fitted(fits["tfixup-adam"]["encoder"])
     yield Evidence(
         claim="ours.adam-parts",
         kind=Kind.MEASUREMENT,

@@ -6,7 +6,7 @@ import torch
 from torch.func import jacrev
 from torch.nn import functional as F
 
-from numerics.exponents import power_law
+from numerics.exponents import fitted, power_law
 from numerics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
 
@@ -55,7 +55,7 @@ def layer_norm(context: Context) -> Iterator[Evidence]:
     delta = delta - delta.mean()
     growth = [jacobian_norm(c + delta) * float((c + delta).norm()) / 8 for c in OFFSETS]
     fixed = [jacobian_norm(c * delta) * float((c * delta).norm()) / 8 for c in OFFSETS]
-    fit, still = power_law(OFFSETS, growth), power_law(OFFSETS, fixed)
+    fit, still = fitted(power_law(OFFSETS, growth)), fitted(power_law(OFFSETS, fixed))
     grows = fit.equivalent(1.0, tolerance("flat-exponent"))
     yield Evidence(
         claim="tfixup.eq1",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from numerics.exponents import power_law
+from numerics.exponents import fitted, power_law
 from numerics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
 
@@ -89,7 +89,7 @@ def _slope_evidence(
     claim: str, values: list[float], control: list[float], summary: str, false_variant: str
 ) -> Evidence:
     margin = tolerance("exact-exponent")
-    fit, other = power_law(DEPTHS, values), power_law(DEPTHS, control)
+    fit, other = fitted(power_law(DEPTHS, values)), fitted(power_law(DEPTHS, control))
     same = fit.equivalent(-1.0, margin)
     return Evidence(
         claim=claim,
