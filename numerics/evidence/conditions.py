@@ -119,7 +119,7 @@ def equations(context: Context) -> Iterator[Evidence]:
         agree = [_within(fits[p], predicted(number, p)) for p in POWERS]
         shifted = [_within(fits[p], predicted(number, p + 1)) for p in POWERS]
         flat = fitted(fits[1.0])
-            yield Evidence(
+        yield Evidence(
             claim=f"tfixup.eq{number}",
             kind=Kind.MEASUREMENT,
             passed=None if None in agree and False not in agree else all(agree),
