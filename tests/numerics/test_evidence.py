@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import polars as pl
 import pytest
 import torch
 
@@ -12,6 +13,9 @@ from numerics.features import random_batch
 from numerics.models import ModelSpec
 from numerics.schemes import build
 from numerics.schemes.tfixup import TFIXUP
+from numerics.sweep import run_sweep
+from numerics.sweep_config import Settings, SweepConfig
+from numerics.tolerances import tolerance
 from numerics.training.outcome import RunOutcome
 from theory.claims import Context
 from theory.ledger import LEDGER
@@ -105,6 +109,28 @@ def fit(value: float, half: float) -> Exponent:
 )
 def test_one_part_that_is_not_flat_decides_against_the_goal(fits, decision):
     assert depth.all_equivalent(fits, 0.0, 0.05) is decision
+
+
+def test_a_record_is_believed_only_where_it_can_be_repeated():
+    settings = Settings(d_model=8, d_ff=8, heads=1, vocabulary=20, sequences=1, tokens=4)
+    depths, seeds = depth.REPEATED
+    rows = run_sweep(SweepConfig(("tfixup",), ("sgd",), depths, seeds, settings))
+    assert depth.reproduced(rows, settings) < tolerance("repeated-measurement")
+    tampered = rows.with_columns(
+        pl.when((pl.col("part") == "encoder.mlp") & (pl.col("n_encoder") == 25))
+        .then(pl.col("value") * 1.01)
+        .otherwise(pl.col("value"))
+        .alias("value")
+    )
+    assert depth.reproduced(tampered, settings) > tolerance("repeated-measurement")
+
+
+@pytest.mark.slow
+def test_the_recorded_sweep_decides_the_goal():
+    (item,) = depth.goal(Context())
+    assert item.admissible, item.summary
+    assert item.passed
+    assert item.source.startswith("recorded")
 
 
 TRAINED, STUCK, DIVERGED = RunOutcome.TRAINED, RunOutcome.STUCK, RunOutcome.DIVERGED
