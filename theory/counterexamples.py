@@ -13,7 +13,7 @@ import sympy as sp
 
 from theory.attention import gain_at, v, w
 from theory.derivation import Derivation, Step, equation
-from theory.orders import order
+from theory.orders import order, order_step
 from theory.theorem31 import L, printed_condition
 
 
@@ -135,28 +135,13 @@ def upper_derivation() -> Derivation:
     )
 
 
-def _same_order(statement: sp.Basic) -> bool:
-    left, right = (order(sp.expand(side.args[0]), L) for side in statement.args)
-    return left.is_theta(right)
-
-
-def _order_step(because: str, expression: sp.Expr, power: sp.Expr) -> Step:
-    theta = sp.Function("Theta")
-    return Step(
-        because,
-        equation(theta(expression), theta(L**power)),
-        _same_order,
-        equation(theta(expression), theta(L ** (power - sp.Rational(1, 4)))),
-    )
-
-
 def _point_steps(found: Point) -> tuple[Step, ...]:
     """The condition is Θ(1/L) at every i, and K is not."""
     conditions = tuple(
-        _order_step(f"the condition at m_{index}", condition, sp.Integer(-1))
+        order_step(f"the condition at m_{index}", condition, -1, L)
         for index, condition in enumerate(found.conditions, start=1)
     )
-    return (*conditions, _order_step("but the update gain K is", found.gain, found.gain_order))
+    return (*conditions, order_step("but the update gain K is", found.gain, found.gain_order, L))
 
 
 def _none_left(family: str, search: Callable[[], Iterator[Point]]) -> Step:

@@ -4,15 +4,19 @@ Both are statements about the order in N of a condition's left side when a schem
 inserted: Θ(1) is the goal, anything that grows is an update that grows with depth.
 """
 
+from functools import partial
+
 import sympy as sp
 
 from theory import conditions, stacks
 from theory.derivation import Derivation, Step, equation
 from theory.encoder_scale import N
-from theory.orders import order
+from theory.orders import order_step
 from theory.scales import Scales, solve
 from theory.stacks import N_D, N_E, V_E, W_E, M, X
 from theory.update_rules import SGD, SIGN, UpdateRule, sensitivity, stack_gain
+
+_power_step = partial(order_step, n=N)
 
 
 def left_side(stack: stacks.Stack, scales: Scales, rule: UpdateRule) -> sp.Expr:
@@ -23,23 +27,6 @@ def left_side(stack: stacks.Stack, scales: Scales, rule: UpdateRule) -> sp.Expr:
         X: scales.source,
     }
     return sp.simplify(stack_gain(stack, rule).subs(norms))
-
-
-def _same_order(statement: sp.Basic) -> bool:
-    """Whether both sides of Θ(a) = Θ(b) have the same order in N."""
-    left, right = (order(side.args[0], N) for side in statement.args)
-    return left.is_theta(right)
-
-
-def _power_step(because: str, expression: sp.Expr, power: sp.Expr) -> Step:
-    """``expression`` = Θ(N^power); the control has the exponent off by 1/4."""
-    theta = sp.Function("Theta")
-    return Step(
-        because,
-        equation(theta(expression), theta(N**power)),
-        _same_order,
-        equation(theta(expression), theta(N ** (power - sp.Rational(1, 4)))),
-    )
 
 
 def adam_with_paper_scales() -> Derivation:

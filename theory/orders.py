@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from theory.derivation import Step, equation
 from theory.errors import InputError
 
 
@@ -110,3 +111,27 @@ def is_theta(expression: sp.Expr | int, target: sp.Expr | int, n: sp.Symbol) -> 
     (True, False)
     """
     return order(expression, n).is_theta(order(target, n))
+
+
+def order_step(because: str, expression: sp.Expr, power: sp.Expr | int, n: sp.Symbol) -> Step:
+    """The statement ``expression`` = Θ(n^power); its false variant has the exponent off by 1/4.
+
+    Examples
+    --------
+    >>> N = sp.Symbol("N", positive=True)
+    >>> step = order_step("a sum", N + sp.sqrt(N), 1, N)
+    >>> step.check(step.statement), step.check(step.false)
+    (True, False)
+    """
+    theta = sp.Function("Theta")
+
+    def same(statement: sp.Basic) -> bool:
+        left, right = (order(sp.expand(side.args[0]), n) for side in statement.args)
+        return left.is_theta(right)
+
+    return Step(
+        because,
+        equation(theta(expression), theta(n**power)),
+        same,
+        equation(theta(expression), theta(n ** (power - sp.Rational(1, 4)))),
+    )
