@@ -54,7 +54,7 @@ def selected(pattern: str) -> tuple[Claim, ...]:
 
     Examples
     --------
-    >>> [claim.id for claim in selected("tfixup.eq[67],ours.*")]
+    >>> [claim.id for claim in selected("tfixup.eq[67],ours.*-scale")]
     ['tfixup.eq6', 'tfixup.eq7', 'ours.adam-scale']
     """
     patterns = [word.strip() for word in pattern.split(",")]

@@ -291,6 +291,7 @@ def test_killed_at_any_moment_and_restarted_is_bit_identical(whole, tmp_path):
     out = tmp_path / "run"
     script = (
         "import sys; from pathlib import Path\n"
+        "from numerics.training import task; task.VALIDATION_PAIRS = 100\n"
         "from numerics.training.config import TrainConfig\n"
         "from numerics.training.loop import run_training\n"
         f"run_training({TINY!r}, Path(sys.argv[1]))"
