@@ -7,6 +7,7 @@ commit that made it.
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -90,7 +91,9 @@ def commit() -> str:
 
 def command_line() -> str:
     """The command of this process as a user would type it, not as the shell resolved it."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    program = Path(sys.argv[0]).name if module is None else f"python -m {module.name}"
+    return shlex.join([*program.split(), *sys.argv[1:]])
 
 
 @contextmanager
