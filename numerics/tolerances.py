@@ -39,6 +39,9 @@ TOLERANCES = {
     "repeated-measurement": Tolerance(
         1e-3, "float32 with another order of summation: 250 blocks of 1e-7 each, with room"
     ),
+    "drawn-scale": Tolerance(
+        0.02, "relative; a role has at least 24,576 drawn entries, a standard error of 0.3 %"
+    ),
     "against-torch": Tolerance(
         1e-10, "float64, two layers: a few hundred roundings of 1e-16 on values of order 1"
     ),

@@ -13,6 +13,7 @@ from functools import partial
 from theory import (
     conditions,
     counterexamples,
+    decoder_gradient,
     depth_powers,
     encoder_scale,
     layernorm,
@@ -108,6 +109,20 @@ ARGUMENTS = (
         taylor.corrected,
         reading=Reading.REPAIRED,
         reading_text="Δf = −η (J_D J_Dᵀ + ∂f_d/∂f_e J_E J_Eᵀ ∂f_d/∂f_eᵀ) ∂L/∂fᵀ + O(η²)",
+    ),
+    Argument(
+        "tfixup.eq4",
+        "the remainder tends to 3e^(1/3) − 4 = 0.187 of the sum in mean square; O(Σ ∂G⁴) to 0",
+        decoder_gradient.printed_is_false,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.eq4",
+        "exactly Σ_l F_l ∂G_l ∂G_lᵀ F_lᵀ with F_l = ∂f/∂y_(l+1), and 1 ≤ E F_l² ≤ e^(1/3)",
+        decoder_gradient.bounded,
+        reading=Reading.RESTRICTED,
+        reading_text="up to a factor in [1, e^(1/3)]: independent weights, in mean square, "
+        "E(∂G/∂y)² = 1/(3L)",
     ),
     Argument(
         "tfixup.skip",

@@ -37,7 +37,7 @@ def incoherent(blocks: sp.Expr = L) -> sp.Expr:
 
 
 def _has_limit(statement: sp.Basic) -> bool:
-    return sp.simplify(sp.limit(statement.args[0], L, sp.oo) - statement.args[1]) == 0
+    return sp.simplify(statement.args[0].doit() - statement.args[1]) == 0
 
 
 def coherent_derivation() -> Derivation:
@@ -46,26 +46,29 @@ def coherent_derivation() -> Derivation:
 
     def log_limit(statement: sp.Basic) -> bool:
         # L = 1/(3u²) turns the limit at infinity into a Taylor expansion at 0.
-        at_u = (statement.args[0] - statement.args[1]).subs(L, 1 / (3 * u**2))
-        return sp.limit(sp.expand_log(at_u, force=True), u, 0) == 0
+        at_u = statement.args[0].args[0].subs(L, 1 / (3 * u**2))
+        return sp.limit(sp.expand_log(at_u, force=True), u, 0) == statement.args[1]
+
+    logarithm = L * sp.log(1 + (3 * L) ** sp.Rational(-1, 2))
+
+    def gap(claimed: sp.Expr) -> sp.Basic:
+        return equation(sp.Limit(logarithm - claimed, L, sp.oo), sp.S.Zero)
 
     return Derivation(
         "tfixup.skip",
         "Coherent growth along the skip path",
         (
             Step(
-                "the logarithm of the coherent product, up to a vanishing remainder",
-                equation(
-                    L * sp.log(1 + (3 * L) ** sp.Rational(-1, 2)), sp.sqrt(L / 3) - sp.S(1) / 6
-                ),
+                "the logarithm of the coherent product is √(L/3) − 1/6 up to a vanishing remainder",
+                gap(sp.sqrt(L / 3) - sp.S(1) / 6),
                 log_limit,
-                equation(L * sp.log(1 + (3 * L) ** sp.Rational(-1, 2)), sp.sqrt(L / 3)),
+                gap(sp.sqrt(L / 3)),
             ),
             Step(
                 "which is unbounded, so the product is",
-                equation(sp.sqrt(L / 3) - sp.S(1) / 6, sp.oo),
-                lambda statement: sp.limit(statement.args[0], L, sp.oo) == statement.args[1],
-                equation(1 / (3 * L), sp.oo),
+                equation(sp.Limit(sp.sqrt(L / 3) - sp.S(1) / 6, L, sp.oo), sp.oo),
+                lambda statement: statement.args[0].doit() == statement.args[1],
+                equation(sp.Limit(1 / (3 * L), L, sp.oo), sp.oo),
             ),
         ),
     )
@@ -91,9 +94,9 @@ def incoherent_derivation() -> Derivation:
             ),
             Step(
                 "L independent blocks with a² = 1/(3L)",
-                equation(incoherent(), sp.exp(sp.Rational(1, 3))),
+                equation(sp.Limit(incoherent(), L, sp.oo), sp.exp(sp.Rational(1, 3))),
                 _has_limit,
-                equation(incoherent(), sp.S.One),
+                equation(sp.Limit(incoherent(), L, sp.oo), sp.S.One),
             ),
         ),
     )

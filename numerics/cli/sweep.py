@@ -105,7 +105,13 @@ class Sweep:
             workers = (os.cpu_count() or 1) if config.settings.device == "cpu" else 1
         rows = run_sweep(config, self.out, workers=workers, progress=self.progress)
         console = Console()
-        console.print(render(exponent_table(rows, from_depth=self.from_depth), self.from_depth))
+        if max(config.depths) < self.from_depth:
+            console.print(
+                f"no exponents: the deepest model has N = {max(config.depths)}, and exponents "
+                f"start at --from-depth {self.from_depth}"
+            )
+        else:
+            console.print(render(exponent_table(rows, from_depth=self.from_depth), self.from_depth))
         errors = rows.drop_nulls("error")
         for error in errors.iter_rows(named=True):
             console.print(

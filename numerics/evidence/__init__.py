@@ -1,6 +1,14 @@
 """Measurement and training evidence, attached to claims by id."""
 
-from numerics.evidence import conditions, depth, layer_norm, skip_path, theorem31, training
+from numerics.evidence import (
+    conditions,
+    depth,
+    layer_norm,
+    official_code,
+    skip_path,
+    theorem31,
+    training,
+)
 from theory.claims import Provider
 
 PROVIDERS: tuple[Provider, ...] = (
@@ -9,6 +17,7 @@ PROVIDERS: tuple[Provider, ...] = (
     *layer_norm.PROVIDERS,
     *theorem31.PROVIDERS,
     *skip_path.PROVIDERS,
+    *official_code.PROVIDERS,
     *training.PROVIDERS,
 )
 """Every provider of measurements and training runs, the slowest first."""

@@ -6,7 +6,15 @@ import polars as pl
 import pytest
 import torch
 
-from numerics.evidence import PROVIDERS, conditions, depth, layer_norm, skip_path, theorem31
+from numerics.evidence import (
+    PROVIDERS,
+    conditions,
+    depth,
+    layer_norm,
+    official_code,
+    skip_path,
+    theorem31,
+)
 from numerics.evidence.training import Comparison, comparisons, recorded
 from numerics.exponents import Exponent, NoExponent
 from numerics.features import random_batch
@@ -28,7 +36,13 @@ def test_every_provider_speaks_about_rows_of_the_ledger():
 
 @pytest.mark.parametrize(
     "provider",
-    [layer_norm.layer_norm, theorem31.theorem, theorem31.bounded_upper, skip_path.skip],
+    [
+        layer_norm.layer_norm,
+        official_code.code_init,
+        theorem31.theorem,
+        theorem31.bounded_upper,
+        skip_path.skip,
+    ],
     ids=lambda provider: provider.claims[0],
 )
 def test_cheap_evidence_is_admissible_at_another_seed(provider):
