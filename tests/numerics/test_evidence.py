@@ -15,7 +15,7 @@ from numerics.evidence import (
     skip_path,
     theorem31,
 )
-from numerics.evidence.training import Comparison, comparisons, recorded
+from numerics.evidence.training import Comparison, comparisons, no_warmup, recorded
 from numerics.exponents import Exponent, NoExponent
 from numerics.features import random_batch
 from numerics.models import ModelSpec
@@ -24,6 +24,9 @@ from numerics.schemes.tfixup import TFIXUP
 from numerics.sweep import run_sweep
 from numerics.sweep_config import Settings, SweepConfig
 from numerics.tolerances import tolerance
+from numerics.training import task
+from numerics.training.config import TrainConfig
+from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
 from theory.claims import Context
 from theory.ledger import LEDGER
@@ -169,3 +172,39 @@ def test_runs_are_compared_only_where_everything_else_agrees():
     assert runs
     other = replace(runs[0], config={**runs[0].config, "lr": 0.5})
     assert len(comparisons([*runs, other])) == len(comparisons(runs)) + 1
+
+
+@pytest.fixture
+def recorded_results(tmp_path, monkeypatch):
+    """Two schemes, two seeds each, trained for a moment on generated data."""
+    monkeypatch.setattr(task, "VALIDATION_PAIRS", 100)
+    for scheme in ("tfixup", "post-ln"):
+        for seed in (0, 1):
+            config = TrainConfig(
+                scheme=scheme,
+                layers=1,
+                d_model=8,
+                d_ff=8,
+                heads=1,
+                pairs=200,
+                vocabulary=300,
+                steps=2,
+                seed=seed,
+                validate_every=2,
+            )
+            run_training(config, tmp_path / f"train/generated/{scheme}-1-{seed}")
+    return tmp_path
+
+
+def test_recorded_runs_can_be_repeated_and_give_the_same_losses(recorded_results):
+    before = {path.name: path.stat().st_mtime for path in recorded_results.rglob("*")}
+    read = recorded(Context(results=recorded_results))
+    repeated = recorded(Context(results=recorded_results, rerun=True))
+    assert [run.validation_loss for run in read] == [run.validation_loss for run in repeated]
+    assert before == {path.name: path.stat().st_mtime for path in recorded_results.rglob("*")}
+
+
+def test_runs_that_did_not_train_are_evidence_against_the_claim(recorded_results):
+    (item,) = no_warmup(Context(results=recorded_results))
+    assert item.passed is False
+    assert not list(no_warmup(Context(results=recorded_results / "nowhere")))
