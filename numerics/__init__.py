@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numerics.schemes import build as build
     from numerics.updates import measure_update as measure_update
 
+__all__ = ["ModelSpec", "Transformer", "build", "measure_update", "random_batch"]
+
 _HOMES = {
     "ModelSpec": "numerics.models",
     "Transformer": "numerics.models",

@@ -27,8 +27,8 @@ class Verify:
     """Which claims: ids or shell patterns, comma-separated, such as 'tfixup.eq*'."""
     json: Path | None = None
     """Write everything to this file as JSON; '-' prints it instead of the table."""
-    results: Path = Path("results")
-    """Folder of recorded runs."""
+    results: Path | None = None
+    """Folder of recorded runs; results in this folder, else beside the packages."""
     rerun: bool = False
     """Repeat recorded training runs on the generated data instead of reading them."""
     seed: int = 0
@@ -62,7 +62,8 @@ class Verify:
         workers = (os.cpu_count() or 1) if self.workers is None else self.workers
         require_positive(workers=workers)
         chosen = selected(self.claims)
-        context = Context(Level(self.level), self.seed, self.results, self.rerun)
+        recorded = _recorded_results(self.results)
+        context = Context(Level(self.level), self.seed, recorded, self.rerun)
         start = time.perf_counter()
         columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -87,6 +88,17 @@ class Verify:
         return 0 if all(item.sound for item in verdicts) else 1
 
 
+def _recorded_results(asked: Path | None) -> Path:
+    from theory.errors import InputError
+
+    if asked is None:
+        here = Path("results")
+        return here if here.is_dir() else Path(__file__).parents[2] / "results"
+    if not asked.is_dir():
+        raise InputError(f"results must be a folder of recorded runs, got {asked}")
+    return asked
+
+
 def _show(
     console: "Console", verdicts: "tuple[Verdict, ...]", seconds: float, *, verbose: bool
 ) -> None:
@@ -94,7 +106,8 @@ def _show(
 
     for paper in dict.fromkeys(item.claim.paper for item in verdicts):
         rows = [item for item in verdicts if item.claim.paper == paper]
-        console.print(table(paper, [row for row in rows if row.evidence]))
+        if decided := [row for row in rows if row.evidence]:
+            console.print(table(paper, decided))
         if bare := [row.claim.id.partition(".")[2] for row in rows if not row.evidence]:
             console.print(f"[dim]no evidence yet: {', '.join(bare)}[/]")
     if verbose:

@@ -42,6 +42,7 @@ def test_derive_reaches_the_constant(capsys):
         (["derive", "tfixup.eq6", "--format", "tex"], "unknown format 'tex'"),
         (["derive", "tfixup.fig2"], "no derivation speaks about tfixup.fig2"),
         (["verify", "--claims", "tfixup.gaol"], "did you mean 'tfixup.goal'"),
+        (["verify", "--results", "nowhere"], "folder of recorded runs, got nowhere"),
         (["sweep", "--schemes", "tfixp"], "did you mean 'tfixup'"),
         (["sweep", "--depths", "0,6"], "got 0"),
         (["sweep", "--heads", "3"], "heads=3"),
