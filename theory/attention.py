@@ -124,6 +124,30 @@ def _is_equation_5(statement: sp.Basic) -> bool:
     return True
 
 
+def _moves_by(statement: sp.Basic) -> bool:
+    """Compare dG/dη at η = 0 along a real SGD step with a formula in g and K, to 30 digits."""
+    eta, g, k_symbol = sp.symbols("eta g K", real=True)
+    memory = sp.symbols("m1:3", real=True)
+    total = sum(sp.exp(q * k * y * entry) for entry in memory)
+    value = v * w * sum(sp.exp(q * k * y * entry) * entry for entry in memory) / total
+    moving = (*memory, v, w, q, k)
+    slopes = {parameter: sp.diff(value, parameter) for parameter in moving}
+    for point in ((1, -2, 3, 2, 1, -1, 2, 5), (2, 3, -1, 1, 2, 1, 1, -3)):
+        at = dict(zip((*moving, y, g), (sp.Rational(entry, 4) for entry in point), strict=True))
+        step = {p: at[p] - eta * at[g] * slopes[p].subs(at) for p in moving}
+        moved = sp.diff(value.subs(y, at[y]).subs(step, simultaneous=True), eta).subs(eta, 0)
+        others = {p: at[p] for p in (v, w, q, k, y)}
+        exact_gain = gain_at(tuple(at[entry] for entry in memory), **_named(others))[1]
+        claimed = statement.args[1].subs({g: at[g], k_symbol: exact_gain})
+        if abs(sp.N(moved - claimed, 30)) > sp.Float("1e-25"):
+            return False
+    return True
+
+
+def _named(values: dict[sp.Symbol, sp.Expr]) -> dict[str, sp.Expr]:
+    return {symbol.name: value for symbol, value in values.items()}
+
+
 def steps() -> tuple[Step, ...]:
     """Eq. 5 at d = d' = 1, its five partial derivatives, and the update gain K."""
     scalar = sp.Function("G")(v, w, q, k, m[i])
@@ -145,9 +169,17 @@ def steps() -> tuple[Step, ...]:
     )
     false_gain = gain().subs(variance**2, variance)
     final = Step(
-        "the update gain is the sum of the squared partials: lim ΔG/η = −g K",
+        "the update gain is the sum of the squared partials",
         equation(sp.Symbol("K"), gain()),
         _is_gain,
         equation(sp.Symbol("K"), false_gain),
     )
-    return (eq5, *chain, final)
+    slope, gain_symbol = sp.symbols("g K", real=True)
+    rate = sp.Limit(sp.Symbol("DeltaG") / sp.Symbol("eta"), sp.Symbol("eta"), 0)
+    moves = Step(
+        "an SGD step on m, k, q, v, w moves G at this rate, g = ∂L/∂G (n = 2, to 30 digits)",
+        equation(rate, -slope * gain_symbol),
+        _moves_by,
+        equation(rate, -slope * gain_symbol**2),
+    )
+    return (eq5, *chain, final, moves)
