@@ -42,19 +42,20 @@ class Argument:
     def evidence(self) -> Evidence:
         """Check every step and its altered version.
 
-        A derivation that refutes fails the reading if all its steps hold, and leaves it undecided
-        otherwise.
+        If all steps hold the reading passes, or fails where the derivation refutes it. A step that
+        does not hold decides nothing: what could not be derived may still be true.
         """
         start = time.perf_counter()
         derivation = self.build()
         checked = tuple(derivation.check())
-        holds = all(item.holds for item in checked)
         rejected = sum(item.control_rejected for item in checked)
+        broken = [item.step.because for item in checked if not item.holds]
+        failure = f"not established, as this step does not hold: {broken[0]}" if broken else ""
         return Evidence(
             claim=self.claim,
             kind=Kind.DERIVATION,
-            passed=(False if holds else None) if self.refutes else holds,
-            summary=self.summary,
+            passed=None if broken else not self.refutes,
+            summary=failure or self.summary,
             control=Control(
                 f"{len(checked)} altered steps, {rejected} rejected", rejected == len(checked)
             ),

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from theory.arguments import ARGUMENTS, PROVIDERS
-from theory.claims import Context, Outcome, Reading, verdict
+from theory.claims import Context, Outcome, verdict
 from theory.ledger import LEDGER, claim_named
 
 
@@ -46,12 +46,15 @@ def test_the_two_halves_of_the_theorem_end_differently(evidence):
     assert "bounded" in upper.qualification
 
 
-def test_a_refutation_without_its_counterexample_decides_nothing():
-    argument = next(a for a in ARGUMENTS if a.refutes)
+@pytest.mark.parametrize("refutes", [True, False])
+def test_a_derivation_with_a_step_that_does_not_hold_decides_nothing(refutes):
+    argument = next(a for a in ARGUMENTS if a.refutes is refutes)
     derivation = argument.build()
     broken = replace(derivation.steps[0], statement=derivation.steps[0].false)
     spoiled = replace(
         argument, build=lambda: replace(derivation, steps=(broken, *derivation.steps[1:]))
     )
-    assert spoiled.evidence().passed is None
-    assert spoiled.evidence().reading is Reading.PRINTED
+    found = spoiled.evidence()
+    assert found.passed is None
+    assert not found.admissible
+    assert derivation.steps[0].because in found.summary
