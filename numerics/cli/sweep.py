@@ -129,26 +129,26 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
     import polars as pl
     from rich.table import Table
 
-    shown = Table(title=f"Depth exponent p of ‖Δf‖/η ~ N^p over N ≥ {from_depth}, 95 % interval")
-    for column in ("scheme", "optimizer", "part"):
-        shown.add_column(column)
-    for column in ("exponent", "interval", "points"):
-        shown.add_column(column, justify="right")
+    shown = Table(title=f"Depth exponent p of ‖Δf‖/η ~ N^p over N ≥ {from_depth}")
+    shown.add_column("scheme, optimizer, part", no_wrap=True)
+    shown.add_column("p [95 % interval]", no_wrap=True)
+    shown.add_column("points", justify="right")
     shown.add_column("verdict")
     styles = {"flat": "green", "grows": "yellow", "shrinks": "yellow", "undecided": "dim"}
     before = None
     for row in table.filter(pl.col("quantity") == "update").iter_rows(named=True):
         group = (row["scheme"], row["optimizer"])
-        if before not in (None, group):
+        if before != group:
             shown.add_section()
-        names = group if group != before else ("", "")
+            shown.add_row(f"[bold]{group[0]}, {group[1]}[/]")
         before = group
-        number, interval = "—", "—"
-        if row["exponent"] is not None:
-            number, interval = f"{row['exponent']:+.3f}", f"{row['low']:+.3f} … {row['high']:+.3f}"
-        style = styles.get(row["note"], "red")
-        note = f"[{style}]{row['note']}[/]"
-        shown.add_row(*names, row["part"], number, interval, str(row["points"]), note)
+        fitted = row["exponent"] is not None
+        shown.add_row(
+            f"  {row['part']}",
+            f"{row['exponent']:+.3f} \\[{row['low']:+.3f}, {row['high']:+.3f}]" if fitted else "—",
+            str(row["points"]),
+            f"[{styles.get(row['note'], 'red')}]{row['note']}[/]",
+        )
     return shown
 
 
