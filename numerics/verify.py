@@ -93,16 +93,13 @@ def verify(
     ]
     found: dict[int, tuple[Evidence, ...]] = {}
     for job, outcome in outcomes(Job.run, jobs, workers):
-        found[job.position] = _lost(job, outcome) if isinstance(outcome, Exception) else outcome
+        if isinstance(outcome, Exception):
+            outcome = unmade(providers()[job.position], outcome)
+        found[job.position] = outcome
         if on_done is not None:
             on_done(len(found), len(jobs))
     evidence = [item for position in sorted(found) for item in found[position]]
     return tuple(verdict(claim, evidence) for claim in claims)
-
-
-def _lost(job: Job, failure: Exception) -> tuple[Evidence, ...]:
-    provider = providers()[job.position]
-    return unmade(provider, failure)
 
 
 def unmade(provider: Provider, failure: Exception) -> tuple[Evidence, ...]:

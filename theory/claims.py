@@ -132,13 +132,6 @@ class Verdict:
         """Whether every negative control was rejected."""
         return all(item.control.rejected for item in self.evidence)
 
-    @property
-    def as_forecast(self) -> bool | None:
-        """Whether the outcome is the one forecast; ``None`` without forecast or decision."""
-        if self.claim.expected is None or self.outcome is Outcome.UNDECIDED:
-            return None
-        return self.outcome is self.claim.expected
-
 
 def verdict(claim: Claim, evidence: Iterable[Evidence]) -> Verdict:
     """Compute the verdict on a claim from the admissible part of its evidence.

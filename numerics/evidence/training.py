@@ -13,7 +13,7 @@ from pathlib import Path
 from numerics.training.config import TrainConfig
 from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
-from numerics.training.recorded import OUTCOME, RecordedRun, read_run
+from numerics.training.recorded import RecordedRun, read_runs
 from theory.claims import Context, Control, Evidence, Kind, provides
 
 LEAST_SEEDS = 2
@@ -45,10 +45,11 @@ class Comparison:
 
 
 def comparisons(runs: Sequence[RecordedRun]) -> tuple[Comparison, ...]:
-    """Group runs by everything but scheme and seed."""
+    """Group runs by their data and every setting but scheme and seed."""
     groups: dict[tuple[tuple[str, str], ...], list[RecordedRun]] = {}
     for run in sorted(runs, key=lambda run: run.path):
         rest = {k: str(v) for k, v in run.config.items() if k not in ("scheme", "seed")}
+        rest |= {f"data {k}": str(v) for k, v in run.data.items()}
         groups.setdefault(tuple(sorted(rest.items())), []).append(run)
     return tuple(_comparison(group) for group in groups.values())
 
@@ -72,8 +73,7 @@ def _comparison(group: Sequence[RecordedRun]) -> Comparison:
 
 def recorded(context: Context) -> tuple[RecordedRun, ...]:
     """Every finished run below the results folder, repeated first where ``rerun`` asks for it."""
-    folders = sorted(path.parent for path in (context.results / "train").glob(f"*/*/{OUTCOME}"))
-    runs = [read_run(folder) for folder in folders]
+    runs = read_runs(context.results / "train")
     if not context.rerun:
         return tuple(runs)
     return tuple(_repeat(run) for run in runs if run.config["data"] == "generated")

@@ -172,6 +172,8 @@ def test_runs_are_compared_only_where_everything_else_agrees():
     assert runs
     other = replace(runs[0], config={**runs[0].config, "lr": 0.5})
     assert len(comparisons([*runs, other])) == len(comparisons(runs)) + 1
+    elsewhere = replace(runs[0], data={**runs[0].data, "sha256": "of another text"})
+    assert len(comparisons([*runs, elsewhere])) == len(comparisons(runs)) + 1
 
 
 @pytest.fixture
