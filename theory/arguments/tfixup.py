@@ -1,13 +1,5 @@
-"""Which derivation argues what about which claim: the D column of the ledger.
+"""Arguments about the statements of T-Fixup."""
 
-An `Argument` names a derivation, the reading of the statement that it tests, and whether it
-establishes that reading or refutes it by a counterexample. ``tfixup derive`` prints arguments;
-`PROVIDERS` turns them into evidence.
-"""
-
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from theory import (
@@ -21,55 +13,9 @@ from theory import (
     taylor,
     theorem31,
 )
-from theory.claims import Context, Control, Evidence, Kind, Level, Provider, Reading
-from theory.derivation import Derivation, Step
-
-
-@dataclass(frozen=True)
-class Argument:
-    """A derivation and what it says about a claim."""
-
-    claim: str
-    summary: str
-    """What the derivation shows, in one line."""
-    build: Callable[[], Derivation]
-    refutes: bool = False
-    """Whether it shows that the reading is false."""
-    reading: Reading = Reading.PRINTED
-    reading_text: str = ""
-    """The hypothesis added, or the repaired statement."""
-
-    def evidence(self) -> Evidence:
-        """Check every step and its altered version.
-
-        If all steps hold the reading passes, or fails where the derivation refutes it. A step that
-        does not hold decides nothing: what could not be derived may still be true.
-        """
-        start = time.perf_counter()
-        derivation = self.build()
-        checked = tuple(derivation.check())
-        rejected = sum(item.control_rejected for item in checked)
-        broken = [item.step.because for item in checked if not item.holds]
-        failure = f"not established, as this step does not hold: {broken[0]}" if broken else ""
-        return Evidence(
-            claim=self.claim,
-            kind=Kind.DERIVATION,
-            passed=None if broken else not self.refutes,
-            summary=failure or self.summary,
-            control=Control(
-                f"{len(checked)} altered steps, {rejected} rejected", rejected == len(checked)
-            ),
-            reading=self.reading,
-            reading_text=self.reading_text,
-            value=f"{sum(item.holds for item in checked)} of {len(checked)} steps hold",
-            expected="all",
-            seconds=time.perf_counter() - start,
-            details={"derivation": derivation.title},
-        )
-
-
-def _of(claim: str, title: str, steps: Callable[[], tuple[Step, ...]]) -> Callable[[], Derivation]:
-    return lambda: Derivation(claim, title, steps())
+from theory.arguments.argument import Argument, of
+from theory.claims import Reading
+from theory.derivation import Step
 
 
 def _equation(number: int) -> tuple[Step, ...]:
@@ -147,7 +93,7 @@ ARGUMENTS = (
     Argument(
         "tfixup.thm31-upper",
         "K ≤ (1 + 3B⁸) C/L for every n",
-        _of("tfixup.thm31-upper", "Upper half of Theorem 3.1", theorem31.upper_half),
+        of("tfixup.thm31-upper", "Upper half of Theorem 3.1", theorem31.upper_half),
         reading=Reading.RESTRICTED,
         reading_text="|q|, |k|, |y|, |m_i| bounded",
     ),
@@ -166,39 +112,39 @@ ARGUMENTS = (
     Argument(
         "tfixup.thm31-lower",
         "Q̄/n ≤ K for every n, with no hypothesis",
-        _of("tfixup.thm31-lower", "Lower bound with the attended mean", theorem31.lower_bound),
+        of("tfixup.thm31-lower", "Lower bound with the attended mean", theorem31.lower_bound),
         reading=Reading.REPAIRED,
         reading_text="the attended mean m̄ must stand for m_i: v²w² + (v² + w²) m̄² = Θ(1/L)",
     ),
     Argument(
         "tfixup.thm31-sufficient",
         "K ≥ c/(nL) under either hypothesis",
-        _of("tfixup.thm31-sufficient", "Sufficient hypotheses", theorem31.sufficient),
+        of("tfixup.thm31-sufficient", "Sufficient hypotheses", theorem31.sufficient),
     ),
     Argument(
         "tfixup.thm31-repaired",
         "Q̄/n ≤ K ≤ (1 + 3B⁸) Q̄ for every n",
-        _of("tfixup.thm31-repaired", "Theorem 3.1 repaired", theorem31.repaired),
+        of("tfixup.thm31-repaired", "Theorem 3.1 repaired", theorem31.repaired),
     ),
     Argument(
         "tfixup.eq6",
         "the sum of the encoder's block gains",
-        _of("tfixup.eq6", "Eq. 6 from the stack's description", partial(_equation, 6)),
+        of("tfixup.eq6", "Eq. 6 from the stack's description", partial(_equation, 6)),
     ),
     Argument(
         "tfixup.eq7",
         "the sum of block gains as printed: 2 at (9N)^(-1/4), 1 over the blocks that exist",
-        _of("tfixup.eq7", "Eq. 7 from the stack's description", partial(_equation, 7)),
+        of("tfixup.eq7", "Eq. 7 from the stack's description", partial(_equation, 7)),
     ),
     Argument(
         "tfixup.eq8",
         "the decoder's sensitivity to the memory: 1/3 at (9N)^(-1/4)",
-        _of("tfixup.eq8", "Eq. 8 from the stack's description", partial(_equation, 8)),
+        of("tfixup.eq8", "Eq. 8 from the stack's description", partial(_equation, 8)),
     ),
     Argument(
         "tfixup.decoder-scale",
         "(9N)^(-1/4): Eq. 7 is 2, Eq. 8 is 1/3, the blocks that exist sum to 1, at every N",
-        _of("tfixup.decoder-scale", "The decoder's scale", _decoder),
+        of("tfixup.decoder-scale", "The decoder's scale", _decoder),
     ),
     Argument(
         "tfixup.encoder-scale",
@@ -231,33 +177,4 @@ ARGUMENTS = (
         reading=Reading.REPAIRED,
         reading_text="square every scale: (9N)^(-1/2), 0.4484 N^(-1/2); or take η ∝ N^(-1/2)",
     ),
-    Argument(
-        "ours.adam-scale",
-        "the solver under the sign rule returns the squared scales; both conditions are Θ(1)",
-        partial(depth_powers.adam_with_squared_scales, "ours.adam-scale"),
-    ),
-    Argument(
-        "ours.adam-parts",
-        "through the memory it is a mean square under any rule: the encoder's share ~ N^(-1/2)",
-        depth_powers.adam_encoder_share,
-        refutes=True,
-    ),
 )
-
-
-def arguments_about(claim: str) -> tuple[Argument, ...]:
-    """Every derivation that speaks about a claim."""
-    return tuple(argument for argument in ARGUMENTS if argument.claim == claim)
-
-
-def _provide(claim: str, context: Context) -> Iterator[Evidence]:
-    del context
-    for argument in arguments_about(claim):
-        yield argument.evidence()
-
-
-PROVIDERS = tuple(
-    Provider((claim,), Kind.DERIVATION, Level.QUICK, partial(_provide, claim))
-    for claim in dict.fromkeys(argument.claim for argument in ARGUMENTS)
-)
-"""One provider of derivations a claim."""

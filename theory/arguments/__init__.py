@@ -1,0 +1,35 @@
+"""Which derivation argues what about which claim: the D column of the ledger, a file a paper.
+
+``tfixup derive`` prints arguments; `PROVIDERS` turns them into evidence.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+from theory.arguments import admin, baselines, ours, radam, tfixup, xiong
+from theory.arguments.argument import Argument as Argument
+from theory.claims import Context, Evidence, Kind, Level, Provider
+
+ARGUMENTS: tuple[Argument, ...] = tuple(
+    argument
+    for source in (tfixup, xiong, admin, radam, baselines, ours)
+    for argument in source.ARGUMENTS
+)
+
+
+def arguments_about(claim: str) -> tuple[Argument, ...]:
+    """Every derivation that speaks about a claim."""
+    return tuple(argument for argument in ARGUMENTS if argument.claim == claim)
+
+
+def _provide(claim: str, context: Context) -> Iterator[Evidence]:
+    del context
+    for argument in arguments_about(claim):
+        yield argument.evidence()
+
+
+PROVIDERS = tuple(
+    Provider((claim,), Kind.DERIVATION, Level.QUICK, partial(_provide, claim))
+    for claim in dict.fromkeys(argument.claim for argument in ARGUMENTS)
+)
+"""One provider of derivations a claim."""

@@ -1,0 +1,20 @@
+"""Arguments about the statements of this project's own."""
+
+from functools import partial
+
+from theory import depth_powers
+from theory.arguments.argument import Argument
+
+ARGUMENTS = (
+    Argument(
+        "ours.adam-scale",
+        "the solver under the sign rule returns the squared scales; both conditions are Θ(1)",
+        partial(depth_powers.adam_with_squared_scales, "ours.adam-scale"),
+    ),
+    Argument(
+        "ours.adam-parts",
+        "through the memory it is a mean square under any rule: the encoder's share ~ N^(-1/2)",
+        depth_powers.adam_encoder_share,
+        refutes=True,
+    ),
+)

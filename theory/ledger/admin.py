@@ -1,0 +1,5 @@
+"""Admin (Liu et al., EMNLP 2020): the statements, one row each."""
+
+from theory.claims import Claim
+
+ROWS: tuple[Claim, ...] = ()

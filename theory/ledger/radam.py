@@ -1,0 +1,5 @@
+"""RAdam (Liu et al., ICLR 2020): the statements, one row each."""
+
+from theory.claims import Claim
+
+ROWS: tuple[Claim, ...] = ()
