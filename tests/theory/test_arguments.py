@@ -32,7 +32,7 @@ def test_a_derivation_with_one_false_step_does_not_establish_anything(argument):
 def test_verdicts_from_derivations_alone_are_the_forecast(evidence):
     derived = {argument.claim for argument in ARGUMENTS}
     for claim in LEDGER:
-        if claim.id in derived:
+        if claim.id in derived and claim.expected is not None:
             found = verdict(claim, evidence)
             assert found.sound
             assert found.outcome is claim.expected, claim.id

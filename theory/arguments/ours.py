@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from theory import depth_powers
+from theory import coherence, depth_powers
 from theory.arguments.argument import Argument
 
 ARGUMENTS = (
@@ -16,5 +16,10 @@ ARGUMENTS = (
         "through the memory it is a mean square under any rule: the encoder's share ~ N^(-1/2)",
         depth_powers.adam_encoder_share,
         refutes=True,
+    ),
+    Argument(
+        "ours.coherence",
+        "(1 + 2ρa + a²)^L with a = (3L)^(-1/2): exp(2r/√3 + 1/3) at ρ = r L^(-1/2)",
+        coherence.derivation,
     ),
 )

@@ -9,6 +9,7 @@ from theory import (
     depth_powers,
     encoder_scale,
     layernorm,
+    memory_norm,
     skip_path,
     taylor,
     theorem31,
@@ -150,6 +151,19 @@ ARGUMENTS = (
         "tfixup.encoder-scale",
         "√((√22 − 2)/6) = 0.669628722978, the only positive root of Eq. 6 = 1",
         encoder_scale.derivation,
+    ),
+    Argument(
+        "tfixup.memory",
+        "all signs alike, at the same norms: log(‖m‖/‖x‖) ~ 0.897√N, 2.65 · 10⁵ at N = 200",
+        memory_norm.unbounded,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.memory",
+        "E‖m‖²/‖x‖² → exp((1/t + 2 d d_ff/(d + d_ff)²) a²), a² = 0.2011: at most 1.352",
+        memory_norm.bounded,
+        reading=Reading.RESTRICTED,
+        reading_text="independent zero-mean weights, in mean square: 1 ≤ E‖m‖²/‖x‖² ≤ 1.352",
     ),
     Argument(
         "tfixup.positions",

@@ -17,4 +17,11 @@ ROWS = (
         ("Adam's first step, η sign(g)", "weights at initialisation, drawn independently"),
         Outcome.FAILS,
     ),
+    Claim(
+        "ours.coherence",
+        "a residual stack's growth is Θ(1) if and only if its mean coherence is ρ = O(L^(-1/2))",
+        "ours",
+        ("linear blocks of strength (3L)^(-1/2)", "in mean square", "independent between blocks"),
+        Outcome.HOLDS,
+    ),
 )

@@ -92,7 +92,13 @@ ROWS = (
         ("x = (9N)^(-1/4)", "left side set to 1"),
         Outcome.HOLDS,
     ),
-    Claim("tfixup.memory", "‖m‖ = Θ(‖x‖)", "implicit in Eq. 7", _GOAL[2:], None),
+    Claim(
+        "tfixup.memory",
+        "‖m‖ = Θ(‖x‖)",
+        "implicit in Eq. 7",
+        ("x, v_e and w_e of T-Fixup's norms",),
+        None,
+    ),
     Claim(
         "tfixup.code-init",
         "the official code draws what the paper prescribes",
