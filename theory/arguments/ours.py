@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from theory import coherence, depth_powers
+from theory import coherence, depth_powers, learning_rates, matrix_spectrum, matrix_theorem
 from theory.arguments.argument import Argument
+from theory.claims import Reading
 
 ARGUMENTS = (
     Argument(
@@ -18,8 +19,32 @@ ARGUMENTS = (
         refutes=True,
     ),
     Argument(
+        "ours.optimizers",
+        "powers 0 (SGD, momentum, Adam on noise), 1/2 (sign, Lion, Muon), 1/4 (LARS, LAMB)",
+        learning_rates.derivation,
+    ),
+    Argument(
         "ours.coherence",
         "(1 + 2ρa + a²)^L with a = (3L)^(-1/2): exp(2r/√3 + 1/3) at ρ = r L^(-1/2)",
         coherence.derivation,
+    ),
+    Argument(
+        "ours.matrix",
+        "Q̄/n ≤ tr J Jᵀ ≤ (H/κ)(1 + 3B⁸/d') Q̄; ‖Amv‖, not ‖Am‖‖v‖, stands for |m̄||v|",
+        matrix_theorem.derivation,
+    ),
+    Argument(
+        "ours.matrix-spectrum",
+        "v, w of rank 1, or two equal queries: λ_min = 0 while λ_max = Θ(1/L)",
+        matrix_spectrum.printed_is_false,
+        refutes=True,
+    ),
+    Argument(
+        "ours.matrix-spectrum",
+        "λ_max ≥ tr/(Td); J Jᵀ ⪰ XXᵀ ⊗ wᵀw + (Xv)(Xv)ᵀ ⊗ I + (1/n) 11ᵀ ⊗ WᵀW",
+        matrix_spectrum.largest_eigenvalue,
+        reading=Reading.REPAIRED,
+        reading_text="the largest eigenvalue: Q̄/(nTd) ≤ λ_max ≤ (H/κ)(1 + 3B⁸/d') Q̄; the smallest, "
+        "for one query and head, is at least ‖Am‖² σ_min(w)² + ‖Amv‖² + σ_min(vw)²/n",
     ),
 )

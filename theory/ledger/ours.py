@@ -2,6 +2,8 @@
 
 from theory.claims import Claim, Outcome
 
+_SGD = "SGD, first order in η"
+
 ROWS = (
     Claim(
         "ours.adam-scale",
@@ -18,10 +20,36 @@ ROWS = (
         Outcome.FAILS,
     ),
     Claim(
+        "ours.optimizers",
+        "at T-Fixup's scales η ∝ N^0 for SGD, momentum, N^(-1/2) for Lion, Muon, N^(-1/4) for LAMB",
+        "ours",
+        ("first order in η", "weights at initialisation, drawn independently"),
+        Outcome.HOLDS,
+    ),
+    Claim(
         "ours.coherence",
         "a residual stack's growth is Θ(1) if and only if its mean coherence is ρ = O(L^(-1/2))",
         "ours",
         ("linear blocks of strength (3L)^(-1/2)", "in mean square", "independent between blocks"),
         Outcome.HOLDS,
+    ),
+    Claim(
+        "ours.matrix",
+        "tr J Jᵀ = Θ(1/L) ⇔ T‖Σ_h vw‖² + Σ_h (‖Am‖²‖w‖² + d‖Amv‖²) = Θ(1/L), any d, T, H",
+        "ours",
+        (
+            _SGD,
+            "n, T, H and d fixed",
+            "‖q‖, ‖k‖, ‖y_t‖, ‖m_j‖ ≤ B",
+            "heads do not cancel: ‖Σ_h vw‖² ≥ κ Σ_h ‖vw‖² (κ = 1 for one head)",
+        ),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "ours.matrix-spectrum",
+        "then every direction of the output moves at that rate: λ_min(J Jᵀ) = Ω(1/L)",
+        "ours",
+        (_SGD, "n, T, H and d fixed", "norms of v, w, m as in Theorem 3.1"),
+        Outcome.FAILS,
     ),
 )
