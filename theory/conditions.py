@@ -1,7 +1,8 @@
 """Conditions on a stack's norms: Equations 6, 7 and 8 of T-Fixup are one case.
 
 The function moves by Θ(η) per step when each stack's summed gain, and the decoder's sensitivity to
-the memory, is Θ(1). With the SGD rule and the paper's count of blocks that is
+the memory, is Θ(1). `system` writes that down for any architecture and update rule. With the SGD
+rule and the paper's count of blocks it is
 
     Eq. 6   L_e (v_e² x² + w_e² x² + v_e² w_e²) = Θ(1)
     Eq. 7   L_d (v_d² w_d² + v_d² y² + w_d² y² + v_d² w_d² + v_d² m² + w_d² m²) = Θ(1)
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory import stacks
+from theory.architectures import Architecture
 from theory.derivation import Step, equation, identity
 from theory.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
 from theory.update_rules import SGD, UpdateRule, sensitivity, stack_gain
@@ -24,16 +26,57 @@ class Condition:
 
     name: str
     left_side: sp.Expr
+    because: str
+    exact: bool = True
+    """Whether the solver sets it to 1, which fixes a constant; otherwise only Θ(1) is asked."""
 
 
-def conditions(
-    encoder: stacks.Stack, decoder: stacks.Stack, rule: UpdateRule
-) -> tuple[Condition, Condition, Condition]:
-    """Encoder, decoder and memory conditions of an encoder-decoder."""
-    return (
-        Condition("encoder", stack_gain(encoder, rule)),
-        Condition("decoder", stack_gain(decoder, rule)),
-        Condition("memory", sensitivity(decoder, M, rule)),
+def system(architecture: Architecture, rule: UpdateRule) -> tuple[Condition, ...]:
+    """All conditions on an architecture's norms under ``rule``, ties not yet made.
+
+    Examples
+    --------
+    >>> from theory.architectures import encoder_decoder
+    >>> [condition.name for condition in system(encoder_decoder(), SGD)]
+    ['encoder', 'decoder', 'source input', 'memory']
+    """
+    own = tuple(
+        Condition(
+            stack.name,
+            _passage(architecture, stack, rule) * stack_gain(stack, rule),
+            f"the {stack.name}'s parameters move the output by Θ(η)",
+        )
+        for stack in architecture.stacks
+    )
+    added = tuple(
+        Condition(further.name, further.left_side(rule), further.because)
+        for further in architecture.further
+    )
+    return (*own, *added, *_memories(architecture))
+
+
+def _passage(architecture: Architecture, stack: stacks.Stack, rule: UpdateRule) -> sp.Expr:
+    """What a change of ``stack`` meets on its way to the output, where that is composed."""
+    whole = sp.S.One
+    for memory in architecture.memories:
+        if memory.composed and memory.producer == stack.name:
+            reader = architecture.stack(memory.reader)
+            size = sensitivity(reader, memory.symbol, coherent=memory.coherent)
+            passes = sp.Integer(rule.power if memory.passes is None else memory.passes)
+            whole *= size ** (passes if memory.coherent else passes / 2)
+    return whole
+
+
+def _memories(architecture: Architecture) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(
+            "memory" if memory.symbol == M else f"memory {memory.symbol}",
+            sensitivity(architecture.stack(memory.reader), memory.symbol),
+            "the output's squared derivative with respect to the memory is Θ(1)",
+            exact=False,
+        )
+        for memory in architecture.memories
+        if not memory.composed
     )
 
 
@@ -51,8 +94,12 @@ def printed(number: int) -> sp.Expr:
 
 def from_stacks(number: int) -> sp.Expr:
     """The same left side, from the stack's description by summing block gains."""
-    system = conditions(stacks.encoder(), stacks.printed_decoder(), SGD)
-    return system[number - 6].left_side
+    encoder, decoder = stacks.encoder(), stacks.printed_decoder()
+    return {
+        6: lambda: stack_gain(encoder, SGD),
+        7: lambda: stack_gain(decoder, SGD),
+        8: lambda: sensitivity(decoder, M),
+    }[number]()
 
 
 def step(number: int) -> Step:

@@ -8,30 +8,27 @@ from functools import partial
 
 import sympy as sp
 
-from theory import conditions, stacks
-from theory.derivation import Derivation, Step, equation
+from theory import conditions
+from theory.architectures import encoder_decoder
+from theory.derivation import Derivation, Step, equation, identity
 from theory.encoder_scale import N
 from theory.orders import order_step
-from theory.scales import Scales, solve
-from theory.stacks import N_D, N_E, V_E, W_E, M, X
-from theory.update_rules import SGD, SIGN, UpdateRule, sensitivity, stack_gain
+from theory.scales import Solution, solve
+from theory.stacks import N_D, N_E, V_D, V_E, W_E, X
+from theory.update_rules import SGD, SIGN, UpdateRule
 
 _power_step = partial(order_step, n=N)
 
 
-def left_side(stack: stacks.Stack, scales: Scales, rule: UpdateRule) -> sp.Expr:
-    """A stack's summed gain under ``rule`` with the norms of ``scales`` inserted."""
-    norms = conditions.decoder_choice(scales.decoder) | {
-        V_E: scales.encoder,
-        W_E: scales.encoder,
-        X: scales.source,
-    }
-    return sp.simplify(stack_gain(stack, rule).subs(norms))
+def left_side(name: str, solved: Solution, rule: UpdateRule) -> sp.Expr:
+    """A condition's left side under ``rule`` at norms that were solved for, maybe under another."""
+    condition = next(c for c in conditions.system(solved.architecture, rule) if c.name == name)
+    return sp.simplify(condition.left_side.subs(solved.scales))
 
 
 def adam_with_paper_scales() -> Derivation:
     """T-Fixup's scales under the sign update: both conditions grow as N^(1/2)."""
-    scales = solve(SGD, N, N)
+    paper = solve(encoder_decoder(N, N), SGD)
     half = sp.Rational(1, 2)
     return Derivation(
         "tfixup.adam",
@@ -39,66 +36,53 @@ def adam_with_paper_scales() -> Derivation:
         tuple(
             _power_step(
                 f"{name}: Σ |∂G/∂θ_i| over its blocks, at T-Fixup's scales",
-                left_side(stack, scales, SIGN),
+                left_side(name, paper, SIGN),
                 half,
             )
-            for name, stack in (
-                ("encoder", stacks.encoder(N)),
-                ("decoder", stacks.decoder(N)),
-            )
+            for name in ("encoder", "decoder")
         ),
     )
 
 
 def adam_with_squared_scales(claim: str = "tfixup.adam") -> Derivation:
     """The solver under the sign rule returns squared scales, and they make the change Θ(1)."""
-    paper, squared = solve(SGD, N, N), solve(SIGN, N, N)
-
-    def same(statement: sp.Basic) -> bool:
-        return sp.simplify(statement.args[0] - statement.args[1]) == 0
-
+    paper, squared = (solve(encoder_decoder(N, N), rule) for rule in (SGD, SIGN))
     return Derivation(
         claim,
         "Squared scales under Adam's first step",
         (
             Step(
                 "the decoder's scale under the sign rule is the square of T-Fixup's",
-                equation(squared.decoder, paper.decoder**2),
-                same,
-                equation(squared.decoder, paper.decoder),
+                equation(squared[V_D], paper[V_D] ** 2),
+                identity,
+                equation(squared[V_D], paper[V_D]),
             ),
             Step(
                 "and so is the encoder's",
-                equation(squared.encoder, paper.encoder**2),
-                same,
-                equation(squared.encoder, paper.encoder),
+                equation(squared[V_E], paper[V_E] ** 2),
+                identity,
+                equation(squared[V_E], paper[V_E]),
             ),
-            _power_step(
-                "the encoder's change", left_side(stacks.encoder(N), squared, SIGN), sp.S.Zero
-            ),
-            _power_step(
-                "the decoder's change", left_side(stacks.decoder(N), squared, SIGN), sp.S.Zero
-            ),
+            _power_step("the encoder's change", left_side("encoder", squared, SIGN), sp.S.Zero),
+            _power_step("the decoder's change", left_side("decoder", squared, SIGN), sp.S.Zero),
         ),
     )
 
 
-def encoder_share(scales: Scales, rule: UpdateRule) -> sp.Expr:
+def encoder_share(solved: Solution, rule: UpdateRule) -> sp.Expr:
     """How far the encoder's parameters move the output: their own gain × the way through m.
 
     The encoder's parameters move m coherently, by the rule's gain; but the decoder's Jacobian
     ∂f/∂m was not chosen by the step, so it acts in mean square whatever the rule: its size is the
     root of Eq. 8's left side, and for SGD, whose gradient has passed it once, that side itself.
     """
-    own = left_side(stacks.encoder(N), scales, rule)
-    squared = sensitivity(stacks.decoder(N), M, SGD)
-    passage = squared.subs(conditions.decoder_choice(scales.decoder))
+    own, passage = (left_side(name, solved, rule) for name in ("encoder", "memory"))
     return sp.simplify(own * passage ** sp.Rational(rule.power, 2))
 
 
 def adam_encoder_share() -> Derivation:
     """With squared scales the encoder's share of Adam's first step shrinks as N^(-1/2)."""
-    paper, squared = solve(SGD, N, N), solve(SIGN, N, N)
+    paper, squared = (solve(encoder_decoder(N, N), rule) for rule in (SGD, SIGN))
     return Derivation(
         "ours.adam-parts",
         "The encoder's share under squared scales",

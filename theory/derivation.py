@@ -55,6 +55,18 @@ def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:
     return sp.Eq(lhs, rhs, evaluate=False)
 
 
+def equal(one: sp.Expr, other: sp.Expr) -> bool:
+    """Whether two expressions simplify to the same.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x")
+    >>> equal((x + 1) ** 2, x**2 + 2 * x + 1), equal(x, -x)
+    (True, False)
+    """
+    return sp.simplify(one - other) == 0
+
+
 def identity(statement: sp.Basic) -> bool:
     """Whether an equation is an identity: lhs − rhs simplifies to 0.
 

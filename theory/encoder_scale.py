@@ -8,8 +8,9 @@ s = √((√22 − 2)/6) N^(-1/4) = 0.669628722978… N^(-1/4). The paper prints
 import sympy as sp
 
 from theory import attention, conditions, stacks, theorem31
+from theory.architectures import encoder_decoder
 from theory.derivation import Derivation, Step, dominated, equation, identity
-from theory.scales import depth_constant, solve
+from theory.scales import depth_law, solve
 from theory.stacks import N_D, N_E, V_E, W_E, X
 from theory.update_rules import SGD, stack_gain
 
@@ -27,7 +28,7 @@ def constant() -> sp.Expr:
     >>> sp.simplify(constant() ** 2 - (sp.sqrt(22) - 2) / 6)
     0
     """
-    return depth_constant(solve(SGD, N, N).encoder, N, SGD)
+    return depth_law(solve(encoder_decoder(N, N), SGD)[V_E], N)[0]
 
 
 def _solves(unknown: sp.Symbol, left_side: sp.Expr) -> Step:

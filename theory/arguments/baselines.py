@@ -1,5 +1,60 @@
 """Arguments about the statements of the named baselines."""
 
+from theory import normalised_branches, published_scales
 from theory.arguments.argument import Argument
+from theory.claims import Reading
 
-ARGUMENTS: tuple[Argument, ...] = ()
+ARGUMENTS: tuple[Argument, ...] = (
+    Argument(
+        "fixup.scale",
+        "the solver returns L^(-1/(2m−2)), and R-Fixup's L^(-1/6) and L^(-1/2)",
+        published_scales.fixup,
+    ),
+    Argument(
+        "deepnorm.scale",
+        "3^(-3/16) = 0.8138, 3^(3/16)/√2 = 0.8689 exactly; the bound alone leaves a family",
+        published_scales.deepnorm,
+    ),
+    Argument(
+        "dtfixup.scale",
+        "it is the gain of w (v μ + r) and of an MLP, with one scale and μ fixed",
+        published_scales.dt_fixup,
+    ),
+    Argument(
+        "rezero.wiring",
+        "every α_l moves the output by η: L η in all",
+        published_scales.rezero,
+        refutes=True,
+    ),
+    Argument(
+        "rezero.wiring",
+        "with η ∝ 1/L it is Θ(1)",
+        published_scales.rezero_rate,
+        reading=Reading.REPAIRED,
+        reading_text="take η ∝ 1/L for the scalars α",
+    ),
+    Argument(
+        "dsinit.scale",
+        "Π (1 + 1/(2l²))^(-1) → 0.488, so the shortcut keeps a positive share",
+        normalised_branches.ds_init,
+    ),
+    Argument(
+        "dsinit.code",
+        "the shortcut's mean square falls as N^(-1/2)",
+        normalised_branches.ds_init_code,
+        refutes=True,
+    ),
+    Argument(
+        "lri.scale",
+        "on a normalised input the sum's second moment is 19/18 > 1",
+        normalised_branches.lri,
+        refutes=True,
+    ),
+    Argument(
+        "lri.scale",
+        "at the first block alone it is true",
+        normalised_branches.lri_first_block,
+        reading=Reading.REPAIRED,
+        reading_text="at the first block; every later MLP shrinks it by (19/18)^(-1/2)",
+    ),
+)

@@ -1,5 +1,71 @@
-"""The named baselines: the statements, one row each."""
+"""Named baselines: Fixup, DeepNorm, DT-Fixup, ReZero, DS-Init, LRI, DLCL, admin-torch."""
 
-from theory.claims import Claim
+from theory.claims import Claim, Outcome
 
-ROWS: tuple[Claim, ...] = ()
+_SGD = "SGD, first order in η"
+
+ROWS: tuple[Claim, ...] = (
+    Claim(
+        "fixup.scale",
+        "branches of m matrices, the last zero: L^(-1/(2m−2)) makes the update Θ(η)",
+        "Fixup; R-Fixup",
+        (_SGD, "inputs of norm 1"),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "deepnorm.scale",
+        "α_e = 0.81 (N⁴M)^(1/16), β_e = 0.87 (N⁴M)^(-1/16), α_d = (3M)^(1/4), β_d = (12M)^(-1/4)",
+        "DeepNet, §4",
+        (_SGD, "2α²β² = 1", "the sensitivity to the memory counted once, in the worst case"),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "dtfixup.scale",
+        "(N(4μ² + 2μ + 2))^(-1/2) makes the update Θ(η)",
+        "DT-Fixup, §3",
+        (_SGD, "relation-aware attention", "inputs of norm μ, not trained"),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "rezero.wiring",
+        "x + α f(x) with α = 0 makes the first update Θ(η) at any depth",
+        "ReZero",
+        (_SGD, "f of norm 1"),
+        None,
+    ),
+    Claim(
+        "dsinit.scale",
+        "matrices × 1/√l keep what layer norm takes from the residual path bounded at any depth",
+        "DS-Init, §4",
+        ("Post-LN", "independent branches", "MLP of gain 1/2"),
+        None,
+    ),
+    Claim(
+        "dsinit.code",
+        "so does the code's form, variances × 1/√l",
+        "code",
+        ("Post-LN", "independent branches", "MLP of gain 1/2"),
+        None,
+    ),
+    Claim(
+        "lri.scale",
+        "weights U(±√(1/fan_in)), embeddings U(±√(2/(d+V))): layer norm never shrinks the residual",
+        "LRI, §3",
+        ("Post-LN", "independent branches"),
+        None,
+    ),
+    Claim(
+        "dlcl.wiring",
+        "row averages over all layers below make the update Θ(η) at any depth",
+        "DLCL",
+        (_SGD,),
+        None,
+    ),
+    Claim(
+        "adminTorch.omega",
+        "ω = √((n+1)/ln(n+1) − 1) keeps Σ β_ii² = O(log n)",
+        "admin-torch",
+        ("Post-LN", "branches of variance 1"),
+        None,
+    ),
+)
