@@ -47,7 +47,16 @@ class Solution:
     @property
     def assumed(self) -> tuple[str, ...]:
         """What no condition forced: the ties that were made, the further conditions."""
-        ties = (f"{tie.symbol} = {tie.value}: {tie.because}" for tie in self.architecture.ties)
+        reasons = dict.fromkeys(tie.because for tie in self.architecture.ties)
+        ties = (
+            ", ".join(
+                f"{tie.symbol} = {tie.value}"
+                for tie in self.architecture.ties
+                if tie.because == reason
+            )
+            + f": {reason}"
+            for reason in reasons
+        )
         return (*ties, *(further.because for further in self.architecture.further))
 
     def left_side(self, name: str) -> sp.Expr:

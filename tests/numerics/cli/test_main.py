@@ -13,7 +13,8 @@ def test_solve_prints_the_scales_as_json(capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["scales"]["encoder"]["value"] == pytest.approx(0.669628722978 * 12**-0.25)
     assert document["scales"]["decoder"]["value"] == pytest.approx(54**-0.25)
-    assert document["conditions"] == {"encoder": 1.0, "decoder": 1.0}
+    assert [document["conditions"][name]["value"] for name in ("encoder", "decoder")] == [1, 1]
+    assert document["conditions"]["memory"]["value"] == pytest.approx(1 / 9)
 
 
 def test_solve_under_adam_squares_the_scales(capsys):
@@ -22,9 +23,44 @@ def test_solve_under_adam_squares_the_scales(capsys):
     assert document["scales"]["encoder"]["value"] == pytest.approx(0.448403 * 6**-0.5, rel=1e-6)
 
 
+def test_solve_gives_a_law_where_the_depth_is_a_symbol(capsys):
+    assert run(["solve", "--architecture", "encoder-only", "--layers", "N", "--json"]) == 0
+    entry = json.loads(capsys.readouterr().out)["scales"]["encoder"]
+    assert (entry["power"], entry["depth"], entry["value"]) == ("-1/4", "N", None)
+    assert entry["constant"] == pytest.approx(0.638943, abs=5e-7)
+
+
+def test_solve_under_adam_says_which_condition_is_not_met(capsys):
+    assert run(["solve", "--optimizer", "adam", "--layers", "N", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["scales"]["decoder"]["formula"] == "1/(3*sqrt(N))"
+    assert document["scales"]["encoder"]["constant"] == pytest.approx(0.448403, abs=5e-7)
+    assert document["conditions"]["memory"]["order"] == "Θ(N^(-1))"
+    assert document["learning_rate"].endswith("η ∝ N^(-1/2)")
+
+
+def test_solve_deepnorm_prints_exact_beside_published(capsys):
+    wanted = ["solve", "--preset", "deepnorm", "--encoder-layers", "6", "--decoder-layers", "6"]
+    assert run([*wanted, "--json"]) == 0
+    scales = json.loads(capsys.readouterr().out)["scales"]
+    found = {name: round(scales[name]["value"], 4) for name in scales}
+    assert found == {"alpha_e": 1.4247, "beta_e": 0.4963, "alpha_d": 2.0598, "beta_d": 0.3433}
+    assert round(scales["alpha_e"]["published"], 4) == 1.4179
+    assert round(scales["beta_e"]["published"], 4) == 0.4970
+    assert run(wanted) == 0
+    assert "one-parameter family" in capsys.readouterr().out
+
+
+def test_solve_without_ties_is_a_family(capsys):
+    assert run(["solve", "--architecture", "encoder-only", "--no-ties", "--layers", "N"]) == 0
+    assert "a family" in capsys.readouterr().out
+
+
 def test_solve_prints_a_table(capsys):
     assert run(["solve"]) == 0
-    assert "0.4278546549" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "0.4278546549" in out
+    assert "assumed" in out
 
 
 def test_derive_reaches_the_constant(capsys):
@@ -36,7 +72,17 @@ def test_derive_reaches_the_constant(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["solve", "--encoder-layers", "0"], "encoder_layers must be .* got 0"),
+        (["solve", "--encoder-layers", "0"], "encoder layers must be .* got 0"),
+        (["solve", "--layers", "-3"], "encoder layers must be .* got -3"),
+        (["solve", "--layers", "2.5"], "encoder layers must be .* got 5/2"),
+        (["solve", "--decoder-layers", "six layers"], "decoder layers must be .* 'six layers'"),
+        (["solve", "--architecture", "decoder-onyl"], "did you mean 'decoder-only'"),
+        (["solve", "--preset", "deepnrom"], "did you mean 'deepnorm'"),
+        (["solve", "--preset", "rezero"], "'residual' cannot be met"),
+        (["solve", "--mlp", "gate"], "did you mean 'gated'"),
+        (["solve", "--memories", "0"], "memories must be at least 1, got 0"),
+        (["solve", "--input-depth", "both"], "got 'both'"),
+        (["sweep", "--depths", "N"], "N"),
         (["solve", "--optimizer", "adm"], "did you mean 'adam'"),
         (["derive", "tfixup.eq66"], "did you mean 'tfixup.eq6'"),
         (["derive", "tfixup.eq6", "--format", "tex"], "unknown format 'tex'"),
