@@ -2,7 +2,14 @@
 
 from functools import partial
 
-from theory import coherence, depth_powers, learning_rates, matrix_spectrum, matrix_theorem
+from theory import (
+    coherence,
+    depth_powers,
+    finite_step,
+    learning_rates,
+    matrix_spectrum,
+    matrix_theorem,
+)
 from theory.arguments.argument import Argument
 from theory.claims import Reading
 
@@ -46,5 +53,10 @@ ARGUMENTS = (
         reading=Reading.REPAIRED,
         reading_text="the largest eigenvalue: Q̄/(nTd) ≤ λ_max ≤ (H/κ)(1 + 3B⁸/d') Q̄; the smallest, "
         "for one query and head, is at least ‖Am‖² σ_min(w)² + ‖Amv‖² + σ_min(vw)²/n",
+    ),
+    Argument(
+        "ours.finite-step",
+        "the Hessian is at most M₂ = 2R + 10R⁵ + 8R⁹, R = B + 1, for every n: one step for every L",
+        finite_step.derivation,
     ),
 )

@@ -52,4 +52,11 @@ ROWS = (
         (_SGD, "n, T, H and d fixed", "norms of v, w, m as in Theorem 3.1"),
         Outcome.FAILS,
     ),
+    Claim(
+        "ours.finite-step",
+        "η|g|K/2 ≤ |ΔG| ≤ 3η|g|K/2 for all η ≤ 1/(M₂|g|), M₂ free of L and n",
+        "ours",
+        ("d = d' = 1", "one SGD step", "|q|, |k|, |y|, |m_j|, |v|, |w| ≤ B", "y held fixed"),
+        Outcome.HOLDS,
+    ),
 )
