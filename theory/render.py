@@ -11,6 +11,7 @@ import sympy as sp
 from theory.arguments import Argument
 from theory.derivation import CheckedStep
 from theory.errors import nearest
+from theory.latex import PREAMBLE, formula, prose
 from theory.ledger import claim_named
 
 Lines = Generator[str, None, bool]
@@ -54,68 +55,19 @@ def text(arguments: Iterable[Argument]) -> Lines:
 def latex(arguments: Iterable[Argument]) -> Lines:
     """Lines of a LaTeX document."""
     sound = True
-    yield r"\documentclass{article}"
-    yield r"\usepackage{amsmath,amssymb}"
-    yield r"\usepackage{fontspec}"
-    yield r"\begin{document}"
+    yield PREAMBLE
     for argument in arguments:
         derivation = argument.build()
-        yield rf"\section*{{{_escape(derivation.title)}}}"
-        yield rf"\texttt{{{_escape(argument.claim)}}}: {_escape(_purpose(argument))}."
+        yield rf"\section*{{{prose(derivation.title)}}}"
+        yield rf"\texttt{{{prose(argument.claim)}}}: {prose(_purpose(argument))}."
         yield r"\begin{enumerate}"
         for checked in derivation.check():
             sound = sound and _sound(checked)
-            yield rf"\item {_escape(checked.step.because)} (\emph{{{_mark(checked)}}})"
-            yield rf"\[ {sp.latex(checked.step.statement)} \]"
+            yield rf"\item {prose(checked.step.because)} (\emph{{{prose(_mark(checked))}}})"
+            yield rf"\[ \fit{{{formula(checked.step.statement)}}} \]"
         yield r"\end{enumerate}"
     yield r"\end{document}"
     return sound
-
-
-def _escape(words: str) -> str:
-    """Prose for LaTeX: its special characters, and the symbols a text font may lack."""
-    special = {
-        "\\": r"\textbackslash{}",
-        "_": r"\_",
-        "^": r"\^{}",
-        "%": r"\%",
-        "&": r"\&",
-        "#": r"\#",
-        "{": r"\{",
-        "}": r"\}",
-        "m̄": r"$\bar m$",
-        "Q̄": r"$\bar Q$",
-        "x̄": r"$\bar x$",
-        "∂": r"$\partial$",
-        "Σ": r"$\Sigma$",
-        "Π": r"$\Pi$",
-        "Θ": r"$\Theta$",
-        "θ": r"$\theta$",
-        "η": r"$\eta$",
-        "κ": r"$\kappa$",
-        "δ": r"$\delta$",
-        "ε": r"$\varepsilon$",
-        "√": r"$\sqrt{}$",
-        "‖": r"$\|$",
-        "≤": r"$\le$",
-        "≥": r"$\ge$",
-        "⇐": r"$\Leftarrow$",
-        "⇒": r"$\Rightarrow$",
-        "⇔": r"$\Leftrightarrow$",
-        "→": r"$\to$",
-        "−": r"$-$",
-        "·": r"$\cdot$",
-        "×": r"$\times$",
-        "⊥": r"$\perp$",
-        "ᵀ": r"$^{\top}$",
-        "²": r"$^2$",
-        "⁸": r"$^8$",
-        "₀": r"$_0$",
-        "₁": r"$_1$",
-    }
-    for plain, command in special.items():
-        words = words.replace(plain, command) if plain != "\\" else words
-    return words
 
 
 def as_json(arguments: Iterable[Argument]) -> Lines:

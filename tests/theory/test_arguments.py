@@ -4,6 +4,7 @@ import pytest
 
 from theory.arguments import ARGUMENTS, PROVIDERS
 from theory.claims import Context, Outcome, verdict
+from theory.latex import formula, prose
 from theory.ledger import LEDGER, claim_named
 
 
@@ -23,6 +24,8 @@ def test_every_step_holds_and_every_altered_step_is_rejected(argument):
 def test_a_derivation_with_one_false_step_does_not_establish_anything(argument):
     derivation = argument.build()
     for position, step in enumerate(derivation.steps):
+        assert prose(step.because).isascii()
+        assert formula(step.statement).isascii()
         false = replace(step, statement=step.false)
         steps = (*derivation.steps[:position], false, *derivation.steps[position + 1 :])
         outcomes = [s.check(s.statement) for s in steps[position : position + 1]]
