@@ -1,4 +1,6 @@
-"""The path from Eq. 5 to T-Fixup's two constants (§3.2 and Appendix C), step by step.
+"""The path from Eq. 5 to T-Fixup's two constants (§3.2, Appendix C reconstructed), step by step.
+
+Appendix C's own text was not at hand: what follows is a reconstruction from §3.2's conditions.
 
 u = (9N)^(-1/4) from the decoder's condition; then, with x = u, Eq. 6 is a quadratic in
 t = s² √N, 2 (2t/3 + t²) = 1, whose one positive root is (√22 − 2)/6, and
@@ -126,7 +128,7 @@ def derivation() -> Derivation:
     """Eq. 5 → gradient → update gain → Theorem 3.1's terms → Eqs. 6–8 → both constants."""
     return Derivation(
         "tfixup.encoder-scale",
-        "From Eq. 5 to the encoder's scale 0.669628722978 N^(-1/4)",
+        "From Eq. 5 to the encoder's scale 0.669628722978 N^(-1/4) (Appendix C reconstructed)",
         (
             *attention.steps(),
             *theorem31.lower_bound(),

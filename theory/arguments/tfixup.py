@@ -3,6 +3,8 @@
 from functools import partial
 
 from theory import (
+    biases,
+    code_divergences,
     conditions,
     counterexamples,
     decoder_gradient,
@@ -164,6 +166,26 @@ ARGUMENTS = (
         memory_norm.bounded,
         reading=Reading.RESTRICTED,
         reading_text="independent zero-mean weights, in mean square: 1 ≤ E‖m‖²/‖x‖² ≤ 1.352",
+    ),
+    Argument(
+        "tfixup.code-init",
+        f"{len(code_divergences.DIVERGENCES)} places, each with its factor: q, k 1/4 on the logits' "
+        "mean square, positions 3.20 to 13.70 and output biases 19 to 601 on Eqs. 6 and 7",
+        code_divergences.derivation,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.biases",
+        "each output bias has gain 1 whatever the scales: 1 + 3N in the decoder",
+        biases.trained,
+        refutes=True,
+    ),
+    Argument(
+        "tfixup.biases",
+        "with a factor (3N)^(-1/2) on them, or a rate of η/(3N), the sum is Θ(1)",
+        biases.scaled,
+        reading=Reading.REPAIRED,
+        reading_text="no output biases, or each times (3N)^(-1/2), or their learning rate η/(3N)",
     ),
     Argument(
         "tfixup.positions",

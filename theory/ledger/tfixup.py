@@ -89,7 +89,11 @@ ROWS = (
         "tfixup.encoder-scale",
         "v_e = w_e ≈ 0.67 N^(-1/4) solves Eq. 6",
         "§3.2, App. C",
-        ("x = (9N)^(-1/4)", "left side set to 1"),
+        (
+            "x = (9N)^(-1/4)",
+            "left side set to 1",
+            "App. C reconstructed: its text was not at hand",
+        ),
         Outcome.HOLDS,
     ),
     Claim(
@@ -104,6 +108,13 @@ ROWS = (
         "the official code draws what the paper prescribes",
         "code",
         ("N_e = N_d",),
+        Outcome.FAILS,
+    ),
+    Claim(
+        "tfixup.biases",
+        "trained biases, drawn 0 as in the code, keep ‖Δf‖ = Θ(η)",
+        "code",
+        (_SGD, "one output bias a block"),
         Outcome.FAILS,
     ),
     Claim(
