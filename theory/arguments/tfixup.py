@@ -169,8 +169,8 @@ ARGUMENTS = (
     ),
     Argument(
         "tfixup.code-init",
-        f"{len(code_divergences.DIVERGENCES)} places, each with its factor: q, k 1/4 on the logits' "
-        "mean square, positions 3.20 to 13.70 and output biases 19 to 601 on Eqs. 6 and 7",
+        f"{len(code_divergences.DIVERGENCES)} places with their factors: q, k 1/4 on the logits' "
+        "mean square, positions 3.20 to 13.70 on Eq. 6, output biases 19 to 601 on Eq. 7",
         code_divergences.derivation,
         refutes=True,
     ),
