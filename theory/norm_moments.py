@@ -1,0 +1,120 @@
+"""Layer norm between second moments: E of the Jacobian of ``theory.layernorm``, with its 1/d terms.
+
+LN(x) = √d (x − x̄)/‖x − x̄‖. Forward, tokens of Gram K become tokens of Gram K_ij/√(K_ii K_jj).
+Backward, δ ↦ P δ/√S with S = ‖x − x̄‖²/d and P the projector off 1 and x − x̄, so
+
+    B_ii → B_ii (1 − p_i) (1 + r_i)/((1 − μ) K_ii)
+
+with p_i the share of the cotangent along 1 and x − x̄ (2/d if isotropic), μ the share of K along 1
+(1/d), and r_i = Var S/(E S)², by E 1/S = (1 + r)/E S. A Gaussian stream has r = 2/d; the sum of a
+stream of length² K and an independent branch of length² g has
+
+    (K + g)² r' = K² r + 4 K g/d + g² r_G,
+
+r_G = 4/d for a product of two matrices and 2/d + 5/d_ff behind a ReLU. Behind a layer norm r = 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from theory.attention_moments import Fluctuations
+from theory.token_gram import Gram, Number, combine, correlations, diagonal, rescaled
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Second moments of the tokens of one sequence at one place of the network."""
+
+    gram: Gram
+    """K_ij = E x_i·x_j/d."""
+    spread: tuple[Number, ...]
+    """r_i, relative variance of each token's length²."""
+    mean: Number
+    """μ, share of the length² along 1."""
+
+
+@dataclass(frozen=True)
+class Cotangent:
+    """Second moments of the cotangents of the tokens of one sequence."""
+
+    gram: Gram
+    """B_ij = E δ_i·δ_j."""
+    removed: tuple[Number, ...]
+    """p_i, share of δ_i along 1 and along the stream: what a layer norm's projector removes."""
+    sensitivity: tuple[Number, ...]
+    """−∂ log B_ii/∂K_ii: later layer norms divide by a length that contains this one."""
+
+
+def gaussian(gram: Gram, fluctuations: Fluctuations) -> Stream:
+    """Gaussian tokens.
+
+    Examples
+    --------
+    >>> gaussian(((1.0,),), Fluctuations(width=1 / 64))
+    Stream(gram=((1.0,),), spread=(0.03125,), mean=0.015625)
+    """
+    return Stream(gram, (2 * fluctuations.width,) * len(gram), fluctuations.width)
+
+
+def normalised(stream: Stream) -> Stream:
+    """The tokens behind a layer norm."""
+    return Stream(correlations(stream.gram), (0,) * len(stream.gram), 0)
+
+
+def added(
+    stream: Stream,
+    shortcut: Number,
+    branch: Gram,
+    branch_spread: Number,
+    fluctuations: Fluctuations,
+) -> Stream:
+    """α x + G for an independent branch G of Gram ``branch``; 1 is taken out where x has none."""
+    epsilon = fluctuations.width
+    if stream.mean == 0:  # behind a layer norm: what follows sees no mean of the branch either
+        branch = rescaled(branch, (1 - epsilon,) * len(branch))
+    gram = combine(shortcut**2, stream.gram, 1, branch)
+    own, beside = diagonal(stream.gram), diagonal(branch)
+    spread = tuple(
+        ((shortcut**2 * k) ** 2 * r + 4 * epsilon * shortcut**2 * k * g + g**2 * branch_spread)
+        / whole**2
+        for k, r, g, whole in zip(own, stream.spread, beside, diagonal(gram), strict=True)
+    )
+    return Stream(gram, spread, stream.mean)
+
+
+def jacobian_gain(stream: Stream) -> tuple[Number, ...]:
+    """E 1/S of every token.
+
+    Examples
+    --------
+    >>> from theory.token_gram import exchangeable
+    >>> tokens = gaussian(exchangeable(2, 4.0), Fluctuations(width=1 / 64))
+    >>> [round(4 * gain, 4) for gain in jacobian_gain(tokens)]  # Gaussian: d/(d − 3) = 1.0492
+    [1.0476, 1.0476]
+    """
+    return tuple(
+        (1 + r) / (k * (1 - stream.mean))
+        for k, r in zip(diagonal(stream.gram), stream.spread, strict=True)
+    )
+
+
+def pulled_through(gram: Gram, removed: Sequence[Number], stream: Stream) -> Gram:
+    """Cotangents on LN(x) turned into cotangents on x."""
+    gains = jacobian_gain(stream)
+    return rescaled(gram, tuple((1 - p) * g for p, g in zip(removed, gains, strict=True)))
+
+
+def parameter_energy(gram: Gram, stream: Stream) -> Number:
+    """Energy of a layer norm's gain and bias: Σ_ij B_ij (ρ_ij + 1).
+
+    Examples
+    --------
+    >>> from theory.token_gram import exchangeable
+    >>> parameter_energy(exchangeable(2, 0.5), gaussian(exchangeable(2, 3.0), Fluctuations()))
+    2.0
+    """
+    return sum(
+        b * (rho + 1)
+        for row, other in zip(gram, correlations(stream.gram), strict=True)
+        for b, rho in zip(row, other, strict=True)
+    )
