@@ -79,7 +79,7 @@ def steps() -> tuple[Step, ...]:
     )
 
 
-def counterexample() -> Derivation:
+def counterexample(claim: str = "tfixup.eq1") -> Derivation:
     """O(√d/‖x‖) fails along x = c 1 + δ with δ fixed and c → ∞."""
     c = sp.Symbol("c", positive=True)
     delta = sp.Symbol("delta", positive=True)
@@ -94,10 +94,10 @@ def counterexample() -> Derivation:
         grows,
         equation(ratio, sp.S.Zero),
     )
-    return Derivation("tfixup.eq1", "Eq. 1 as printed has a counterexample", (*steps(), power))
+    return Derivation(claim, "Eq. 1 as printed has a counterexample", (*steps(), power))
 
 
-def restricted() -> Derivation:
+def restricted(claim: str = "tfixup.eq1") -> Derivation:
     """With ‖x − x̄‖ ≥ κ ‖x‖, ‖J‖ ≤ (1/κ) √d/‖x‖."""
     kappa, norm, excess = sp.symbols("kappa X t", positive=True)
     deviation = kappa * norm * (1 + excess)
@@ -107,4 +107,4 @@ def restricted() -> Derivation:
         dominated,
         sp.Le(sp.sqrt(d) / (kappa * norm), sp.sqrt(d) / deviation, evaluate=False),
     )
-    return Derivation("tfixup.eq1", "Eq. 1 away from constant vectors", (*steps(), bound))
+    return Derivation(claim, "Eq. 1 away from constant vectors", (*steps(), bound))
