@@ -39,16 +39,10 @@ NOT_COVERED = 33
 def prepare(folder: Path) -> None:
     """Clone the committed tree and write mutmut's configuration."""
     subprocess.run(["git", "clone", "--quiet", ".", str(folder)], check=True)
-    wanted = {f"theory/{name}.py" for name in MODULES}
-    others = sorted(
-        str(path.relative_to(folder))
-        for path in (folder / "theory").rglob("*.py")
-        if str(path.relative_to(folder)) not in wanted
-    )
     lines = {
-        "paths_to_mutate": ["theory"],
-        "do_not_mutate": others,
-        "tests_dir": [f"tests/theory/{name}.py" for name in TESTS],
+        "source_paths": ["theory"],
+        "only_mutate": [f"theory/{name}.py" for name in MODULES],
+        "pytest_add_cli_args_test_selection": [f"tests/theory/{name}.py" for name in TESTS],
         "also_copy": ["tests/theory", "pyproject.toml"],
     }
     text = "[mutmut]\n" + "".join(
