@@ -24,23 +24,23 @@ import sympy as sp
 
 from theory.derivation import Check, Step, dominated, equation
 from theory.errors import InputError
+from theory.relu_kernel import kappa_1
 from theory.relu_moments import (
-    KAPPA,
     d,
     expectation,
-    kernel_at,
     lemma1,
     pair_kernels,
     relu_moment,
     rho,
 )
+from theory.token_gram import Number
 
 l = sp.Symbol("l", integer=True, nonnegative=True)  # noqa: E741 - the paper's layer index
-_X, _H, _mu, _v = sp.symbols("X H mu v", nonnegative=True)
+_X, _H, _mu = sp.symbols("X H mu", nonnegative=True)
 _mean_square = sp.Function("E")
 
 
-def alikeness(cosine: sp.Expr, tokens: sp.Expr | int) -> sp.Expr:
+def alikeness(cosine: Number, tokens: sp.Expr | int) -> Number:
     """c = (1 + (t − 1) ρ)/t: squared norm of the mean of t unit vectors of equal cosines ρ.
 
     Examples
@@ -49,8 +49,8 @@ def alikeness(cosine: sp.Expr, tokens: sp.Expr | int) -> sp.Expr:
     (1/4, 1, 1/2)
     """
     if tokens == sp.oo:
-        return sp.sympify(cosine)
-    return (1 + (tokens - 1) * sp.sympify(cosine)) / tokens
+        return cosine
+    return (1 + (tokens - 1) * cosine) / tokens
 
 
 def layer_norm(x: sp.Matrix) -> sp.Matrix:
@@ -234,19 +234,17 @@ def _mean_of_alike(statement: sp.Basic) -> bool:
     return True
 
 
-def pre_ln_norms(
-    tokens: sp.Expr | int, cosine: sp.Expr, averaging: bool = True
-) -> Iterator[sp.Expr]:
+def pre_ln_norms(tokens: sp.Expr | int, cosine: Number, averaging: bool = True) -> Iterator[Number]:
     """E‖x_l‖²/d for l = 1, 2, …, by norms s and inner products p, as d → ∞.
 
-    Attention adds c = (s + (t − 1) p)/(t s) to both, the MLP 1/2 to s and κ(p/s)/2 to p.
+    Attention adds c = (s + (t − 1) p)/(t s) to both, the MLP 1/2 to s and κ₁(p/s)/2 to p.
 
     Parameters
     ----------
     tokens
         t, possibly ∞.
     cosine
-        Cosine between any two tokens at the input, where s = 1.
+        Cosine between any two tokens at the input, where s = 1; exact results at an exact one.
     averaging
         Whether attention averages; without it a layer adds 1/2.
 
@@ -260,11 +258,12 @@ def pre_ln_norms(
     """
     if not (-1 <= cosine <= 1) or not (tokens == sp.oo or alikeness(cosine, tokens) >= 0):
         raise InputError(f"no {tokens} vectors have pairwise cosines {cosine}")
-    s, p = sp.S.One, sp.sympify(cosine)
+    half = sp.S.Half if isinstance(cosine, sp.Expr) else 0.5
+    s, p = 2 * half, cosine
     while True:
-        c = alikeness(p / s, tokens) if averaging else sp.S.Zero
+        c = alikeness(p / s, tokens) if averaging else 0
         s, p = s + c, p + c
-        s, p = s + sp.Rational(1, 2), p + kernel_at(KAPPA, p / s) / 2
+        s, p = s + half, p + half * kappa_1(p / s)
         yield s
 
 
@@ -335,7 +334,7 @@ def pre_ln() -> tuple[Step, ...]:
             equation(_mean_square(sp.Symbol("x_1")), (1 + (l - 1) / 2) * d),
         ),
         Step(
-            "but above it after two: ReLU leaves them a common direction, κ(0) = 1/π",
+            "but above it after two: ReLU leaves them a common direction, κ₁(0) = 1/π",
             equation(_mean_square(sp.Symbol("x_2")), (2 + 1 / (3 * sp.pi)) * d),
             _exactly(sp.oo, sp.S.Zero, range(2, 3)),
             equation(_mean_square(sp.Symbol("x_2")), 2 * d),

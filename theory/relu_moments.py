@@ -3,10 +3,10 @@
 For X ~ N(0, σ²I_d), E‖ReLU(X)‖² = σ² d/2: half the second moment, as half of it lies above 0.
 For two unit Gaussians a, b of correlation ρ = cos θ,
 
-    κ(ρ)  = 2 E ReLU(a) ReLU(b)  = (sin θ + (π − θ) cos θ)/π,    κ(1) = 1,
-    κ₀(ρ) = 2 E 1[a > 0] 1[b > 0] = (π − θ)/π,                     κ₀(1) = 1,
+    κ₁(ρ) = 2 E ReLU(a) ReLU(b)   = (sin θ + (π − θ) cos θ)/π,
+    κ₀(ρ) = 2 E 1[a > 0] 1[b > 0] = (π − θ)/π,
 
-which is how alike two tokens are after a ReLU, and how alike their gradients stay behind it.
+the kernels of ``theory.relu_kernel``, are derived by integrating over the quarter-plane a, b > 0.
 Expectations are taken monomial by monomial, by integrating the density.
 """
 
@@ -16,31 +16,13 @@ from functools import cache
 import sympy as sp
 
 from theory.derivation import Step, equation, identity
+from theory.relu_kernel import kappa_0, kappa_1
 
 sigma = sp.Symbol("sigma", positive=True)
 d = sp.Symbol("d", integer=True, positive=True)
 rho = sp.Symbol("rho", real=True)
 theta = sp.Symbol("theta", positive=True)
 _t, _r, _phi = sp.symbols("t r varphi", real=True)
-
-KAPPA = (sp.sqrt(1 - rho**2) + rho * (sp.pi - sp.acos(rho))) / sp.pi
-"""κ(ρ): cosine between ReLU(a) and ReLU(b) for Gaussian vectors of cosine ρ."""
-KAPPA_0 = 1 - sp.acos(rho) / sp.pi
-"""κ₀(ρ): share of a's active units that are active in b too."""
-
-
-def kernel_at(kernel: sp.Expr, cosine: sp.Expr) -> sp.Expr:
-    """κ or κ₀ at a cosine: exact at an exact one, a float at a float.
-
-    Examples
-    --------
-    >>> kernel_at(KAPPA, sp.S.Zero), kernel_at(KAPPA, sp.Float(0))
-    (1/pi, 0.318309886183791)
-    """
-    if not cosine.is_Float:
-        return kernel.subs(rho, cosine)
-    # rounding can carry a cosine of 1 past 1, where acos is complex
-    return sp.N(kernel.subs(rho, max(sp.Float(-1), min(sp.Float(1), cosine))))
 
 
 def density(mean: sp.Expr | int = 0, deviation: sp.Expr = sigma) -> sp.Expr:
@@ -136,32 +118,28 @@ def _radii(power: int) -> sp.Integral:
     return sp.Integral(_r ** (power + 1) * sp.exp(-(_r**2) / 2) / (2 * sp.pi), (_r, 0, sp.oo))
 
 
-def _at_angle(kernel: sp.Expr) -> sp.Expr:
-    return kernel.subs(sp.acos(rho), theta).subs(rho, sp.cos(theta))
-
-
 def _kernel(statement: sp.Basic) -> bool:
     """Compare the integral with the kernel at angles between 0 and π."""
     integral, kernel = (side.doit() for side in statement.args)
-    gap = integral - _at_angle(kernel)
+    gap = integral - kernel.subs(sp.acos(rho), theta).subs(rho, sp.cos(theta))
     angles = (sp.pi / 6, sp.pi / 4, sp.pi / 2, 2 * sp.pi / 3, sp.pi)
     return all(sp.simplify(gap.subs(theta, angle)) == 0 for angle in angles)
 
 
 def pair_kernels() -> tuple[Step, ...]:
-    """κ and κ₀ by integrating over the half-planes where both Gaussians are positive."""
+    """κ₁ and κ₀ by integrating over the half-planes where both Gaussians are positive."""
     values = 2 * _radii(2) * _angles(sp.cos(_phi) * sp.cos(_phi - theta))
     masks = 2 * _radii(0) * _angles(sp.S.One)
     return (
         Step(
-            "κ(cos θ) = 2 E ReLU(a) ReLU(b), in polar coordinates",
-            equation(values, KAPPA),
+            "κ₁(cos θ) = 2 E ReLU(a) ReLU(b), in polar coordinates",
+            equation(values, kappa_1(rho)),
             _kernel,
             equation(values, rho),
         ),
         Step(
             "κ₀(cos θ) = 2 E 1[a > 0] 1[b > 0], in polar coordinates",
-            equation(masks, KAPPA_0),
+            equation(masks, kappa_0(rho)),
             _kernel,
             equation(masks, sp.S.One),
         ),

@@ -53,9 +53,9 @@ def test_the_norm_does_not_depend_on_the_layer_only_with_layer_norm():
 @settings(deadline=None, max_examples=30)
 @given(st.integers(1, 40), st.floats(0, 1), st.integers(1, 12))
 def test_pre_ln_norms_lie_between_the_ends(tokens, cosine, layers):
-    norms = islice(pre_ln_norms(tokens, sp.Float(cosine)), layers)
+    norms = islice(pre_ln_norms(tokens, cosine), layers)
     for layer, norm in enumerate(norms, start=1):
-        assert 1 + layer / 2 - 1e-9 <= float(norm) <= 1 + 3 * layer / 2 + 1e-9
+        assert 1 + layer / 2 - 1e-9 <= norm <= 1 + 3 * layer / 2 + 1e-9
 
 
 def test_counting_layers_from_one_would_break_the_lower_end():
