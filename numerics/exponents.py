@@ -3,13 +3,19 @@
 Every point is one independent (depth, seed) measurement, so the residual scatter is the seeds' own
 and the Student interval of p is honest. Equivalence is decided as two one-sided tests would: p is
 equivalent to a target within a margin when its whole 95 % interval lies inside target ± margin.
+
+The Student interval takes the scatter to be Gaussian on the logarithms; `bootstrap_interval` takes
+the measurements as they are, and `local_slopes` shows where one line does not do.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite, log
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from numerics.tolerances import tolerance
@@ -17,6 +23,9 @@ from theory.errors import InputError
 
 CONFIDENCE = 0.95
 LEAST_DEPTHS = 3
+LEAST_POINTS = 8
+"""Fewer measurements have too few resamples for an interval."""
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,103 @@ def fitted(fit: Exponent | NoExponent) -> Exponent:
 
 def _logs(values: Iterable[int | float]) -> list[float]:
     return [log(value) for value in values]
+
+
+def bootstrap_interval(
+    depths: Sequence[int | float], values: Sequence[float], *, seed: int = 0
+) -> tuple[float, float]:
+    """95 % percentile interval of p over resampled measurements (`scipy.stats.bootstrap`).
+
+    Parameters
+    ----------
+    depths, values
+        As for `power_law`, at least eight of them.
+    seed
+        Of the resampling.
+
+    Raises
+    ------
+    InputError
+        If there is no exponent, or there are fewer than eight measurements.
+
+    Examples
+    --------
+    >>> depths = [6, 12, 24, 48] * 2
+    >>> low, high = bootstrap_interval(depths, [n**0.5 * (1.1 if i < 4 else 0.9)
+    ...     for i, n in enumerate(depths)])
+    >>> low < 0.5 < high
+    True
+    """
+    fit = power_law(depths, values)
+    if isinstance(fit, NoExponent):
+        raise InputError(f"a bootstrap interval needs an exponent, got: {fit.reason}")
+    if fit.points < LEAST_POINTS:
+        raise InputError(
+            f"a bootstrap interval needs {LEAST_POINTS} measurements, got {fit.points}"
+        )
+    found: Any = stats.bootstrap(
+        (np.array(_logs(depths)), np.array(_logs(values))),
+        _slope,
+        n_resamples=RESAMPLES,
+        vectorized=True,
+        paired=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def _slope(x: NDArray[np.float64], y: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    centred = x - x.mean(axis=axis, keepdims=True)
+    run = (centred * centred).sum(axis=axis)
+    # A resample of one depth alone, one in thousands, has no slope; 0 moves no percentile.
+    return (centred * y).sum(axis=axis) / np.where(run > 0, run, 1.0)
+
+
+@dataclass(frozen=True)
+class LocalSlope:
+    """log–log slope between two neighbouring depths."""
+
+    depths: tuple[float, float]
+    """The two depths."""
+    value: float
+    """Difference of the mean logarithms over that of log N."""
+    interval: tuple[float, float] | None
+    """Welch's 95 % interval, where both depths have several seeds."""
+
+
+def local_slopes(depths: Sequence[int | float], values: Sequence[float]) -> tuple[LocalSlope, ...]:
+    """Slopes between neighbouring depths: constant for a power law, falling for a logarithm.
+
+    Raises
+    ------
+    InputError
+        If there is no exponent.
+
+    Examples
+    --------
+    >>> [round(slope.value, 2) for slope in local_slopes([2, 4, 8], [2.0, 4.0, 16.0])]
+    [1.0, 2.0]
+    """
+    fit = power_law(depths, values)
+    if isinstance(fit, NoExponent):
+        raise InputError(f"local slopes need an exponent, got: {fit.reason}")
+    at: dict[float, list[float]] = {float(depth): [] for depth in sorted(set(depths))}
+    for depth, value in zip(depths, values, strict=True):
+        at[float(depth)].append(log(value))
+    distinct = list(at)
+    return tuple(_between(low, high, at[low], at[high]) for low, high in pairwise(distinct))
+
+
+def _between(low: float, high: float, below: list[float], above: list[float]) -> LocalSlope:
+    run = log(high / low)
+    value = float(np.mean(above) - np.mean(below)) / run
+    if min(len(below), len(above)) < 2 or np.std(below) + np.std(above) == 0:
+        return LocalSlope((low, high), value, None)
+    test: Any = stats.ttest_ind(above, below, equal_var=False)
+    ends = test.confidence_interval(CONFIDENCE)
+    return LocalSlope((low, high), value, (float(ends.low) / run, float(ends.high) / run))
 
 
 def verdict_word(fit: Exponent | NoExponent) -> str:

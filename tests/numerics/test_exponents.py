@@ -1,7 +1,16 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from numerics.exponents import Exponent, NoExponent, power_law, verdict_word
+from numerics.exponents import (
+    Exponent,
+    NoExponent,
+    bootstrap_interval,
+    local_slopes,
+    power_law,
+    verdict_word,
+)
 from theory.errors import InputError
 
 DEPTHS = [depth for depth in (6, 12, 25, 50, 100, 200) for _ in range(8)]
@@ -57,3 +66,42 @@ def test_bad_points_are_refused():
         power_law([1, 2], [1.0])
     with pytest.raises(InputError, match="depths must be positive, got 0"):
         power_law([0, 1, 2], [1.0, 1.0, 1.0])
+
+
+def test_the_bootstrap_interval_covers_95_percent_and_agrees_with_student_s():
+    covered, widths = 0, []
+    for seed in range(150):
+        values = _noisy(0.25, seed)
+        low, high = bootstrap_interval(DEPTHS, values, seed=seed)
+        fit = power_law(DEPTHS, values)
+        assert isinstance(fit, Exponent)
+        covered += low <= 0.25 <= high
+        widths.append((high - low) / (fit.interval[1] - fit.interval[0]))
+    assert 0.88 <= covered / 150 <= 0.99
+    assert 0.85 < np.mean(widths) < 1.1
+
+
+def test_the_bootstrap_is_reproducible_and_refuses_too_little():
+    values = _noisy(0.5, 0)
+    assert bootstrap_interval(DEPTHS, values) == bootstrap_interval(DEPTHS, values)
+    with pytest.raises(InputError, match="8 measurements, got 3"):
+        bootstrap_interval([1, 2, 4], [1.0, 2.0, 4.0])
+    with pytest.raises(InputError, match="not finite from N = 2"):
+        bootstrap_interval([1, 2, 4], [1.0, float("nan"), 4.0])
+
+
+def test_local_slopes_tell_a_logarithm_from_a_power():
+    power = local_slopes(DEPTHS, [n**0.3 for n in DEPTHS])
+    bent = local_slopes(DEPTHS, [float(np.log(n)) for n in DEPTHS])
+    assert [slope.value for slope in power] == pytest.approx([0.3] * 5)
+    assert [slope.interval for slope in power] == [None] * 5
+    assert all(b.value < a.value for a, b in pairwise(bent))
+    assert bent[0].depths == (6.0, 12.0)
+    covered = [
+        slope.interval is not None and slope.interval[0] <= 0.5 <= slope.interval[1]
+        for seed in range(40)
+        for slope in local_slopes(DEPTHS, _noisy(0.5, seed))
+    ]
+    assert 0.9 <= np.mean(covered) <= 0.99
+    with pytest.raises(InputError, match="needs 3 distinct depths, got 2"):
+        local_slopes([1, 2], [1.0, 2.0])
