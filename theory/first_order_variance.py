@@ -40,7 +40,7 @@ def unreliable() -> Derivation:
         (
             _delta_method(),
             integral_step(
-                "first-order form ÷ Var[ψ] at ρ = 5",
+                "first-order form ÷ Var[ψ] at ρ = 5, rounded",
                 first_order(sp.Integer(5)) / variance(5),
                 float(first_order(5.0)) / integrated_variance(5),
                 "3.307",
@@ -53,7 +53,7 @@ def unreliable() -> Derivation:
                 equation(sp.Limit(first_order(rho), rho, 5), sp.oo),
             ),
             integral_step(
-                "where the variance itself is finite",
+                "where the variance itself is finite, rounded",
                 variance(4),
                 integrated_variance(4),
                 "0.429",
@@ -65,11 +65,13 @@ def unreliable() -> Derivation:
 
 def enclosed() -> Derivation:
     """The relative error of the first-order form is between (9/4)/(ρ − 4) and (5/2)/(ρ − 4)."""
-    inverse = sp.Symbol("1/(1 - R)", positive=True)
+    inverse = sp.Symbol("u", positive=True)
     error = first_order(rho) / (rho / (rho - 2)) * inverse - 1
     least, most = first_order_error(rho)
     epsilon = sp.Symbol("epsilon", positive=True)
-    reliable = reliable_from(epsilon)
+
+    def at_the_bound(statement: sp.Basic) -> bool:
+        return identity(statement.subs(rho, reliable_from(epsilon)))
 
     def between(statement: sp.Basic) -> bool:
         value = 2 * rho - sp.Rational(7, 2) + _half / (1 + _t)
@@ -82,7 +84,7 @@ def enclosed() -> Derivation:
             *product_steps(),
             *enclosure_steps(),
             Step(
-                "2ρ − 7/2 ≤ 1/(1 − R) ≤ 2ρ − 3: the first-order form is always too large",
+                "2ρ − 7/2 ≤ u = 1/(1 − R) ≤ 2ρ − 3: the first-order form is always too large",
                 sp.Le(least, error, evaluate=False),
                 between,
                 sp.Le(most, error, evaluate=False),
@@ -94,10 +96,10 @@ def enclosed() -> Derivation:
                 sp.Le(error, least, evaluate=False),
             ),
             Step(
-                "which is ε at ρ₀ = 4 + 5/(2ε): 29 for 10 %, 254 for 1 %",
-                equation(first_order_error(reliable)[1], epsilon),
-                identity,
-                equation(first_order_error(reliable)[0], epsilon),
+                "which is ε at ρ = 4 + 5/(2ε): 29 for 10 %, 254 for 1 %",
+                equation(sp.sympify(most), epsilon),
+                at_the_bound,
+                equation(sp.sympify(least), epsilon),
             ),
         ),
     )

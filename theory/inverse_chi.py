@@ -232,7 +232,7 @@ def value_steps() -> tuple[Step, ...]:
     return (
         *(
             integral_step(
-                f"Var[ψ] at ρ = {degrees}, σ = 1, by numerical integration",
+                f"Var[ψ] at ρ = {degrees}, σ = 1, by numerical integration, rounded",
                 variance(degrees),
                 integrated_variance(degrees),
                 printed,
@@ -241,7 +241,7 @@ def value_steps() -> tuple[Step, ...]:
             for degrees, printed in table.items()
         ),
         integral_step(
-            "Var(5)/Var(500), where the paper says over 100",
+            "Var(5)/Var(500), rounded; the paper says over 100",
             variance(5) / variance(500),
             quotient,
             "250.07",

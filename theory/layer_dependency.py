@@ -22,7 +22,7 @@ _r = sp.Symbol("r", nonnegative=True)
 """Var[x_0]/v."""
 _c = sp.Symbol("c", nonnegative=True)
 _branch = sp.IndexedBase("v", positive=True)
-_beta = sp.Symbol("beta_ij^2", positive=True)
+_beta = sp.IndexedBase("beta", positive=True)
 _DEPTH = 4
 
 Wiring = Callable[[sp.Expr], list[sp.Matrix]]
@@ -108,14 +108,17 @@ def _share(total: sp.Expr) -> sp.Expr:
 
 def _dependency_step(because: str, wiring: Wiring, formula: sp.Expr, false: sp.Expr) -> Step:
     return Step(
-        because, equation(_beta, formula), partial(_matches, wiring=wiring), equation(_beta, false)
+        because,
+        equation(_beta[i, j] ** 2, formula),
+        partial(_matches, wiring=wiring),
+        equation(_beta[i, j] ** 2, false),
     )
 
 
 def _own_step(
     because: str, wiring: Wiring, formula: sp.Expr, false: sp.Expr, correlation: sp.Expr
 ) -> Step:
-    name = sp.Symbol("beta_ii^2", positive=True)
+    name = _beta[i, i] ** 2
     check = partial(_matches_equal, wiring=wiring, correlation=correlation)
     return Step(because, equation(name, formula), check, equation(name, false))
 
@@ -241,6 +244,8 @@ def _profile_steps() -> tuple[Step, ...]:
 def omega() -> Derivation:
     """Admin's ω gives a Post-LN stack the layer dependency of Pre-LN."""
     total = N / (1 + admin_log(N))
+    omega_squared = sp.Symbol("omega^2", positive=True)
+    constant = sp.Sum(1 / (omega_squared + 1), (i, 1, k))
     return Derivation(
         "admin.omega",
         "Layer dependency under Admin's ω",
@@ -254,10 +259,10 @@ def omega() -> Derivation:
                 sp.log(1 + N**2 * v) / sp.log(N),
             ),
             Step(
-                "admin-torch's constant ω, v = 1: Σ β² = n/(1 + ω²) = n log(n + 1)/(n + 1)",
-                equation(total, N * sp.log(N + 1) / (N + 1)),
-                identity,
-                equation(total, sp.log(N + 1)),
+                "admin-torch's constant ω² = (n + 1)/log(n + 1) − 1 at v = 1",
+                equation(constant, k * sp.log(k + 1) / (k + 1)),
+                lambda statement: identity(statement.subs(omega_squared, admin_log(k))),
+                equation(constant, sp.log(k + 1)),
             ),
             limit_step(
                 "which is ~ log n; constant ω = √n would give a bounded sum",
