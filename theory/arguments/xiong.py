@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from theory import hidden_norms, layernorm, relu_moments
+from theory import gradient_decay, hidden_norms, last_layer_gradient, layernorm, relu_moments
 from theory.arguments.argument import Argument, of
 from theory.claims import Reading
 
@@ -34,5 +34,29 @@ ARGUMENTS = (
         partial(layernorm.restricted, "xiong.lemma3"),
         reading=Reading.RESTRICTED,
         reading_text="x not nearly constant: ‖x − x̄‖ ≥ κ‖x‖ (exact norm: √d/‖x − x̄‖)",
+    ),
+    Argument(
+        "xiong.thm1-post",
+        "‖h‖ ‖J‖ ‖g‖ with E‖x‖² = 3d/2: d √ln d, L^0; the variance of ‖x‖² is computed",
+        last_layer_gradient.post_ln,
+    ),
+    Argument(
+        "xiong.thm1-pre",
+        "‖h‖ ‖J‖ ‖g‖ with E‖x‖² between (1 + L/2) d and (1 + 3L/2) d: L^(-1/2)",
+        last_layer_gradient.pre_ln,
+    ),
+    Argument(
+        "xiong.decay",
+        "the block's own Jacobian, omitted, restores the factor: 2/3 · 3/2 = 1; one token keeps E",
+        gradient_decay.printed_is_false,
+        refutes=True,
+    ),
+    Argument(
+        "xiong.decay",
+        "the rate is (1 + γ)/(1 + c), both tend to 1; attention conserves E c γ",
+        gradient_decay.repaired,
+        reading=Reading.REPAIRED,
+        reading_text="‖∂L/∂x_l‖² changes by (1 + γ)/(1 + c) a layer, which tends to 1: by a factor "
+        "within [γ_L, 1/c_0] in all; c, γ: how alike tokens and gradients are, 1/t if independent",
     ),
 )

@@ -61,7 +61,7 @@ ROWS = (
         "xiong.decay",
         "Post-LN: gradients at layer l are smaller by (2/3)^((L−l)/2) than at layer L",
         "Theorem 1, extended",
-        _SETTING,
+        (*_SETTING, "in mean square, d → ∞", "cotangents independent of the weights they meet"),
         Outcome.FAILS,
     ),
     Claim(
