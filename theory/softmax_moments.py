@@ -12,7 +12,7 @@ independence turns each into powers of φ_jk(z) = E X^j ℓ^k e^(−zX), X = e^�
 1/n, 1/n, 0 and (1 − 1/n)/n, the values of the uniform average, which symbols use.
 """
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cache, lru_cache
 from math import exp, gamma, log, log1p, pi, sqrt
 
@@ -20,8 +20,8 @@ from theory.token_gram import Number
 
 STEP = 1 / 8
 """Spacing of tabulated values in log(1 + v); cubic interpolation between them errs by 1e-4."""
-LARGEST = 50.0
-"""Variances beyond are taken for this one: the largest logit has all the weight by then."""
+LARGEST = 25.0
+"""Beyond it one logit has most of the weight: moments stay, the response falls like v^(-1/2)."""
 _NORMAL = [(0.25 * i, 0.25 / sqrt(2 * pi) * exp(-((0.25 * i) ** 2) / 2)) for i in range(-28, 29)]
 
 
@@ -61,10 +61,13 @@ def moments(n: int, variance: float) -> SoftmaxMoments:
     """
     if n == 1 or variance == 0:
         return uniform(n)
+    if variance > LARGEST:
+        last = moments(n, LARGEST)
+        return replace(last, response=last.response * sqrt(LARGEST / variance))
     if variance < 0:
         pairs = zip(astuple(uniform(n)), astuple(moments(n, -variance)), strict=True)
         return SoftmaxMoments(*(2 * still - moved for still, moved in pairs))
-    place = log1p(min(variance, LARGEST)) / STEP
+    place = log1p(variance) / STEP
     first = max(0, int(place) - 1)
     x = place - first
     weights = (

@@ -5,6 +5,7 @@ from numerics.evidence import (
     depth,
     layer_norm,
     official_code,
+    prediction,
     skip_path,
     theorem31,
     training,
@@ -18,6 +19,7 @@ PROVIDERS: tuple[Provider, ...] = (
     *theorem31.PROVIDERS,
     *skip_path.PROVIDERS,
     *official_code.PROVIDERS,
+    *prediction.PROVIDERS,
     *training.PROVIDERS,
 )
 """Every provider of measurements and training runs, the slowest first."""

@@ -9,6 +9,7 @@ from theory import (
     learning_rates,
     matrix_spectrum,
     matrix_theorem,
+    mean_field_rules,
 )
 from theory.arguments.argument import Argument
 from theory.claims import Reading
@@ -58,5 +59,12 @@ ARGUMENTS = (
         "ours.finite-step",
         "the Hessian is at most M₂ = 2R + 10R⁵ + 8R⁹, R = B + 1, for every n: one step for every L",
         finite_step.derivation,
+    ),
+    Argument(
+        "ours.prediction",
+        "the rules by integration and summation: weights, ReLU, averages, logits, layer norm",
+        mean_field_rules.derivation,
+        reading=Reading.RESTRICTED,
+        reading_text="wide layers, small logits: each rule exact or to first order in 1/d",
     ),
 )

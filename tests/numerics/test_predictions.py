@@ -1,0 +1,132 @@
+"""Prediction beside measurement: the bridge, the statistics, and a real comparison."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from numerics.evidence import prediction
+from numerics.features import features_of, random_batch
+from numerics.models import ModelSpec, Positions
+from numerics.predictions import PartComparison, compare, measured_energies, network_of
+from numerics.roles import matrices
+from numerics.schemes import build
+from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM
+from numerics.updates import measure_update
+from theory.errors import InputError
+from theory.mean_field import Assumptions, predict
+from theory.residual_block import Norm
+from theory.softmax_moments import uniform
+
+
+@pytest.mark.parametrize("scheme", ["tfixup", "tfixup-code", "post-ln", "pre-ln"])
+def test_described_variances_are_those_that_are_drawn(scheme):
+    spec = ModelSpec(2, 3)
+    model = build(scheme, spec, torch.Generator().manual_seed(0))
+    network = network_of(scheme, spec)
+    blocks = iter((*network.encoder, *network.decoder))
+    drawn: dict[tuple[str, int], dict[str, float]] = {}
+    for matrix in matrices(model):
+        part, _, letter = matrix.role.rpartition(".")
+        square = float(matrix.tensor.detach().double().square().mean())
+        drawn.setdefault((part, matrix.layer), {})[letter] = square
+    for (part, _), squares in drawn.items():
+        block = next(blocks)
+        assert block.part == part
+        assert block.norm == Norm(model.spec.wiring.value)
+        assert dict(block.variances) == pytest.approx(squares, rel=0.06)
+    assert next(blocks, None) is None
+
+
+@pytest.mark.parametrize("scheme", ["tfixup", "tfixup-code"])
+@pytest.mark.parametrize("positions", [Positions.NONE, Positions.SINUSOIDAL])
+def test_described_inputs_are_those_that_are_embedded(scheme, positions):
+    spec = ModelSpec(6, 6, positions=positions)
+    model = build(scheme, spec, torch.Generator().manual_seed(0)).eval()
+    batch = random_batch(model.spec, torch.Generator().manual_seed(1), sequences=200)
+    inputs = features_of(model, batch)[1]
+    network = network_of(scheme, spec)
+    for side, described in (("source", network.source), ("target", network.target)):
+        x_BTD = inputs[side].double()
+        found = torch.einsum("bsd,btd->st", x_BTD, x_BTD) / x_BTD[..., 0, :].numel()
+        gram = torch.tensor(described.gram(64, 1000), dtype=torch.float64)
+        torch.testing.assert_close(found, gram, rtol=0.05, atol=0.04 * float(gram[0, 0]))
+
+
+@pytest.mark.parametrize("inputs", ["free", "table"])
+def test_energies_are_those_of_measure_update(inputs):
+    spec, seed = ModelSpec(2, 2, d_model=16, d_ff=8, vocabulary=20), 3
+    generator = torch.Generator().manual_seed(seed)
+    model = build("pre-ln", spec, generator, dtype=torch.float32)
+    batch = random_batch(spec, generator, sequences=2, tokens=4)
+    report = measure_update(model, batch, generator, inputs=inputs)
+    found = measured_energies("pre-ln", spec, seed, sequences=2, tokens=4, inputs=inputs)
+    assert {part: report.gradient_energy[part] for part in found} == pytest.approx(found, rel=1e-4)
+
+
+@pytest.mark.parametrize("scheme", ["tfixup", "pre-ln", "post-ln"])
+@pytest.mark.parametrize("inputs", ["free", "table"])
+def test_every_part_of_one_layer_is_predicted(scheme, inputs):
+    for item in compare(scheme, ModelSpec(1, 1), 24, inputs=inputs):
+        assert abs(item.deviation) < 0.05 + 3 * item.noise, item
+
+
+def test_other_shapes_are_predicted_too():
+    spec = ModelSpec(2, 3, d_model=96, d_ff=64, heads=4, positions=Positions.SINUSOIDAL)
+    for item in compare("tfixup-code", spec, 16):
+        assert abs(item.deviation) < 0.05 + 3 * item.noise, item
+
+
+def test_wrong_rules_are_told_from_right_ones():
+    spec = ModelSpec(3, 3)
+    right = compare(TFIXUP, spec, 12)
+    halved = compare(TFIXUP, spec, 12, assumptions=Assumptions(relu_share=1))
+    squared = compare(TFIXUP, spec, 12, predicted_scheme=TFIXUP_ADAM)
+    decisions = [prediction.agreement(item, 0.05) for item in (right, halved, squared)]
+    assert decisions == [True, False, False]
+
+
+def test_uniform_attention_is_not_enough_with_layer_norms():
+    network = network_of("pre-ln", ModelSpec(1, 1))
+    flat = predict(network, Assumptions(softmax=lambda n, _: uniform(n)))
+    full = predict(network)
+    assert full.part("decoder.self_attention") > 1.05 * flat.part("decoder.self_attention")
+
+
+def part(deviation: float, noise: float) -> PartComparison:
+    return PartComparison("total", 1 + deviation, 1.0, noise)
+
+
+@pytest.mark.parametrize(
+    ("parts", "decision"),
+    [
+        ([part(0.01, 0.01)], True),
+        ([part(0.01, 0.01), part(0.2, 0.2)], True),
+        ([part(0.01, 0.01), part(0.2, 0.02)], False),
+        ([part(0.01, 0.1)], None),
+    ],
+)
+def test_agreement_needs_draws_that_can_tell(parts, decision):
+    assert prediction.agreement(parts, 0.05) is decision
+
+
+def test_asymmetric_stacks_are_described():
+    network = network_of("tfixup", ModelSpec(1, 4))
+    assert (len(network.encoder), len(network.decoder)) == (2, 12)
+    assert dataclasses.replace(network, encoder=()).encoder == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (ModelSpec(1, 1, positions=Positions.LEARNED), "positions none or sinusoidal, got learned"),
+    ],
+)
+def test_models_that_the_theory_does_not_describe(spec, message):
+    with pytest.raises(InputError, match=message):
+        network_of("tfixup", spec)
+
+
+def test_one_seed_is_not_enough():
+    with pytest.raises(InputError, match="at least 2 seeds, got 1"):
+        compare("tfixup", ModelSpec(1, 1), 1)
