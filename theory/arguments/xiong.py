@@ -57,6 +57,7 @@ ARGUMENTS = (
         gradient_decay.repaired,
         reading=Reading.REPAIRED,
         reading_text="‖∂L/∂x_l‖² changes by (1 + γ)/(1 + c) a layer, which tends to 1: in all by a "
-        "factor in [γ_L, 1/c_0], 2 % less with ReLU; c, γ: how alike tokens and gradients are, 1/t if independent",
+        "factor in [γ_L, 1/c_0], 2 % less with ReLU; "
+        "c, γ: how alike tokens and gradients are, 1/t if independent",
     ),
 )
