@@ -1,8 +1,9 @@
 """The measured function f(θ) of a Transformer, as a function of a dictionary of named parameters.
 
-f = f_d(f_e(x; θ_e), y; θ_d) is the decoder's output before the output projection. With inputs
-``free`` the embedded inputs x and y are parameters (``source``, ``target``); with ``table`` the
-embedding tables are. Parameters that f does not depend on (the output projection) are left out.
+f = f_d(f_e(x; θ_e), y; θ_d) is the decoder's output before the output projection, or the output of
+the one stack there is. With inputs ``free`` the embedded inputs x and y are parameters (``source``,
+``target``); with ``table`` the embedding and position tables are. Parameters that f does not depend
+on (the output projection) are left out.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ Inputs = Literal["free", "table"]
 
 @dataclass(frozen=True)
 class TokenBatch:
-    """Token inputs of an encoder-decoder model; S source and T target tokens a sequence."""
+    """Token inputs; S source and T target tokens a sequence. A stack alone reads its own side."""
 
     source_BS: Int[Tensor, "B S"]
     target_BT: Int[Tensor, "B T"]
@@ -71,23 +72,44 @@ class _Features(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(
-        self, batch: TokenBatch, x_BSD: Tensor | None, y_BTD: Tensor | None
-    ) -> Float[Tensor, "B T D"]:
+    def forward(self, batch: TokenBatch, given: Parameters) -> Float[Tensor, "B T D"]:
         """Embed what was not handed in, encode, decode."""
-        x_BSD, y_BTD = (
-            embed(self.model, batch) if x_BSD is None or y_BTD is None else (x_BSD, y_BTD)
-        )
+        inputs = given or embed_inputs(self.model, batch)
         padding = None if batch.padding_BS is None else batch.padding_BS[:, None, None, :]
-        return self.model.decode(self.model.encode(x_BSD, padding), y_BTD, padding)
+        memory = self.model.encode(inputs["source"], padding) if "source" in inputs else None
+        if "target" in inputs:
+            return self.model.decode(memory, inputs["target"], padding)
+        assert memory is not None
+        return memory
 
 
 def embed(
     model: Transformer, batch: TokenBatch
 ) -> tuple[Float[Tensor, "B S D"], Float[Tensor, "B T D"]]:
-    """The embedded inputs x and y."""
-    x_BSD = model.embed(model.source_embedding, batch.source_BS)
-    return x_BSD, model.embed(model.target_embedding, batch.target_BT)
+    """The embedded inputs x and y of an encoder-decoder."""
+    return model.embed_source(batch.source_BS), model.embed_target(batch.target_BT)
+
+
+def embed_inputs(model: Transformer, batch: TokenBatch) -> dict[str, Tensor]:
+    """The embedded inputs by name: ``source`` of an encoder, ``target`` of a decoder."""
+    inputs = {}
+    if model.spec.has_encoder:
+        inputs["source"] = model.embed_source(batch.source_BS)
+    if model.spec.has_decoder:
+        inputs["target"] = model.embed_target(batch.target_BT)
+    return inputs
+
+
+def output_shape(spec: ModelSpec, batch: TokenBatch) -> tuple[int, int, int]:
+    """(B, T, D) of f; (B, S, D) for an encoder alone.
+
+    Examples
+    --------
+    >>> output_shape(ModelSpec(1, 1), random_batch(ModelSpec(1, 1), torch.Generator(), tokens=3))
+    (8, 3, 64)
+    """
+    sequences, tokens = (batch.target_BT if spec.has_decoder else batch.source_BS).shape
+    return sequences, tokens, spec.d_model
 
 
 def features_of(
@@ -110,9 +132,9 @@ def features_of(
     held = {name: value.detach() for name, value in model.named_parameters() if name != "output"}
     if inputs == "free":
         with torch.no_grad():
-            x_BSD, y_BTD = embed(model, batch)
-        held = {n: v for n, v in held.items() if not n.endswith("_embedding")}
-        held |= {"source": x_BSD, "target": y_BTD}
+            embedded = embed_inputs(model, batch)
+        tables = ("_embedding", "_positions")
+        held = {n: v for n, v in held.items() if not n.endswith(tables)} | embedded
     module = _Features(model)
 
     def function(parameters: Parameters) -> Tensor:
@@ -121,7 +143,7 @@ def features_of(
             for name, value in parameters.items()
             if name not in ("source", "target")
         }
-        arguments = (batch, parameters.get("source"), parameters.get("target"))
-        return functional_call(module, tensors, arguments)
+        given = {name: parameters[name] for name in ("source", "target") if name in parameters}
+        return functional_call(module, tensors, (batch, given))
 
     return function, held

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from numerics.exponents import Exponent, NoExponent, power_law
-from numerics.features import Inputs, TokenBatch, features_of
+from numerics.features import Inputs, TokenBatch, features_of, output_shape
 from numerics.linearization import Cotangent, gradient, rule_named
 from numerics.models import Transformer
-from numerics.roles import contains
+from numerics.roles import contains, part_named
 from numerics.updates import in_precision, linearize_model, random_cotangent
 from theory.errors import InputError
 
@@ -46,7 +46,7 @@ def finite_update(
     >>> abs(finite / exact.update["total"] - 1) < 1e-4
     True
     """
-    cotangent = random_cotangent((*batch.target_BT.shape, model.spec.d_model), generator)
+    cotangent = random_cotangent(output_shape(model.spec, batch), generator)
     move = _mover(in_precision(model, torch.float64), batch, cotangent, optimizer, inputs)
     return float(move(eta).norm())
 
@@ -65,11 +65,12 @@ def remainder_slope(
 
     ``dropped`` leaves one part out of J s, the negative control: the slope is then 0.
     """
+    left_out = None if dropped is None else part_named(dropped)
     wide = in_precision(model, torch.float64)
-    cotangent = random_cotangent((*batch.target_BT.shape, model.spec.d_model), generator)
+    cotangent = random_cotangent(output_shape(model.spec, batch), generator)
     move = _mover(wide, batch, cotangent, optimizer, inputs)
     found = linearize_model(wide, batch, cotangent, optimizer=optimizer, inputs=inputs)
-    kept = [i for i, leaf in enumerate(found.parts) if not (dropped and contains(dropped, leaf))]
+    kept = [i for i, leaf in enumerate(found.parts) if not (left_out and contains(left_out, leaf))]
     exact = found.tangents[kept].sum(0)
     scale = float(found.output.norm() / found.tangents.sum(0).norm())
     etas = [move * scale for move in moves]

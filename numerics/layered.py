@@ -16,11 +16,27 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from numerics.block_derivatives import AttentionShape, NormTape, Weights
-from numerics.features import Inputs, TokenBatch, check_inputs, embed
+from numerics.features import Inputs, TokenBatch, check_inputs, embed_inputs
+from numerics.input_steps import input_steps
 from numerics.linearization import Cotangent, Linearization, Rule
-from numerics.models import Transformer
-from numerics.residual_blocks import Block, Slots, StepLedger, apply_block, own_weights
+from numerics.models import ModelSpec, Transformer
+from numerics.residual_blocks import (
+    LAYERED_WIRINGS,
+    Block,
+    Place,
+    Slots,
+    StepLedger,
+    apply_block,
+    own_weights,
+    share_alpha,
+)
 from numerics.roles import EMBEDDINGS
+from theory.errors import InputError
+
+
+def has_closed_form(spec: ModelSpec) -> bool:
+    """Whether the wiring is one that this module differentiates."""
+    return spec.wiring in LAYERED_WIRINGS
 
 
 def linearize_layered(
@@ -46,16 +62,23 @@ def linearize_layered(
         Gradient ↦ step, elementwise.
     split
         Whether to tell the parts apart; otherwise the one part is ``total``.
+
+    Raises
+    ------
+    InputError
+        For a wiring without closed form: `has_closed_form`.
     """
     check_inputs(inputs)
-    slots = Slots.of(model, split)
+    if not has_closed_form(model.spec):
+        known = ", ".join(wiring.value for wiring in LAYERED_WIRINGS)
+        raise InputError(f"closed forms need a wiring of {known}, got {model.spec.wiring.value}")
+    slots = Slots.of(model.spec, split)
     ledger = StepLedger(rule)
     with torch.inference_mode():
         tapes = _apply(model, batch)
         steps = _pull(tapes, cotangent, ledger)
-        dx = _input_step(model, batch.source_BS, steps.source_ND, ledger, inputs)
-        dy = _input_step(model, batch.target_BT, steps.target_ND, ledger, inputs)
-        tangents_PBTD = _push(tapes, steps, dx, dy, slots)
+        moves = input_steps(model, batch, steps.inputs, ledger, inputs)
+        tangents_PBTD = _push(tapes, steps, moves, slots)
         energies = torch.stack([ledger.energy(part) for part in slots.parts])
     if slots.merged:
         return Linearization(("total",), tapes.output_BTD, tangents_PBTD, energies.sum()[None])
@@ -63,134 +86,174 @@ def linearize_layered(
 
 
 @dataclass(frozen=True)
+class StackTape:
+    """One stack linearised at its parameters."""
+
+    name: str
+    blocks: list[Block]
+    norm: NormTape | None
+    out_ND: Tensor
+    shape: tuple[int, int, int]
+    """(T, B, D), the rows' layout."""
+
+
+@dataclass(frozen=True)
+class StackSteps:
+    """Steps of a stack's blocks in order, and of its final layer norm."""
+
+    blocks: list[Weights]
+    norm: Weights
+
+
+@dataclass(frozen=True)
 class Tapes:
     """The whole model linearised at its parameters."""
 
-    output_BTD: Tensor
-    memory_MD: Tensor
-    encoder: list[Block]
-    encoder_norm: NormTape | None
-    decoder: list[Block]
-    decoder_norm: NormTape | None
+    encoder: StackTape | None
+    decoder: StackTape | None
+
+    @property
+    def output_BTD(self) -> Float[Tensor, "B T D"]:
+        """f."""
+        last = self.decoder or self.encoder
+        assert last is not None
+        return last.out_ND.view(last.shape).transpose(0, 1)
 
 
 @dataclass(frozen=True)
 class ModelSteps:
-    """Steps of every block in order, and the cotangents of the embedded inputs."""
+    """Steps of both stacks, and the cotangents of the embedded inputs by name."""
 
-    encoder: list[Weights]
-    encoder_norm: Weights
-    decoder: list[Weights]
-    decoder_norm: Weights
-    source_ND: Tensor
-    target_ND: Tensor
+    encoder: StackSteps | None
+    decoder: StackSteps | None
+    inputs: dict[str, Tensor]
 
 
 def _apply(model: Transformer, batch: TokenBatch) -> Tapes:
     """Forward: f, and every block's tape."""
-    x_BSD, y_BTD = embed(model, batch)
-    sequences, t, d = y_BTD.shape
+    embedded = embed_inputs(model, batch)
+    encoder = decoder = memory = None
+    sequences = batch.source_BS.shape[0]
     shape = AttentionShape(sequences, model.spec.heads)
-    causal, padding = _masks(batch, shape, t, x_BSD)
-    memory, encoder = _rows(x_BSD), []
-    for part, residual in _residuals(model.encoder, "encoder"):
-        memory, block = apply_block(residual, part, memory, shape, padding)
-        encoder.append(block)
-    memory, encoder_norm = _final(model.encoder_norm, memory)
-    y, decoder = _rows(y_BTD), []
-    for part, residual in _residuals(model.decoder, "decoder"):
-        crosses = part == "decoder.cross_attention"
-        mask, seen = (padding, memory) if crosses else (causal, None)
-        y, block = apply_block(residual, part, y, shape, mask, seen)
-        decoder.append(block)
-    y, decoder_norm = _final(model.decoder_norm, y)
-    output_BTD = y.view(t, sequences, d).transpose(0, 1)
-    return Tapes(output_BTD, memory, encoder, encoder_norm, decoder, decoder_norm)
+    padding = _padding(batch, shape, next(iter(embedded.values())))
+    if "source" in embedded:
+        encoder = _apply_stack(model, "encoder", embedded["source"], shape, padding, None, padding)
+        memory = encoder.out_ND
+    if "target" in embedded:
+        causal = _causal(embedded["target"])
+        decoder = _apply_stack(model, "decoder", embedded["target"], shape, causal, memory, padding)
+    return Tapes(encoder, decoder)
+
+
+def _apply_stack(
+    model: Transformer,
+    name: str,
+    y_BTD: Tensor,
+    shape: AttentionShape,
+    own_mask: Tensor,
+    memory_MD: Tensor | None,
+    memory_mask: Tensor,
+) -> StackTape:
+    sequences, t, d = y_BTD.shape
+    stack = model.encoder if name == "encoder" else model.decoder
+    norm = model.encoder_norm if name == "encoder" else model.decoder_norm
+    y_ND, blocks = _rows(y_BTD), []
+    for place, residual in _residuals(stack, name):
+        crosses = place.part == "decoder.cross_attention"
+        mask, seen = (memory_mask, memory_MD) if crosses else (own_mask, None)
+        y_ND, block = apply_block(residual, place, y_ND, shape, mask, seen)
+        blocks.append(block)
+    tape = None
+    if norm is not None:
+        y_ND, tape = NormTape.apply(own_weights(norm), y_ND, norm.eps)
+    return StackTape(name, blocks, tape, y_ND, (t, sequences, d))
 
 
 def _pull(tapes: Tapes, cotangent: Cotangent, ledger: StepLedger) -> ModelSteps:
     """Backward: each block's gradients become its steps at once."""
     c = _rows(cotangent(tapes.output_BTD))
-    c, decoder_norm = _pull_final(tapes.decoder_norm, c, ledger, "decoder.norm")
-    c_memory, decoder = torch.zeros_like(tapes.memory_MD), []
-    for block in reversed(tapes.decoder):
-        c, c_seen, steps = block.pull(c, ledger)
-        decoder.append(steps)
-        if c_seen is not None:
+    encoder = decoder = None
+    inputs: dict[str, Tensor] = {}
+    if tapes.decoder is not None:
+        like = None if tapes.encoder is None else tapes.encoder.out_ND
+        inputs["target"], c_memory, decoder = _pull_stack(tapes.decoder, c, like, ledger)
+        c = c if c_memory is None else c_memory
+    if tapes.encoder is not None:
+        inputs["source"], _, encoder = _pull_stack(tapes.encoder, c, None, ledger)
+    return ModelSteps(encoder, decoder, inputs)
+
+
+def _pull_stack(
+    tape: StackTape, c_ND: Tensor, memory_MD: Tensor | None, ledger: StepLedger
+) -> tuple[Tensor, Tensor | None, StackSteps]:
+    """Cotangents of a stack's input and of the memory it read, and its steps."""
+    norm_steps: Weights = {}
+    if tape.norm is not None:
+        c_ND, gradients = tape.norm.pull(c_ND)
+        norm_steps = ledger.steps(f"{tape.name}.norm", gradients)
+    c_memory = None if memory_MD is None else torch.zeros_like(memory_MD)
+    pulled = []
+    for block in reversed(tape.blocks):
+        c_ND, c_seen, steps = block.pull(c_ND, ledger)
+        pulled.append(steps)
+        if c_memory is not None and c_seen is not None:
             c_memory += c_seen
-    c_source, encoder_norm = _pull_final(tapes.encoder_norm, c_memory, ledger, "encoder.norm")
-    encoder = []
-    for block in reversed(tapes.encoder):
-        c_source, _, steps = block.pull(c_source, ledger)
-        encoder.append(steps)
-    return ModelSteps(encoder[::-1], encoder_norm, decoder[::-1], decoder_norm, c_source, c)
+    return c_ND, c_memory, StackSteps(share_alpha(tape.blocks, pulled[::-1], ledger), norm_steps)
 
 
 def _push(
-    tapes: Tapes, steps: ModelSteps, dx_ND: Tensor, dy_ND: Tensor, slots: Slots
+    tapes: Tapes, steps: ModelSteps, moves: dict[str, Tensor], slots: Slots
 ) -> Float[Tensor, "P B T D"]:
     """Forward: the tangents of all parts side by side."""
-    d_memory = _start(dx_ND, slots, slots.memory)
-    for block, own in zip(tapes.encoder, steps.encoder, strict=True):
-        d_memory = block.push(d_memory, None, own, slots)
-    if tapes.encoder_norm is not None:
-        slot = slots["encoder.norm"]
-        d_memory = tapes.encoder_norm.push(d_memory, steps.encoder_norm, slot)
-    d_y = _start(dy_ND, slots, slots.stream)
-    for block, own in zip(tapes.decoder, steps.decoder, strict=True):
-        d_y = block.push(d_y, d_memory, own, slots)
-    if tapes.decoder_norm is not None:
-        rows = 0 if slots.merged else dy_ND.shape[0]
-        d_y = torch.cat([d_y, d_y.new_zeros(rows, d_y.shape[1])])
-        d_y = tapes.decoder_norm.push(d_y, steps.decoder_norm, slots["decoder.norm"])
-    sequences, t, d = tapes.output_BTD.shape
-    return d_y.view(-1, t, sequences, d).transpose(1, 2)
+    d_RD = None
+    if tapes.encoder is not None and steps.encoder is not None:
+        start = _start(moves["source"], slots, slots.memory)
+        d_RD = _push_stack(tapes.encoder, steps.encoder, start, None, slots)
+    if tapes.decoder is not None and steps.decoder is not None:
+        start = _start(moves["target"], slots, slots.stream)
+        d_RD = _push_stack(tapes.decoder, steps.decoder, start, d_RD, slots)
+    assert d_RD is not None
+    last = tapes.decoder or tapes.encoder
+    assert last is not None
+    return d_RD.view(-1, *last.shape).transpose(1, 2)
 
 
-def _residuals(stack: nn.ModuleList, name: str) -> Iterator[tuple[str, nn.Module]]:
-    for layer in stack:
+def _push_stack(
+    tape: StackTape, steps: StackSteps, d_RD: Tensor, dmemory_QD: Tensor | None, slots: Slots
+) -> Tensor:
+    for block, own in zip(tape.blocks, steps.blocks, strict=True):
+        d_RD = block.push(d_RD, dmemory_QD, own, slots)
+    if tape.norm is None:
+        return d_RD
+    slot, rows = slots[f"{tape.name}.norm"], tape.out_ND.shape[0]
+    missing = (slot + 1) * rows - d_RD.shape[0]
+    if missing > 0:
+        d_RD = torch.cat([d_RD, d_RD.new_zeros(missing, d_RD.shape[1])])
+    return tape.norm.push(d_RD, steps.norm, slot)
+
+
+def _residuals(stack: nn.ModuleList, name: str) -> Iterator[tuple[Place, nn.Module]]:
+    for number, layer in enumerate(stack):
         for block, residual in layer.named_children():
-            yield f"{name}.{block}", residual
+            yield Place(f"{name}.{block}", number, layer._parameters.get("alpha")), residual
 
 
 def _rows(x_BTD: Float[Tensor, "B T D"]) -> Float[Tensor, "N D"]:
     return x_BTD.transpose(0, 1).reshape(-1, x_BTD.shape[-1])
 
 
-def _masks(
-    batch: TokenBatch, shape: AttentionShape, t: int, like: Tensor
-) -> tuple[Float[Tensor, "1 T T"], Float[Tensor, "#X 1 S"]]:
-    """Minus infinity where attention must not look: the future, and padding."""
-    causal = like.new_full((t, t), float("-inf")).triu(1)[None]
+def _causal(y_BTD: Tensor) -> Float[Tensor, "1 T T"]:
+    """Minus infinity where a token would see its future."""
+    t = y_BTD.shape[1]
+    return y_BTD.new_full((t, t), float("-inf")).triu(1)[None]
+
+
+def _padding(batch: TokenBatch, shape: AttentionShape, like: Tensor) -> Float[Tensor, "#X 1 S"]:
+    """Minus infinity where a source token is padding."""
     if batch.padding_BS is None:
-        return causal, like.new_zeros(1, 1, batch.source_BS.shape[1])
+        return like.new_zeros(1, 1, batch.source_BS.shape[1])
     padding = like.new_zeros(batch.padding_BS.shape).masked_fill(batch.padding_BS, float("-inf"))
-    return causal, padding.repeat_interleave(shape.heads, 0)[:, None]
-
-
-def _final(norm: nn.LayerNorm | None, y_ND: Tensor) -> tuple[Tensor, NormTape | None]:
-    return (y_ND, None) if norm is None else NormTape.apply(own_weights(norm), y_ND, norm.eps)
-
-
-def _pull_final(
-    norm: NormTape | None, c_ND: Tensor, ledger: StepLedger, part: str
-) -> tuple[Tensor, Weights]:
-    if norm is None:
-        return c_ND, {}
-    c_ND, gradients = norm.pull(c_ND)
-    return c_ND, ledger.steps(part, gradients)
-
-
-def _input_step(
-    model: Transformer, tokens_BT: Tensor, c_ND: Tensor, ledger: StepLedger, inputs: Inputs
-) -> Float[Tensor, "N D"]:
-    """Tangent of the embedded inputs: their own step, or that of the rows they came from."""
-    if inputs == "free":
-        return ledger.steps(EMBEDDINGS, {"inputs": c_ND})["inputs"]
-    tokens_N, scale = tokens_BT.T.flatten(), model.spec.multiplier
-    table = c_ND.new_zeros(model.spec.vocabulary, c_ND.shape[1])
-    table.index_add_(0, tokens_N, c_ND, alpha=scale)
-    return ledger.steps(EMBEDDINGS, {"table": table})["table"][tokens_N] * scale
+    return padding.repeat_interleave(shape.heads, 0)[:, None]
 
 
 def _start(d_ND: Tensor, slots: Slots, count: int) -> Float[Tensor, "R D"]:

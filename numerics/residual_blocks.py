@@ -1,9 +1,13 @@
 """A residual block of our Transformer, linearised: branch, skip path and layer norm together.
 
+The skip path is y, α y or ω∘y, the branch G or a_l G (ReZero's α of the block's layer l).
+
 Also what every block shares on the way: how gradients become steps, and which tangent each part's
 own J_θ s belongs to. Suffixes as in ``block_derivatives.py``.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,10 +23,21 @@ from numerics.block_derivatives import (
     heads_first,
 )
 from numerics.linearization import Rule
-from numerics.models import Transformer, Wiring
+from numerics.models import ModelSpec, Wiring
 from numerics.models.attention import Attention
+from numerics.models.spec import NORM_AFTER, NORM_BEFORE
 from numerics.models.wiring import MLP, Residual
 from numerics.roles import EMBEDDINGS
+
+LAYERED_WIRINGS = (
+    Wiring.NONE,
+    Wiring.POST_LN,
+    Wiring.PRE_LN,
+    Wiring.ADMIN,
+    Wiring.DEEPNORM,
+    Wiring.REZERO,
+)
+"""Wirings with closed forms here; the others have automatic differentiation."""
 
 
 class StepLedger:
@@ -58,13 +73,20 @@ class Slots:
     """Whether all parts share one tangent, the total."""
 
     @staticmethod
-    def of(model: Transformer, split: bool) -> "Slots":
+    def of(spec: ModelSpec, split: bool) -> "Slots":
         """The slots of a model's parts."""
-        final = model.encoder_norm is not None
-        early = (EMBEDDINGS, "encoder.attention", "encoder.mlp", *(["encoder.norm"] * final))
-        late = ("decoder.cross_attention", "decoder.self_attention", "decoder.mlp")
-        parts = (*early, *late, *(["decoder.norm"] * final))
-        return Slots(parts, len(early) if split else 1, merged=not split)
+
+        def of_stack(stack: str) -> tuple[str, ...]:
+            alpha = (f"{stack}.alpha",) if spec.wiring is Wiring.REZERO else ()
+            return (*alpha, f"{stack}.norm") if spec.wiring in NORM_BEFORE else alpha
+
+        early, late = [EMBEDDINGS], []
+        if spec.has_encoder:
+            early += ["encoder.attention", "encoder.mlp", *of_stack("encoder")]
+        if spec.has_decoder:
+            late += ["decoder.cross_attention"] if spec.has_encoder else []
+            late += ["decoder.self_attention", "decoder.mlp", *of_stack("decoder")]
+        return Slots((*early, *late), len(early) if split else 1, merged=not split)
 
     def __getitem__(self, part: str) -> int:
         return 0 if self.merged else self.parts.index(part)
@@ -80,54 +102,139 @@ class Block:
     """A residual block linearised where it was applied."""
 
     part: str
+    layer: int
     wiring: Wiring
     branch: AttentionTape | MLPTape
     norm: NormTape | None
+    y_ND: Tensor | None = None
+    """The block's input, kept where ω needs it."""
+    shortcut: Tensor | float | None = None
+    """Factor on the skip path: DeepNorm's α, Admin's ω; ``None`` is 1."""
+    alpha: Tensor | None = None
+    """ReZero's factor on the branch."""
+    g_ND: Tensor | None = None
+    """G, before the factor; kept where there is one."""
+
+    @property
+    def gate(self) -> str:
+        """The part of this block's α."""
+        return self.part.partition(".")[0] + ".alpha"
 
     def pull(self, c_ND: Tensor, ledger: StepLedger) -> tuple[Tensor, Tensor | None, Weights]:
-        """Cotangents of the stream and the memory, and the steps of the weights."""
-        norm_gradients = {}
-        if self.norm is not None and self.wiring is Wiring.POST_LN:
-            c_ND, norm_gradients = self.norm.pull(c_ND)
-        skip = None if self.wiring is Wiring.PRE_LN else c_ND
+        """Cotangents of the stream and the memory, and the steps of the weights.
+
+        ReZero's α is shared by a layer: its *gradient* from this block stands under ``alpha``.
+        """
+        if self.alpha is not None:
+            return self._pull_gated(c_ND, ledger)
+        own: dict[str, Tensor] = {}
+        if self.norm is not None and self.wiring in NORM_AFTER:
+            c_ND, own = self.norm.pull(c_ND)
+        if self.y_ND is not None:
+            own = own | {"omega": (c_ND * self.y_ND).sum(0)}
+        skip = None if self.wiring in NORM_BEFORE else self._skipped(c_ND)
         inner_ND, memory_MD, gradients = self.branch.pull(c_ND, skip)
-        if self.norm is not None and self.wiring is Wiring.PRE_LN:
-            inner_ND, norm_gradients = self.norm.pull(inner_ND)
+        if self.norm is not None and self.wiring in NORM_BEFORE:
+            inner_ND, own = self.norm.pull(inner_ND)
             inner_ND = inner_ND.add_(c_ND)
-        return inner_ND, memory_MD, ledger.steps(self.part, gradients | norm_gradients)
+        return inner_ND, memory_MD, ledger.steps(self.part, gradients | own)
+
+    def _pull_gated(
+        self, c_ND: Tensor, ledger: StepLedger
+    ) -> tuple[Tensor, Tensor | None, Weights]:
+        assert self.alpha is not None
+        assert self.g_ND is not None
+        slope = (c_ND * self.g_ND).sum()
+        inner_ND, memory_MD, gradients = self.branch.pull(c_ND * self.alpha, c_ND)
+        return inner_ND, memory_MD, {**ledger.steps(self.part, gradients), "alpha": slope}
 
     def push(self, d_RD: Tensor, dmemory_QD: Tensor | None, steps: Weights, slots: Slots) -> Tensor:
         """J d, and J_θ s in the part's slot."""
         slot = slots[self.part]
-        before, after = self.wiring is Wiring.PRE_LN, self.wiring is Wiring.POST_LN
+        if self.alpha is not None and self.g_ND is not None:
+            out_RD = self.branch.push(d_RD, dmemory_QD, None, steps, slot).mul_(self.alpha)
+            own_ND = steps["alpha"] * self.g_ND
+            return _add_to_slot(out_RD.add_(d_RD), slots[self.gate], own_ND)
+        before, after = self.wiring in NORM_BEFORE, self.wiring in NORM_AFTER
         inner_RD = self.norm.push(d_RD, steps, slot) if self.norm and before else d_RD
-        out_RD = self.branch.push(inner_RD, dmemory_QD, d_RD, steps, slot)
+        out_RD = self.branch.push(inner_RD, dmemory_QD, self._skipped(d_RD), steps, slot)
+        if self.y_ND is not None:
+            out_RD = _add_to_slot(out_RD, slot, steps["omega"] * self.y_ND)
         return self.norm.push(out_RD, steps, slot) if self.norm and after else out_RD
+
+    def _skipped(self, x: Tensor) -> Tensor:
+        return x if self.shortcut is None else x * self.shortcut
+
+
+def _add_to_slot(out_RD: Tensor, slot: int, own_ND: Tensor) -> Tensor:
+    rows = own_ND.shape[0]
+    out_RD[slot * rows : (slot + 1) * rows] += own_ND
+    return out_RD
+
+
+def share_alpha(
+    blocks: Sequence[Block], pulled: Sequence[Weights], ledger: StepLedger
+) -> list[Weights]:
+    """Steps with each layer's α stepped by the sum of its blocks' gradients, where there are α."""
+    if not blocks or blocks[0].alpha is None:
+        return list(pulled)
+    slopes: dict[int, list[Tensor]] = defaultdict(list)
+    for block, steps in zip(blocks, pulled, strict=True):
+        slopes[block.layer].append(steps["alpha"])
+    moved = {
+        layer: ledger.steps(blocks[0].gate, {"alpha": torch.stack(found).sum()})["alpha"]
+        for layer, found in slopes.items()
+    }
+    return [
+        {**steps, "alpha": moved[block.layer]} for block, steps in zip(blocks, pulled, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a block stands."""
+
+    part: str
+    layer: int
+    alpha: Tensor | None
+    """ReZero's α of the layer."""
 
 
 def apply_block(
     residual: nn.Module,
-    part: str,
+    place: Place,
     y_ND: Tensor,
     shape: AttentionShape,
     mask: Tensor,
     memory_MD: Tensor | None = None,
 ) -> tuple[Tensor, Block]:
-    """y + G(y) with the wiring's layer norm, and its linearisation."""
+    """The block's output, and its linearisation."""
     assert isinstance(residual, Residual)
     branch, norm, tape = residual.branch, residual.norm, None
-    x_ND = y_ND
-    if norm is not None and residual.wiring is Wiring.PRE_LN:
+    x_ND, wiring, alpha, shortcut = y_ND, residual.wiring, place.alpha, _shortcut(residual)
+    if norm is not None and wiring in NORM_BEFORE:
         x_ND, tape = NormTape.apply(own_weights(norm), y_ND, norm.eps)
+    skip_ND = None if alpha is not None else y_ND if shortcut is None else y_ND * shortcut
     if isinstance(branch, MLP):
-        z_ND, linear = MLPTape.apply(own_weights(branch), x_ND, y_ND)
+        z_ND, linear = MLPTape.apply(own_weights(branch), x_ND, skip_ND)
     else:
         assert isinstance(branch, Attention)
         weights = _packed(branch, fused=memory_MD is None)
-        z_ND, linear = AttentionTape.apply(weights, shape, x_ND, memory_MD, mask, y_ND)
-    if norm is not None and residual.wiring is Wiring.POST_LN:
+        z_ND, linear = AttentionTape.apply(weights, shape, x_ND, memory_MD, mask, skip_ND)
+    g_ND = None if alpha is None else z_ND
+    if alpha is not None:
+        z_ND = y_ND + alpha * z_ND
+    if norm is not None and wiring in NORM_AFTER:
         z_ND, tape = NormTape.apply(own_weights(norm), z_ND, norm.eps)
-    return z_ND, Block(part, residual.wiring, linear, tape)
+    kept_ND = y_ND if isinstance(shortcut, Tensor) else None
+    block = Block(place.part, place.layer, wiring, linear, tape, kept_ND, shortcut, alpha, g_ND)
+    return z_ND, block
+
+
+def _shortcut(residual: Residual) -> Tensor | float | None:
+    if residual.wiring is Wiring.ADMIN:
+        return residual.omega
+    return residual.shortcut if residual.wiring is Wiring.DEEPNORM else None
 
 
 def own_weights(module: nn.Module) -> Weights:

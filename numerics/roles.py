@@ -3,6 +3,11 @@
 A *role* is ``stack.block.matrix`` such as ``decoder.cross_attention.v`` or ``encoder.mlp.w1``; its
 first two words are the *part* (``encoder.attention``). The inputs and embedding tables form the
 part ``embeddings``. Parts add up: ``encoder`` is every part that begins with it, ``total`` is all.
+
+Trainable scalars and vectors of the wiring are named likewise: ``encoder.attention.omega`` (Admin),
+``encoder.mlp.scale`` and ``encoder.mlp.shift`` (R-Fixup) belong to their block's part. What a layer
+or a stack shares has a part of its own below the stack: ``encoder.alpha`` (ReZero),
+``encoder.history`` (DLCL), ``encoder.norm`` (the final layer norm).
 """
 
 from collections.abc import Iterator
@@ -11,6 +16,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from numerics.models.transformer import Transformer
+from theory.errors import nearest
 
 EMBEDDINGS = "embeddings"
 LEAF_PARTS = (
@@ -22,11 +28,19 @@ LEAF_PARTS = (
     "decoder.mlp",
 )
 ALL_PARTS = ("total", EMBEDDINGS, "encoder", "decoder", *LEAF_PARTS[1:])
+MATRICES = tuple(
+    f"{part}.{matrix}"
+    for part in LEAF_PARTS[1:]
+    for matrix in (("w1", "w2") if part.endswith("mlp") else ("q", "k", "v", "out_proj"))
+)
+"""Roles of weight matrices."""
+RESCALERS = ("omega", "alpha", "shift", "shift1", "shift2", "scale")
+"""Last words of the roles of the wiring's trainable scalars and vectors."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """One weight matrix of the model, seen through its role."""
+    """One weight matrix of the model, or one scalar or vector, seen through its role."""
 
     role: str
     """For example ``encoder.attention.v``."""
@@ -35,7 +49,7 @@ class Matrix:
     parameter: str
     """Name of the parameter that holds it."""
     tensor: Tensor
-    """A view, (fan_out, fan_in): writing to it writes to the model."""
+    """A view, a matrix as (fan_out, fan_in): writing to it writes to the model."""
 
 
 def part_of(parameter: str) -> str:
@@ -47,13 +61,35 @@ def part_of(parameter: str) -> str:
     'decoder.cross_attention'
     >>> part_of("source_embedding"), part_of("decoder_norm.weight"), part_of("output")
     ('embeddings', 'decoder.norm', 'output')
+    >>> part_of("encoder.0.mlp.omega"), part_of("encoder.0.alpha")
+    ('encoder.mlp', 'encoder.alpha')
     """
     if parameter.startswith(("source", "target")):
         return EMBEDDINGS
-    if parameter.startswith(("encoder_norm", "decoder_norm")):
-        return parameter.partition("_")[0] + ".norm"
+    if parameter.startswith(("encoder_", "decoder_")):
+        return parameter.partition(".")[0].replace("_", ".")
     stack, *rest = parameter.split(".")
     return f"{stack}.{rest[1]}" if rest else stack
+
+
+def part_named(name: str) -> str:
+    """``name`` if it is a part; otherwise an error that offers the nearest.
+
+    Examples
+    --------
+    >>> part_named("decoder.mlp")
+    'decoder.mlp'
+    """
+    if name not in ALL_PARTS:
+        raise nearest(name, ALL_PARTS, "part")
+    return name
+
+
+def role_named(name: str) -> str:
+    """``name`` if it is the role of a matrix; otherwise an error that offers the nearest."""
+    if name not in MATRICES:
+        raise nearest(name, MATRICES, "role")
+    return name
 
 
 def contains(part: str, leaf: str) -> bool:
@@ -80,3 +116,13 @@ def matrices(model: Transformer) -> Iterator[Matrix]:
             continue
         for key, view in views.items():
             yield Matrix(f"{leaf}.{key}", int(name.split(".")[1]), name, view)
+
+
+def rescalers(model: Transformer) -> Iterator[Matrix]:
+    """Every trainable scalar and vector of the wiring, in model order."""
+    for name, parameter in model.named_parameters():
+        head, _, last = name.rpartition(".")
+        if last in RESCALERS:
+            stack, layer, *block = head.split(".")
+            role = ".".join([stack, *block[:1], last])
+            yield Matrix(role, int(layer), name, parameter)

@@ -1,7 +1,8 @@
 """‖Δf‖/η of T-Fixup §3: how far one optimizer step moves the function, split by part.
 
-f(x, y; θ) is the decoder's output before the output projection, u a unit cotangent on f (∂L/∂f up
-to its norm), g = Jᵀu the gradient and s the step direction the optimizer makes of g. Measured are
+f(x, y; θ) is the output of the decoder, or of an encoder alone, before the output projection, u a
+unit cotangent on f (∂L/∂f up to its norm), g = Jᵀu the gradient and s the step direction the
+optimizer makes of g. Measured are
 
     update           ‖J_p s_p‖ for every part p, and for the sums of parts: lim_{η→0} ‖Δf‖/η
     gradient_energy  ‖J_pᵀu‖² for every part, and the sums
@@ -21,15 +22,15 @@ from torch import Tensor
 
 from numerics.features import Inputs as Inputs
 from numerics.features import TokenBatch as TokenBatch
-from numerics.features import embed, features_of
+from numerics.features import embed_inputs, features_of, output_shape
 from numerics.features import random_batch as random_batch
-from numerics.layered import linearize_layered
+from numerics.layered import has_closed_form, linearize_layered
 from numerics.linearization import Cotangent, Linearization, linearize, rule_named
 from numerics.models import Transformer
 from numerics.roles import ALL_PARTS, LEAF_PARTS, contains, part_of
 from theory.errors import nearest
 
-Engine = Literal["layered", "plain"]
+Engine = Literal["auto", "layered", "plain"]
 _DTYPES: Mapping[str, tuple[torch.dtype, ...]] = {
     "auto": (torch.float32, torch.float64),
     "float32": (torch.float32,),
@@ -46,7 +47,7 @@ class UpdateReport:
     gradient_energy: Mapping[str, float]
     """‖J_pᵀu‖² by part."""
     output_rms_ratio: float
-    """Root mean square of f over that of the embedded target."""
+    """Root mean square of f over that of its stack's embedded input."""
     finite: bool
     """Whether every number above is finite."""
     dtype: str
@@ -62,7 +63,7 @@ def measure_update(
     inputs: Inputs = "free",
     cotangent: Cotangent | None = None,
     dtype: str = "auto",
-    engine: Engine = "layered",
+    engine: Engine = "auto",
 ) -> UpdateReport:
     """‖J s(Jᵀu)‖, exactly, by part.
 
@@ -84,7 +85,8 @@ def measure_update(
     dtype
         ``float32``, ``float64``, or ``auto``: float64 where float32 is not finite.
     engine
-        ``layered`` (closed forms, fast) or ``plain`` (automatic differentiation).
+        ``layered`` (closed forms, fast), ``plain`` (automatic differentiation), or ``auto``:
+        layered for the wirings that have closed forms, plain for the others.
 
     Returns
     -------
@@ -104,15 +106,14 @@ def measure_update(
     rule_named(optimizer)
     if dtype not in _DTYPES:
         raise nearest(dtype, _DTYPES, "dtype")
-    shape = (*batch.target_BT.shape, model.spec.d_model)
-    u = cotangent or random_cotangent(shape, generator)
+    u = cotangent or random_cotangent(output_shape(model.spec, batch), generator)
     report = None
     for precision in _DTYPES[dtype]:
         fitting = in_precision(model, precision)
         found = linearize_model(
             fitting, batch, u, optimizer=optimizer, inputs=inputs, engine=engine
         )
-        report = _report(found, embed(fitting, batch)[1])
+        report = _report(found, list(embed_inputs(fitting, batch).values())[-1])
         if report.finite:
             break
     assert report is not None
@@ -164,14 +165,17 @@ def linearize_model(
     *,
     optimizer: str = "sgd",
     inputs: Inputs = "free",
-    engine: Engine = "layered",
+    engine: Engine = "auto",
 ) -> Linearization:
     """J_p s_p and ‖J_pᵀu‖² as tensors on the model's device, nothing read back."""
     rule = rule_named(optimizer)
-    if engine == "layered":
+    if engine not in ("auto", "layered", "plain"):
+        raise nearest(engine, ("auto", "layered", "plain"), "engine")
+    if engine == "layered" or (engine == "auto" and has_closed_form(model.spec)):
         return linearize_layered(model, batch, cotangent, rule, inputs=inputs)
     function, parameters = features_of(model, batch, inputs)
-    parts = [*LEAF_PARTS, *sorted({part_of(name) for name in parameters} - set(LEAF_PARTS))]
+    there = {part_of(name) for name in parameters}
+    parts = [part for part in LEAF_PARTS if part in there] + sorted(there - set(LEAF_PARTS))
     return linearize(function, parameters, cotangent, rule, part_of, parts)
 
 

@@ -1,24 +1,53 @@
-"""What a model is, as data: sizes, wiring, inputs.
+"""What a model is, as data: architecture, sizes, wiring, inputs.
 
 Notation: ``d_model`` is the papers' d, ``d_ff`` the hidden width of the MLP block, ``heads`` the
-number of attention heads of width d' = d / heads.
+number of attention heads of width d' = d / heads. y is a block's input, G its branch.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from theory.errors import InputError, require_positive
+from theory.errors import InputError, nearest, require_positive
+
+
+class Architecture(StrEnum):
+    """Which stacks there are."""
+
+    ENCODER_DECODER = "encoder-decoder"
+    """f = f_d(f_e(x), y): a decoder layer has self-attention, encoder-attention, MLP."""
+    ENCODER_ONLY = "encoder-only"
+    """f = f_e(x): N layers of self-attention and MLP, every token seen by every other."""
+    DECODER_ONLY = "decoder-only"
+    """f = f_d(y): N layers of self-attention and MLP, no token sees its future."""
 
 
 class Wiring(StrEnum):
-    """Where a residual block has its layer norm."""
+    """What joins a residual block's branch to its skip path."""
 
     NONE = "none"
-    """x + G(x)"""
+    """y + G(y)"""
     POST_LN = "post-ln"
-    """LN(x + G(x))"""
+    """LN(y + G(y))"""
     PRE_LN = "pre-ln"
-    """x + G(LN(x)), and one final layer norm a stack"""
+    """y + G(LN(y)), and one final layer norm a stack"""
+    ADMIN = "admin"
+    """LN(ω∘y + G(y)), ω a trainable vector a block"""
+    DEEPNORM = "deepnorm"
+    """LN(α y + G(y)), α a number a stack"""
+    REZERO = "rezero"
+    """y + α G(y), α a trainable scalar a layer"""
+    R_FIXUP = "r-fixup"
+    """y + s G(y + b), s and b trainable scalars a block; two more shifts inside an MLP"""
+    DLCL_PRE = "dlcl-pre"
+    """Pre-LN; each layer reads Σ_k W_k LN(y_k) over all layers below"""
+    DLCL_POST = "dlcl-post"
+    """Post-LN; each layer reads LN(Σ_k W_k y_k) over all layers below"""
+
+
+NORM_AFTER = frozenset({Wiring.POST_LN, Wiring.ADMIN, Wiring.DEEPNORM, Wiring.DLCL_POST})
+"""Wirings whose blocks end in a layer norm."""
+NORM_BEFORE = frozenset({Wiring.PRE_LN, Wiring.DLCL_PRE})
+"""Wirings whose branches begin with a layer norm, and whose stacks end in one."""
 
 
 class Positions(StrEnum):
@@ -26,16 +55,18 @@ class Positions(StrEnum):
 
     NONE = "none"
     SINUSOIDAL = "sinusoidal"
+    LEARNED = "learned"
+    """A trainable table a stack, drawn from N(0, d^(-1/2)) and not times the multiplier."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """An encoder-decoder Transformer; the default width is the T-Fixup paper's 64-128-2."""
+    """A Transformer; the default width is the T-Fixup paper's 64-128-2."""
 
     encoder_layers: int
-    """N_e, each of two residual blocks: self-attention, MLP."""
+    """N_e, each of two residual blocks: self-attention, MLP; 0 without an encoder."""
     decoder_layers: int
-    """N_d, each of three residual blocks: self-attention, encoder-attention, MLP."""
+    """N_d, each of three residual blocks: self-attention, encoder-attention, MLP; 0 without one."""
     d_model: int = 64
     """d, the width of the residual stream."""
     d_ff: int = 128
@@ -57,16 +88,37 @@ class ModelSpec:
     dropout: float = 0.0
     """Dropout probability on inputs and on each block's output."""
     tied_output: bool = False
-    """Whether the output projection is the decoder's embedding table."""
+    """Whether the output projection is the (decoder's) embedding table."""
+    architecture: Architecture = Architecture.ENCODER_DECODER
+    """Which stacks there are."""
+    shared_embeddings: bool = False
+    """Whether source embedding, target embedding and output projection are one table."""
+    padding_token: int | None = None
+    """Token whose embedding rows start at 0, if there is one."""
+    max_tokens: int = 512
+    """Rows of a learned position table."""
+    encoder_shortcut: float = 1.0
+    """Factor on the encoder's skip paths: DeepNorm's α_e, or where Admin's ω starts."""
+    decoder_shortcut: float = 1.0
+    """Factor on the decoder's skip paths: DeepNorm's α_d, or where Admin's ω starts."""
 
     def __post_init__(self) -> None:
+        for layers, present in (
+            ("encoder_layers", self.has_encoder),
+            ("decoder_layers", self.has_decoder),
+        ):
+            if present:
+                require_positive(**{layers: getattr(self, layers)})
+            elif getattr(self, layers) != 0:
+                raise InputError(
+                    f"{layers} must be 0 for {self.architecture.value}, got {getattr(self, layers)}"
+                )
         require_positive(
-            encoder_layers=self.encoder_layers,
-            decoder_layers=self.decoder_layers,
             d_model=self.d_model,
             d_ff=self.d_ff,
             heads=self.heads,
             vocabulary=self.vocabulary,
+            max_tokens=self.max_tokens,
         )
         if self.d_model % self.heads:
             raise InputError(
@@ -75,6 +127,46 @@ class ModelSpec:
             )
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout must lie in [0, 1), got {self.dropout}")
+        if self.padding_token is not None and not 0 <= self.padding_token < self.vocabulary:
+            raise InputError(
+                f"padding_token must lie in [0, vocabulary = {self.vocabulary}), got "
+                f"{self.padding_token}"
+            )
+        if self.shared_embeddings and not (self.has_encoder and self.has_decoder):
+            raise InputError(
+                f"shared_embeddings needs encoder-decoder, got {self.architecture.value}"
+            )
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether there is an encoder."""
+        return self.architecture is not Architecture.DECODER_ONLY
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether there is a decoder."""
+        return self.architecture is not Architecture.ENCODER_ONLY
+
+    @property
+    def stacks(self) -> tuple[str, ...]:
+        """The stacks there are: ``encoder``, ``decoder``, or both."""
+        present = {"encoder": self.has_encoder, "decoder": self.has_decoder}
+        return tuple(stack for stack, there in present.items() if there)
+
+    def layers(self, stack: str) -> int:
+        """N of a stack."""
+        return {"encoder": self.encoder_layers, "decoder": self.decoder_layers}[stack]
+
+    def stack_blocks(self, stack: str) -> int:
+        """Residual blocks of a stack: 2 N, or 3 N where each layer has encoder-attention.
+
+        Examples
+        --------
+        >>> ModelSpec(6, 4).stack_blocks("encoder"), ModelSpec(6, 4).stack_blocks("decoder")
+        (12, 12)
+        """
+        reads_memory = stack == "decoder" and self.has_encoder
+        return (3 if reads_memory else 2) * self.layers(stack)
 
     @property
     def multiplier(self) -> float:
@@ -83,5 +175,33 @@ class ModelSpec:
 
     @property
     def blocks(self) -> int:
-        """L_e + L_d = 2 N_e + 3 N_d residual blocks."""
-        return 2 * self.encoder_layers + 3 * self.decoder_layers
+        """L: 2 N_e + 3 N_d residual blocks, 2 N for a stack alone."""
+        return sum(self.stack_blocks(stack) for stack in self.stacks)
+
+
+def architecture_named(name: str) -> Architecture:
+    """Look an architecture up; an unknown name is an error that offers the nearest.
+
+    Examples
+    --------
+    >>> architecture_named("encoder-only").value
+    'encoder-only'
+    """
+    if name not in list(Architecture):
+        raise nearest(name, list(Architecture), "architecture")
+    return Architecture(name)
+
+
+def single_stack(architecture: Architecture, layers: int, **settings: object) -> ModelSpec:
+    """A specification of N layers in the one stack of ``architecture``.
+
+    Examples
+    --------
+    >>> spec = single_stack(Architecture.DECODER_ONLY, 6)
+    >>> spec.encoder_layers, spec.decoder_layers, spec.blocks
+    (0, 6, 12)
+    """
+    if architecture is Architecture.ENCODER_DECODER:
+        raise InputError("a single stack is encoder-only or decoder-only, got encoder-decoder")
+    encoder, decoder = (layers, 0) if architecture is Architecture.ENCODER_ONLY else (0, layers)
+    return ModelSpec(encoder, decoder, architecture=architecture, **settings)  # pyright: ignore[reportArgumentType]

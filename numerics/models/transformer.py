@@ -1,7 +1,8 @@
-"""The encoder-decoder Transformer f(x, y; θ) of T-Fixup §2, written for reading.
+"""The Transformer f(x, y; θ) of T-Fixup §2, written for reading.
 
 m = f_e(x; θ_e) is the encoder's memory and f = f_d(m, y; θ_d) the decoder's output before the
-output projection and softmax. Shape suffixes as in ``attention.py``; V is the vocabulary.
+output projection and softmax; with one stack alone f is its output. Shape suffixes as in
+``attention.py``; V is the vocabulary.
 """
 
 import torch
@@ -9,101 +10,93 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from numerics.models.attention import Attention
+from numerics.models.history import LayerHistory
+from numerics.models.layers import DecoderLayer, EncoderLayer
 from numerics.models.positions import sinusoids
-from numerics.models.spec import ModelSpec, Positions, Wiring
-from numerics.models.wiring import MLP, Residual
-
-
-class EncoderLayer(nn.Module):
-    """Two residual blocks: self-attention, MLP."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__()
-        attention = Attention(spec.d_model, spec.heads, biases=spec.biases)
-        mlp = MLP(spec.d_model, spec.d_ff, biases=spec.biases)
-        self.attention = Residual(attention, spec.d_model, spec.wiring, spec.dropout)
-        self.mlp = Residual(mlp, spec.d_model, spec.wiring, spec.dropout)
-
-    def forward(
-        self, x_BSD: Float[Tensor, "B S D"], padding: Bool[Tensor, "B 1 1 S"] | None
-    ) -> Float[Tensor, "B S D"]:
-        """x → x + attention → + MLP."""
-        return self.mlp(self.attention(x_BSD, None, padding))
-
-
-class DecoderLayer(nn.Module):
-    """Three residual blocks: self-attention, encoder-attention, MLP."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__()
-        own = Attention(spec.d_model, spec.heads, biases=spec.biases)
-        cross = Attention(spec.d_model, spec.heads, biases=spec.biases)
-        mlp = MLP(spec.d_model, spec.d_ff, biases=spec.biases)
-        self.self_attention = Residual(own, spec.d_model, spec.wiring, spec.dropout)
-        self.cross_attention = Residual(cross, spec.d_model, spec.wiring, spec.dropout)
-        self.mlp = Residual(mlp, spec.d_model, spec.wiring, spec.dropout)
-
-    def forward(
-        self,
-        y_BTD: Float[Tensor, "B T D"],
-        memory_BSD: Float[Tensor, "B S D"],
-        causal: Bool[Tensor, "T T"],
-        padding: Bool[Tensor, "B 1 1 S"] | None,
-    ) -> Float[Tensor, "B T D"]:
-        """y → + self-attention → + encoder-attention over the memory → + MLP."""
-        y_BTD = self.self_attention(y_BTD, None, causal)
-        return self.mlp(self.cross_attention(y_BTD, memory_BSD, padding))
+from numerics.models.spec import NORM_BEFORE, ModelSpec, Positions, Wiring
+from theory.errors import InputError
 
 
 class Transformer(nn.Module):
-    """An encoder-decoder Transformer; its weights are unset until a scheme draws them."""
+    """A Transformer; its weights are unset until a scheme draws them.
+
+    Tables that are one have both names: all three with shared embeddings, the two embeddings where
+    there is one stack only.
+    """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.source_embedding = nn.Parameter(torch.empty(spec.vocabulary, spec.d_model))
-        self.target_embedding = nn.Parameter(torch.empty(spec.vocabulary, spec.d_model))
+
+        def table(rows: int = spec.vocabulary) -> nn.Parameter:
+            return nn.Parameter(torch.empty(rows, spec.d_model))
+
+        if spec.has_encoder:
+            self.source_embedding = table()
+            both = spec.has_decoder and not spec.shared_embeddings
+            self.target_embedding = table() if both else self.source_embedding
+        else:
+            self.target_embedding = table()
+            self.source_embedding = self.target_embedding
+        learned = spec.positions is Positions.LEARNED
+        self.source_positions = table(spec.max_tokens) if learned and spec.has_encoder else None
+        self.target_positions = table(spec.max_tokens) if learned and spec.has_decoder else None
         self.encoder = nn.ModuleList(EncoderLayer(spec) for _ in range(spec.encoder_layers))
         self.decoder = nn.ModuleList(DecoderLayer(spec) for _ in range(spec.decoder_layers))
-        final = spec.wiring is Wiring.PRE_LN
-        self.encoder_norm = nn.LayerNorm(spec.d_model) if final else None
-        self.decoder_norm = nn.LayerNorm(spec.d_model) if final else None
-        self.output = (
-            None if spec.tied_output else nn.Parameter(torch.empty(spec.vocabulary, spec.d_model))
-        )
+        self.encoder_history = _history(spec, "encoder")
+        self.decoder_history = _history(spec, "decoder")
+        self.encoder_norm = _final_norm(spec, "encoder")
+        self.decoder_norm = _final_norm(spec, "decoder")
+        self.output = None if spec.tied_output or spec.shared_embeddings else table()
         self.dropout = nn.Dropout(spec.dropout)
 
     def embed(
-        self, table_VD: Float[Tensor, "V D"], tokens_BT: Int[Tensor, "B T"]
+        self,
+        table_VD: Float[Tensor, "V D"],
+        tokens_BT: Int[Tensor, "B T"],
+        positions_PD: Float[Tensor, "P D"] | None = None,
     ) -> Float[Tensor, "B T D"]:
         """Rows of a table times the embedding multiplier, plus scaled positions."""
         x_BTD = F.embedding(tokens_BT, table_VD) * self.spec.multiplier
+        tokens = tokens_BT.shape[-1]
         if self.spec.positions is Positions.SINUSOIDAL:
             x_BTD = x_BTD + self.spec.position_scale * sinusoids(
-                tokens_BT.shape[-1], self.spec.d_model, device=x_BTD.device, dtype=x_BTD.dtype
+                tokens, self.spec.d_model, device=x_BTD.device, dtype=x_BTD.dtype
             )
+        if positions_PD is not None:
+            if tokens > len(positions_PD):
+                raise InputError(
+                    f"tokens a sequence must be at most max_tokens = {len(positions_PD)}, "
+                    f"got {tokens}"
+                )
+            x_BTD = x_BTD + self.spec.position_scale * positions_PD[:tokens]
         return self.dropout(x_BTD)
+
+    def embed_source(self, source_BS: Int[Tensor, "B S"]) -> Float[Tensor, "B S D"]:
+        """The encoder's input x."""
+        return self.embed(self.source_embedding, source_BS, self.source_positions)
+
+    def embed_target(self, target_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """The decoder's input y."""
+        return self.embed(self.target_embedding, target_BT, self.target_positions)
 
     def encode(
         self, x_BSD: Float[Tensor, "B S D"], padding: Bool[Tensor, "B 1 1 S"] | None = None
     ) -> Float[Tensor, "B S D"]:
         """The memory m = f_e(x; θ_e)."""
-        for layer in self.encoder:
-            x_BSD = layer(x_BSD, padding)
+        x_BSD = _run(self.encoder, self.encoder_history, x_BSD, padding)
         return x_BSD if self.encoder_norm is None else self.encoder_norm(x_BSD)
 
     def decode(
         self,
-        memory_BSD: Float[Tensor, "B S D"],
+        memory_BSD: Float[Tensor, "B S D"] | None,
         y_BTD: Float[Tensor, "B T D"],
         padding: Bool[Tensor, "B 1 1 S"] | None = None,
     ) -> Float[Tensor, "B T D"]:
         """The output f_d(m, y; θ_d), each token seeing itself and those before it."""
         t = y_BTD.shape[-2]
         causal = torch.ones(t, t, dtype=torch.bool, device=y_BTD.device).triu(1)
-        for layer in self.decoder:
-            y_BTD = layer(y_BTD, memory_BSD, causal, padding)
+        y_BTD = _run(self.decoder, self.decoder_history, y_BTD, memory_BSD, causal, padding)
         return y_BTD if self.decoder_norm is None else self.decoder_norm(y_BTD)
 
     def features(
@@ -112,10 +105,15 @@ class Transformer(nn.Module):
         target_BT: Int[Tensor, "B T"],
         padding_BS: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """f(x, y; θ): the decoder's output for token inputs; true in ``padding_BS`` hides a key."""
+        """f(x, y; θ) for token inputs; true in ``padding_BS`` hides a source token."""
         padding = None if padding_BS is None else padding_BS[:, None, None, :]
-        memory = self.encode(self.embed(self.source_embedding, source_BS), padding)
-        return self.decode(memory, self.embed(self.target_embedding, target_BT), padding)
+        memory = None
+        if self.spec.has_encoder:
+            memory = self.encode(self.embed_source(source_BS), padding)
+        if self.spec.has_decoder:
+            return self.decode(memory, self.embed_target(target_BT), padding)
+        assert memory is not None
+        return memory
 
     def forward(
         self,
@@ -123,6 +121,33 @@ class Transformer(nn.Module):
         target_BT: Int[Tensor, "B T"],
         padding_BS: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B T V"]:
-        """Logits of the next target token."""
+        """Logits of the next target token; of an encoder alone, at every source token."""
         table = self.target_embedding if self.output is None else self.output
         return F.linear(self.features(source_BS, target_BT, padding_BS), table)
+
+
+def _history(spec: ModelSpec, stack: str) -> LayerHistory | None:
+    if spec.wiring not in (Wiring.DLCL_PRE, Wiring.DLCL_POST) or stack not in spec.stacks:
+        return None
+    first = spec.wiring is Wiring.DLCL_PRE
+    return LayerHistory(spec.layers(stack), spec.d_model, norm_first=first)
+
+
+def _final_norm(spec: ModelSpec, stack: str) -> nn.LayerNorm | None:
+    there = spec.wiring in NORM_BEFORE and stack in spec.stacks
+    return nn.LayerNorm(spec.d_model) if there else None
+
+
+def _run(
+    stack: nn.ModuleList,
+    history: LayerHistory | None,
+    y_BTD: Float[Tensor, "B T D"],
+    *context: object,
+) -> Float[Tensor, "B T D"]:
+    """The layers in sequence, each reading the one below, or all below where there is history."""
+    below: list[Tensor] = []
+    y_BTD = y_BTD if history is None else history(y_BTD, below)
+    for layer in stack:
+        y_BTD = layer(y_BTD, *context)
+        y_BTD = y_BTD if history is None else history(y_BTD, below)
+    return y_BTD

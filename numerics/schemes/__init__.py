@@ -4,8 +4,16 @@ import torch
 
 from numerics.models.spec import ModelSpec
 from numerics.models.transformer import Transformer
+from numerics.schemes.admin import ADMIN, ADMIN_CODE, ADMIN_LOG, ADMIN_ONE, ADMIN_SQRT
+from numerics.schemes.deepnorm import DEEPNORM, DEEPNORM_TORCHSCALE
+from numerics.schemes.dlcl import DLCL_POST, DLCL_PRE
+from numerics.schemes.ds_init import DS_INIT, DS_INIT_CODE
+from numerics.schemes.dt_fixup import DT_FIXUP
+from numerics.schemes.lri import LRI_SCHEME
 from numerics.schemes.post_ln import POST_LN
 from numerics.schemes.pre_ln import PRE_LN
+from numerics.schemes.r_fixup import R_FIXUP
+from numerics.schemes.rezero import REZERO
 from numerics.schemes.scheme import Prescription as Prescription
 from numerics.schemes.scheme import Scheme as Scheme
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM, TFIXUP_CODE
@@ -13,7 +21,13 @@ from numerics.schemes.xavier import XAVIER
 from theory.errors import nearest
 
 SCHEMES = {
-    scheme.name: scheme for scheme in (TFIXUP, TFIXUP_CODE, TFIXUP_ADAM, XAVIER, POST_LN, PRE_LN)
+    scheme.name: scheme
+    for scheme in (
+        *(TFIXUP, TFIXUP_CODE, TFIXUP_ADAM, XAVIER, POST_LN, PRE_LN),
+        *(ADMIN, ADMIN_CODE, ADMIN_LOG, ADMIN_SQRT, ADMIN_ONE),
+        *(R_FIXUP, DS_INIT, DS_INIT_CODE, LRI_SCHEME, DLCL_PRE, DLCL_POST, REZERO),
+        *(DEEPNORM, DEEPNORM_TORCHSCALE, DT_FIXUP),
+    )
 }
 
 

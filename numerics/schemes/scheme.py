@@ -7,13 +7,22 @@ wiring. Matrices are always drawn afresh, never multiplied: what was in the mode
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from numerics.models.spec import ModelSpec, Wiring
+from numerics.models.history import LayerHistory, row_averages
+from numerics.models.spec import Architecture, ModelSpec, Wiring
 from numerics.models.transformer import Transformer
 from numerics.roles import matrices
+from theory.errors import InputError
+
+EVERY_ARCHITECTURE = frozenset(Architecture)
+_START = dict.fromkeys(
+    ("in_bias", "out_bias", "bias1", "bias2", "alpha", "shift", "shift1", "shift2"), 0.0
+) | {"scale": 1.0}
+"""Where parameters that are not drawn start, by the last word of their names."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +32,13 @@ class Prescription:
     factors: Mapping[str, float]
     """Factor on Xavier by role; a role that is absent has factor 1."""
     source_factor: float = 1.0
-    """Factor on the source embedding's N(0, d^(-1/2)) entries."""
+    """Factor on the source embedding's d^(-1/2), its entries' standard deviation."""
     target_factor: float = 1.0
-    """Factor on the target embedding's N(0, d^(-1/2)) entries."""
+    """Factor on the target embedding's d^(-1/2); no effect where the tables are one."""
+    depth_power: float = 0.0
+    """Layer l of a stack, from 1, has its factors times l to this power."""
+    embeddings: Literal["normal", "uniform"] = "normal"
+    """Distribution of the embeddings."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +51,16 @@ class Scheme:
     """Where this scheme has layer norms."""
     source: str
     """The publication or code it comes from."""
+    architectures: frozenset[Architecture] = EVERY_ARCHITECTURE
+    """Architectures that it is defined for."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """``spec`` with the scheme's wiring."""
+        """``spec`` with the scheme's wiring; an error where the architecture has no such scheme."""
+        if spec.architecture not in self.architectures:
+            known = ", ".join(sorted(self.architectures))
+            raise InputError(
+                f"scheme {self.name} must be used on {known}, got {spec.architecture.value}"
+            )
         return replace(spec, wiring=self.wiring)
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
@@ -48,32 +68,66 @@ class Scheme:
         del spec
         return Prescription(factors={})
 
+    def profile_(self, model: Transformer, generator: torch.Generator) -> None:
+        """Set what depends on a forward pass of the drawn model: nothing, in most schemes."""
+
     def initialize_(self, model: Transformer, generator: torch.Generator) -> None:
         """Draw every parameter of ``model`` in place.
 
         Numbers are drawn on the CPU in model order, so a seed gives the same weights on every
         device. Biases become 0, layer norms the identity.
         """
-        prescription = self.prescribe(model.spec)
+        prescription, spec = self.prescribe(model.spec), model.spec
         with torch.no_grad():
-            for module in model.modules():
-                if isinstance(module, nn.LayerNorm):
-                    module.reset_parameters()
-            for name, parameter in model.named_parameters():
-                if name.rpartition(".")[2] in ("in_bias", "out_bias", "bias1", "bias2"):
-                    parameter.zero_()
+            _start_(model)
             for matrix in matrices(model):
-                _xavier_(matrix.tensor, prescription.factors.get(matrix.role, 1.0), generator)
-            std = model.spec.d_model**-0.5
-            _normal_(model.source_embedding, std * prescription.source_factor, generator)
-            _normal_(model.target_embedding, std * prescription.target_factor, generator)
+                factor = prescription.factors.get(matrix.role, 1.0)
+                factor *= (matrix.layer + 1) ** prescription.depth_power
+                _xavier_(matrix.tensor, factor, generator)
+            std, uniform = spec.d_model**-0.5, prescription.embeddings == "uniform"
+            draw_ = _uniform_ if uniform else _normal_
+            source, target = model.source_embedding, model.target_embedding
+            if spec.has_encoder:
+                draw_(source, std * prescription.source_factor, generator)
+            if target is not source or not spec.has_encoder:
+                draw_(target, std * prescription.target_factor, generator)
             if model.output is not None:
                 _normal_(model.output, std, generator)
+            for positions in (model.source_positions, model.target_positions):
+                if positions is not None:
+                    draw_(positions, std, generator)
+            if spec.padding_token is not None:
+                for table in (source, target):
+                    table[spec.padding_token].zero_()
+            self.profile_(model, generator)
+
+
+def _start_(model: Transformer) -> None:
+    """Everything that is not drawn."""
+    for module in model.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.reset_parameters()
+        if isinstance(module, LayerHistory):
+            module.weights.copy_(row_averages(len(module.weights)))
+    for name, parameter in model.named_parameters():
+        stack, last = name.partition(".")[0], name.rpartition(".")[2]
+        if last in _START:
+            parameter.fill_(_START[last])
+        if last == "omega":
+            encoder = stack == "encoder"
+            parameter.fill_(model.spec.encoder_shortcut if encoder else model.spec.decoder_shortcut)
 
 
 def _xavier_(tensor: Tensor, gain: float, generator: torch.Generator) -> None:
     fan_out, fan_in = tensor.shape
-    bound = gain * (6 / (fan_in + fan_out)) ** 0.5
+    _draw_uniform_(tensor, gain * (6 / (fan_in + fan_out)) ** 0.5, generator)
+
+
+def _uniform_(tensor: Tensor, std: float, generator: torch.Generator) -> None:
+    _draw_uniform_(tensor, std * 3**0.5, generator)
+
+
+def _draw_uniform_(tensor: Tensor, bound: float, generator: torch.Generator) -> None:
     drawn = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
     tensor.copy_(drawn.mul_(2).sub_(1).mul_(bound))
 

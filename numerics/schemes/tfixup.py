@@ -3,28 +3,59 @@
 With s_d = (9 N_d)^(-1/4) on the decoder and s_e on the encoder, where s_e solves Eq. 6 with the
 input norm x: 2 N_e (2 s_e² x² + s_e⁴) = 1. The paper has x = (9 N_d)^(-1/4); its official code has
 x = (9 N_e)^(-1/4) and rounds s_e to 0.67 N_e^(-1/4). The two agree when N_e = N_d, to the rounding.
+
+A stack alone, which the paper leaves out, has the condition 6 N s⁴ = 1 of its two blocks a layer
+with inputs, v, w and MLP of one scale: s = (6 N)^(-1/4).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from numerics.models.spec import ModelSpec, Wiring
+from numerics.models.spec import Architecture, ModelSpec, Wiring
 from numerics.schemes.scheme import Prescription, Scheme
 
-_ENCODER = ("attention.v", "attention.out_proj", "mlp.w1", "mlp.w2")
-_DECODER = (
-    "self_attention.v",
-    "self_attention.out_proj",
-    "cross_attention.v",
-    "cross_attention.out_proj",
-    "mlp.w1",
-    "mlp.w2",
-)
+SCALED = ("v", "out_proj", "w1", "w2")
+"""Matrices that the theory scales; q and k stay as they are."""
+_BLOCKS = {
+    "encoder": ("attention", "mlp"),
+    "decoder": ("self_attention", "cross_attention", "mlp"),
+}
 
 
-def _factors(encoder: float, decoder: float) -> dict[str, float]:
-    return {f"encoder.{role}": encoder for role in _ENCODER} | {
-        f"decoder.{role}": decoder for role in _DECODER
-    }
+def same(roles: Iterable[str], factor: float) -> dict[str, float]:
+    """One factor for several roles."""
+    return {role: factor for role in roles}
+
+
+def scaled_roles(stack: str) -> tuple[str, ...]:
+    """Roles of a stack's v, output projections and MLP matrices.
+
+    Examples
+    --------
+    >>> scaled_roles("encoder")
+    ('encoder.attention.v', 'encoder.attention.out_proj', 'encoder.mlp.w1', 'encoder.mlp.w2')
+    """
+    return tuple(
+        f"{stack}.{block}.{matrix}"
+        for block in _BLOCKS[stack]
+        for matrix in (SCALED[2:] if block == "mlp" else SCALED[:2])
+    )
+
+
+def query_key_roles() -> tuple[str, ...]:
+    """Roles of every q and k."""
+    return tuple(
+        f"{stack}.{block}.{letter}"
+        for stack, blocks in _BLOCKS.items()
+        for block in blocks
+        if block != "mlp"
+        for letter in "qk"
+    )
+
+
+def stack_factors(encoder: float, decoder: float) -> dict[str, float]:
+    """One factor for each stack's scaled roles."""
+    return same(scaled_roles("encoder"), encoder) | same(scaled_roles("decoder"), decoder)
 
 
 @dataclass(frozen=True)
@@ -36,37 +67,41 @@ class TFixup(Scheme):
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
         """s_e and s_d of the paper, to the power."""
-        x = (9 * spec.decoder_layers) ** -0.25
-        # Positive root of 2 N_e (2 s² x² + s⁴) = 1 in s², in the form without cancellation.
-        a = 1 / (2 * spec.encoder_layers)
-        squared = a / (x**2 + (x**4 + a) ** 0.5)
-        encoder, decoder = squared**0.5, x
+        x = _input_scale(spec)
+        encoder = decoder = x
+        if spec.architecture is Architecture.ENCODER_DECODER:
+            # Positive root of 2 N_e (2 s² x² + s⁴) = 1 in s², in the form without cancellation.
+            a = 1 / (2 * spec.encoder_layers)
+            encoder = (a / (x**2 + (x**4 + a) ** 0.5)) ** 0.5
         return Prescription(
-            factors=_factors(encoder**self.power, decoder**self.power),
+            factors=stack_factors(encoder**self.power, decoder**self.power),
             source_factor=x**self.power,
             target_factor=x**self.power,
         )
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
         """No layer norm; positions scaled to keep the inputs at the prescribed norm."""
-        x = (9 * spec.decoder_layers) ** -0.25
-        return replace(super().adapt(spec), position_scale=x**self.power)
+        return replace(super().adapt(spec), position_scale=_input_scale(spec) ** self.power)
+
+
+def _input_scale(spec: ModelSpec) -> float:
+    if spec.architecture is Architecture.ENCODER_DECODER:
+        return (9 * spec.decoder_layers) ** -0.25
+    return (6 * (spec.encoder_layers + spec.decoder_layers)) ** -0.25
 
 
 @dataclass(frozen=True)
 class TFixupCode(Scheme):
-    """The official code's form: separate depths, q and k at gain 1/√2, unscaled positions."""
+    """The official code's form: separate depths, q and k at gain 1/√2, unscaled positions.
+
+    Where all embeddings are shared, the encoder's scale (9 N_e)^(-1/4) is the table's.
+    """
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
         """0.67 N_e^(-1/4) and (9 N_d)^(-1/4); embeddings each by their own stack's depth."""
         encoder, decoder = 0.67 * spec.encoder_layers**-0.25, (9 * spec.decoder_layers) ** -0.25
-        halved = {
-            f"{block}.{letter}": 0.5**0.5
-            for block in ("encoder.attention", "decoder.self_attention", "decoder.cross_attention")
-            for letter in "qk"
-        }
         return Prescription(
-            factors=_factors(encoder, decoder) | halved,
+            factors=stack_factors(encoder, decoder) | same(query_key_roles(), 0.5**0.5),
             source_factor=(9 * spec.encoder_layers) ** -0.25,
             target_factor=decoder,
         )
@@ -75,4 +110,9 @@ class TFixupCode(Scheme):
 _PAPER = "Huang et al., ICML 2020, §3.2"
 TFIXUP = TFixup("tfixup", Wiring.NONE, _PAPER)
 TFIXUP_ADAM = TFixup("tfixup-adam", Wiring.NONE, "squared T-Fixup scales, ours", power=2.0)
-TFIXUP_CODE = TFixupCode("tfixup-code", Wiring.NONE, "layer6ai-labs/T-Fixup")
+TFIXUP_CODE = TFixupCode(
+    "tfixup-code",
+    Wiring.NONE,
+    "layer6ai-labs/T-Fixup",
+    frozenset({Architecture.ENCODER_DECODER}),
+)

@@ -1,0 +1,69 @@
+"""How a step moves the embedded inputs: by their own step, or by that of the rows they came from.
+
+Rows are position-major: row n is token position n // B of sequence n mod B. With inputs ``table``
+an input is c e[token] + s p[position], c the embedding multiplier and s the position scale; a table
+that both stacks read has one gradient, the sum.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from numerics.features import Inputs, TokenBatch
+from numerics.models import Transformer
+from numerics.residual_blocks import StepLedger
+from numerics.roles import EMBEDDINGS
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Rows of one table that one input reads."""
+
+    name: str
+    """Of the input."""
+    table: Tensor
+    rows_N: Int[Tensor, " N"]
+    factor: float
+
+
+def input_steps(
+    model: Transformer,
+    batch: TokenBatch,
+    cotangents: Mapping[str, Tensor],
+    ledger: StepLedger,
+    inputs: Inputs,
+) -> dict[str, Tensor]:
+    """Tangents of the embedded inputs by name, (N, D) as their cotangents."""
+    names = [name for name in ("source", "target") if name in cotangents]
+    if inputs == "free":
+        return {
+            name: ledger.steps(EMBEDDINGS, {"inputs": cotangents[name]})["inputs"] for name in names
+        }
+    reads = [read for name in names for read in _reads(model, batch, name)]
+    tables: dict[int, Tensor] = {}
+    for read in reads:
+        c_ND = cotangents[read.name]
+        gradient = tables.setdefault(id(read.table), c_ND.new_zeros(read.table.shape))
+        gradient.index_add_(0, read.rows_N, c_ND, alpha=read.factor)
+    steps = {key: ledger.steps(EMBEDDINGS, {"table": g})["table"] for key, g in tables.items()}
+    moves: dict[str, Tensor] = {}
+    for read in reads:
+        own_ND = steps[id(read.table)][read.rows_N] * read.factor
+        moves[read.name] = moves[read.name] + own_ND if read.name in moves else own_ND
+    return moves
+
+
+def _reads(model: Transformer, batch: TokenBatch, name: str) -> list[_Read]:
+    source = name == "source"
+    tokens_BT = batch.source_BS if source else batch.target_BT
+    embedding = model.source_embedding if source else model.target_embedding
+    positions = model.source_positions if source else model.target_positions
+    reads = [_Read(name, embedding, tokens_BT.T.flatten(), model.spec.multiplier)]
+    if positions is not None:
+        sequences, t = tokens_BT.shape
+        place_N = torch.arange(t, device=tokens_BT.device).repeat_interleave(sequences)
+        reads.append(_Read(name, positions, place_N, model.spec.position_scale))
+    return reads

@@ -1,0 +1,43 @@
+"""DLCL (Wang et al., ACL 2019): every layer reads a weighted sum of all layers below it.
+
+With y_0 the embedded input and y_k the output of layer k,
+
+    Pre-LN    x_{l+1} = Σ_{k≤l} W_k^{(l+1)} LN_k(y_k),
+    Post-LN   x_{l+1} = LN_l(Σ_{k≤l} W_k^{(l+1)} y_k),
+
+W lower triangular with a row a reader, N layers and the output, initially averages.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class LayerHistory(nn.Module):
+    """The weights W and layer norms of one stack's history."""
+
+    def __init__(self, layers: int, d_model: int, *, norm_first: bool) -> None:
+        super().__init__()
+        self.norm_first = norm_first
+        self.weights = nn.Parameter(torch.empty(layers + 1, layers + 1))
+        self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(layers + 1))
+
+    def forward(self, y_BTD: Float[Tensor, "B T D"], below: list[Tensor]) -> Float[Tensor, "B T D"]:
+        """x_{l+1} from y_l, which is added to ``below``, the l outputs before it."""
+        norm = self.norms[len(below)]
+        below.append(norm(y_BTD) if self.norm_first else y_BTD)
+        row = self.weights[len(below) - 1]
+        mixed_BTD = sum((row[k] * y for k, y in enumerate(below)), start=torch.zeros_like(y_BTD))
+        return mixed_BTD if self.norm_first else norm(mixed_BTD)
+
+
+def row_averages(rows: int) -> Float[Tensor, "N N"]:
+    """W with row l equal to 1/l on its first l entries, in float64.
+
+    Examples
+    --------
+    >>> row_averages(3)[2].tolist()[2] * 3
+    1.0
+    """
+    ones = torch.ones(rows, rows, dtype=torch.float64).tril()
+    return ones / ones.sum(1, keepdim=True)

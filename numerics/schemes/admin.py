@@ -1,0 +1,121 @@
+"""Admin (Liu et al., EMNLP 2020): LN(ω∘y + G(y)), ω a trainable vector filled with one number.
+
+Block i of a stack, from 1, has input x_{i−1} and branch output f_i. Variances are over all elements
+of one training-mode forward of a random batch; encoder and decoder are counted separately.
+
+- ``admin``, the paper: ω_i² = Σ_{j<i} Var[f_j], profiled with every ω at 1. The sum is empty at
+  i = 1, of which the paper says nothing: ω_1 stays 1.
+- ``admin-code``: ω_1 = 1, ω_{i+1} = √(Var[ω_i x_{i−1}] + Var[f_i]), set as the forward goes on; it
+  has the Var[x_0] that the paper's sum lacks.
+- ``admin-log``, ``admin-sqrt``, ``admin-one``: admin-torch's closed forms for a stack of n blocks,
+  √((n+1)/ln(n+1) − 1), √n and 1, for output changes of O(log n), O(1) and O(n). Here trainable,
+  one of the two forms that admin-torch offers.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import log
+
+import torch
+from torch import Tensor
+
+from numerics.models.spec import ModelSpec, Wiring
+from numerics.models.transformer import Transformer
+from numerics.models.wiring import Residual
+from numerics.schemes.profiling import profile
+from numerics.schemes.scheme import Scheme
+
+
+@dataclass(frozen=True)
+class AdminPaper(Scheme):
+    """ω_i = √(Σ_{j<i} Var[f_j]), ω_1 = 1."""
+
+    @torch.no_grad()
+    def profile_(self, model: Transformer, generator: torch.Generator) -> None:
+        """Record Var[f_i] with every ω at 1, then fill."""
+        found: dict[str, list[tuple[Residual, Tensor]]] = defaultdict(list)
+
+        def visit(stack: str, block: Residual, y: Tensor, branch: Tensor) -> None:
+            del y
+            found[stack].append((block, _variance(branch)))
+
+        profile(model, generator, visit)
+        for blocks in found.values():
+            total = torch.zeros_like(blocks[0][1])
+            for number, (block, variance) in enumerate(blocks):
+                if number:
+                    _fill_(block, total.sqrt())
+                total = total + variance
+
+
+@dataclass(frozen=True)
+class AdminCode(Scheme):
+    """ω_{i+1} = √(Var[ω_i x_{i−1}] + Var[f_i]), ω_1 = 1."""
+
+    @torch.no_grad()
+    def profile_(self, model: Transformer, generator: torch.Generator) -> None:
+        """Fill each block's ω when the forward pass reaches it."""
+        following: dict[str, Tensor] = {}
+
+        def visit(stack: str, block: Residual, y: Tensor, branch: Tensor) -> None:
+            if stack in following:
+                _fill_(block, following[stack])
+            assert block.omega is not None
+            following[stack] = (_variance(block.omega * y) + _variance(branch)).sqrt()
+
+        profile(model, generator, visit)
+
+
+@dataclass(frozen=True)
+class AdminTorch(Scheme):
+    """The same ω for every block of a stack, a function of their number n."""
+
+    omega: Callable[[int], float] = field(kw_only=True)
+    """ω of n."""
+
+    def adapt(self, spec: ModelSpec) -> ModelSpec:
+        """ω of each stack's own n as the number its skip paths start with."""
+        starts = {
+            f"{stack}_shortcut": self.omega(spec.stack_blocks(stack)) for stack in spec.stacks
+        }
+        return replace(super().adapt(spec), **starts)
+
+
+def log_omega(blocks: int) -> float:
+    """ω = √((n+1)/ln(n+1) − 1).
+
+    Examples
+    --------
+    >>> [round(log_omega(n), 4) for n in (12, 36, 200, 600)]
+    [2.0170, 3.0408, 6.0746, 9.6399]
+    """
+    return ((blocks + 1) / log(blocks + 1) - 1) ** 0.5
+
+
+def sqrt_omega(blocks: int) -> float:
+    """ω = √n."""
+    return blocks**0.5
+
+
+def unit_omega(blocks: int) -> float:
+    """ω = 1, whatever n."""
+    del blocks
+    return 1.0
+
+
+def _variance(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.float64).var(correction=0)
+
+
+def _fill_(block: Residual, value: Tensor) -> None:
+    assert block.omega is not None
+    block.omega.copy_(value.expand_as(block.omega))
+
+
+_PAPER, _TORCH = "Liu et al., EMNLP 2020, §4.3", "microsoft/admin-torch"
+ADMIN = AdminPaper("admin", Wiring.ADMIN, _PAPER)
+ADMIN_CODE = AdminCode("admin-code", Wiring.ADMIN, "LiyuanLucasLiu/Transformer-Clinic")
+ADMIN_LOG = AdminTorch("admin-log", Wiring.ADMIN, _TORCH, omega=log_omega)
+ADMIN_SQRT = AdminTorch("admin-sqrt", Wiring.ADMIN, _TORCH, omega=sqrt_omega)
+ADMIN_ONE = AdminTorch("admin-one", Wiring.ADMIN, _TORCH, omega=unit_omega)

@@ -1,0 +1,12 @@
+"""Dynamic linear combination of layers (Wang et al., ACL 2019): every layer reads all below.
+
+Xavier in a Pre-LN or Post-LN Transformer; the weights of the layers below start as row averages
+(`numerics.models.history`).
+"""
+
+from numerics.models.spec import Wiring
+from numerics.schemes.scheme import Scheme
+
+_PAPER = "Wang et al., ACL 2019"
+DLCL_PRE = Scheme("dlcl-pre", Wiring.DLCL_PRE, _PAPER)
+DLCL_POST = Scheme("dlcl-post", Wiring.DLCL_POST, _PAPER)

@@ -1,0 +1,47 @@
+"""DT-Fixup (Xu et al., ACL 2021): no layer norm, weights by the largest input norm μ of a forward.
+
+Xavier's v, output projections and MLP matrices divided by √(N (4μ² + 2μ + 2)). Derived for an
+encoder with relation-aware attention on inputs that are not trained; here each stack has ordinary
+attention, and its own N and μ = max ‖x_t‖ over the tokens of a random batch.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from numerics.features import embed_inputs
+from numerics.models.spec import Wiring
+from numerics.models.transformer import Transformer
+from numerics.roles import matrices
+from numerics.schemes.profiling import profiling_batch
+from numerics.schemes.scheme import Scheme
+from numerics.schemes.tfixup import scaled_roles
+
+
+@dataclass(frozen=True)
+class DTFixup(Scheme):
+    """(N (4μ² + 2μ + 2))^(-1/2) on the scaled roles."""
+
+    @torch.no_grad()
+    def profile_(self, model: Transformer, generator: torch.Generator) -> None:
+        """Divide what was drawn at gain 1."""
+        training = model.training
+        inputs = embed_inputs(model.eval(), profiling_batch(model, generator))
+        model.train(training)
+        names = {"source": "encoder", "target": "decoder"}
+        for name, x_BTD in inputs.items():
+            stack = names[name]
+            norm = x_BTD.to(torch.float64).norm(dim=-1).amax()
+            divisor = _divisor(model.spec.layers(stack), norm)
+            for matrix in matrices(model):
+                if matrix.role in scaled_roles(stack):
+                    matrix.tensor.copy_(matrix.tensor / divisor)
+
+
+def _divisor(layers: int, norm: Tensor) -> Tensor:
+    """√(N (4μ² + 2μ + 2))."""
+    return (layers * (4 * norm**2 + 2 * norm + 2)).sqrt()
+
+
+DT_FIXUP = DTFixup("dt-fixup", Wiring.NONE, "Xu et al., ACL 2021")

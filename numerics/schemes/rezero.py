@@ -1,0 +1,9 @@
+"""ReZero (Bachlechner et al., UAI 2021): Xavier, no layer norm, y + α G(y) with α = 0.
+
+One trainable α a layer serves all its blocks.
+"""
+
+from numerics.models.spec import Wiring
+from numerics.schemes.scheme import Scheme
+
+REZERO = Scheme("rezero", Wiring.REZERO, "Bachlechner et al., UAI 2021")
