@@ -114,14 +114,14 @@ def _summed(statement: sp.Basic) -> bool:
 
 def _chi_square(statement: sp.Basic) -> bool:
     """Integrate against the density of χ² with d − 1 degrees, for d = 5…10."""
-    degrees = n - 1
+    degrees = d - 1
     density = (
         _x ** (degrees / 2 - 1) * sp.exp(-_x / 2) / (2 ** (degrees / 2) * sp.gamma(degrees / 2))
     )
     return all(
         sp.simplify(
-            sp.integrate((statement.args[0].args[0] * density).subs(n, size), (_x, 0, sp.oo))
-            - statement.args[1].subs(n, size)
+            sp.integrate((statement.args[0].args[0] * density).subs(d, size), (_x, 0, sp.oo))
+            - statement.args[1].subs(d, size)
         )
         == 0
         for size in range(5, 11)
@@ -173,7 +173,7 @@ def _mlp_steps() -> tuple[Step, ...]:
 def _attention_steps() -> tuple[Step, ...]:
     pair = (q - c) * sp.KroneckerDelta(_i, _j) + c
     mean_square = sp.Sum(sp.Sum(pair, (_j, 1, n)), (_i, 1, n)) / n**2
-    causal = sp.Symbol("tr AKA^T")
+    causal = sp.Symbol("trace")
     squares = sp.Symbol("E m_2")
     return (
         Step(
@@ -208,9 +208,9 @@ def _norm_steps() -> tuple[Step, ...]:
     return (
         Step(
             "a layer norm on a Gaussian x: E d/‖x − x̄‖² = d/(d − 3), d − 1 degrees of freedom",
-            equation(inverse(n / _x), n / (n - 3)),
+            equation(inverse(d / _x), d / (d - 3)),
             _chi_square,
-            equation(inverse(n / _x), n / (n - 1)),
+            equation(inverse(d / _x), d / (d - 1)),
         ),
     )
 
