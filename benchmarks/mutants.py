@@ -58,8 +58,8 @@ def prepare(folder: Path) -> None:
 
 class _NoWords(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        """Blank a string."""
-        return ast.Constant("") if isinstance(node.value, str) else node
+        """Blank a string, and the None that may stand for it."""
+        return ast.Constant("") if isinstance(node.value, str | None) else node
 
 
 def _functions(module: Path) -> dict[str, str]:

@@ -4,7 +4,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory import theorem31
+from theory import attention, theorem31
 from theory.attention import gain_at, gradient, in_moments, k, m, mean, output, q, v, variance, w, y
 from theory.counterexamples import (
     point,
@@ -44,7 +44,7 @@ def numeric_gain(memory, values):
         return total
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(numbers, min_size=1, max_size=4), numbers, numbers, numbers, numbers, numbers)
 def test_the_gain_is_the_squared_gradient_norm(memory, v_, w_, q_, k_, y_):
     values = {"v": v_, "w": w_, "q": q_, "k": k_, "y": y_}
@@ -52,7 +52,7 @@ def test_the_gain_is_the_squared_gradient_norm(memory, v_, w_, q_, k_, y_):
     assert abs(sp.N(exact, 30) - sp.Float(numeric_gain(memory, values), 30)) < 1e-15
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(numbers, min_size=1, max_size=4), numbers, numbers, numbers, numbers, numbers)
 def test_the_gain_lies_between_its_bounds(memory, v_, w_, q_, k_, y_):
     average, gain = gain_at(tuple(memory), v=v_, w=w_, q=q_, k=k_, y=y_)
@@ -97,3 +97,46 @@ def test_a_point_refutes_only_the_half_it_breaks():
     assert not refutes_lower(high)
     assert low.nowhere_zero
     assert sp.limit(high.gain, theorem31.L, sp.oo) == sp.Rational(1, 16)
+
+
+STEPS = attention.steps()
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.because[:24])
+def test_every_step_holds_and_rejects_its_neighbours(step):
+    left, right = step.statement.args
+    assert step.check(step.statement)
+    assert not step.check(step.false)
+    for wrong in (-right, right + 1):
+        assert not step.check(sp.Eq(left, wrong, evaluate=False))
+
+
+def test_the_steps_are_equation_5_five_partials_the_gain_and_the_move():
+    wanted = ["Eq. 5", *["partial derivative"] * 5, "the update gain", "an SGD step"]
+    assert [step.because.startswith(word) for step, word in zip(STEPS, wanted, strict=True)] == [
+        True
+    ] * len(wanted)
+    parameters = [step.statement.args[0].args[1][0] for step in STEPS[1:6]]
+    assert parameters == list(gradient())
+
+
+def test_the_symbolic_gain_is_that_of_two_tokens_written_out():
+    memory = sp.symbols("m1:3", real=True)
+    total = sum(sp.exp(q * k * y * entry) for entry in memory)
+    value = v * w * sum(sp.exp(q * k * y * entry) * entry for entry in memory) / total
+    values = (3, -1, 2, sp.Rational(1, 2), 1, -2, sp.Rational(1, 3))
+    at = dict(zip((*memory, v, w, q, k, y), map(sp.sympify, values), strict=True))
+    squared = sum(sp.diff(value, p).subs(at) ** 2 for p in (*memory, v, w, q, k))
+    _, exact = attention.gain_at(
+        tuple(at[entry] for entry in memory), **{p.name: at[p] for p in (v, w, q, k, y)}
+    )
+    weights = [sp.exp(at[q] * at[k] * at[y] * at[entry]) for entry in memory]
+    weights = [p / sum(weights) for p in weights]
+    average = sum(p * at[entry] for p, entry in zip(weights, memory, strict=True))
+    spread = sum(p * (at[entry] - average) ** 2 for p, entry in zip(weights, memory, strict=True))
+    closed = attention.gain().subs(at).subs({mean: average, variance: spread})
+    closed = closed.subs(attention.n, 2).doit()
+    for index, (p, entry) in enumerate(zip(weights, memory, strict=True), start=1):
+        closed = closed.subs({attention.s[index]: p, attention.m[index]: at[entry]})
+    assert abs(sp.N(squared - exact, 30)) < 1e-25
+    assert abs(sp.N(squared - closed, 30)) < 1e-25

@@ -116,7 +116,11 @@ def test_the_decoders_choice_ties_four_norms():
 def test_values_at_the_choice_are_2_and_1_and_a_third():
     steps = conditions.evaluation_steps()
     assert [step.statement.args[1] for step in steps] == [2, 1, sp.Rational(1, 3)]
-    for step in steps:
+    u = sp.Symbol("u", positive=True)
+    lefts = [18 * N_D * u**4, 9 * N_D * u**4, 3 * N_D * u**4]
+    for step, exact in zip(steps, lefts, strict=True):
+        assert sp.expand(step.statement.args[0] - exact) == 0
+        assert sp.expand(step.false.args[0] - exact.subs(u, u**2)) == 0
         assert step.check(step.statement)
         assert not step.check(step.false)
         left, right = step.statement.args
@@ -130,3 +134,5 @@ def test_the_step_of_an_equation_rejects_half_a_term(number):
     assert not step.check(step.false)
     assert step.because.startswith(f"Eq. {number}: ")
     assert sp.expand(step.statement.args[1] - conditions.printed(number)) == 0
+    missing = sp.expand(step.statement.args[1] - step.false.args[1])
+    assert 2 * missing in sp.Add.make_args(sp.expand(conditions.printed(number)))

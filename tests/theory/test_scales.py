@@ -149,8 +149,45 @@ def test_roots_of_negative_powers_and_of_symbols_that_scale_away():
     assert exactly(positive_root(2 / u + 3 / u**2, u), 3)
     scaled = positive_root(N * u + N**3 * u**3, u)
     assert float((scaled * N).subs(N, 5)) == pytest.approx(0.6823278038280193)
-    with pytest.raises(InputError, match="need numbers for"):
+    with pytest.raises(InputError, match=r"powers \[1, 3\] need numbers for \['N'\]"):
         positive_root(N * u + u**3, u)
+
+
+def test_roots_with_irrational_coefficients_have_thirty_digits():
+    u = sp.Symbol("u", positive=True)
+    for factor in (1, sp.sqrt(2) / 100, 100 * sp.sqrt(3)):
+        left = factor * u + sp.sqrt(5) * u**3
+        root = positive_root(left, u)
+        assert abs(sp.N(left.subs(u, root) - 1, 40)) < 1e-27
+    scaled = positive_root(sp.sqrt(2) * N * u + N**3 * u**3, u)
+    value = (scaled * N).subs(N, 5)
+    assert abs(sp.N(sp.sqrt(2) * value + value**3 - 1, 40)) < 1e-27
+    assert (scaled * N).has(N) is False
+
+
+def test_a_constant_term_leaves_less_to_reach():
+    u = sp.Symbol("u", positive=True)
+    assert positive_root(u**2 + sp.Rational(3, 4), u) == sp.Rational(1, 2)
+    quadratic = positive_root(u + u**2 + sp.Rational(1, 4), u)
+    assert exactly(quadratic, sp.Rational(1, 2))
+    with pytest.raises(InputError, match=r"at least 1$"):
+        positive_root(u + 1, u)
+
+
+def test_a_demand_that_holds_already_does_not_stop_the_others():
+    a, b = sp.symbols("a b", positive=True)
+    found = eliminate([("held", sp.S.One), ("first", 2 * a), ("second", a * b)], (a, b))
+    assert found == {a: sp.Rational(1, 2), b: 2}
+
+
+def test_solutions_carry_their_rule_and_their_names():
+    solved = solve(encoder_decoder(N, N), SIGN)
+    assert solved.rule is SIGN
+    assert solved.architecture.name == "encoder-decoder"
+    assert solved.free == ()
+    assert set(solved.scales) == {V_E, W_E, X, V_D, W_D, Y, M}
+    assert N not in solved.scales
+    assert [condition.name for condition, _ in solved.conditions][-1] == "memory"
 
 
 @pytest.mark.parametrize("number", [6, 7, 8])

@@ -52,3 +52,26 @@ def test_steps_reject_neighbouring_statements(derivation):
         left, right = step.statement.args
         off = right + sp.Rational(1, 7) if right.is_finite else -right
         assert not step.check(sp.Eq(left, off, evaluate=False))
+
+
+def test_the_altered_statements_are_these():
+    rate, unbounded = skip_path.coherent_derivation().steps
+    one, many = skip_path.incoherent_derivation().steps
+    logarithm = L * sp.log(1 + 1 / sp.sqrt(3 * L))
+    without = sp.Limit(logarithm - sp.sqrt(L / 3), L, sp.oo)
+    assert rate.false == sp.Eq(without, 0, evaluate=False)
+    assert unbounded.statement.args[0] == sp.Limit(sp.sqrt(L / 3) - sp.Rational(1, 6), L, sp.oo)
+    assert unbounded.false == sp.Eq(sp.Limit(1 / (3 * L), L, sp.oo), sp.oo, evaluate=False)
+    epsilon, a = sp.symbols("epsilon a", real=True)
+    assert one.statement == sp.Eq((1 + epsilon * a) ** 2, 1 + a**2, evaluate=False)
+    assert one.false == sp.Eq((1 + epsilon * a) ** 2, (1 + a) ** 2, evaluate=False)
+    assert many.false == sp.Eq(many.statement.args[0], 1, evaluate=False)
+    assert many.statement.args[0] == sp.Limit((1 + 1 / (3 * L)) ** L, L, sp.oo)
+
+
+def test_the_rate_of_the_logarithm_is_exactly_a_sixth_below():
+    (rate, _) = skip_path.coherent_derivation().steps
+    limit = rate.statement.args[0]
+    shifted = sp.Limit(limit.args[0] + sp.Rational(1, 5), L, sp.oo)
+    assert rate.check(sp.Eq(shifted, sp.Rational(1, 5), evaluate=False))
+    assert not rate.check(sp.Eq(shifted, 0, evaluate=False))
