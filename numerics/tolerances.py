@@ -43,6 +43,9 @@ TOLERANCES = {
     "repeated-measurement": Tolerance(
         1e-3, "float32 with another order of summation: 250 blocks of 1e-7 each, with room"
     ),
+    "spectrum-exponent": Tolerance(
+        0.25, "extreme eigenvalues of small models scatter by 25 %; a wrong scale gives −1"
+    ),
     "growth-evidence": Tolerance(
         6.0, "Akaike difference: the rival law is e³ = 20 times less likely; 4–7 is customary"
     ),

@@ -7,6 +7,7 @@ from numerics.evidence import (
     official_code,
     prediction,
     skip_path,
+    spectrum,
     theorem31,
     training,
 )
@@ -15,6 +16,7 @@ from theory.claims import Provider
 PROVIDERS: tuple[Provider, ...] = (
     *depth.PROVIDERS,
     *conditions.PROVIDERS,
+    *spectrum.PROVIDERS,
     *layer_norm.PROVIDERS,
     *theorem31.PROVIDERS,
     *skip_path.PROVIDERS,

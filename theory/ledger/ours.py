@@ -53,6 +53,13 @@ ROWS = (
         Outcome.FAILS,
     ),
     Claim(
+        "ours.spectrum",
+        "λ_max and λ_min of J Jᵀ are Θ(1) in N at T-Fixup's scales, also without the embeddings",
+        "ours",
+        (_SGD, "at initialisation", "inputs free", "no two tokens alike"),
+        None,
+    ),
+    Claim(
         "ours.finite-step",
         "η|g|K/2 ≤ |ΔG| ≤ 3η|g|K/2 for all η ≤ 1/(M₂|g|), M₂ free of L and n",
         "ours",
