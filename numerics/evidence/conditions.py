@@ -146,6 +146,8 @@ def equations(context: Context) -> Iterator[Evidence]:
         expected=0.0,
         tolerance=tolerance("flat-exponent"),
         interval=ratio.interval,
+        reading=Reading.RESTRICTED,
+        reading_text="independent zero-mean weights, in mean square: 1 ≤ E‖m‖²/‖x‖² ≤ 1.352",
     )
 
 
