@@ -46,6 +46,12 @@ TOLERANCES = {
     "spectrum-exponent": Tolerance(
         0.25, "extreme eigenvalues of small models scatter by 25 %; a wrong scale gives −1"
     ),
+    "sampled-variance": Tolerance(
+        0.04, "relative; over 16,000 to 1.6 million values, whose tails are heavy at ρ = 5"
+    ),
+    "sampled-exponent": Tolerance(
+        0.15, "sample variances of heavy tails scatter by a factor of ten; growth is n^1"
+    ),
     "growth-evidence": Tolerance(
         6.0, "Akaike difference: the rival law is e³ = 20 times less likely; 4–7 is customary"
     ),

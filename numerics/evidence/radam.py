@@ -1,0 +1,162 @@
+"""RAdam's variance measured: Adam's adaptive factor over drawn Gaussian gradients.
+
+At ρ = 1, the first step, the variance of n values grows as n, as that of a law without a mean does;
+at larger ρ it is compared with `theory.adaptive_moments`, and so is the first-order form.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+
+from numerics.adaptive_factor import Sampled, adaptive_factors, sampled_variance
+from numerics.exponents import fitted, power_law
+from numerics.tolerances import tolerance
+from theory.adaptive_moments import first_order, first_order_error, variance_at
+from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+
+SIZES = (100, 1_000, 10_000, 100_000)
+REPEATS = 16
+NORMALS = 8_000_000
+"""Gradients drawn at each ρ."""
+DEGREES = (5, 10, 29, 100, 500)
+
+
+def variances(degrees: int, generator: torch.Generator) -> list[tuple[float, float]]:
+    """(n, variance of n values of ψ), ``REPEATS`` times for each of ``SIZES``."""
+    return [
+        (float(size), float(adaptive_factors(degrees, size, generator).var()))
+        for size in SIZES
+        for _ in range(REPEATS)
+    ]
+
+
+@provides("radam.divergent", kind=Kind.MEASUREMENT)
+def divergent(context: Context) -> Iterator[Evidence]:
+    """The variance of n first factors grows with n; that of averages over five does not."""
+    generator = torch.Generator().manual_seed(context.seed)
+    first, fifth = (
+        fitted(power_law(*zip(*variances(degrees, generator), strict=True))) for degrees in (1, 5)
+    )
+    margin = tolerance("sampled-exponent")
+    yield Evidence(
+        claim="radam.divergent",
+        kind=Kind.MEASUREMENT,
+        passed=first.value > 0 and first.equivalent(0.0, margin) is False,
+        summary=f"the variance of n values of 1/|g| grows as n^{first.value:.2f} up to "
+        f"n = {SIZES[-1]:,}: a law with tails P(x) ~ 1/x gives n^1",
+        control=Control(
+            f"at ρ = 5 the same fit must not see growth: n^{fifth.value:+.2f}",
+            not (fifth.value > 0 and fifth.equivalent(0.0, margin) is False),
+        ),
+        value=first.value,
+        expected=1.0,
+        tolerance=margin,
+        interval=first.interval,
+        details={"sizes": SIZES, "repeats": REPEATS},
+    )
+
+
+def _measured(seed: int) -> dict[int, Sampled]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        degrees: sampled_variance(degrees, NORMALS // degrees, generator) for degrees in DEGREES
+    }
+
+
+def within(found: Sampled, low: float, high: float) -> bool | None:
+    """Whether the whole interval lies in [low, high]: false if none of it does, else undecided.
+
+    Examples
+    --------
+    >>> found = Sampled(1.0, (0.9, 1.1), 100)
+    >>> within(found, 0.8, 1.2), within(found, 0.95, 1.2), within(found, 2.0, 3.0)
+    (True, None, False)
+    """
+    if low <= found.interval[0] and found.interval[1] <= high:
+        return True
+    return False if found.interval[1] < low or found.interval[0] > high else None
+
+
+def _all(decisions: list[bool | None]) -> bool | None:
+    if False in decisions:
+        return False
+    return None if None in decisions else True
+
+
+def _near(found: Sampled, exact: float) -> bool | None:
+    margin = tolerance("sampled-variance")
+    return within(found, exact * (1 - margin), exact * (1 + margin))
+
+
+@provides("radam.variance", "radam.approx", kind=Kind.MEASUREMENT)
+def moments(context: Context) -> Iterator[Evidence]:
+    """Var[ψ] at several ρ against the exact formula, and the first-order form against Var[ψ]."""
+    found = _measured(context.seed)
+    falling = all(found[a].interval[0] > found[b].interval[1] for a, b in pairwise(DEGREES))
+    agree = _all([_near(found[rho], variance_at(rho)) for rho in DEGREES])
+    yield Evidence(
+        claim="radam.variance",
+        kind=Kind.MEASUREMENT,
+        passed=agree and falling,
+        summary="Var[ψ] sampled ÷ exact: "
+        + ", ".join(f"{found[rho].value / variance_at(rho):.4f} at ρ = {rho}" for rho in DEGREES)
+        + "; falling",
+        control=Control(
+            "ρ − 1 in place of ρ",
+            _all([_near(found[r], variance_at(r - 1)) for r in (5, 10)]) is False,
+        ),
+        value=found[5].value,
+        expected=variance_at(5),
+        tolerance=tolerance("sampled-variance"),
+        interval=found[5].interval,
+    )
+    yield from _first_order(found)
+
+
+def _first_order(found: dict[int, Sampled]) -> Iterator[Evidence]:
+    at_five, at_hundred = (_near(found[rho], float(first_order(rho))) for rho in (5, 100))
+    factor = float(first_order(5)) / found[5].value
+    low, high = (float(first_order(5)) / end for end in reversed(found[5].interval))
+    yield Evidence(
+        claim="radam.approx",
+        kind=Kind.MEASUREMENT,
+        passed=at_five,
+        summary=f"at ρ = 5 the first-order form is {factor:.3f} times the sampled variance",
+        control=Control("at ρ = 100 it must not be refuted", at_hundred is not False),
+        value=factor,
+        expected=1.0,
+        tolerance=tolerance("sampled-variance"),
+        interval=(low, high),
+    )
+    enclosed = {rho: _enclosed(found[rho], rho, 1.0) for rho in DEGREES}
+    yield Evidence(
+        claim="radam.approx",
+        kind=Kind.MEASUREMENT,
+        passed=_all(list(enclosed.values())),
+        summary="sampled, it is too large by "
+        + ", ".join(
+            f"{100 * (float(first_order(r)) / found[r].value - 1):.3g} % at ρ = {r}"
+            for r in DEGREES
+        ),
+        control=Control(
+            "errors of half that size",
+            _all([_enclosed(found[r], r, 0.5) for r in (5, 10)]) is False,
+        ),
+        reading=Reading.REPAIRED,
+        reading_text="too large by a relative error between (9/4)/(ρ−4) and (5/2)/(ρ−4): "
+        "within ε from ρ = 4 + 5/(2ε) on, 29 for 10 %",
+        value=float(first_order(29)) / found[29].value - 1,
+        expected="0.09 to 0.1",
+        tolerance=tolerance("sampled-variance"),
+    )
+
+
+def _enclosed(found: Sampled, degrees: int, factor: float) -> bool | None:
+    """Whether Var[ψ] lies where an error between ``factor`` times its bounds would put it."""
+    least, most = (float(error) * factor for error in first_order_error(float(degrees)))
+    margin, whole = tolerance("sampled-variance"), float(first_order(float(degrees)))
+    return within(found, whole / (1 + most) * (1 - margin), whole / (1 + least) * (1 + margin))
+
+
+PROVIDERS = (moments, divergent)
