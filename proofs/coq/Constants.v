@@ -124,3 +124,47 @@ Qed.
 (** The printed 0.67 makes the left side of Eq. 6 exceed 1, by less than 0.16 %. *)
 Theorem printed_constant : 1 < 2 * (2 * 0.67 ^ 2 / 3 + 0.67 ^ 4) < 1.0016.
 Proof. split; lra. Qed.
+
+(** *** Steps by the sign of the gradient (Adam's first step): norms instead of squared norms *)
+
+Definition sign_condition (blocks v w x : R) : R := blocks * (v * x + w * x + v * w).
+
+Lemma root_of_9N : forall N, 0 < N -> sqrt (/ (9 * N)) = / 3 * / sqrt N.
+Proof.
+  intros N HN. assert (0 < sqrt N) by now apply sqrt_lt_R0.
+  apply Rsqr_inj; [apply sqrt_pos| |].
+  - apply Rmult_le_pos; [lra|]. apply Rlt_le. now apply Rinv_0_lt_compat.
+  - rewrite Rsqr_sqrt by (apply Rlt_le, Rinv_0_lt_compat; lra). unfold Rsqr.
+    rewrite <- (sqrt_sqrt N) at 1 by lra. field. lra.
+Qed.
+
+(** The squared decoder scale makes the sum 1 at every N; the paper's own scale, 3√N. *)
+Theorem sign_scales : forall N, 0 < N ->
+  let u := sqrt (/ (9 * N)) in
+  sign_condition (3 * N) u u u = 1
+  /\ sign_condition (3 * N) (decoder_scale N) (decoder_scale N) (decoder_scale N) = 3 * sqrt N.
+Proof.
+  intros N HN u. assert (Hs : 0 < sqrt N) by now apply sqrt_lt_R0.
+  assert (HNs : sqrt N * sqrt N = N) by (apply sqrt_sqrt; lra).
+  assert (Hu : u = / 3 * / sqrt N) by now apply root_of_9N.
+  assert (Hd : decoder_scale N * decoder_scale N = u).
+  { unfold decoder_scale, u. apply sqrt_sqrt, sqrt_pos. }
+  unfold sign_condition. split.
+  - rewrite Hu. set (r := sqrt N) in *. rewrite <- HNs. field. lra.
+  - rewrite Hd, Hu. set (r := sqrt N) in *. rewrite <- HNs. field. lra.
+Qed.
+
+(** So does the encoder's squared scale in its condition. *)
+Theorem sign_encoder_scale : forall N, 0 < N ->
+  let t := encoder_root / sqrt N in
+  sign_condition (2 * N) t t (sqrt (/ (9 * N))) = 1.
+Proof.
+  intros N HN t. assert (Hs : 0 < sqrt N) by now apply sqrt_lt_R0.
+  assert (HNs : sqrt N * sqrt N = N) by (apply sqrt_sqrt; lra).
+  destruct sqrt22 as [Hp H22]. unfold sign_condition, t, encoder_root.
+  rewrite root_of_9N by assumption. set (r := sqrt N) in *. set (c := sqrt 22) in *.
+  rewrite <- HNs. clearbody c r.
+  replace (2 * (r * r) * ((c - 2) / 6 / r * (/ 3 * / r) + (c - 2) / 6 / r * (/ 3 * / r)
+    + (c - 2) / 6 / r * ((c - 2) / 6 / r)))
+    with (2 * (2 * ((c - 2) / 6) / 3 + ((c - 2) / 6) * ((c - 2) / 6))) by (field; lra). lra.
+Qed.
