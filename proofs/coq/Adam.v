@@ -10,7 +10,7 @@
 
 From Coq Require Import Reals Lra Psatz Lia.
 From Coquelicot Require Import Coquelicot.
-From TFixup Require Import FiniteSums Attention Gradient Bounds Repaired Constants.
+From TFixup Require Import FiniteSums Attention Gradient Bounds Repaired.
 Open Scope R_scope.
 
 Definition sign_bar_formula (v w mbar : R) : R := Rabs (v * mbar) + Rabs (w * mbar) + Rabs (v * w).
@@ -44,6 +44,54 @@ Proof.
   now rewrite (is_derive_unique _ _ _ (partial_m n v w q k y m Hn i Hi)).
 Qed.
 
+(** One step of η sign(g ∂G/∂θ) on (v, w, q, k, m), as a function of η. *)
+Definition sign_stepped (n : nat) (v w q k y : R) (m : nat -> R) (g eta : R) : R :=
+  let mbar := attended n q k y m in
+  let V := variance n q k y m in
+  output n (v - eta * sign (g * grad_v w mbar)) (w - eta * sign (g * grad_w v mbar))
+    (q - eta * sign (g * grad_q v w k y V)) (k - eta * sign (g * grad_k v w q y V)) y
+    (fun j => m j - eta * sign (g * grad_m v w q k y (softmax n (logit q k y m) j) (m j) mbar)).
+
+Lemma times_sign : forall g d : R, d * - sign (g * d) = - sign g * Rabs d.
+Proof.
+  intros g d. rewrite sign_mult.
+  destruct (Rtotal_order d 0) as [H|[-> |H]].
+  - rewrite (sign_eq_m1 d), Rabs_left by assumption. ring.
+  - rewrite Rabs_R0. ring.
+  - rewrite (sign_eq_1 d), Rabs_right by lra. ring.
+Qed.
+
+Theorem sign_step_rate : forall n v w q k y m g, (1 <= n)%nat ->
+  is_derive (sign_stepped n v w q k y m g) 0 (- sign g * sign_gain n v w q k y m).
+Proof.
+  intros n v w q k y m g Hn. unfold sign_stepped.
+  set (mbar := attended n q k y m). set (V := variance n q k y m).
+  set (s := softmax n (logit q k y m)).
+  set (dv := - sign (g * grad_v w mbar)). set (dw := - sign (g * grad_w v mbar)).
+  set (dq := - sign (g * grad_q v w k y V)). set (dk := - sign (g * grad_k v w q y V)).
+  set (dm := fun j => - sign (g * grad_m v w q k y (s j) (m j) mbar)).
+  assert (affine : forall b db u : R, is_derive (fun x : R => b + x * db) u db)
+    by (intros; auto_derive; [trivial|ring]).
+  apply (is_derive_ext (fun u => output n (v + u * dv) (w + u * dw) (q + u * dq) (k + u * dk) y
+                                   (fun j => m j + u * dm j))).
+  { intros u. unfold dv, dw, dq, dk, dm.
+    replace (fun j => m j + u * - sign (g * grad_m v w q k y (s j) (m j) mbar))
+      with (fun j => m j - u * sign (g * grad_m v w q k y (s j) (m j) mbar))
+      by (apply FunctionalExtensionality.functional_extensionality; intros; ring).
+    f_equal; ring. }
+  evar_last.
+  { apply (is_derive_output n (fun u => v + u * dv) (fun u => w + u * dw) (fun u => q + u * dq)
+      (fun u => k + u * dk) y (fun u j => m j + u * dm j) dv dw dq dk dm 0 Hn);
+      intros; apply affine. }
+  assert (E : (fun j => m j + 0 * dm j) = m)
+    by (apply FunctionalExtensionality.functional_extensionality; intros; ring).
+  cbv beta. rewrite E, !Rmult_0_l, !Rplus_0_r. unfold slope, sign_gain. fold mbar V s.
+  unfold dv, dw, dq, dk, dm. rewrite !times_sign.
+  rewrite (total_ext n _ (fun j => - sign g * Rabs (grad_m v w q k y (s j) (m j) mbar)))
+    by (intros; apply times_sign).
+  rewrite total_scal. ring.
+Qed.
+
 Lemma memory_share : forall n v w q k y m, (1 <= n)%nat ->
   total n (fun j => Rabs (grad_m v w q k y (softmax n (logit q k y m) j) (m j)
                             (attended n q k y m)))
@@ -70,19 +118,6 @@ Proof.
   assert (Rabs (v * w) * 1 <= Rabs (v * w) * mean n l (fun j => Rabs (1 + q * k * y * (m j - c))))
     by (apply Rmult_le_compat_l; assumption).
   lra.
-Qed.
-
-(** (Σ s |h|)² ≤ Σ s h². *)
-Lemma mean_abs_square : forall n l h, (1 <= n)%nat ->
-  mean n l (fun j => Rabs (h j)) ^ 2 <= mean n l (fun j => h j ^ 2).
-Proof.
-  intros n l h Hn. set (e := mean n l (fun j => Rabs (h j))).
-  assert (0 <= mean n l (fun j => (Rabs (h j) - e) ^ 2)).
-  { apply total_nonneg; intros; apply Rmult_le_pos;
-      [apply Rlt_le; now apply softmax_pos|apply pow2_ge_0]. }
-  rewrite (mean_ext n l _ (fun j => h j ^ 2 + ((-2 * e) * Rabs (h j) + e ^ 2 * 1))) in H.
-  - rewrite !mean_plus, !mean_scal, mean_const in H by assumption. fold e in H. lra.
-  - intros. rewrite <- (pow2_abs (h j)). ring.
 Qed.
 
 Section Bounded.

@@ -59,6 +59,19 @@ Proof.
   lra.
 Qed.
 
+(** (Σ s |h|)² ≤ Σ s h². *)
+Lemma mean_abs_square : forall n l h, (1 <= n)%nat ->
+  mean n l (fun j => Rabs (h j)) ^ 2 <= mean n l (fun j => h j ^ 2).
+Proof.
+  intros n l h Hn. set (e := mean n l (fun j => Rabs (h j))).
+  assert (0 <= mean n l (fun j => (Rabs (h j) - e) ^ 2)).
+  { apply total_nonneg; intros; apply Rmult_le_pos;
+      [apply Rlt_le; now apply softmax_pos|apply pow2_ge_0]. }
+  rewrite (mean_ext n l _ (fun j => h j ^ 2 + ((-2 * e) * Rabs (h j) + e ^ 2 * 1))) in H.
+  - rewrite !mean_plus, !mean_scal, mean_const in H by assumption. fold e in H. lra.
+  - intros. rewrite <- (pow2_abs (h j)). ring.
+Qed.
+
 Section Bounded.
 Variables (n : nat) (q k y B : R) (m : nat -> R).
 Hypothesis Hn : (1 <= n)%nat.

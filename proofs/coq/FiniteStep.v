@@ -5,7 +5,7 @@
 
 From Coq Require Import Reals Lra Psatz Lia.
 From Coquelicot Require Import Coquelicot.
-From TFixup Require Import FiniteSums Attention Gradient Bounds Adam SecondDerivative.
+From TFixup Require Import FiniteSums Attention Bounds SecondDerivative.
 Open Scope R_scope.
 
 (** *** Moments where |m_j| ≤ R and |m'_j| ≤ x *)

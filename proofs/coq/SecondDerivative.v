@@ -10,7 +10,7 @@
 
 From Coq Require Import Reals Lra Psatz Lia.
 From Coquelicot Require Import Coquelicot.
-From TFixup Require Import FiniteSums Attention Bounds Adam.
+From TFixup Require Import FiniteSums Attention.
 Open Scope R_scope.
 
 (** M₂, the constant that is compared with SymPy's. *)

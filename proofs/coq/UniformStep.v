@@ -3,7 +3,7 @@
 
 From Coq Require Import Reals Lra Psatz Lia.
 From Coquelicot Require Import Coquelicot.
-From TFixup Require Import FiniteSums Attention Gradient Bounds Adam SecondDerivative FiniteStep.
+From TFixup Require Import FiniteSums Attention Gradient Bounds SecondDerivative FiniteStep.
 Open Scope R_scope.
 
 (** A function on [0, 1] whose derivative is at most that of another grows by at most as much. *)
