@@ -6,6 +6,7 @@ BEGIN y … and predicts y … END (teacher forcing).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import torch
@@ -117,6 +118,41 @@ def make_batch(data: Encoded, indices: Int[np.ndarray, " B"]) -> Batch:
     source_BS, target_BT, expected_BT = map(torch.from_numpy, (source, target, expected))
     tokens = int((expected != PADDING).sum())
     return Batch(source_BS, target_BT, expected_BT, source_BS == PADDING, tokens)
+
+
+def share(batch: Batch, rank: int, processes: int) -> Batch:
+    """Every ``processes``-th pair from ``rank`` on, ``tokens`` still counting the whole batch.
+
+    A process without a pair of its own gets one with nothing to predict.
+    """
+    if processes == 1:
+        return batch
+    rows = slice(rank, None, processes) if rank < len(batch.source_BS) else slice(0, 1)
+    expected_BT = batch.expected_BT[rows]
+    if rank >= len(batch.source_BS):
+        expected_BT = torch.full_like(expected_BT, PADDING)
+    return Batch(
+        source_BS=batch.source_BS[rows],
+        target_BT=batch.target_BT[rows],
+        expected_BT=expected_BT,
+        padding_BS=batch.padding_BS[rows],
+        tokens=batch.tokens,
+    )
+
+
+def without_long(data: Encoded, longest: int) -> tuple[Encoded, int]:
+    """The pairs of at most ``longest`` tokens a side, and how many were dropped.
+
+    Examples
+    --------
+    >>> rows = [np.arange(3), np.arange(9)]
+    >>> found, dropped = without_long(Encoded(rows, rows), 8)
+    >>> len(found), dropped
+    (1, 1)
+    """
+    kept = data.sizes() <= longest
+    sources, targets = (list(compress(side, kept)) for side in (data.sources, data.targets))
+    return Encoded(sources, targets), len(data) - len(sources)
 
 
 def _pad(rows: Sequence[Int[np.ndarray, " _"]]) -> Int[np.ndarray, "B T"]:

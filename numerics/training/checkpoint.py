@@ -1,21 +1,29 @@
 """Exact resume: everything a run needs to go on as if it had never stopped, in one file.
 
 Batch order and dropout are functions of (seed, epoch) and (seed, step), so no generator state is
-stored. The file is replaced whole; the log up to the same step travels in it.
+stored. Files are replaced whole; the log up to the same step travels in them. Beside the newest,
+``checkpoint.pt``, stand earlier ones, ``checkpoint-1.pt``, …: the next to go on from if the newest
+is cut short, and what an average is taken over.
 """
 
 import pickle
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from numerics.models.transformer import Transformer
 from numerics.results import atomically
+from numerics.training.recorded import differences
 from theory.errors import InputError
 
 Row = dict[str, float]
+LEAST_KEPT = 2
+"""Checkpoints kept: the newest, and one to fall back on."""
 
 
 @dataclass
@@ -32,36 +40,114 @@ class Progress:
     """The log so far, a row a step."""
 
 
+def kept(path: Path) -> list[Path]:
+    """The checkpoints of a run, newest first; ``path`` is where the newest belongs."""
+    earlier = path.parent.glob(f"{path.stem}-*{path.suffix}")
+    numbered = sorted((int(file.stem.rpartition("-")[2]), file) for file in earlier)
+    return ([path] if path.exists() else []) + [file for _, file in numbered]
+
+
 def save(
-    path: Path, progress: Progress, model: Transformer, optimizer: torch.optim.Optimizer
+    path: Path,
+    progress: Progress,
+    model: Transformer,
+    optimizer: torch.optim.Optimizer,
+    identity: Mapping[str, Any],
+    *,
+    keep: int = LEAST_KEPT,
 ) -> None:
-    """Replace the checkpoint."""
+    """Write the newest checkpoint and keep ``keep`` in all, however early the process dies."""
     state = {
         "progress": vars(progress),
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "identity": dict(identity),
     }
     with atomically(path) as temporary:
         torch.save(state, temporary)
+        earlier = list(enumerate(kept(path), start=1))
+        for number, file in reversed(earlier):
+            file.replace(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+    for file in kept(path)[max(keep, LEAST_KEPT) :]:
+        file.unlink()
 
 
-def restore(path: Path, model: Transformer, optimizer: torch.optim.Optimizer) -> Progress:
-    """Load the checkpoint into model and optimizer, if there is one.
+def restore(
+    path: Path,
+    model: Transformer,
+    optimizer: torch.optim.Optimizer,
+    identity: Mapping[str, Any],
+    *,
+    tidy: bool = True,
+) -> Progress:
+    """Load the newest whole checkpoint into model and optimizer, if there is any.
+
+    Parameters
+    ----------
+    path
+        Where the newest checkpoint belongs.
+    model, optimizer
+        What is loaded into.
+    identity
+        The run's identity, which the checkpoint must share.
+    tidy
+        Whether to say on standard error that damaged ones were passed over, and remove them.
 
     Raises
     ------
     InputError
-        If the file is damaged or belongs to another model.
+        If every checkpoint is damaged, or one belongs to another run.
     """
-    if not path.exists():
-        return Progress()
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True)
+    damaged: list[InputError] = []
+    files = kept(path)
+    for file in files:
+        try:
+            state = _load(file)
+        except InputError as error:
+            damaged.append(error)
+            continue
+        if different := differences(identity, state.get("identity", identity)):
+            raise InputError(f"{file} is of another run: {different}")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
+        if tidy:
+            for bad, error in zip(files, damaged, strict=False):
+                step = state["progress"]["step"]
+                print(f"{error}; going on from {file.name}, step {step}", file=sys.stderr)
+                bad.unlink()
         return Progress(**state["progress"])
+    if damaged:
+        raise InputError(f"{damaged[0]}; remove it to start afresh")
+    return Progress()
+
+
+def averaged_weights(path: Path, count: int) -> dict[str, Tensor]:
+    """Mean of the weights in the last ``count`` checkpoints, taken in float64.
+
+    Raises
+    ------
+    InputError
+        If there are fewer, or one is damaged.
+    """
+    files = kept(path)
+    if len(files) < count:
+        raise InputError(f"{path.parent} must hold {count} checkpoints, and holds {len(files)}")
+    states = [_load(file)["model"] for file in files[:count]]
+    if count == 1:
+        return states[0]
+    return {
+        name: torch.stack([state[name].double() for state in states]).mean(0).to(first.dtype)
+        for name, first in states[0].items()
+    }
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
+        missing = {"progress", "model", "optimizer"} - state.keys()
+        if missing:
+            raise KeyError(*missing)
+        return state
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
         detail = str(error).splitlines()[0]
-        raise InputError(
-            f"{path} must be a whole checkpoint of this run: {detail}; remove it to start afresh"
-        ) from None
+        raise InputError(f"{file} must be a whole checkpoint of this run: {detail}") from None

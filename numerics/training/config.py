@@ -28,7 +28,8 @@ class TrainConfig:
     heads: int = 2
     """Attention heads."""
     data: str = "generated"
-    """``generated``, or ``text:DIR`` for a folder with train.de, train.en, val.de, val.en (.gz)."""
+    """``generated``, ``libreoffice`` (Debian's help pages), ``hub:NAME`` (Hugging Face), or
+    ``text:DIR`` for a folder with train.de, train.en, val.de, val.en (.gz)."""
     pairs: int = 20_000
     """Generated training pairs; a text folder is read whole."""
     data_seed: int = 0
@@ -41,12 +42,28 @@ class TrainConfig:
     """Learning rate; T-Fixup's own recipe has 5e-4."""
     warmup: int = 0
     """Steps over which the learning rate rises linearly from 0; 0 is no warm-up."""
+    schedule: Literal["constant", "inverse-root", "tfixup"] = "constant"
+    """The rate after the warm-up: constant, falling as 1/√t, or T-Fixup's √(s/(s + t))."""
+    decay_steps: int = 4_000
+    """s of the schedule tfixup, and where inverse-root begins to fall without warm-up."""
     tokens: int = 2_048
     """Largest (sentences) × (longest side) of a batch."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """Update rule; SGD is plain, without momentum."""
+    max_length: int = 0
+    """Longest sentence in tokens, its end included; 0 is as many as a batch may hold."""
+    too_long: Literal["error", "drop"] = "error"
+    """What longer sentences are: an error, or dropped and counted."""
+    optimizer: Literal["adam", "adamw", "radam", "sgd", "lion"] = "adam"
+    """Update rule."""
     betas: tuple[float, float] = (0.9, 0.98)
-    """Adam's averaging constants."""
+    """Averaging constants of Adam, AdamW, RAdam and Lion."""
+    radam: Literal["paper", "torch", "authors"] = "paper"
+    """Whose RAdam: they differ in when they adapt, and in what they do before."""
+    momentum: float = 0.0
+    """Momentum of SGD."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of AdamW, RAdam and Lion; T-Fixup's own recipe has 1e-4 (AdamW)."""
+    clip: float = 0.0
+    """Largest norm of the gradient, longer ones are scaled down; 0 is no clipping."""
     label_smoothing: float = 0.1
     """Share of the target probability that is spread over the whole vocabulary."""
     dropout: float = 0.0
@@ -55,12 +72,18 @@ class TrainConfig:
     """Seed of initial weights, batch order and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes CUDA if there is any."""
+    precision: Literal["32-true", "64-true", "bf16-mixed", "bf16-true"] = "32-true"
+    """Number format of weights and activations, as Lightning Fabric names it."""
+    processes: int = 1
+    """Data-parallel processes, each with its share of every batch."""
     threads: int = 1
     """CPU threads; another number rounds differently, so it is part of the run's identity."""
     validate_every: int = 50
     """Steps between validations; the last step is always validated."""
     checkpoint_every: int = 50
     """Steps between checkpoints; the same command continues from the last one."""
+    average: int = 1
+    """How many of the last checkpoints are averaged for translation."""
 
     def check(self) -> None:
         """Raise `InputError` at the first setting that breaks a rule."""
@@ -73,26 +96,42 @@ class TrainConfig:
             steps=self.steps,
             tokens=self.tokens,
             threads=self.threads,
+            processes=self.processes,
+            decay_steps=self.decay_steps,
+            average=self.average,
             validate_every=self.validate_every,
             checkpoint_every=self.checkpoint_every,
         )
-        if self.data != "generated" and not self.data.removeprefix("text:"):
-            raise InputError("data text:DIR needs a folder after the colon, got 'text:'")
-        if self.data != "generated" and not self.data.startswith("text:"):
-            raise InputError(f"data must be generated or text:DIR, got {self.data!r}")
+        self._check_data()
         if not 0 < self.lr < float("inf"):
             raise InputError(f"lr must be positive and finite, got {self.lr}")
-        for name in ("warmup", "seed", "data_seed"):
-            if getattr(self, name) < 0:
+        for name in ("warmup", "seed", "data_seed", "max_length", "clip", "weight_decay"):
+            if not 0 <= getattr(self, name) < float("inf"):
                 raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
         for name, value in (
             ("label_smoothing", self.label_smoothing),
             ("dropout", self.dropout),
             ("betas", self.betas[0]),
             ("betas", self.betas[1]),
+            ("momentum", self.momentum),
         ):
             if not 0 <= value < 1:
                 raise InputError(f"{name} must lie in [0, 1), got {value}")
+        for name, rules in (("weight_decay", DECAYING), ("momentum", ("sgd",))):
+            if getattr(self, name) and self.optimizer not in rules:
+                raise InputError(
+                    f"{name} needs the optimizer {' or '.join(rules)}, got {self.optimizer}"
+                )
+
+    def _check_data(self) -> None:
+        name, colon, rest = self.data.partition(":")
+        if name not in DATA or bool(colon) != (name in ("text", "hub")):
+            raise InputError(
+                f"data must be generated or text:DIR, libreoffice or hub:NAME, got {self.data!r}"
+            )
+        if colon and not rest:
+            needed = "a folder" if name == "text" else "a dataset's name"
+            raise InputError(f"data {name}: needs {needed} after the colon, got {self.data!r}")
 
     @property
     def depths(self) -> tuple[int, int]:
@@ -109,7 +148,7 @@ class TrainConfig:
 
     @property
     def data_name(self) -> str:
-        """``generated`` or ``text``."""
+        """``generated``, ``text``, ``libreoffice`` or ``hub``."""
         return self.data.partition(":")[0]
 
     @property
@@ -150,6 +189,10 @@ class TrainConfig:
         return " ".join(words)
 
 
+DATA = ("generated", "text", "libreoffice", "hub")
+"""Where sentences come from."""
+DECAYING = ("adamw", "radam", "lion")
+"""Update rules with decoupled weight decay."""
 _NAMING = ("scheme", "layers", "data", "steps", "seed")
 """Settings that a command shows even where they are the defaults."""
 _FIELDS = frozenset(TrainConfig.__dataclass_fields__)

@@ -1,20 +1,23 @@
-"""The training loop: teacher forcing, constant learning rate (no warm-up by default).
+"""The training loop: teacher forcing, any schedule, one or several processes.
 
 A run is a pure function of its config and data: weights come from the seed, the order of epoch e
 from (seed, e), dropout from (seed, step). The log is a row a step (`step.py`), with the validation
-loss where it was taken.
+loss where it was taken. Lightning Fabric gives device, precision and processes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
 
 from numerics.data.batches import Batch, Encoded, batches
+from numerics.data.extras import extra
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.results import atomically, provenance
 from numerics.schemes import build, scheme_named
@@ -22,12 +25,16 @@ from numerics.training import checkpoint, recorded
 from numerics.training.checkpoint import Progress, Row
 from numerics.training.config import TrainConfig
 from numerics.training.objective import sentence_losses
-from numerics.training.outcome import Judgement, judge
+from numerics.training.optimizers import make_optimizer
+from numerics.training.outcome import Judgement, judge, outcome_so_far
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
-from numerics.training.step import make_optimizer, training_step
+from numerics.training.step import training_step
 from numerics.training.task import Task, load_corpus, prepare
 from theory.errors import InputError
+
+DTYPES = {"32-true": "float32", "64-true": "float64"}
+"""Number formats as stored results name them; mixed ones keep Fabric's name."""
 
 
 def run_training(config: TrainConfig, out: Path, *, progress: bool = False) -> RecordedRun:
@@ -56,24 +63,63 @@ def run_training(config: TrainConfig, out: Path, *, progress: bool = False) -> R
         recorded.claim_folder(out, own)
         return recorded.read_run(out)
     with _threads(config.threads), torch.random.fork_rng(_cuda_indices(device)):
-        task = prepare(corpus, config, device)
+        task = prepare(corpus, config, torch.device("cpu"))
         recorded.claim_folder(out, own)
+        # Bound, not passed: Fabric looks into arguments for modules, and stops at frozen ones.
+        run = partial(
+            _run, config=config, spec=spec, task=task, own=own, out=out, progress=progress
+        )
+        make_fabric(config, device).launch(run)
+    return recorded.read_run(out)
+
+
+def make_fabric(config: TrainConfig, device: torch.device) -> Any:
+    """Lightning Fabric on one device, or on several as data-parallel processes."""
+    return extra("lightning_fabric").Fabric(
+        accelerator=device.type,
+        devices=config.processes,
+        precision=config.precision,
+        strategy="ddp_spawn" if config.processes > 1 else "auto",
+    )
+
+
+def _run(
+    fabric: Any,
+    *,
+    config: TrainConfig,
+    spec: ModelSpec,
+    task: Task,
+    own: Mapping[str, Any],
+    out: Path,
+    progress: bool,
+) -> None:
+    """The run in one process; the first of them records it."""
+    with _threads(config.threads):
         model = build(config.scheme, spec, torch.Generator().manual_seed(config.seed))
-        model = model.to(device)
-        with reporter(config.steps, config.run_name, shown=progress) as report:
-            state, judgement = train(model, task, config, out, report)
+        model = model.to(fabric.device)
+        shown = progress and fabric.is_global_zero
+        with reporter(config.steps, config.run_name, shown=shown) as report:
+            state, judgement = train(fabric, model, task, config, own, out, report)
+    if not fabric.is_global_zero:
+        return
     seconds = sum(row["seconds"] for row in state.rows)
     made = provenance(
         command=config.command(),
         config=own["config"],
         seed=config.seed,
-        device=device.type,
-        dtype="float32",
+        device=fabric.device.type,
+        dtype=DTYPES.get(config.precision, config.precision),
         seconds=seconds,
     )
     rate = sum(row["tokens"] for row in state.rows) / seconds if seconds else 0.0
-    recorded.write_outcome(out, judgement, made, state.step, rate)
-    return recorded.read_run(out)
+    recorded.write_outcome(
+        out,
+        judgement,
+        made,
+        steps=state.step,
+        tokens_per_second=rate,
+        dropped=task.dropped,
+    )
 
 
 def model_spec(config: TrainConfig) -> ModelSpec:
@@ -101,29 +147,39 @@ def resolve_device(name: str) -> torch.device:
 
 
 def train(
-    model: Transformer, task: Task, config: TrainConfig, out: Path, report: Reporter
+    fabric: Any,
+    model: Transformer,
+    task: Task,
+    config: TrainConfig,
+    own: Mapping[str, Any],
+    out: Path,
+    report: Reporter,
 ) -> tuple[Progress, Judgement]:
     """Take the remaining steps and judge the result; a loss that is not finite ends the run."""
-    optimizer = make_optimizer(model, config)
-    state = checkpoint.restore(out / recorded.CHECKPOINT, model, optimizer)
+    wrapped = fabric.setup(model, move_to_device=False)
+    optimizer, first = make_optimizer(model.parameters(), config), fabric.is_global_zero
+    path = out / recorded.CHECKPOINT
+    state = checkpoint.restore(path, model, optimizer, own, tidy=first)
+    held_out = [batch.to(fabric.device) for batch in task.validation]
     finite, validated = True, None
     for batch in remaining_batches(task.train, config, state):
-        row = training_step(model, optimizer, batch, config, state.step)
-        finite = bool(np.isfinite(row["loss"]))
+        row = training_step(fabric, wrapped, optimizer, batch, config, state.step)
+        finite, verdict = bool(np.isfinite(row["loss"])), ""
         last = not finite or row["step"] == config.steps
         if last or row["step"] % config.validate_every == 0:
-            validated = sentence_losses(model, task.validation, config.label_smoothing)
+            validated = sentence_losses(wrapped, held_out, config.label_smoothing)
             row["validation_loss"] = validated.mean
+            verdict = outcome_so_far(validated, task.unigram, config.vocabulary, finite=finite)
         state.step = int(row["step"])
         state.rows.append(row)
-        report(row)
-        if last or state.step % config.checkpoint_every == 0:
+        report(row, verdict)
+        if first and (last or state.step % config.checkpoint_every == 0):
             write_log(out / recorded.LOG, state.rows)
-            checkpoint.save(out / recorded.CHECKPOINT, state, model, optimizer)
+            checkpoint.save(path, state, model, optimizer, own, keep=config.average)
         if last:
             break
     if validated is None:  # The checkpoint was of the last step.
-        validated = sentence_losses(model, task.validation, config.label_smoothing)
+        validated = sentence_losses(wrapped, held_out, config.label_smoothing)
         finite = bool(np.isfinite(state.rows[-1]["loss"]))
     return state, judge(validated, task.unigram, config.vocabulary, finite=finite)
 

@@ -141,3 +141,10 @@ def judge(
         outcome = RunOutcome.STUCK
         reason = f"{gain.value:.4g} below the unigram loss, within the margin {margin:.4g}"
     return Judgement(outcome, reason, validation, gain, unigram.mean, uniform)
+
+
+def outcome_so_far(
+    model: SentenceLosses, unigram: SentenceLosses, vocabulary: int, *, finite: bool
+) -> RunOutcome:
+    """What the run would count as if it ended now."""
+    return judge(model, unigram, vocabulary, finite=finite).outcome

@@ -1,4 +1,4 @@
-"""A progress bar with loss, tokens per second and time left."""
+"""A progress bar with loss, tokens per second, time left and the outcome so far."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-Reporter = Callable[[Mapping[str, float]], None]
+Reporter = Callable[[Mapping[str, float], str], None]
+"""Takes a logged row and the outcome as it looks so far, '' for no change."""
 
 
 @contextmanager
@@ -16,20 +17,23 @@ def reporter(steps: int, name: str, *, shown: bool) -> Iterator[Reporter]:
     Examples
     --------
     >>> with reporter(10, "tfixup-6-0", shown=False) as report:
-    ...     report({"step": 1.0, "loss": 2.0, "tokens": 100.0, "seconds": 0.1})
+    ...     report({"step": 1.0, "loss": 2.0, "tokens": 100.0, "seconds": 0.1}, "")
     """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s"),
+        TextColumn("{task.fields[verdict]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task(name, total=steps, loss=float("nan"), rate=0.0)
+        task = bar.add_task(name, total=steps, loss=float("nan"), rate=0.0, verdict="")
 
-        def report(row: Mapping[str, float]) -> None:
+        def report(row: Mapping[str, float], verdict: str) -> None:
             rate = row["tokens"] / max(row["seconds"], 1e-9)
             bar.update(task, completed=int(row["step"]), loss=row["loss"], rate=rate)
+            if verdict:
+                bar.update(task, verdict=verdict)
 
         yield report

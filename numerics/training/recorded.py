@@ -17,8 +17,6 @@ from theory.errors import InputError
 
 CONFIG, PROVENANCE, OUTCOME = "config.json", "provenance.json", "outcome.json"
 LOG, CHECKPOINT = "log.parquet", "checkpoint.pt"
-UNIDENTIFYING = ("checkpoint_every",)
-"""Settings that leave every number of a run as it is."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,8 @@ class RecordedRun:
     steps: int
     """Steps taken; fewer than configured if the run diverged."""
     tokens_per_second: float
+    dropped: int
+    """Pairs left out because a side is too long."""
 
 
 def identity(config: TrainConfig, facts: Mapping[str, object], device: str) -> dict[str, Any]:
@@ -68,23 +68,49 @@ def claim_folder(out: Path, own: Mapping[str, Any]) -> None:
             raise InputError(f"{out} must be a new folder or hold this very run, and holds neither")
         write_json(path, own)
         return
-    theirs = _read_json(path)
+    if different := differences(own, _read_json(path)):
+        raise InputError(f"{out} holds another run: {different}")
+
+
+def differences(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """Every setting and fact of the data in which two identities differ, in one line.
+
+    Examples
+    --------
+    >>> differences({"config": {"lr": 1, "seed": 0}}, {"config": {"lr": 2, "seed": 0}})
+    'config lr is 2 there and 1 here'
+    """
+    found = []
     for section in ("config", "data"):
-        mine, other = own[section], theirs.get(section, {})
-        for name in (*mine, *other):
-            if mine.get(name) != other.get(name) and name not in UNIDENTIFYING:
-                raise InputError(
-                    f"{out} holds another run: {section} {name} is {other.get(name)!r} there "
-                    f"and {mine.get(name)!r} here"
-                )
+        mine, other = own.get(section, {}), theirs.get(section, {})
+        if section == "config":
+            mine, other = complete(mine), complete(other)
+        found += [
+            f"{section} {name} is {other.get(name)!r} there and {mine.get(name)!r} here"
+            for name in dict.fromkeys((*mine, *other))
+            if mine.get(name) != other.get(name)
+            and (name != "checkpoint_every" or mine.get("average", 1) > 1)
+        ]
+    return "; ".join(found)
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored settings with the defaults of those that there were not when they were stored."""
+    return TrainConfig().stored() | dict(config)
 
 
 def write_outcome(
-    out: Path, judgement: Judgement, provenance: Provenance, steps: int, tokens_per_second: float
+    out: Path,
+    judgement: Judgement,
+    provenance: Provenance,
+    *,
+    steps: int,
+    tokens_per_second: float,
+    dropped: int,
 ) -> None:
     """Write provenance.json and then outcome.json, whose presence marks the run as finished."""
     write_json(out / PROVENANCE, provenance)
-    rest = {"steps": steps, "tokens_per_second": tokens_per_second}
+    rest = {"steps": steps, "tokens_per_second": tokens_per_second, "dropped": dropped}
     write_json(out / OUTCOME, asdict(judgement) | rest)
 
 
@@ -106,7 +132,7 @@ def read_run(path: Path) -> RecordedRun:
     try:
         return RecordedRun(
             path=path,
-            config=stored["config"],
+            config=complete(stored["config"]),
             data=stored["data"],
             provenance=provenance,
             outcome=RunOutcome(outcome["outcome"]),
@@ -118,6 +144,7 @@ def read_run(path: Path) -> RecordedRun:
             uniform_loss=float(outcome["uniform_loss"]),
             steps=int(outcome["steps"]),
             tokens_per_second=float(outcome["tokens_per_second"]),
+            dropped=int(outcome.get("dropped", 0)),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} must hold a whole run, but {error} is wrong or missing") from None

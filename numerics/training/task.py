@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from numerics.data.batches import Batch, Encoded, batches, encode
+from numerics.data.batches import Batch, Encoded, batches, encode, without_long
 from numerics.data.corpus import Corpus
 from numerics.data.generated import generated_corpus
 from numerics.data.text_files import read_text_folder
-from numerics.data.tokenizer import train_tokenizer
+from numerics.data.tokenizer import Tokenizer, train_tokenizer
 from numerics.training.config import TrainConfig
 from numerics.training.objective import SentenceLosses
 from numerics.training.outcome import unigram_losses
+from theory.errors import InputError
 
 VALIDATION_PAIRS = 1_000
 """Generated validation pairs."""
@@ -26,6 +27,9 @@ class Task:
     train: Encoded
     validation: list[Batch]
     unigram: SentenceLosses
+    dropped: int
+    """Pairs left out because a side is too long."""
+    tokenizer: Tokenizer
 
 
 def load_corpus(config: TrainConfig) -> Corpus:
@@ -38,11 +42,28 @@ def load_corpus(config: TrainConfig) -> Corpus:
 def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:
     """Tokenise, batch the validation pairs, and take the unigram baseline on them."""
     tokenizer = train_tokenizer(corpus.train, config.vocabulary)
-    train_data = encode(corpus.train, tokenizer)
-    held_out = list(batches(encode(corpus.validation, tokenizer), config.tokens))
+    train_data, dropped = _fitting(encode(corpus.train, tokenizer), config, "training")
+    validation, also = _fitting(encode(corpus.validation, tokenizer), config, "validation")
+    held_out = list(batches(validation, config.tokens))
     tokens = np.concatenate(train_data.targets)
     counts_V = torch.from_numpy(np.bincount(tokens, minlength=config.vocabulary))
     unigram = unigram_losses(
         counts_V, [batch.expected_BT for batch in held_out], config.label_smoothing
     )
-    return Task(train_data, [batch.to(device) for batch in held_out], unigram)
+    on_device = [batch.to(device) for batch in held_out]
+    return Task(train_data, on_device, unigram, dropped + also, tokenizer)
+
+
+def _fitting(data: Encoded, config: TrainConfig, part: str) -> tuple[Encoded, int]:
+    """The pairs that are short enough, and the number of others, which may be an error."""
+    limit = min(config.max_length or config.tokens, config.tokens)
+    found, dropped = without_long(data, limit)
+    if dropped and config.too_long == "error":
+        name = "max_length" if limit == config.max_length else "tokens per batch"
+        raise InputError(
+            f"{name} must be at least the longest sentence's {data.sizes().max()}, got {limit}; "
+            f"too_long drop leaves out the {dropped} longer {part} pairs"
+        )
+    if not len(found):
+        raise InputError(f"max_length {limit} leaves no {part} pair of {len(data)}")
+    return found, dropped

@@ -1,3 +1,4 @@
+import json
 import math
 import shutil
 import signal
@@ -13,7 +14,7 @@ import torch
 from polars.testing import assert_frame_equal
 
 from numerics.schemes import build
-from numerics.training import loop, step, task
+from numerics.training import checkpoint, loop, step, task
 from numerics.training.config import TrainConfig
 from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
@@ -215,6 +216,129 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     with pytest.raises(InputError, match=r"checkpoint\.pt must be a whole checkpoint"):
         run_training(TINY, out)
     assert contents(out) == before
+
+
+def test_a_newest_checkpoint_cut_short_falls_back_on_the_one_before(whole, tmp_path, capsys):
+    out = tmp_path / "run"
+    interrupt(TINY, out, 10)
+    path = out / CHECKPOINT
+    assert [file.name for file in checkpoint.kept(path)] == ["checkpoint.pt", "checkpoint-1.pt"]
+    path.write_bytes(path.read_bytes()[:1000])
+    run_training(TINY, out)
+    said = capsys.readouterr().err
+    assert "checkpoint.pt must be a whole checkpoint" in said
+    assert "going on from checkpoint-1.pt, step 6" in said
+    assert_frame_equal(losses(out), losses(whole), check_exact=True)
+
+
+def test_a_checkpoint_of_another_run_shows_every_difference(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    interrupt(TINY, one, 4)
+    config = replace(TINY, lr=0.5, schedule="tfixup")
+    interrupt(config, other, 4)
+    shutil.copy(one / CHECKPOINT, other / CHECKPOINT)
+    found = r"is of another run: .*lr is 0.001 there and 0.5 here; .*'constant' there and 'tfixup'"
+    with pytest.raises(InputError, match=found):
+        run_training(config, other)
+
+
+def test_killed_between_the_renames_of_a_checkpoint(whole, tmp_path):
+    out = tmp_path / "run"
+    interrupt(TINY, out, 10)
+    (out / CHECKPOINT).replace(out / "checkpoint-7.pt")
+    (out / "checkpoint-1.pt").replace(out / "checkpoint-8.pt")
+    run_training(TINY, out)
+    assert_frame_equal(losses(out), losses(whole), check_exact=True)
+    assert len(checkpoint.kept(out / CHECKPOINT)) == checkpoint.LEAST_KEPT
+
+
+def test_the_average_of_the_last_checkpoints(tmp_path):
+    config = replace(TINY, average=3, steps=12)
+    run_training(config, tmp_path / "run")
+    path = tmp_path / "run" / CHECKPOINT
+    states = [torch.load(file)["model"] for file in checkpoint.kept(path)]
+    assert len(states) == 3
+    averaged = checkpoint.averaged_weights(path, 3)
+    for name, value in averaged.items():
+        torch.testing.assert_close(value, sum(state[name] for state in states) / 3)
+    assert checkpoint.averaged_weights(path, 1)["target_embedding"].equal(
+        states[0]["target_embedding"]
+    )
+    with pytest.raises(InputError, match="must hold 4 checkpoints, and holds 3"):
+        checkpoint.averaged_weights(path, 4)
+    with pytest.raises(InputError, match="checkpoint_every is 3 there and 4 here"):
+        run_training(replace(config, checkpoint_every=4), tmp_path / "run")
+
+
+def test_long_sentences_are_dropped_and_counted_where_that_is_configured(tmp_path):
+    config = replace(TINY, max_length=20, steps=1)
+    with pytest.raises(
+        InputError, match=r"max_length must be at least .*\d+, got 20; too_long drop"
+    ):
+        run_training(config, tmp_path / "run")
+    run = run_training(replace(config, too_long="drop"), tmp_path / "run")
+    assert 0 < run.dropped < 400
+    assert read_run(tmp_path / "run").dropped == run.dropped
+    with pytest.raises(InputError, match="max_length 2 leaves no training pair of 300"):
+        run_training(replace(config, too_long="drop", max_length=2), tmp_path / "none")
+
+
+def test_clipping_bounds_the_step_and_logs_the_whole_norm(whole, tmp_path):
+    config = replace(TINY, optimizer="sgd", lr=1.0, clip=1e-3, steps=2)
+    run_training(config, tmp_path / "run")
+    log = losses(tmp_path / "run")
+    assert log["gradient_norm"][0] == losses(whole)["gradient_norm"][0]
+    assert log["update_norm"][0] == pytest.approx(1e-3, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("precision", "rtol"), [("64-true", 1e-4), ("bf16-mixed", 2e-2), ("bf16-true", 5e-2)]
+)
+def test_precisions_agree_to_their_rounding(tmp_path, precision, rtol):
+    config = replace(TINY, precision=precision, steps=2, dropout=0.0)
+    run = run_training(config, tmp_path / precision)
+    run_training(replace(config, precision="32-true"), tmp_path / "single")
+    found, single = (losses(tmp_path / name) for name in (precision, "single"))
+    torch.testing.assert_close(
+        found["loss"].to_torch(), single["loss"].to_torch(), rtol=rtol, atol=0
+    )
+    assert not found["gradient_norm"].equals(single["gradient_norm"])
+    assert run.provenance["dtype"] == {"64-true": "float64"}.get(precision, precision)
+
+
+@pytest.mark.parametrize("change", [{"optimizer": "radam"}, {"optimizer": "lion"}])
+def test_other_rules_resume_exactly_too(tmp_path, change):
+    config = replace(TINY, **change, schedule="inverse-root", warmup=5, clip=1.0)
+    run_training(config, tmp_path / "whole")
+    interrupt(config, tmp_path / "run", 8)
+    run_training(config, tmp_path / "run")
+    assert_frame_equal(losses(tmp_path / "run"), losses(tmp_path / "whole"), check_exact=True)
+
+
+def test_a_recorded_run_from_before_a_setting_existed_has_its_default(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "run")
+    stored = json.loads((whole / CONFIG).read_text())
+    del stored["config"]["schedule"], stored["config"]["precision"]
+    (tmp_path / "run" / CONFIG).write_text(json.dumps(stored))
+    assert read_run(tmp_path / "run").config == read_run(whole).config
+    assert run_training(TINY, tmp_path / "run").validation_loss == read_run(whole).validation_loss
+    with pytest.raises(InputError, match="schedule is 'constant' there and 'tfixup' here"):
+        run_training(replace(TINY, schedule="tfixup"), tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_single_process_result(tmp_path):
+    config = TrainConfig(
+        layers=1, d_model=16, d_ff=32, pairs=300, vocabulary=200, tokens=256, steps=8, clip=1.0
+    )
+    run_training(replace(config, processes=2), tmp_path / "two")
+    run_training(replace(config, data_seed=0), tmp_path / "one")
+    one, two = (losses(tmp_path / name) for name in ("one", "two"))
+    for column in ("loss", "gradient_norm", "update_norm"):
+        torch.testing.assert_close(
+            two[column].to_torch(), one[column].to_torch(), rtol=1e-4, atol=1e-5
+        )
+    assert two["tokens"].equals(one["tokens"])
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_as_diverged(tmp_path, monkeypatch):

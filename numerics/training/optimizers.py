@@ -1,0 +1,134 @@
+"""Update rules θ ← θ − η u(g): Adam, AdamW, RAdam, SGD and Lion.
+
+With g the gradient, m ← β₁m + (1 − β₁)g and v ← β₂v + (1 − β₂)g² from 0, λ the decoupled weight
+decay, t the step from 1:
+
+    adam    m̂/(√v̂ + ε), m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ); adamw adds λθ
+    radam   r_t m̂/(√v̂ + ε) once ρ_t is large enough, before that m̂ or nothing; plus λθ
+    sgd     b, where b ← μb + g from 0 with momentum μ
+    lion    sign(β₁m + (1 − β₁)g) + λθ, and only then m ← β₂m + (1 − β₂)g
+
+ρ_t, r_t and the three behaviours of RAdam are `theory.rectification`'s. ε = 1e-8 throughout.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from numerics.training.config import TrainConfig
+from theory.rectification import Behaviour, behaviour_named, length, rectifier
+
+EPSILON = 1e-8
+"""Added to √v̂, as in torch."""
+
+
+def make_optimizer(
+    parameters: Iterable[torch.nn.Parameter], config: TrainConfig
+) -> torch.optim.Optimizer:
+    """The configured update rule over ``parameters``.
+
+    Examples
+    --------
+    >>> theta = torch.nn.Parameter(torch.zeros(2))
+    >>> make_optimizer([theta], TrainConfig(optimizer="lion")).__class__.__name__
+    'Lion'
+    """
+    lr, betas, decay = config.lr, config.betas, config.weight_decay
+    match config.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr=lr, betas=betas, weight_decay=decay, fused=True)
+        case "radam":
+            return RectifiedAdam(parameters, lr, betas, decay, behaviour_named(config.radam))
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=lr, momentum=config.momentum)
+        case "lion":
+            return Lion(parameters, lr, betas, decay)
+
+
+class RectifiedAdam(torch.optim.Optimizer):
+    """RAdam, Algorithm 2 of Liu et al., in one of its three behaviours."""
+
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        lr: float,
+        betas: tuple[float, float],
+        weight_decay: float,
+        behaviour: Behaviour,
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay}
+        super().__init__(parameters, defaults)
+        self.behaviour = behaviour
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient."""
+        assert closure is None
+        for group in self.param_groups:
+            group["taken"] = step = group.get("taken", 0) + 1
+            beta1, beta2 = group["betas"]
+            adapts = self.behaviour.adapts(length(step, beta2))
+            r = rectifier(step, beta2) if adapts else 1.0
+            rate, bias = group["lr"] / (1 - beta1**step), math.sqrt(1 - beta2**step)
+            for theta, g in _moving(group):
+                mean, square = _moments(self.state[theta], theta, "mean", "square")
+                mean.lerp_(g, 1 - beta1)
+                square.mul_(beta2).addcmul_(g, g, value=1 - beta2)
+                if adapts:
+                    _decay(theta, group)
+                    theta.addcdiv_(mean, square.sqrt().div_(bias).add_(EPSILON), value=-rate * r)
+                elif self.behaviour.updates_before:
+                    _decay(theta, group)
+                    theta.add_(mean, alpha=-rate)
+
+
+class Lion(torch.optim.Optimizer):
+    """Lion (Chen et al. 2023): the sign of an interpolated momentum."""
+
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        lr: float,
+        betas: tuple[float, float],
+        weight_decay: float,
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient."""
+        assert closure is None
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            for theta, g in _moving(group):
+                (mean,) = _moments(self.state[theta], theta, "mean")
+                direction = mean.lerp(g, 1 - beta1).sign_()
+                _decay(theta, group)
+                theta.add_(direction, alpha=-group["lr"])
+                mean.lerp_(g, 1 - beta2)
+
+
+def _moving(group: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Parameters with a gradient, and it."""
+    for parameter in group["params"]:
+        if parameter.grad is not None:
+            yield parameter, parameter.grad
+
+
+def _moments(state: dict[str, Tensor], theta: Tensor, *names: str) -> list[Tensor]:
+    """Averages kept for θ, 0 at first."""
+    for name in names:
+        if name not in state:
+            state[name] = torch.zeros_like(theta)
+    return [state[name] for name in names]
+
+
+def _decay(theta: Tensor, group: dict[str, Any]) -> None:
+    """θ ← (1 − ηλ)θ, before the update as AdamW has it."""
+    if group["weight_decay"]:
+        theta.mul_(1 - group["lr"] * group["weight_decay"])
