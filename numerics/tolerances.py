@@ -52,6 +52,18 @@ TOLERANCES = {
     "sampled-exponent": Tolerance(
         0.15, "sample variances of heavy tails scatter by a factor of ten; growth is n^1"
     ),
+    "sampled-mean": Tolerance(
+        0.01, "relative; 20,000 draws of 64 coordinates leave a standard error of 0.2 %"
+    ),
+    "hidden-norm": Tolerance(
+        0.05, "relative; 160 networks of width 64, whose tokens share weights: 1 % of the mean"
+    ),
+    "gradient-exponent": Tolerance(
+        0.1, "one token's gradient scatters by 15 %; tokens that become alike bend the law"
+    ),
+    "layer-slope": Tolerance(
+        0.04, "width 64: each layer norm's projector takes another log(1 − 2/64)/2 = 0.016"
+    ),
     "growth-evidence": Tolerance(
         6.0, "Akaike difference: the rival law is e³ = 20 times less likely; 4–7 is customary"
     ),

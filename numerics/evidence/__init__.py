@@ -11,6 +11,7 @@ from numerics.evidence import (
     spectrum,
     theorem31,
     training,
+    xiong,
 )
 from theory.claims import Provider
 
@@ -19,6 +20,7 @@ PROVIDERS: tuple[Provider, ...] = (
     *conditions.PROVIDERS,
     *spectrum.PROVIDERS,
     *radam.PROVIDERS,
+    *xiong.PROVIDERS,
     *layer_norm.PROVIDERS,
     *theorem31.PROVIDERS,
     *skip_path.PROVIDERS,
