@@ -14,8 +14,10 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from numerics.executors import outcomes
+from numerics.executors import Engine, Local, outcomes
 from numerics.exponents import Exponent, power_law, verdict_word
+from numerics.memory import check_memory
+from numerics.models import ModelSpec
 from numerics.results import command_line, provenance
 from numerics.roles import ALL_PARTS
 from numerics.schemes import build
@@ -24,7 +26,6 @@ from numerics.sweep_config import SweepConfig as SweepConfig
 from numerics.sweep_config import Task as Task
 from numerics.sweep_store import SweepStore, empty_rows, task_rows
 from numerics.updates import UpdateReport, measure_update, random_batch
-from theory.errors import require_positive
 
 Measure = Callable[[Task], pl.DataFrame]
 
@@ -55,17 +56,17 @@ def measure_task(task: Task) -> pl.DataFrame:
         dtype=settings.dtype,
     )
     common = _common(task) | {"dtype": report.dtype, "seconds": time.perf_counter() - started}
-    return task_rows(common, _values(report))
+    return task_rows(common, _values(report, _parts(spec)))
 
 
 def _common(task: Task) -> dict[str, object]:
-    settings = task.settings
+    settings, spec = task.settings, task.settings.spec(task.depth)
     return {
         "task": task.hash,
         "scheme": task.scheme,
         "optimizer": task.optimizer,
-        "n_encoder": task.depth,
-        "n_decoder": task.depth,
+        "n_encoder": spec.encoder_layers,
+        "n_decoder": spec.decoder_layers,
         "d_model": settings.d_model,
         "d_ff": settings.d_ff,
         "heads": settings.heads,
@@ -73,17 +74,25 @@ def _common(task: Task) -> dict[str, object]:
         "batch": settings.sequences,
         "tokens": settings.tokens,
         "inputs": settings.inputs,
-        "embedding_multiplier": settings.spec(1).multiplier,
+        "embedding_multiplier": spec.multiplier,
         "seed": task.seed,
         "device": settings.device,
     }
 
 
-def _values(report: UpdateReport) -> Iterator[dict[str, object]]:
+def _parts(spec: ModelSpec) -> tuple[str, ...]:
+    """The parts that the architecture has."""
+    absent = {"encoder", "decoder"} - set(spec.stacks)
+    if absent:
+        absent.add("decoder.cross_attention")
+    return tuple(part for part in ALL_PARTS if not {part, part.partition(".")[0]} & absent)
+
+
+def _values(report: UpdateReport, parts: tuple[str, ...]) -> Iterator[dict[str, object]]:
     numbers = [
         (part, quantity, getattr(report, quantity)[part])
         for quantity in ("update", "gradient_energy")
-        for part in ALL_PARTS
+        for part in parts
     ]
     for part, quantity, value in [*numbers, ("total", "output_rms_ratio", report.output_rms_ratio)]:
         finite = abs(value) < float("inf")
@@ -93,7 +102,8 @@ def _values(report: UpdateReport) -> Iterator[dict[str, object]]:
 def failed_rows(task: Task, error: BaseException) -> pl.DataFrame:
     """The one row of a task that failed."""
     value = {"part": "total", "quantity": "update", "value": None, "finite": False}
-    common = _common(task) | {"error": f"{type(error).__name__}: {error}"}
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    common = _common(task) | {"error": f"{type(error).__name__}: {first_line}"}
     return task_rows(common, [value])
 
 
@@ -101,7 +111,7 @@ def run_sweep(
     config: SweepConfig,
     out: Path | None = None,
     *,
-    workers: int = 1,
+    engine: Engine | None = None,
     progress: bool = False,
     measure: Measure = measure_task,
 ) -> pl.DataFrame:
@@ -113,8 +123,8 @@ def run_sweep(
         The grid; checked when it was made.
     out
         Folder of shards; ``None`` keeps nothing.
-    workers
-        Processes; 1 is this one.
+    engine
+        Where tasks run; ``None`` is this process.
     progress
         Whether to show a bar with an estimate.
     measure
@@ -123,44 +133,65 @@ def run_sweep(
     Raises
     ------
     InputError
-        Before any work, if the folder holds another sweep, strange files, or a corrupt shard.
+        Before any work, if the folder holds another sweep, strange files, or a corrupt shard, if
+        the engine cannot be reached, or if a task would not fit its memory. On the way, if the
+        engine was lost; what is finished is kept.
     """
-    require_positive(workers=workers)
     started = time.perf_counter()
     tasks = config.tasks()
     store = SweepStore(out, config.settings) if out is not None else None
     stored = store.rows() if store is not None else empty_rows()
     known = set(stored["task"])
     missing = [task for task in tasks if task.hash not in known]
-    if store is not None and (missing or not store.manifest.exists()):
-        settings = config.settings
-        store.begin(
-            config,
-            provenance(
-                command=command_line(),
-                config=config,
-                seed=settings.root_seed,
-                device=settings.device,
-                dtype=settings.dtype,
-                seconds=0.0,
-            ),
-        )
-    frames = []
-    with _bar(progress) as bar:
-        line = bar.add_task("sweep", total=len(tasks), completed=len(tasks) - len(missing))
-        for task, outcome in outcomes(measure, missing, workers):
-            rows = failed_rows(task, outcome) if isinstance(outcome, Exception) else outcome
-            frames.append(rows)
+    if missing:
+        with engine or Local(1) as connected:
+            check_memory(missing, connected)
             if store is not None:
-                store.add(task.hash, rows)
-            bar.advance(line)
-    everything = pl.concat([stored, *frames])
-    if store is not None and missing:
-        store.complete(everything, time.perf_counter() - started)
-    order = pl.DataFrame({"task": [task.hash for task in config.tasks()]})
+                _begin(store, config)
+            measured = _measured(missing, connected, measure, len(tasks), progress)
+            frames = list(measured if store is None else _kept(measured, store))
+        everything = pl.concat([stored, *frames])
+        if store is not None:
+            store.complete(everything, time.perf_counter() - started)
+    else:
+        everything = stored
+    order = pl.DataFrame({"task": [task.hash for task in tasks]})
     return order.join(everything, on="task", how="inner", maintain_order="left_right").select(
         everything.columns
     )
+
+
+def _begin(store: SweepStore, config: SweepConfig) -> None:
+    settings = config.settings
+    store.begin(
+        config,
+        provenance(
+            command=command_line(),
+            config=config,
+            seed=settings.root_seed,
+            device=settings.device,
+            dtype=settings.dtype,
+            seconds=0.0,
+        ),
+    )
+
+
+def _measured(
+    missing: list[Task], engine: Engine, measure: Measure, total: int, progress: bool
+) -> Iterator[pl.DataFrame]:
+    """The rows of every task as it finishes, under a bar that counts the stored ones too."""
+    with _bar(progress) as bar:
+        line = bar.add_task("sweep", total=total, completed=total - len(missing))
+        for task, outcome in outcomes(measure, missing, engine):
+            yield failed_rows(task, outcome) if isinstance(outcome, Exception) else outcome
+            bar.advance(line)
+
+
+def _kept(frames: Iterator[pl.DataFrame], store: SweepStore) -> Iterator[pl.DataFrame]:
+    """The same frames, each stored before it is handed on."""
+    for rows in frames:
+        store.add(rows["task"][0], rows)
+        yield rows
 
 
 def _bar(shown: bool) -> Progress:
@@ -174,6 +205,11 @@ def _bar(shown: bool) -> Progress:
     )
 
 
+def with_depth(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with a column ``depth``: N of the stacks there are."""
+    return frame.with_columns(depth=pl.max_horizontal("n_encoder", "n_decoder"))
+
+
 def exponent_table(frame: pl.DataFrame, *, from_depth: int = 6) -> pl.DataFrame:
     """Depth exponents of every (scheme, optimizer, part, quantity) over N ≥ ``from_depth``.
 
@@ -185,10 +221,10 @@ def exponent_table(frame: pl.DataFrame, *, from_depth: int = 6) -> pl.DataFrame:
     """
     rows = []
     keys = ["scheme", "optimizer", "part", "quantity"]
-    deep = frame.filter(pl.col("n_encoder") >= from_depth)
+    deep = with_depth(frame).filter(pl.col("depth") >= from_depth)
     for key, group in deep.group_by(keys, maintain_order=True):
         values = group["value"].fill_null(float("nan")).to_list()
-        fit = power_law(group["n_encoder"].to_list(), values)
+        fit = power_law(group["depth"].to_list(), values)
         number, (low, high), points = (
             (fit.value, fit.interval, fit.points)
             if isinstance(fit, Exponent)

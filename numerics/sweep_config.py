@@ -8,49 +8,16 @@ share tokens, cotangent and the uniform numbers behind the weights: comparisons 
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import product
 
-from numerics.features import Inputs, check_inputs
 from numerics.linearization import rule_named
-from numerics.models import ModelSpec, Positions
 from numerics.schemes import scheme_named
-from theory.errors import InputError, nearest, require_positive
+from numerics.sweep_settings import Settings as Settings
+from theory.errors import InputError, require_positive
 
 SCHEMA = 1
 """Version of the stored rows; it is part of every hash."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all tasks of a sweep share."""
-
-    d_model: int = 64
-    d_ff: int = 128
-    heads: int = 2
-    vocabulary: int = 1000
-    sequences: int = 8
-    tokens: int = 16
-    inputs: Inputs = "free"
-    embedding_multiplier: float | None = None
-    """``None`` is √d."""
-    positions: str = "none"
-    dtype: str = "auto"
-    device: str = "cpu"
-    root_seed: int = 0
-
-    def spec(self, depth: int) -> ModelSpec:
-        """The model of ``depth`` encoder and as many decoder layers."""
-        return ModelSpec(
-            encoder_layers=depth,
-            decoder_layers=depth,
-            d_model=self.d_model,
-            d_ff=self.d_ff,
-            heads=self.heads,
-            vocabulary=self.vocabulary,
-            positions=Positions(self.positions),
-            embedding_multiplier=self.embedding_multiplier,
-        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +28,7 @@ class Task:
     scheme: str
     optimizer: str
     depth: int
-    """N = N_e = N_d."""
+    """N, the layers of each stack."""
     seed: int
 
     @property
@@ -74,7 +41,8 @@ class Task:
         >>> a.hash == Task(Settings(), "tfixup", "sgd", 6, 0).hash, a.hash == b.hash
         (True, False)
         """
-        content = json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True)
+        task = asdict(self) | {"settings": self.settings.stored()}
+        content = json.dumps({"schema": SCHEMA, **task}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:20]
 
     def stream(self, purpose: str) -> int:
@@ -91,7 +59,7 @@ class SweepConfig:
     optimizers: tuple[str, ...] = ("sgd",)
     depths: tuple[int, ...] = (1, 2, 6, 12, 25, 50, 100, 200)
     seeds: int = 3
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
         for name in ("schemes", "optimizers", "depths"):
@@ -99,17 +67,15 @@ class SweepConfig:
             if not values or len(set(values)) != len(values):
                 raise InputError(f"{name} must be a list without repetition, got {values}")
         require_positive(seeds=self.seeds)
-        require_positive(sequences=self.settings.sequences, tokens=self.settings.tokens)
-        check_inputs(self.settings.inputs)
-        if self.settings.positions not in list(Positions):
-            raise nearest(self.settings.positions, list(Positions), "kind of positions")
+        self.settings.check()
+        if self.settings.device not in ("cpu", "cuda"):
+            raise InputError(f"device must be cpu or cuda, got {self.settings.device!r}")
         for scheme in self.schemes:
-            scheme_named(scheme)
+            scheme_named(scheme).adapt(self.settings.spec(1))
         for optimizer in self.optimizers:
             rule_named(optimizer)
         for depth in self.depths:
             require_positive(depth=depth)
-            self.settings.spec(depth)
 
     def tasks(self) -> tuple[Task, ...]:
         """Every point, deepest first so that the pool does not end on a long task."""

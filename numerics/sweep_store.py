@@ -99,7 +99,7 @@ class SweepStore:
         content = {
             "kind": "tfixup sweep",
             "schema": SCHEMA,
-            "settings": self.settings,
+            "settings": self.settings.stored(),
             "runs": runs,
         }
         write_json(self.manifest, content)
@@ -126,7 +126,7 @@ class SweepStore:
             raise InputError(f"the output must be a folder, got the file {self.folder}")
         if self.manifest.exists():
             held = self._manifest()["settings"]
-            wanted = asdict(self.settings)
+            wanted = self.settings.stored()
             if held != wanted:
                 keys = sorted(held.keys() | wanted.keys())
                 named = ", ".join(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
 
-from numerics.executors import outcomes
+from numerics.executors import Local, outcomes
 from numerics.results import commit, versions
 from proofs import providers as proofs
 from theory.arguments import PROVIDERS as DERIVATIONS
@@ -92,7 +92,7 @@ def verify(
         and (provider.level is Level.QUICK or context.level is Level.FULL)
     ]
     found: dict[int, tuple[Evidence, ...]] = {}
-    for job, outcome in outcomes(Job.run, jobs, workers):
+    for job, outcome in outcomes(Job.run, jobs, Local(workers)):
         if isinstance(outcome, Exception):
             outcome = unmade(providers()[job.position], outcome)
         found[job.position] = outcome

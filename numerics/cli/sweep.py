@@ -1,14 +1,19 @@
 """``tfixup sweep``: ‖Δf‖/η over a grid of depths, and its depth exponents."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 
+import tyro
+
+from numerics.sweep_settings import Settings
 from theory.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from numerics.executors import Engine
     from numerics.sweep_config import SweepConfig
 
 
@@ -17,7 +22,7 @@ class Sweep:
     """Measure ‖Δf‖/η, exactly and by part, over schemes × optimizers × depths × seeds."""
 
     schemes: str = "tfixup,post-ln,pre-ln,xavier"
-    """Initialisation schemes, comma-separated."""
+    """Initialisation schemes, comma-separated, or all."""
     depths: str = "1,2,6,12,25,50,100,200"
     """Depths N, comma-separated: N encoder and N decoder layers."""
     seeds: int = 3
@@ -26,32 +31,20 @@ class Sweep:
     """Update rules, comma-separated: sgd, or sign (Adam's first step)."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to measure; auto takes a CUDA device if there is one."""
+    executor: str = "local"
+    """Where tasks run: local (processes here), dask, slurm."""
     workers: int | None = None
-    """Processes; the default is one a core on the CPU, one on a GPU."""
-    d_model: int = 64
-    """Width d of the residual stream."""
-    d_ff: int = 128
-    """Hidden width of the MLP blocks."""
-    heads: int = 2
-    """Attention heads."""
-    vocabulary: int = 1000
-    """Rows of each embedding table."""
-    sequences: int = 8
-    """Sequences in the batch."""
-    tokens: int = 16
-    """Tokens a sequence."""
-    inputs: Literal["free", "table"] = "free"
-    """Whether the embedded inputs (the paper's definition) or the tables' rows are parameters."""
-    embedding_multiplier: float | None = None
-    """Factor on the embedded tokens; the default is the square root of the width."""
-    positions: Literal["none", "sinusoidal"] = "none"
-    """What is added to the embedded tokens."""
-    dtype: Literal["auto", "float32", "float64"] = "auto"
-    """Precision; auto is float32, then float64 where that is not finite."""
-    root_seed: int = 0
-    """Root of every random stream."""
+    """Processes of a local pool or local Dask cluster; the default is one a core, one on a GPU."""
+    address: str | None = None
+    """Dask scheduler to join, such as tcp://host:8786; the default starts a cluster here."""
+    partition: str | None = None
+    """Slurm's partition; the default is the cluster's own."""
+    minutes: int = 60
+    """Time limit of a Slurm job, one task each."""
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: Settings(device="auto")
+    )
+    """What all tasks share."""
     from_depth: int = 6
     """Least depth that enters the exponents."""
     progress: bool = True
@@ -67,43 +60,44 @@ class Sweep:
         ...
         theory.errors.InputError: depths must be integers separated by commas, got 'x'
         """
-        from numerics.sweep_config import Settings, SweepConfig
+        from numerics.sweep_config import SweepConfig
 
-        settings = Settings(
-            d_model=self.d_model,
-            d_ff=self.d_ff,
-            heads=self.heads,
-            vocabulary=self.vocabulary,
-            sequences=self.sequences,
-            tokens=self.tokens,
-            inputs=self.inputs,
-            embedding_multiplier=self.embedding_multiplier,
-            positions=self.positions,
-            dtype=self.dtype,
-            device=_device(self.device),
-            root_seed=self.root_seed,
-        )
         return SweepConfig(
-            schemes=_words(self.schemes),
+            schemes=_schemes(self.schemes),
             optimizers=_words(self.optimizers),
             depths=tuple(_integer(word) for word in _words(self.depths)),
             seeds=self.seeds,
-            settings=settings,
+            settings=replace(self.settings, device=_device(self.settings.device)),
+        )
+
+    def engine(self, config: "SweepConfig") -> "Engine":
+        """Where the tasks run."""
+        import os
+
+        from numerics.executors import engine_named
+        from numerics.memory import GIB, task_bytes
+
+        workers = self.workers
+        if workers is None:
+            workers = (os.cpu_count() or 1) if config.settings.device == "cpu" else 1
+        return engine_named(
+            self.executor,
+            workers,
+            address=self.address,
+            out=self.out,
+            partition=self.partition,
+            minutes=self.minutes,
+            gigabytes=math.ceil(max(task_bytes(task) for task in config.tasks()) / GIB),
         )
 
     def run(self) -> int:
         """Measure, then print the table of exponents."""
-        import os
-
         from rich.console import Console
 
-        from numerics.sweep import exponent_table, run_sweep
+        from numerics.sweep import exponent_table, run_sweep, with_depth
 
         config = self.config()
-        workers = self.workers
-        if workers is None:
-            workers = (os.cpu_count() or 1) if config.settings.device == "cpu" else 1
-        rows = run_sweep(config, self.out, workers=workers, progress=self.progress)
+        rows = run_sweep(config, self.out, engine=self.engine(config), progress=self.progress)
         console = Console()
         if max(config.depths) < self.from_depth:
             console.print(
@@ -112,10 +106,10 @@ class Sweep:
             )
         else:
             console.print(render(exponent_table(rows, from_depth=self.from_depth), self.from_depth))
-        errors = rows.drop_nulls("error")
+        errors = with_depth(rows).drop_nulls("error")
         for error in errors.iter_rows(named=True):
             console.print(
-                f"failed twice: {error['scheme']} N = {error['n_encoder']} seed {error['seed']}: "
+                f"failed twice: {error['scheme']} N = {error['depth']} seed {error['seed']}: "
                 f"{error['error']}",
                 style="red",
             )
@@ -154,6 +148,12 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _schemes(text: str) -> tuple[str, ...]:
+    from numerics.schemes import SCHEMES
+
+    return tuple(SCHEMES) if text.strip() == "all" else _words(text)
 
 
 def _integer(word: str) -> int:

@@ -184,7 +184,7 @@ def test_streams_are_shared_by_schemes_and_independent_between_points():
 
 def _synthetic(power: float) -> pl.DataFrame:
     rows = [
-        {"n_encoder": n, "value": 2.0 * n**power * (1 + 0.01 * seed), "seed": seed}
+        {"n_encoder": n, "n_decoder": n, "value": 2.0 * n**power * (1 + 0.01 * seed), "seed": seed}
         for n in (1, 6, 12, 25, 50)
         for seed in range(3)
     ]
@@ -205,13 +205,16 @@ def test_exponent_table(power, note):
     [
         ({"schemes": "tfixpu"}, "unknown scheme 'tfixpu': did you mean 'tfixup'"),
         ({"schemes": ""}, "schemes must be a list without repetition"),
-        ({"optimizers": "adam"}, "unknown optimizer 'adam'"),
+        ({"optimizers": "adm"}, "unknown optimizer 'adm'"),
         ({"depths": "0"}, "depth must be an integer of at least 1, got 0"),
         ({"depths": "6,six"}, "depths must be integers separated by commas, got 'six'"),
         ({"depths": "6,6"}, "depths must be a list without repetition"),
         ({"seeds": 0}, "seeds must be an integer of at least 1, got 0"),
-        ({"heads": 3}, "heads must divide the width d_model, got heads=3, d_model=64"),
-        ({"tokens": 0}, "tokens must be an integer of at least 1, got 0"),
+        (
+            {"settings": Settings(heads=3)},
+            "heads must divide the width d_model, got heads=3, d_model=64",
+        ),
+        ({"settings": Settings(tokens=0)}, "tokens must be an integer of at least 1, got 0"),
         ({"workers": 0}, "workers must be an integer of at least 1, got 0"),
     ],
 )
@@ -231,9 +234,7 @@ def test_the_command_prints_a_verdict_a_part(tmp_path, capsys, monkeypatch):
         optimizers="sgd",
         out=tmp_path / "out",
         workers=1,
-        d_model=8,
-        d_ff=12,
-        vocabulary=20,
+        settings=Settings(d_model=8, d_ff=12, vocabulary=20),
         from_depth=1,
         progress=False,
     )

@@ -1,0 +1,68 @@
+"""A function over items on an engine: every item at most twice, results as they come."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from typing import TypeVar
+
+from numerics.executors.engine import Engine
+from theory.errors import InputError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def outcomes(
+    function: Callable[[T], R], items: Iterable[T], engine: Engine
+) -> Iterator[tuple[T, R | Exception]]:
+    """Every item with ``function(item)``, as they finish; an exception after two failures.
+
+    A local worker that dies takes its pool with it, and which item killed it is unknown: all that
+    were in flight get their second attempt alone, after the others.
+
+    Raises
+    ------
+    InputError
+        If the engine was lost on the way; what was yielded before stays valid.
+
+    Examples
+    --------
+    >>> from numerics.executors.local import Local
+    >>> dict(outcomes(lambda n: 6 // n, [1, 0, 2], Local(1)))
+    {1: 6, 2: 3, 0: ZeroDivisionError('integer division or modulo by zero')}
+    """
+    failed: list[T] = []
+    for item, outcome in _attempt(function, deque(items), engine, engine.in_flight(again=False)):
+        if isinstance(outcome, Exception):
+            failed.append(item)
+        else:
+            yield item, outcome
+    yield from _attempt(function, deque(failed), engine, engine.in_flight(again=True))
+
+
+def _attempt(
+    function: Callable[[T], R], waiting: deque[T], engine: Engine, in_flight: int
+) -> Iterator[tuple[T, R | Exception]]:
+    """One attempt an item, on a new executor whenever one breaks."""
+    while waiting:
+        executor, running = engine.executor(), {}
+        broken = False
+        try:
+            while running or (waiting and not broken):
+                while waiting and not broken and len(running) < in_flight:
+                    item = waiting.popleft()
+                    try:
+                        running[executor.submit(function, item)] = item
+                    except BrokenExecutor:
+                        waiting.appendleft(item)
+                        broken = True
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    try:
+                        error = future.exception()
+                    except CancelledError as cancelled:
+                        raise InputError(engine.lost()) from cancelled
+                    broken |= isinstance(error, BrokenExecutor)
+                    assert error is None or isinstance(error, Exception)
+                    yield running.pop(future), future.result() if error is None else error
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
