@@ -17,6 +17,13 @@ class Train(TrainConfig):
     out: Path | None = None
     """Folder of the run; runs/train/DATA/SCHEME-LAYERS-SEED unless given."""
 
+    evaluate: str | None = None
+    """Held-out set to translate when the run is finished: validation, or the name of a test set."""
+    beam: int = 4
+    """Hypotheses of the beam search; 1 is greedy."""
+    length_penalty: float = 0.3
+    """α of the score log p / length^α; T-Fixup's own recipe has 0.3."""
+
     def run(self) -> int:
         """Train, print the outcome, and return the exit code: 0 whatever became of the run."""
         from numerics.training.loop import run_training
@@ -30,4 +37,17 @@ class Train(TrainConfig):
             f"unigram {found.unigram_loss:.4f}, log V {found.uniform_loss:.4f}, "
             f"{found.steps} steps, {found.tokens_per_second:,.0f} tokens/s, in {out}"
         )
+        if found.dropped:
+            print(f"{found.dropped} pairs left out, longer than max_length")
+        if self.evaluate is not None:
+            self._evaluate(out, self.evaluate)
         return 0
+
+    def _evaluate(self, out: Path, dataset: str) -> None:
+        from numerics.training.evaluate import evaluate_run
+
+        found = evaluate_run(self, out, dataset, beam=self.beam, length_penalty=self.length_penalty)
+        print(
+            f"BLEU {found.bleu:.2f} [{found.low:.2f}, {found.high:.2f}] on {dataset}, "
+            f"{found.pairs} pairs, {found.signature}"
+        )

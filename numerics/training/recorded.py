@@ -47,6 +47,8 @@ class RecordedRun:
     tokens_per_second: float
     dropped: int
     """Pairs left out because a side is too long."""
+    bleu: Mapping[str, float]
+    """BLEU by held-out set, where it was taken (`numerics.training.evaluate`)."""
 
 
 def identity(config: TrainConfig, facts: Mapping[str, object], device: str) -> dict[str, Any]:
@@ -145,6 +147,7 @@ def read_run(path: Path) -> RecordedRun:
             steps=int(outcome["steps"]),
             tokens_per_second=float(outcome["tokens_per_second"]),
             dropped=int(outcome.get("dropped", 0)),
+            bleu=_bleu(path),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} must hold a whole run, but {error} is wrong or missing") from None
@@ -153,6 +156,11 @@ def read_run(path: Path) -> RecordedRun:
 def read_runs(folder: Path) -> list[RecordedRun]:
     """Every finished run below ``folder``, by path."""
     return [read_run(path.parent) for path in sorted(folder.rglob(OUTCOME))]
+
+
+def _bleu(path: Path) -> dict[str, float]:
+    stored = [_read_json(file) for file in sorted(path.glob("bleu-*.json"))]
+    return {one["dataset"]: float(one["bleu"]) for one in stored}
 
 
 def _interval(estimate: Mapping[str, Any]) -> tuple[float, float]:
