@@ -14,21 +14,22 @@ tokens, D width, P parts.
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from numerics.directions import rule_named
 from numerics.features import Inputs as Inputs
 from numerics.features import TokenBatch as TokenBatch
 from numerics.features import embed_inputs, features_of, output_shape
 from numerics.features import random_batch as random_batch
 from numerics.layered import has_closed_form, linearize_layered
-from numerics.linearization import Cotangent, Linearization, linearize, rule_named
+from numerics.linearization import Cotangent, Linearization, linearize
 from numerics.models import Transformer
 from numerics.roles import ALL_PARTS, LEAF_PARTS, contains, part_of
-from theory.errors import nearest
+from theory.errors import InputError, nearest
 
 Engine = Literal["auto", "layered", "plain"]
 _DTYPES: Mapping[str, tuple[torch.dtype, ...]] = {
@@ -63,6 +64,7 @@ def measure_update(
     inputs: Inputs = "free",
     cotangent: Cotangent | None = None,
     dtype: str = "auto",
+    earlier: int = 0,
     engine: Engine = "auto",
 ) -> UpdateReport:
     """‖J s(Jᵀu)‖, exactly, by part.
@@ -76,7 +78,11 @@ def measure_update(
     generator
         Draws the random unit cotangent, on the CPU.
     optimizer
-        ``sgd`` (s = −g) or ``sign`` (s = −sign g).
+        A direction of `numerics.directions`: ``sgd`` (s = −g), ``sign`` (s = −sign g), momentum,
+        adam, radam, lion, lamb, muon.
+    earlier
+        How many gradients the optimizer has seen before, of independent random cotangents at the
+        same weights: 0 is its first step, many its steady state on gradients that are noise.
     inputs
         ``free``: the embedded inputs are parameters, the paper's definition; ``table``: rows of
         the embedding tables are.
@@ -86,7 +92,7 @@ def measure_update(
         ``float32``, ``float64``, or ``auto``: float64 where float32 is not finite.
     engine
         ``layered`` (closed forms, fast), ``plain`` (automatic differentiation), or ``auto``:
-        layered for the wirings that have closed forms, plain for the others.
+        layered where wiring and rule have closed forms, plain elsewhere.
 
     Returns
     -------
@@ -106,12 +112,22 @@ def measure_update(
     rule_named(optimizer)
     if dtype not in _DTYPES:
         raise nearest(dtype, _DTYPES, "dtype")
-    u = cotangent or random_cotangent(output_shape(model.spec, batch), generator)
+    if earlier < 0:
+        raise InputError(f"earlier must be at least 0, got {earlier}")
+    shape = output_shape(model.spec, batch)
+    u = cotangent or random_cotangent(shape, generator)
+    before = [random_cotangent(shape, generator) for _ in range(earlier)]
     report = None
     for precision in _DTYPES[dtype]:
         fitting = in_precision(model, precision)
         found = linearize_model(
-            fitting, batch, u, optimizer=optimizer, inputs=inputs, engine=engine
+            fitting,
+            batch,
+            u,
+            optimizer=optimizer,
+            inputs=inputs,
+            engine=engine,
+            earlier=before,
         )
         report = _report(found, list(embed_inputs(fitting, batch).values())[-1])
         if report.finite:
@@ -150,6 +166,12 @@ def cross_entropy_cotangent(model: Transformer, labels_BT: Tensor) -> Cotangent:
     return cotangent
 
 
+def check_engine(engine: str) -> None:
+    """Raise unless ``engine`` is ``auto``, ``layered`` or ``plain``."""
+    if engine not in get_args(Engine):
+        raise nearest(engine, get_args(Engine), "engine")
+
+
 def in_precision(model: Transformer, dtype: torch.dtype) -> Transformer:
     """``model`` without dropout in ``dtype``; a copy only where it differs."""
     random = model.training and model.spec.dropout > 0
@@ -166,17 +188,18 @@ def linearize_model(
     optimizer: str = "sgd",
     inputs: Inputs = "free",
     engine: Engine = "auto",
+    earlier: Sequence[Cotangent] = (),
 ) -> Linearization:
     """J_p s_p and ‖J_pᵀu‖² as tensors on the model's device, nothing read back."""
     rule = rule_named(optimizer)
-    if engine not in ("auto", "layered", "plain"):
-        raise nearest(engine, ("auto", "layered", "plain"), "engine")
-    if engine == "layered" or (engine == "auto" and has_closed_form(model.spec)):
-        return linearize_layered(model, batch, cotangent, rule, inputs=inputs)
+    check_engine(engine)
+    closed = has_closed_form(model.spec) and rule.elementwise
+    if engine == "layered" or (engine == "auto" and closed):
+        return linearize_layered(model, batch, cotangent, rule, inputs=inputs, earlier=earlier)
     function, parameters = features_of(model, batch, inputs)
     there = {part_of(name) for name in parameters}
     parts = [part for part in LEAF_PARTS if part in there] + sorted(there - set(LEAF_PARTS))
-    return linearize(function, parameters, cotangent, rule, part_of, parts)
+    return linearize(function, parameters, cotangent, rule, part_of, parts, earlier)
 
 
 def summed(found: Linearization) -> tuple[Float[Tensor, " A"], Float[Tensor, " A"]]:

@@ -22,13 +22,19 @@ class LayerHistory(nn.Module):
         self.weights = nn.Parameter(torch.empty(layers + 1, layers + 1))
         self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(layers + 1))
 
-    def forward(self, y_BTD: Float[Tensor, "B T D"], below: list[Tensor]) -> Float[Tensor, "B T D"]:
-        """x_{l+1} from y_l, which is added to ``below``, the l outputs before it."""
-        norm = self.norms[len(below)]
-        below.append(norm(y_BTD) if self.norm_first else y_BTD)
-        row = self.weights[len(below) - 1]
-        mixed_BTD = sum((row[k] * y for k, y in enumerate(below)), start=torch.zeros_like(y_BTD))
-        return mixed_BTD if self.norm_first else norm(mixed_BTD)
+    def forward(
+        self, y_BTD: Float[Tensor, "B T D"], level: int, sums_RBTD: Tensor | None
+    ) -> tuple[Float[Tensor, "B T D"], Tensor]:
+        """What the next layer reads, x_{l+1}, and the sums so far of the R readers after it.
+
+        y_l is added to every sum to come at once: N operations instead of N²/2.
+        """
+        norm = self.norms[level]
+        share_BTD = norm(y_BTD) if self.norm_first else y_BTD
+        shares_RBTD = self.weights[level:, level].view(-1, 1, 1, 1) * share_BTD
+        found_RBTD = shares_RBTD if sums_RBTD is None else sums_RBTD + shares_RBTD
+        mixed_BTD = found_RBTD[0]
+        return (mixed_BTD if self.norm_first else norm(mixed_BTD)), found_RBTD[1:]
 
 
 def row_averages(rows: int) -> Float[Tensor, "N N"]:

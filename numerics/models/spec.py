@@ -187,8 +187,9 @@ def architecture_named(name: str) -> Architecture:
     >>> architecture_named("encoder-only").value
     'encoder-only'
     """
-    if name not in list(Architecture):
-        raise nearest(name, list(Architecture), "architecture")
+    known = [architecture.value for architecture in Architecture]
+    if name not in known:
+        raise nearest(name, known, "architecture")
     return Architecture(name)
 
 

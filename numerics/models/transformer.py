@@ -145,9 +145,11 @@ def _run(
     *context: object,
 ) -> Float[Tensor, "B T D"]:
     """The layers in sequence, each reading the one below, or all below where there is history."""
-    below: list[Tensor] = []
-    y_BTD = y_BTD if history is None else history(y_BTD, below)
-    for layer in stack:
-        y_BTD = layer(y_BTD, *context)
-        y_BTD = y_BTD if history is None else history(y_BTD, below)
+    if history is None:
+        for layer in stack:
+            y_BTD = layer(y_BTD, *context)
+        return y_BTD
+    y_BTD, sums = history(y_BTD, 0, None)
+    for level, layer in enumerate(stack, 1):
+        y_BTD, sums = history(layer(y_BTD, *context), level, sums)
     return y_BTD

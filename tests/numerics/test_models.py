@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from numerics.models import ModelSpec, Positions, Transformer, Wiring
+from numerics.models import (
+    Architecture,
+    ModelSpec,
+    Positions,
+    Transformer,
+    Wiring,
+    architecture_named,
+    single_stack,
+)
 from numerics.models.positions import sinusoids
 from numerics.tolerances import tolerance
 from theory.errors import InputError
@@ -188,8 +196,83 @@ def test_sinusoids_by_their_formula():
         ({"heads": 3}, "heads must divide the width d_model, got heads=3, d_model=16"),
         ({"encoder_layers": 0}, "encoder_layers must be an integer of at least 1, got 0"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
+        ({"padding_token": 30}, r"padding_token must lie in \[0, vocabulary = 30\), got 30"),
+        ({"max_tokens": 0}, "max_tokens must be an integer of at least 1, got 0"),
+        ({"architecture": Architecture.ENCODER_ONLY}, "decoder_layers must be 0 for encoder-only"),
+        (
+            {"architecture": Architecture.DECODER_ONLY, "encoder_layers": 0, "decoder_layers": 0},
+            "decoder_layers must be an integer of at least 1, got 0",
+        ),
+        (
+            {
+                "architecture": Architecture.DECODER_ONLY,
+                "encoder_layers": 0,
+                "shared_embeddings": True,
+            },
+            "shared_embeddings needs encoder-decoder, got decoder-only",
+        ),
     ],
 )
 def test_bad_specifications(changes, message):
     with pytest.raises(InputError, match=message):
         ModelSpec(**(SPEC | changes))
+
+
+def test_blocks_by_architecture():
+    assert ModelSpec(6, 4).blocks == 24
+    assert single_stack(Architecture.ENCODER_ONLY, 6).blocks == 12
+    assert single_stack(Architecture.DECODER_ONLY, 6).stack_blocks("decoder") == 12
+    with pytest.raises(InputError, match="encoder-only or decoder-only"):
+        single_stack(Architecture.ENCODER_DECODER, 6)
+
+
+def test_unknown_architecture():
+    assert architecture_named("decoder-only") is Architecture.DECODER_ONLY
+    with pytest.raises(InputError, match="did you mean 'encoder-only'"):
+        architecture_named("encodr-only")
+
+
+def test_a_stack_alone_is_torchs_encoder():
+    """Both sides alone against `torch.nn.TransformerEncoder`, the decoder with a causal mask."""
+    for architecture in (Architecture.ENCODER_ONLY, Architecture.DECODER_ONLY):
+        spec = single_stack(
+            architecture, 2, d_model=16, d_ff=24, heads=4, vocabulary=30, wiring=Wiring.POST_LN
+        )
+        model: Any = Transformer(spec).to(torch.float64)
+        generator = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                drawn = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                parameter.copy_(0.3 * drawn)
+        layer = nn.TransformerEncoderLayer(
+            16, 4, 24, 0.0, batch_first=True, bias=True, dtype=torch.float64
+        )
+        twin = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).train()
+        for own, other in zip([*model.encoder, *model.decoder], twin.layers, strict=True):
+            _copy_layer(own, other)
+        tokens = torch.arange(10).view(2, 5)
+        causal = torch.ones(5, 5, dtype=torch.bool).triu(1)
+        x = model.source_embedding[tokens] * 4
+        masked = twin(x, mask=causal if spec.has_decoder else None)
+        torch.testing.assert_close(model.features(tokens, tokens), masked, rtol=1e-10, atol=1e-12)
+        other_mask = twin(x, mask=None if spec.has_decoder else causal)
+        assert not torch.allclose(model.features(tokens, tokens), other_mask, rtol=1e-3)
+
+
+@torch.no_grad()
+def _copy_layer(own, other):
+    attention = own.attention if hasattr(own, "attention") else own.self_attention
+    for name, value in (
+        ("self_attn.in_proj_weight", attention.branch.in_proj),
+        ("self_attn.out_proj.weight", attention.branch.out_proj),
+        ("linear1.weight", own.mlp.branch.w1),
+        ("linear2.weight", own.mlp.branch.w2),
+        ("norm1.weight", attention.norm.weight),
+        ("norm1.bias", attention.norm.bias),
+        ("norm2.weight", own.mlp.norm.weight),
+        ("norm2.bias", own.mlp.norm.bias),
+    ):
+        other.get_parameter(name).copy_(value)
+    for name in ("self_attn.in_proj_bias", "self_attn.out_proj.bias", "linear1.bias"):
+        other.get_parameter(name).zero_()
+    other.linear2.bias.zero_()
