@@ -1,4 +1,4 @@
-"""Eq. 1 and Xiong's Lemma 3 measured: the spectral norm of layer norm's Jacobian, by automatic differentiation."""
+"""Eq. 1 and Xiong's Lemma 3 measured: layer norm's Jacobian by automatic differentiation."""
 
 from collections.abc import Iterator
 from dataclasses import replace
