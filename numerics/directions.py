@@ -12,6 +12,7 @@ it does not depend on the loss. Tensors that are not matrices take Adam's direct
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -120,11 +121,70 @@ DIRECTIONS: Mapping[str, Direction] = {
 }
 
 
-def direction_named(name: str) -> Direction:
-    """Look a direction up; an unknown name is an error that offers the nearest."""
-    if name not in DIRECTIONS:
-        raise nearest(name, DIRECTIONS, "optimizer")
-    return DIRECTIONS[name]
+PER_TENSOR = ("lamb", "muon")
+"""Directions that look at a whole tensor; the others treat every number alike."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An optimizer's step ÷ η, with the gradients that it has seen before.
+
+    q, k and v count as three tensors where they are packed in one parameter.
+    """
+
+    name: str
+    direction: Direction
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether every number's step depends on its own gradients alone."""
+        return self.name not in PER_TENSOR
+
+    def __call__(
+        self,
+        gradient: Tensor,
+        theta: Tensor | None = None,
+        *,
+        parameter: str = "",
+        past: History = (),
+    ) -> Tensor:
+        """The step of one parameter.
+
+        Parameters
+        ----------
+        gradient
+            The current gradient.
+        theta
+            The parameter, which LAMB and Muon need.
+        parameter
+            Its name: ``in_proj`` holds three matrices.
+        past
+            Earlier gradients, first to last.
+
+        Examples
+        --------
+        >>> rule_named("sign")(torch.tensor([2.0, -3.0]))
+        tensor([-1.,  1.])
+        """
+        history = [*past, gradient]
+        if self.elementwise:
+            return -self.direction(history, gradient)
+        if theta is None:
+            raise InputError(f"{self.name} needs the parameter beside its gradient")
+        if parameter.rpartition(".")[2] != "in_proj":
+            return -self.direction(history, theta)
+        thirds = zip(*(tensor.chunk(3) for tensor in (*history, theta)), strict=True)
+        return -torch.cat([self.direction(third[:-1], third[-1]) for third in thirds])
+
+
+RULES: Mapping[str, Rule] = {name: Rule(name, way) for name, way in DIRECTIONS.items()}
+
+
+def rule_named(optimizer: str) -> Rule:
+    """Look an update rule up; an unknown name is an error that offers the nearest known one."""
+    if optimizer not in RULES:
+        raise nearest(optimizer, RULES, "optimizer")
+    return RULES[optimizer]
 
 
 def direction(name: str, history: History, theta: Tensor) -> Tensor:
@@ -147,4 +207,4 @@ def direction(name: str, history: History, theta: Tensor) -> Tensor:
     if any(gradient.shape != theta.shape for gradient in history):
         shapes = sorted({tuple(gradient.shape) for gradient in history})
         raise InputError(f"gradients must have the shape {tuple(theta.shape)}, got {shapes}")
-    return direction_named(name)(history, theta)
+    return rule_named(name).direction(history, theta)

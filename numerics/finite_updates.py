@@ -88,7 +88,10 @@ def _mover(
     def move(eta: float) -> Tensor:
         if not 0 < eta < float("inf"):
             raise InputError(f"eta must be positive and finite, got {eta}")
-        moved = {name: p + eta * rule(gradients[name]) for name, p in parameters.items()}
+        moved = {
+            name: p + eta * rule(gradients[name], p, parameter=name)
+            for name, p in parameters.items()
+        }
         return (function(moved) - output) / eta
 
     return move

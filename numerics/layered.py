@@ -8,7 +8,7 @@ depth, time about that of nine forward passes of matrix products; no automatic d
 Rows of a stream are position-major, as in ``block_derivatives.py``: N = T·B, R = P·N.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,13 +16,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from numerics.block_derivatives import AttentionShape, NormTape, Weights
+from numerics.directions import Rule
 from numerics.features import Inputs, TokenBatch, check_inputs, embed_inputs
 from numerics.input_steps import input_steps
-from numerics.linearization import Cotangent, Linearization, Rule
+from numerics.linearization import Cotangent, Linearization
 from numerics.models import ModelSpec, Transformer
 from numerics.residual_blocks import (
     LAYERED_WIRINGS,
     Block,
+    GradientRecorder,
     Place,
     Slots,
     StepLedger,
@@ -47,6 +49,7 @@ def linearize_layered(
     *,
     inputs: Inputs = "free",
     split: bool = True,
+    earlier: Sequence[Cotangent] = (),
 ) -> Linearization:
     """f, J_p s_p and ‖J_pᵀu‖² of our Transformer.
 
@@ -59,23 +62,27 @@ def linearize_layered(
     cotangent
         f ↦ u.
     rule
-        Gradient ↦ step, elementwise.
+        Gradients ↦ step, elementwise.
     split
         Whether to tell the parts apart; otherwise the one part is ``total``.
+    earlier
+        Cotangents whose gradients the optimizer has seen before, at the same weights.
 
     Raises
     ------
     InputError
-        For a wiring without closed form: `has_closed_form`.
+        For a wiring without closed form, or a rule that is not elementwise.
     """
     check_inputs(inputs)
     if not has_closed_form(model.spec):
         known = ", ".join(wiring.value for wiring in LAYERED_WIRINGS)
         raise InputError(f"closed forms need a wiring of {known}, got {model.spec.wiring.value}")
+    if not rule.elementwise:
+        raise InputError(f"closed forms need an elementwise update rule, got {rule.name}")
     slots = Slots.of(model.spec, split)
-    ledger = StepLedger(rule)
     with torch.inference_mode():
         tapes = _apply(model, batch)
+        ledger = StepLedger(rule, [_gradients(model, batch, tapes, u, inputs) for u in earlier])
         steps = _pull(tapes, cotangent, ledger)
         moves = input_steps(model, batch, steps.inputs, ledger, inputs)
         tangents_PBTD = _push(tapes, steps, moves, slots)
@@ -83,6 +90,16 @@ def linearize_layered(
     if slots.merged:
         return Linearization(("total",), tapes.output_BTD, tangents_PBTD, energies.sum()[None])
     return Linearization(slots.parts, tapes.output_BTD, tangents_PBTD, energies)
+
+
+def _gradients(
+    model: Transformer, batch: TokenBatch, tapes: "Tapes", cotangent: Cotangent, inputs: Inputs
+) -> list[Weights]:
+    """The gradients of one backward sweep, in the order in which they turn up."""
+    recorder = GradientRecorder()
+    pulled = _pull(tapes, cotangent, recorder)
+    input_steps(model, batch, pulled.inputs, recorder, inputs)
+    return recorder.gradients
 
 
 @dataclass(frozen=True)

@@ -16,21 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import jvp, vjp
 
-from theory.errors import nearest
+from numerics.directions import Rule
+from numerics.directions import rule_named as rule_named
 
 Parameters = Mapping[str, Tensor]
-Rule = Callable[[Tensor], Tensor]
 Cotangent = Callable[[Tensor], Tensor]
-
-RULES: Mapping[str, Rule] = {"sgd": torch.neg, "sign": lambda gradient: -gradient.sign()}
-"""Step direction of each optimizer; ``sign`` is Adam's first step."""
-
-
-def rule_named(optimizer: str) -> Rule:
-    """Look an update rule up; an unknown name is an error that offers the nearest known one."""
-    if optimizer not in RULES:
-        raise nearest(optimizer, RULES, "optimizer")
-    return RULES[optimizer]
 
 
 @dataclass(frozen=True)
@@ -71,14 +61,24 @@ def linearize(
     rule: Rule,
     part_of: Callable[[str], str],
     parts: Sequence[str],
+    earlier: Sequence[Cotangent] = (),
 ) -> Linearization:
-    """One reverse pass, then one forward pass a part."""
+    """One reverse pass, then one forward pass a part; first one reverse pass an earlier cotangent.
+
+    ``earlier`` are cotangents whose gradients the optimizer has seen before, at the same weights.
+    """
+    past = [gradient(function, parameters, before)[1] for before in earlier]
     output, gradients = gradient(function, parameters, cotangent)
     zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
     tangents, energies = [], []
     for part in parts:
         own = {name: value for name, value in gradients.items() if part_of(name) == part}
-        step = zeros | {name: rule(value) for name, value in own.items()}
+        step = zeros | {
+            name: rule(
+                value, parameters[name], parameter=name, past=[before[name] for before in past]
+            )
+            for name, value in own.items()
+        }
         tangents.append(jvp(function, (dict(parameters),), (step,))[1])
         energies.append(energy(own.values(), like=output))
     return Linearization(tuple(parts), output, torch.stack(tangents), torch.stack(energies))

@@ -22,7 +22,7 @@ from numerics.block_derivatives import (
     Weights,
     heads_first,
 )
-from numerics.linearization import Rule
+from numerics.directions import Rule, rule_named
 from numerics.models import ModelSpec, Wiring
 from numerics.models.attention import Attention
 from numerics.models.spec import NORM_AFTER, NORM_BEFORE
@@ -43,19 +43,44 @@ LAYERED_WIRINGS = (
 class StepLedger:
     """Turns gradients into steps, and keeps the energy ‖g‖² of every part."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, past: Sequence[Sequence[Weights]] = ()) -> None:
         self._rule = rule
+        self._past = past
+        self._calls = 0
         self._energies: dict[str, list[Tensor]] = {}
 
     def steps(self, part: str, gradients: Weights) -> Weights:
-        """The steps of a part's gradients, which count towards its energy."""
+        """The steps of a part's gradients, which count towards its energy.
+
+        Every backward sweep calls in one order, so the k-th call meets the k-th entry of each
+        earlier sweep: the same tensors' earlier gradients.
+        """
         energies = self._energies.setdefault(part, [])
         energies += [torch.dot(value.view(-1), value.view(-1)) for value in gradients.values()]
-        return {name: self._rule(value) for name, value in gradients.items()}
+        past = [sweep[self._calls] for sweep in self._past]
+        self._calls += 1
+        return {
+            name: self._rule(value, past=[before[name] for before in past])
+            for name, value in gradients.items()
+        }
 
     def energy(self, part: str) -> Float[Tensor, ""]:
         """Σ ‖g‖² of a part, in float64."""
         return torch.stack(self._energies[part]).to(torch.float64).sum()
+
+
+class GradientRecorder(StepLedger):
+    """Keeps the gradients of one backward sweep, for a later ledger's past."""
+
+    def __init__(self) -> None:
+        super().__init__(rule_named("sgd"))
+        self.gradients: list[Weights] = []
+
+    def steps(self, part: str, gradients: Weights) -> Weights:
+        """Record, and return what has the right shapes."""
+        del part
+        self.gradients.append(gradients)
+        return gradients
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.func import jacrev
 
+from numerics.directions import rule_named
 from numerics.features import TokenBatch, check_inputs, features_of, random_batch
-from numerics.linearization import Linearization, linearize, rule_named
+from numerics.linearization import Linearization, linearize
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.roles import ALL_PARTS, contains, part_of
 from numerics.schemes import build
@@ -250,7 +251,7 @@ def test_the_model_is_left_as_it_was():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "adam"}, "unknown optimizer 'adam'"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm'"),
         ({"dtype": "float16"}, "unknown dtype 'float16'"),
     ],
 )
@@ -268,7 +269,68 @@ def test_bad_inputs():
 def test_generic_linearization_of_a_product():
     values = {"a.w": torch.tensor([2.0]), "b.w": torch.tensor([3.0])}
     found = linearize(
-        lambda p: p["a.w"] * p["b.w"], values, torch.ones_like, torch.neg, lambda n: n[0], "ab"
+        lambda p: p["a.w"] * p["b.w"],
+        values,
+        torch.ones_like,
+        rule_named("sgd"),
+        lambda n: n[0],
+        "ab",
     )
     torch.testing.assert_close(found.tangents[:, 0], torch.tensor([-9.0, -4.0]))
     torch.testing.assert_close(found.energies, torch.tensor([9.0, 4.0], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "radam", "lion"])
+@pytest.mark.parametrize("inputs", ["free", "table"])
+def test_both_engines_agree_on_what_an_optimizer_makes_of_earlier_gradients(optimizer, inputs):
+    model = build("pre-ln", ModelSpec(2, 2, d_model=8, d_ff=12, vocabulary=20), _generator(0))
+    batch = random_batch(model.spec, _generator(1), sequences=2, tokens=3)
+    reports = [
+        measure_update(
+            model,
+            batch,
+            _generator(2),
+            optimizer=optimizer,
+            inputs=inputs,
+            dtype="float64",
+            earlier=6,
+            engine=engine,
+        )
+        for engine in ("layered", "plain")
+    ]
+    for part, value in reports[0].update.items():
+        assert value == pytest.approx(reports[1].update[part], rel=1e-6, abs=1e-9), part
+
+
+@pytest.mark.parametrize("optimizer", ["lamb", "muon"])
+def test_rules_that_see_whole_tensors_take_q_k_and_v_apart(optimizer):
+    model = build("tfixup", ModelSpec(1, 1, d_model=8, d_ff=12, vocabulary=20), _generator(0))
+    batch = random_batch(model.spec, _generator(1), sequences=2, tokens=3)
+    report = measure_update(model, batch, _generator(2), optimizer=optimizer)
+    assert report.finite
+    assert report.update["total"] > 0
+    rule = rule_named(optimizer)
+    packed = model.encoder[0].attention.branch.in_proj.detach()
+    slope = torch.randn(packed.shape, generator=_generator(3))
+    whole = rule(slope, packed, parameter="encoder.0.attention.branch.in_proj")
+    for third, own in zip(
+        whole.chunk(3), zip(slope.chunk(3), packed.chunk(3), strict=True), strict=True
+    ):
+        torch.testing.assert_close(third, rule(*own))
+    with pytest.raises(InputError, match=f"elementwise update rule, got {optimizer}"):
+        measure_update(model, batch, _generator(2), optimizer=optimizer, engine="layered")
+
+
+def test_noise_keeps_the_change_flat_where_the_sign_does_not():
+    """Adam on noise moves f by the root of a sum of squares: smaller than its first step."""
+    model = build("tfixup", ModelSpec(8, 8, d_model=16, d_ff=32, vocabulary=50), _generator(0))
+    batch = random_batch(model.spec, _generator(1), sequences=4, tokens=4)
+    first = measure_update(model, batch, _generator(2), optimizer="adam").update["total"]
+    later = measure_update(model, batch, _generator(2), optimizer="adam", earlier=30)
+    assert 0 < later.update["total"] < first / 2
+
+
+def test_a_negative_count_of_earlier_gradients_is_refused():
+    model = build("tfixup", ModelSpec(1, 1, d_model=8, d_ff=12, vocabulary=20), _generator(0))
+    with pytest.raises(InputError, match="earlier must be at least 0, got -1"):
+        measure_update(model, random_batch(model.spec, _generator(1)), _generator(2), earlier=-1)
