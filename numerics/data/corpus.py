@@ -32,7 +32,7 @@ class Corpus:
     """A named corpus: training, validation and any number of test sets."""
 
     name: str
-    """``generated`` or ``text``: what stored results call it."""
+    """``generated``, ``text``, ``libreoffice`` or ``hub``: what stored results call it."""
     train: ParallelText
     validation: ParallelText
     tests: Mapping[str, ParallelText]

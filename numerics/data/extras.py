@@ -1,4 +1,4 @@
-"""Libraries of the extra ``train``, asked for only when they are used."""
+"""Libraries of the extras, asked for only when they are used."""
 
 import importlib
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from theory.errors import InputError
 
 
-def extra(module: str) -> Any:
-    """Import a module of the extra ``train``.
+def extra(module: str, name: str = "train") -> Any:
+    """Import a module of the extra ``name``.
 
     Raises
     ------
@@ -24,4 +24,4 @@ def extra(module: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: pip install 'tfixup[train]'") from None
+        raise InputError(f"{error.name} is not installed: pip install 'tfixup[{name}]'") from None

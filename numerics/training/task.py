@@ -9,6 +9,8 @@ import torch
 from numerics.data.batches import Batch, Encoded, batches, encode, without_long
 from numerics.data.corpus import Corpus
 from numerics.data.generated import generated_corpus
+from numerics.data.hub import hub_corpus
+from numerics.data.libreoffice import libreoffice_corpus
 from numerics.data.text_files import read_text_folder
 from numerics.data.tokenizer import Tokenizer, train_tokenizer
 from numerics.training.config import TrainConfig
@@ -34,8 +36,14 @@ class Task:
 
 def load_corpus(config: TrainConfig) -> Corpus:
     """The sentences that ``config.data`` names."""
-    if config.data_name == "text":
-        return read_text_folder(Path(config.data.removeprefix("text:")))
+    rest = config.data.partition(":")[2]
+    match config.data_name:
+        case "text":
+            return read_text_folder(Path(rest))
+        case "libreoffice":
+            return libreoffice_corpus()
+        case "hub":
+            return hub_corpus(rest)
     return generated_corpus(config.pairs, VALIDATION_PAIRS, config.data_seed)
 
 
