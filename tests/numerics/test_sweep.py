@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from numerics.cli.sweep import Sweep
+from numerics.schemes import SCHEMES
 from numerics.sweep import (
     Settings,
     SweepConfig,
@@ -242,3 +243,15 @@ def test_the_command_prints_a_verdict_a_part(tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     for part in ("total", "embeddings", "encoder.attention", "decoder.mlp"):
         assert part in printed
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script.:DeprecationWarning")
+def test_all_is_every_scheme_and_every_row_is_finite():
+    config = Sweep(schemes="all", depths="1,2", seeds=1, optimizers="sgd", settings=SMALL).config()
+    assert config.schemes == tuple(SCHEMES)
+    frame = run_sweep(config)
+    assert set(frame["scheme"]) == set(SCHEMES)
+    assert frame["error"].null_count() == len(frame)
+    assert frame["finite"].all()
+    with pytest.raises(InputError, match="did you mean 'rezero'"):
+        Sweep(schemes="rezerro").config()

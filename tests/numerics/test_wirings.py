@@ -259,6 +259,15 @@ def test_wirings_without_closed_form_are_differentiated_automatically(scheme):
         measure_update(model, batch, _generator(2), engine="layered")
 
 
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_every_scheme_stays_on_the_models_device(scheme):
+    """The meta device holds no numbers: a tensor made elsewhere, or a read, is an error."""
+    model = build(scheme, SPEC, _generator(), device="meta")
+    u = random_cotangent((3, 4, 8), _generator())
+    found = linearize_model(model, _batch(SPEC).to("meta"), u)
+    assert found.tangents.device.type == found.energies.device.type == "meta"
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "sign"])
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
 def test_every_schemes_exact_limit_against_finite_rates(scheme, optimizer):
