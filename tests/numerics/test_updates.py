@@ -310,7 +310,7 @@ def test_rules_that_see_whole_tensors_take_q_k_and_v_apart(optimizer):
     assert report.finite
     assert report.update["total"] > 0
     rule = rule_named(optimizer)
-    packed = model.encoder[0].attention.branch.in_proj.detach()
+    packed = model.get_parameter("encoder.0.attention.branch.in_proj").detach()
     slope = torch.randn(packed.shape, generator=_generator(3))
     whole = rule(slope, packed, parameter="encoder.0.attention.branch.in_proj")
     for third, own in zip(
