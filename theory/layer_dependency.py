@@ -241,11 +241,35 @@ def _profile_steps() -> tuple[Step, ...]:
     )
 
 
-def omega() -> Derivation:
-    """Admin's ω gives a Post-LN stack the layer dependency of Pre-LN."""
-    total = N / (1 + admin_log(N))
+def _closed_form_steps() -> tuple[Step, Step]:
+    """admin-torch's ω, which needs no profile, and the sum it leads to."""
     omega_squared = sp.Symbol("omega^2", positive=True)
     constant = sp.Sum(1 / (omega_squared + 1), (i, 1, k))
+    return (
+        Step(
+            "admin-torch's constant ω² = (n + 1)/log(n + 1) − 1 at v = 1",
+            equation(constant, k * sp.log(k + 1) / (k + 1)),
+            lambda statement: identity(statement.subs(omega_squared, admin_log(k))),
+            equation(constant, sp.log(k + 1)),
+        ),
+        limit_step(
+            "which is ~ log n; constant ω = √n would give a bounded sum",
+            N / (1 + admin_log(N)) / sp.log(N),
+            1,
+            N / (1 + N) / sp.log(N),
+        ),
+    )
+
+
+def closed_form() -> Derivation:
+    """admin-torch's ω gives Σ β² ~ log n."""
+    return Derivation(
+        "adminTorch.omega", "Layer dependency under admin-torch's ω", _closed_form_steps()
+    )
+
+
+def omega() -> Derivation:
+    """Admin's ω gives a Post-LN stack the layer dependency of Pre-LN."""
     return Derivation(
         "admin.omega",
         "Layer dependency under Admin's ω",
@@ -258,17 +282,6 @@ def omega() -> Derivation:
                 1,
                 sp.log(1 + N**2 * v) / sp.log(N),
             ),
-            Step(
-                "admin-torch's constant ω² = (n + 1)/log(n + 1) − 1 at v = 1",
-                equation(constant, k * sp.log(k + 1) / (k + 1)),
-                lambda statement: identity(statement.subs(omega_squared, admin_log(k))),
-                equation(constant, sp.log(k + 1)),
-            ),
-            limit_step(
-                "which is ~ log n; constant ω = √n would give a bounded sum",
-                total / sp.log(N),
-                1,
-                N / (1 + N) / sp.log(N),
-            ),
+            *_closed_form_steps(),
         ),
     )

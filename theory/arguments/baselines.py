@@ -1,6 +1,6 @@
 """Arguments about the statements of the named baselines."""
 
-from theory import normalised_branches, published_scales
+from theory import layer_dependency, normalised_branches, published_scales
 from theory.arguments.argument import Argument
 from theory.claims import Reading
 
@@ -56,5 +56,10 @@ ARGUMENTS: tuple[Argument, ...] = (
         normalised_branches.lri_first_block,
         reading=Reading.REPAIRED,
         reading_text="at the first block; every later MLP shrinks it by (19/18)^(-1/2)",
+    ),
+    Argument(
+        "adminTorch.omega",
+        "ω² = (n+1)/ln(n+1) − 1 gives Σ β_ii² = n ln(n+1)/(n+1) ~ ln n at v = 1",
+        layer_dependency.closed_form,
     ),
 )

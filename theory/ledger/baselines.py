@@ -66,6 +66,6 @@ ROWS: tuple[Claim, ...] = (
         "ω = √((n+1)/ln(n+1) − 1) keeps Σ β_ii² = O(log n)",
         "admin-torch",
         ("Post-LN", "branches of variance 1"),
-        None,
+        Outcome.HOLDS,
     ),
 )
