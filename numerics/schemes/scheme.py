@@ -68,6 +68,11 @@ class Scheme:
         del spec
         return Prescription(factors={})
 
+    @property
+    def profiled(self) -> bool:
+        """Whether some of its numbers come from a forward pass, and not from ``prescribe``."""
+        return type(self).profile_ is not Scheme.profile_
+
     def profile_(self, model: Transformer, generator: torch.Generator) -> None:
         """Set what depends on a forward pass of the drawn model: nothing, in most schemes."""
 

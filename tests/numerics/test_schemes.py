@@ -316,6 +316,11 @@ def test_admins_profile_grows_as_the_published_one():
     assert slope == pytest.approx(0.5, abs=0.08)
 
 
+def test_which_schemes_profile():
+    profiled = {name for name, scheme in SCHEMES.items() if scheme.profiled}
+    assert profiled == {"admin", "admin-code", "dt-fixup"}
+
+
 def test_profiling_is_seeded_and_in_training_mode():
     spec = dataclasses.replace(SMALL, dropout=0.5)
     torch.manual_seed(3)
