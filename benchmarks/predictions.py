@@ -1,0 +1,106 @@
+"""The zero-parameter prediction of ‖Jᵀu‖² beside its measurement: schemes × depths × parts.
+
+Run as ``python -m benchmarks.predictions``. A cell is predicted ÷ mean measured − 1, with the
+relative standard error of the mean over draws of weights, tokens and cotangent. Stored with the
+50th, 90th and 99th percentile of |deviation| by scheme in ``results/predictions/summary.json``.
+"""
+
+import argparse
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from numerics.models import ModelSpec
+from numerics.predictions import PartComparison, compare
+from numerics.results import command_line, provenance, write_json
+from numerics.roles import LEAF_PARTS
+
+PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared."""
+
+    schemes: tuple[str, ...] = ("tfixup", "tfixup-code", "tfixup-adam", "pre-ln", "post-ln")
+    depths: tuple[int, ...] = (1, 6, 24)
+    draws: int = 64
+    seed: int = 0
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    """The 50th, 90th and 99th percentile, between order statistics."""
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return {f"p{p}": cuts[p - 1] for p in PERCENTILES}
+
+
+def table(found: dict[tuple[str, int], tuple[PartComparison, ...]]) -> Table:
+    """One row a scheme and depth, one column a part."""
+    shown = Table(title="predicted ÷ measured − 1, in % ± standard error")
+    for column in ("scheme", "N", *LEAF_PARTS):
+        shown.add_column(column)
+    for (scheme, depth), items in found.items():
+        cells = (f"{100 * item.deviation:+.1f} ± {100 * item.noise:.1f}" for item in items)
+        shown.add_row(scheme, str(depth), *cells)
+    return shown
+
+
+def main() -> None:
+    """Compare, print and store."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    default = Settings()
+    parser.add_argument("--schemes", nargs="+", default=default.schemes)
+    parser.add_argument("--depths", nargs="+", type=int, default=default.depths)
+    parser.add_argument("--draws", type=int, default=default.draws)
+    parser.add_argument("--seed", type=int, default=default.seed)
+    parser.add_argument("--out", type=Path, default=Path("results/predictions"))
+    options = parser.parse_args()
+    settings = Settings(tuple(options.schemes), tuple(options.depths), options.draws, options.seed)
+    start = time.perf_counter()
+    found = {
+        (scheme, depth): compare(
+            scheme, ModelSpec(depth, depth), settings.draws, first_seed=100_000 * settings.seed
+        )
+        for scheme in settings.schemes
+        for depth in settings.depths
+    }
+    summary = {
+        scheme: percentiles(
+            [
+                abs(item.deviation)
+                for (name, _), items in found.items()
+                for item in items
+                if name == scheme
+            ]
+        )
+        for scheme in settings.schemes
+    }
+    record = provenance(
+        command=command_line(),
+        config=asdict(settings),
+        seed=settings.seed,
+        device="cpu",
+        dtype="float32",
+        seconds=time.perf_counter() - start,
+    )
+    Console(width=140).print(table(found))
+    for scheme, values in summary.items():
+        print(scheme, {name: f"{value:.1%}" for name, value in values.items()})
+    cells = [
+        {"scheme": scheme, "depth": depth, **asdict(item), "deviation": item.deviation}
+        for (scheme, depth), items in found.items()
+        for item in items
+    ]
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(
+        options.out / "summary.json",
+        {"percentiles": summary, "cells": cells, "provenance": record},
+    )
+
+
+if __name__ == "__main__":
+    main()
