@@ -54,6 +54,11 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     spec = chosen.adapt(spec)
     prescription = chosen.prescribe(spec)
     _require_described(spec)
+    if chosen.profiled or prescription.depth_power != 0:
+        raise InputError(
+            f"a prediction needs one scale a role from the depths alone, got {chosen.name}, whose "
+            "scales come from a forward pass or differ by layer"
+        )
     d, sinusoidal = spec.d_model, spec.positions is Positions.SINUSOIDAL
 
     def block(stack: str, name: str) -> Block:

@@ -130,3 +130,9 @@ def test_models_that_the_theory_does_not_describe(spec, message):
 def test_one_seed_is_not_enough():
     with pytest.raises(InputError, match="at least 2 seeds, got 1"):
         compare("tfixup", ModelSpec(1, 1), 1)
+
+
+@pytest.mark.parametrize("scheme", ["ds-init", "ds-init-code", "dt-fixup"])
+def test_scales_that_the_theory_does_not_describe_are_refused(scheme):
+    with pytest.raises(InputError, match=f"one scale a role .* got {scheme}"):
+        network_of(scheme, ModelSpec(2, 2))
