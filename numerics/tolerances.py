@@ -64,6 +64,12 @@ TOLERANCES = {
     "layer-slope": Tolerance(
         0.04, "width 64: each layer norm's projector takes another log(1 − 2/64)/2 = 0.016"
     ),
+    "log-growth-exponent": Tolerance(
+        0.15, "of log growth, itself 1/3 ± 0.1 a draw; beyond the threshold it is L^(1/4)"
+    ),
+    "bias-exponent": Tolerance(
+        0.12, "five seeds of width 32 a depth leave ±0.08; output biases give 1, scaled ones 0"
+    ),
     "growth-evidence": Tolerance(
         6.0, "Akaike difference: the rival law is e³ = 20 times less likely; 4–7 is customary"
     ),

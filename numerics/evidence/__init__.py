@@ -1,6 +1,8 @@
 """Measurement and training evidence, attached to claims by id."""
 
 from numerics.evidence import (
+    biases,
+    coherence,
     conditions,
     depth,
     layer_norm,
@@ -21,6 +23,8 @@ PROVIDERS: tuple[Provider, ...] = (
     *spectrum.PROVIDERS,
     *radam.PROVIDERS,
     *xiong.PROVIDERS,
+    *coherence.PROVIDERS,
+    *biases.PROVIDERS,
     *layer_norm.PROVIDERS,
     *theorem31.PROVIDERS,
     *skip_path.PROVIDERS,

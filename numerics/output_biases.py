@@ -1,0 +1,78 @@
+"""‖Δf‖/η with trained biases, those added to the stream apart from those inside a branch.
+
+An SGD step of all parameters moves f by η times
+
+    J s = t_rest + t_output + t_inner,
+
+with the tangents of the matrices and inputs, of the *output* biases (behind attention's w and the
+MLP's W₂) and of the *inner* ones (q, k, v and W₁). Biases that enter as c b with c fixed have c ∂L/∂b for gradient
+and move f by c² of it: c = 0 leaves them out, and learning rates η c² do the same.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import jvp, vmap
+
+from numerics.features import TokenBatch, features_of
+from numerics.linearization import Cotangent, gradient
+from numerics.models import Transformer
+from numerics.updates import in_precision
+from theory.errors import InputError
+
+REST, OUTPUT, INNER = "rest", "output", "inner"
+GROUPS = {"out_bias": OUTPUT, "bias2": OUTPUT, "in_bias": INNER, "bias1": INNER}
+"""Group of a bias by the last word of its name."""
+
+
+def bias_tangents(
+    model: Transformer, batch: TokenBatch, cotangent: Cotangent
+) -> Mapping[str, Float[Tensor, "B T D"]]:
+    """t_rest, t_output and t_inner of a step along the gradient, free inputs, float64.
+
+    Raises
+    ------
+    InputError
+        If the model has no biases.
+
+    Examples
+    --------
+    >>> from numerics.features import random_batch
+    >>> from numerics.models import ModelSpec
+    >>> from numerics.schemes import build
+    >>> model = build("tfixup", ModelSpec(1, 1, biases=True), torch.Generator().manual_seed(0))
+    >>> batch = random_batch(model.spec, torch.Generator().manual_seed(1), sequences=1, tokens=2)
+    >>> found = bias_tangents(model, batch, torch.ones_like)
+    >>> update(found, output=1.0) > update(found, output=0.0)
+    True
+    """
+    if not model.spec.biases:
+        raise InputError("the model must have biases, got biases=False")
+    function, theta = features_of(in_precision(model, torch.float64), batch)
+    _, slopes = gradient(function, theta, cotangent)
+    groups = (REST, OUTPUT, INNER)
+    own = {
+        name: torch.stack([slope * float(_group(name) == group) for group in groups])
+        for name, slope in slopes.items()
+    }
+    tangents = vmap(lambda step: jvp(function, (theta,), (step,))[1])(own)
+    return dict(zip(groups, tangents.detach(), strict=True))
+
+
+def _group(name: str) -> str:
+    return GROUPS.get(name.rpartition(".")[2], REST)
+
+
+def update(tangents: Mapping[str, Tensor], *, output: float = 0.0, inner: float = 0.0) -> float:
+    """‖t_rest + output² t_output + inner² t_inner‖, the factors c on either kind of bias.
+
+    Examples
+    --------
+    >>> one = torch.ones(1)
+    >>> update({"rest": one, "output": one, "inner": one}, output=2.0)
+    5.0
+    """
+    moved = tangents[REST] + output**2 * tangents[OUTPUT] + inner**2 * tangents[INNER]
+    return float(moved.norm())
