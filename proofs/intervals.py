@@ -1,89 +1,27 @@
-"""Interval enclosures of the scales' constants, in ball arithmetic (python-flint's ``arb``).
+"""Interval certificates: constants, RAdam's variance, Eq. 1's norm, and what they support.
 
-A certificate never evaluates a closed form. It takes the condition's polynomial p from the theory,
-and checks three inclusions with rigorous rounding: p < 0 at the left end, p > 0 at the right end,
-p' > 0 on the whole positive half-line up to the right end. The root is then the only one there.
+Each statement is checked with rigorous rounding in ball arithmetic, and its certificate (balls or
+decimals, the precision, the inclusions that were decided) stands in the result. The polynomials
+and the tables can be checked again by ``check_certificate.py``, which knows only fractions.
 """
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import sympy as sp
-from flint import arb, ctx
 
+from proofs import jacobian_norm, scheme_constants, variance
+from proofs.enclosure import BITS, Enclosure, enclose
+from proofs.result import Altered, Machine, Result, Support, evidence
+from proofs.scheme_constants import Scheme, schemes
 from theory import conditions, stacks
-from theory.claims import Context, Control, Evidence, Kind, provides
+from theory.claims import Context, Evidence, Kind, Reading, provides
 from theory.encoder_scale import N
 from theory.stacks import N_E, V_E, W_E, X
 from theory.update_rules import SGD, stack_gain
 
-BITS = 200
 _t = sp.Symbol("t", positive=True)
-
-
-@dataclass(frozen=True)
-class Enclosure:
-    """``low`` < root of p < ``high``, both decimal strings, with the checks that make it so."""
-
-    polynomial: tuple[str, ...]
-    """Rational coefficients of p, constant term first."""
-    low: str
-    high: str
-    negative_at_low: bool
-    positive_at_high: bool
-    increasing: bool
-    bits: int = BITS
-
-    @property
-    def proved(self) -> bool:
-        """Whether all three inclusions hold."""
-        return self.negative_at_low and self.positive_at_high and self.increasing
-
-
-def enclose(polynomial: sp.Poly, low: str, high: str) -> Enclosure:
-    """Certify that ``polynomial`` has exactly one root in (0, high], and that it exceeds ``low``.
-
-    Examples
-    --------
-    >>> enclose(sp.Poly(_t**2 - 2, _t), "1.41421356237", "1.41421356238").proved
-    True
-    >>> enclose(sp.Poly(_t**2 - 2, _t), "1.42", "1.43").proved
-    False
-    """
-    precision = ctx.prec
-    ctx.prec = BITS
-    try:
-        coefficients = [_ball(c) for c in reversed(polynomial.all_coeffs())]
-        slopes = [_ball(c) for c in reversed(polynomial.diff().all_coeffs())]
-        left, right = arb(low), arb(high)
-        half_line = right * arb("0.5 +/- 0.5")
-        return Enclosure(
-            tuple(str(c) for c in reversed(polynomial.all_coeffs())),
-            low,
-            high,
-            bool(_horner(coefficients, left) < 0),
-            bool(_horner(coefficients, right) > 0),
-            bool(_horner(slopes, half_line) > 0) or _only_at_zero(slopes),
-        )
-    finally:
-        ctx.prec = precision
-
-
-def _only_at_zero(slopes: list[arb]) -> bool:
-    """p' has non-negative coefficients, one of them positive: it vanishes at most at 0."""
-    return all(c >= 0 for c in slopes) and any(c > 0 for c in slopes)
-
-
-def _ball(number: sp.Rational) -> arb:
-    return arb(int(number.p)) / int(number.q)
-
-
-def _horner(coefficients: list[arb], at: arb) -> arb:
-    value = arb(0)
-    for coefficient in reversed(coefficients):
-        value = value * at + coefficient
-    return value
 
 
 def encoder_polynomial() -> sp.Poly:
@@ -107,41 +45,182 @@ def decoder_polynomial() -> sp.Poly:
     return sp.Poly(sp.expand(gain) - 1, _t)
 
 
-def _evidence(claim: str, polynomial: sp.Poly, low: str, high: str, false: sp.Poly) -> Evidence:
+def _root(name: str, what: str, polynomial: sp.Poly, low: str, high: str, false: sp.Poly) -> Result:
     start = time.perf_counter()
     certificate = enclose(polynomial, low, high)
-    control = enclose(false, low, high)
-    return Evidence(
-        claim=claim,
-        kind=Kind.PROOF,
-        passed=certificate.proved,
-        summary=f"{low} < c < {high}: the only positive root, enclosed at {BITS} bits",
-        control=Control("the same enclosure with one coefficient doubled", not control.proved),
-        value=low,
+    altered = Altered("one coefficient doubled", not enclose(false, low, high).proved)
+    statement = f"{low} < c < {high} for {what}: the only positive root, at {BITS} bits"
+    return _result(name, statement, certificate.proved, altered, start, _root_details(certificate))
+
+
+def _root_details(certificate: Enclosure) -> dict[str, object]:
+    return {"kind": "root", **asdict(certificate)}
+
+
+def _result(
+    name: str,
+    statement: str,
+    proved: bool,
+    altered: Altered,
+    start: float,
+    *certificates: dict[str, object],
+) -> Result:
+    return Result(
+        Machine.INTERVAL,
+        name,
+        statement,
+        proved,
+        (altered,),
         seconds=time.perf_counter() - start,
-        details={"certificate": certificate},
+        problem="" if proved else "an enclosure was not established",
+        details={"certificates": certificates},
     )
 
 
-@provides("tfixup.encoder-scale", "tfixup.decoder-scale", kind=Kind.PROOF)
-def constants(context: Context) -> Iterator[Evidence]:
-    """Both constants of T-Fixup to twelve digits."""
-    del context
-    encoder, decoder = encoder_polynomial(), decoder_polynomial()
-    yield _evidence(
-        "tfixup.encoder-scale",
-        encoder,
+def encoder_constant() -> Result:
+    """The encoder's constant from Eq. 6."""
+    polynomial = encoder_polynomial()
+    return _root(
+        "encoder_constant",
+        "Eq. 6's constant",
+        polynomial,
         "0.669628722978",
         "0.669628722979",
-        sp.Poly(encoder + sp.Rational(4, 3) * _t**2, _t),
+        sp.Poly(polynomial + sp.Rational(4, 3) * _t**2, _t),
     )
-    yield _evidence(
-        "tfixup.decoder-scale",
-        decoder,
+
+
+def decoder_constant() -> Result:
+    """The decoder's constant, 9^(-1/4), from its blocks."""
+    polynomial = decoder_polynomial()
+    return _root(
+        "decoder_constant",
+        "the decoder's constant",
+        polynomial,
         "0.577350269189",
         "0.577350269190",
-        sp.Poly(2 * decoder + 1, _t),
+        sp.Poly(2 * polynomial + 1, _t),
     )
 
 
-PROVIDERS = (constants,)
+def scheme_result(scheme: Scheme) -> Result:
+    """A scheme's constants to 15 digits, and its conditions at the enclosures."""
+    start = time.perf_counter()
+    solved = scheme_constants.solved_by(scheme)
+    found = scheme_constants.constants(scheme, solved)
+    shifted = scheme_constants.constants(scheme, solved, sp.Rational(1000001, 1000000))
+    values = ", ".join(f"{slot} = {root.low}…" for slot, root in found.roots.items())
+    return _result(
+        f"constants of {scheme.name}",
+        f"{values}; every condition is 1 to within {scheme_constants.NEAR}",
+        found.proved,
+        Altered("every constant larger by 10⁻⁶", not shifted.conditions_hold),
+        start,
+        *(_root_details(root) for root in found.roots.values()),
+    )
+
+
+def variance_table() -> Result:
+    """Var[ψ] at the ρ of the documents, to 13 digits and more."""
+    start = time.perf_counter()
+    values = variance.table()
+    agree = all(variance.agrees_with_theory(value.rho) for value in values)
+    first_order = variance.agrees_with_theory(5, first_order=True)
+    shown = ", ".join(f"Var({value.rho}) = {value.low}…" for value in values)
+    return _result(
+        "variance_table",
+        f"{shown} at σ = 1, and the theory's formula lies in each ball",
+        agree,
+        Altered("the first-order form at ρ = 5", not first_order),
+        start,
+        *({"kind": "variance", **asdict(value)} for value in values),
+    )
+
+
+def variance_falls() -> Result:
+    """Var[ψ] decreases on [5, 500], cell by cell."""
+    start = time.perf_counter()
+    cells = tuple(variance.cells())
+    falls = all(cell.slope_at_most.startswith("-") for cell in cells)
+    rising = all(cell.slope_at_most.startswith("-") for cell in variance.cells(bend=-1))
+    worst = max(float(sp.Rational(cell.slope_at_most)) for cell in cells)
+    return _result(
+        "variance_falls",
+        f"dVar/dρ ≤ {worst:.2g} < 0 over {len(cells)} cells that cover ρ ∈ [5, 500]",
+        falls,
+        Altered("with the sign of ζ(3, ξ) changed", not rising),
+        start,
+        {"kind": "decrease", "cells": [asdict(cell) for cell in cells]},
+    )
+
+
+def spectral_norm() -> Result:
+    """Eq. 1's norm at points of width 3, 4 and 6."""
+    start = time.perf_counter()
+    found = [jacobian_norm.certificate(point) for point in jacobian_norm.POINTS]
+    printed = jacobian_norm.certificate(jacobian_norm.POINTS[0], of_deviation=False)
+    return _result(
+        "spectral_norm",
+        "‖∂LN/∂x‖ = √d/‖x − x̄‖ to 12 digits at points of width 3, 4, 6, by power series",
+        all(item.agree for item in found),
+        Altered("√d/‖x‖ in its place", not printed.agree),
+        start,
+        *({"kind": "norm", **asdict(item)} for item in found),
+    )
+
+
+CHECKS: tuple[Callable[[], Result], ...] = (
+    encoder_constant,
+    decoder_constant,
+    *((lambda scheme=scheme: scheme_result(scheme)) for scheme in schemes()),
+    variance_table,
+    variance_falls,
+    spectral_norm,
+)
+
+SUPPORTS = (
+    Support("tfixup.encoder-scale", ("encoder_constant",), "0.669628722978 < c < 0.669628722979"),
+    Support("tfixup.decoder-scale", ("decoder_constant",), "0.577350269189 < c < 0.577350269190"),
+    Support(
+        "ours.adam-scale",
+        ("constants of tfixup, steps by the sign",),
+        "1/3 and 0.448402626637238…, both conditions 1 within 10⁻⁹",
+    ),
+    Support("fixup.scale", ("constants of r-fixup",), "R-Fixup's constants to 15 digits"),
+    Support(
+        "deepnorm.scale",
+        ("constants of deepnorm", "constants of deepnorm, single stack"),
+        "0.813841374065318… and 0.868850864210051…, printed as 0.81 and 0.87",
+    ),
+    Support("dtfixup.scale", ("constants of dt-fixup, μ = 1",), "8^(-1/2) at μ = 1"),
+    Support(
+        "radam.variance",
+        ("variance_table", "variance_falls"),
+        "the table to 13 digits; falling over cells that cover ρ ∈ [5, 500]",
+    ),
+    *(
+        Support(
+            claim,
+            ("spectral_norm",),
+            "‖J‖ = √d/‖x − x̄‖ to 12 digits at widths 3, 4, 6",
+            Reading.RESTRICTED,
+        )
+        for claim in ("tfixup.eq1", "xiong.lemma3")
+    ),
+)
+
+
+def check() -> tuple[Result, ...]:
+    """Every interval statement."""
+    return tuple(one() for one in CHECKS)
+
+
+@provides(*dict.fromkeys(support.claim for support in SUPPORTS), kind=Kind.PROOF)
+def enclosures(context: Context) -> Iterator[Evidence]:
+    """Every certificate, as evidence."""
+    del context
+    results = check()
+    yield from (evidence(support, results) for support in SUPPORTS)
+
+
+PROVIDERS = (enclosures,)

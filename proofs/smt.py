@@ -1,9 +1,9 @@
-"""Polynomial inequalities decided by an SMT solver (z3's non-linear real arithmetic).
+"""Polynomial statements decided by two SMT solvers, from the same SMT-LIB 2 text.
 
-To prove φ, ask whether ¬φ has a solution; ``unsat`` is the proof. To refute a printed statement,
-ask for a point that breaks it and print the point. Formulas are translated from the theory's SymPy
-expressions, so both sides speak about the same object. Softmax weights are free variables s_j ≥ 0
-with Σ s_j = 1, which contains every value that a softmax can take.
+To prove φ, ask whether ¬φ has a solution: ``unsat`` is the proof. To refute a printed statement,
+ask for a point that breaks it. Formulas are translated from the theory's SymPy expressions, so both
+sides speak about the same object. z3 answers first; cvc5 then reads the very same file, and a
+statement counts as proved only when both say ``unsat``.
 """
 
 import time
@@ -13,19 +13,18 @@ from dataclasses import dataclass
 import sympy as sp
 import z3
 
-from theory import attention
-from theory.attention import k, mean, n, q, v, variance, w, y
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
-from theory.theorem31 import Q_BAR, printed_condition
+from proofs.recheck import Rechecker
+from proofs.result import Altered, Machine, Result, Support, evidence
+from proofs.statements import DEPTH, Statement, counterexample, statements
+from theory.claims import Context, Evidence, Kind, Reading, provides
 
 TIMEOUT_MS = 20_000
-DEPTH = 1000
-"""L at which a counterexample is asked for."""
+"""For each question to either solver."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the solver said: ``sat`` with a point, ``unsat``, or ``unknown``."""
+    """What a solver said: ``sat`` with a point, ``unsat``, or ``unknown``."""
 
     status: str
     point: dict[str, str]
@@ -60,6 +59,8 @@ def translate(expression: sp.Basic) -> z3.ExprRef:
             return parts[0] >= parts[1]
         case sp.Gt():
             return parts[0] > parts[1]
+        case sp.Ne():
+            return parts[0] != parts[1]
         case sp.Eq():
             return parts[0] == parts[1]
     raise ValueError(f"only polynomial relations can be translated, got {expression}")
@@ -69,12 +70,29 @@ def _is_power(expression: sp.Basic) -> bool:
     return isinstance(expression, sp.Pow)
 
 
-def ask(constraints: Sequence[sp.Basic]) -> Answer:
-    """Whether the constraints have a common real solution."""
-    solver = z3.SolverFor("QF_NRA")
-    solver.set("timeout", TIMEOUT_MS)
+def smtlib(constraints: Sequence[sp.Basic]) -> str:
+    """The question whether the constraints have a common real solution, as SMT-LIB 2 text.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", real=True)
+    >>> print(smtlib([sp.Lt(x**2, 0, evaluate=False)]).splitlines()[0])
+    (set-logic QF_NRA)
+    """
+    solver = z3.Solver()
     for constraint in constraints:
         solver.add(translate(constraint))
+    asserted = [
+        line for line in solver.to_smt2().splitlines() if not line.startswith((";", "(set"))
+    ]
+    return "\n".join(["(set-logic QF_NRA)", *asserted, ""])
+
+
+def ask(constraints: Sequence[sp.Basic]) -> Answer:
+    """Ask z3 whether the constraints have a common real solution."""
+    solver = z3.SolverFor("QF_NRA")
+    solver.set("timeout", TIMEOUT_MS)
+    solver.from_string(smtlib(constraints).replace("(check-sat)", ""))
     status = str(solver.check())
     point = {}
     if status == "sat":
@@ -83,112 +101,105 @@ def ask(constraints: Sequence[sp.Basic]) -> Answer:
     return Answer(status, point)
 
 
-@dataclass(frozen=True)
-class Attention:
-    """Scalar attention over n tokens with free weights: K, Q̄ and the constraints.
-
-    Parameters enter K only through A = v², W = w², a = q k y and r = (q² + k²) y², which become the
-    variables: fewer and of lower degree than the parameters. A bound proved for all a and r ≥ 0
-    holds for all parameters; a point with a = r = 0 is one with y = 0.
-    """
-
-    gain: sp.Expr
-    q_bar: sp.Expr
-    memory: tuple[sp.Symbol, ...]
-    constraints: tuple[sp.Basic, ...]
-
-
-A, W, r = sp.symbols("A W r", nonnegative=True)
-a = sp.Symbol("a", real=True)
-_NAMES = {v**2: A, w**2: W}
-
-
-def _renamed(expression: sp.Expr) -> sp.Expr:
-    inner = expression.subs(q * k * y, a).subs((q**2 + k**2) * y**2, r)
-    return inner.subs(_NAMES)
-
-
-def attention_of(length: int) -> Attention:
-    """K of ``theory.attention`` at n = ``length``, with m̄ and V tied to the weights."""
-    weights = sp.symbols(f"s1:{length + 1}", real=True)
-    memory = sp.symbols(f"m1:{length + 1}", real=True)
-    pairs = list(zip(weights, memory, strict=True))
-    explicit = attention.gain().subs(n, length).doit()
-    indexed = {attention.s[i + 1]: weights[i] for i in range(length)}
-    indexed |= {attention.m[i + 1]: memory[i] for i in range(length)}
-    constraints = (
-        *(sp.Ge(weight, 0, evaluate=False) for weight in weights),
-        *(sp.Ge(square, 0, evaluate=False) for square in (A, W, r)),
-        sp.Eq(sp.Add(*weights), 1),
-        sp.Eq(mean, sp.Add(*(s * m for s, m in pairs))),
-        sp.Eq(variance, sp.Add(*(s * (m - mean) ** 2 for s, m in pairs))),
-    )
-    return Attention(_renamed(explicit).subs(indexed), _renamed(Q_BAR), memory, constraints)
-
-
-def lower_bound_fails(length: int, factor: sp.Rational | sp.Integer) -> Answer:
-    """Ask for K < factor · Q̄ / n; ``unsat`` proves factor · Q̄ / n ≤ K."""
-    model = attention_of(length)
-    return ask([*model.constraints, sp.Lt(length * model.gain, factor * model.q_bar)])
-
-
-def small_gain(*, one_sign: bool) -> Answer:
-    """Ask for a point with v² = w² = 1/L, the printed condition in [1, 9]/L, K < 1/(100 L).
-
-    The parameters are bounded: |q k y| ≤ 1 and (q² + k²) y² ≤ 1; L = ``DEPTH``.
-    """
-    model = attention_of(2)
-    size = sp.Rational(1, DEPTH)
-    at_size = {A: size, W: size}
-    conditions = [_renamed(printed_condition(m)).subs(at_size) for m in model.memory]
-    signs = [sp.Gt(m, 0, evaluate=False) for m in model.memory] if one_sign else []
-    ties = [c for c in model.constraints if not c.free_symbols & {A, W}]
-    return ask(
-        [
-            *ties,
-            *signs,
-            sp.Le(a**2, 1),
-            sp.Le(r, 1),
-            *(sp.Ge(c, size) for c in conditions),
-            *(sp.Le(c, 9 * size) for c in conditions),
-            sp.Lt(model.gain.subs(at_size), size / 100),
-        ]
-    )
-
-
-@provides("tfixup.thm31-lower", kind=Kind.PROOF)
-def lower_half(context: Context) -> Iterator[Evidence]:
-    """A point that breaks the lower half, and the bound with m̄ that repairs it."""
-    del context
+def _decided(item: Statement, again: Rechecker) -> Result:
+    """Ask both solvers about a statement's negation, and z3 about the altered one."""
     start = time.perf_counter()
-    found, control = small_gain(one_sign=False), small_gain(one_sign=True)
-    shown = ", ".join(f"{name} = {value}" for name, value in sorted(found.point.items()))
-    yield Evidence(
-        claim="tfixup.thm31-lower",
-        kind=Kind.PROOF,
-        passed={"sat": False, "unsat": True}.get(found.status),
-        summary=f"condition in [1, 9]/L and K < 1/(100 L) at v² = w² = 1/L = 1/{DEPTH}: {shown}",
-        control=Control("with all m_i > 0 the solver must find none", control.status == "unsat"),
-        value=found.status,
-        expected="unsat",
+    first = ask(item.negation).status
+    second = again.status(smtlib(item.negation), TIMEOUT_MS / 1000)
+    control = ask(item.altered)
+    said = {"z3": first, "cvc5": second}
+    open_ = [name for name, status in said.items() if status not in ("sat", "unsat")]
+    return Result(
+        Machine.SMT,
+        item.name,
+        item.words,
+        None if open_ else set(said.values()) == {"unsat"},
+        (Altered(item.what, control.status == "sat"),),
         seconds=time.perf_counter() - start,
+        problem=f"{' and '.join(open_)} gave no answer in {TIMEOUT_MS // 1000} s" if open_ else "",
+        details={"answers": said, "point of the altered statement": control.point},
+    )
+
+
+def _refuted(again: Rechecker) -> Result:
+    """A point that breaks the lower half, checked again by cvc5 at that point."""
+    start = time.perf_counter()
+    constraints = counterexample(one_sign=False)
+    found = ask(constraints)
+    shown = ", ".join(f"{name} = {value}" for name, value in sorted(found.point.items()))
+    at_point = tuple(
+        sp.Eq(sp.Symbol(name, real=True), sp.Rational(value), evaluate=False)
+        for name, value in found.point.items()
+        if _is_rational(value)
+    )
+    second = again.status(smtlib((*constraints, *at_point)), TIMEOUT_MS / 1000)
+    control = ask(counterexample(one_sign=True)).status
+    answered = {found.status, second} <= {"sat", "unsat"}
+    return Result(
+        Machine.SMT,
+        "lower_half_counterexample",
+        f"condition in [1, 9]/L and K < 1/(100 L) at v² = w² = 1/L = 1/{DEPTH}: {shown}",
+        {found.status, second} == {"sat"} if answered else None,
+        (Altered("with all m_i > 0 there is none", control == "unsat"),),
+        seconds=time.perf_counter() - start,
+        problem="" if answered else "a solver gave no answer in time",
         details={"point": found.point},
     )
-    start = time.perf_counter()
-    statuses = [lower_bound_fails(length, sp.S.One).status for length in (1, 2)]
-    false = lower_bound_fails(2, sp.Integer(2))
-    yield Evidence(
-        claim="tfixup.thm31-lower",
-        kind=Kind.PROOF,
-        passed=None if "unknown" in statuses else set(statuses) == {"unsat"},
-        summary="K < Q̄/n has no solution over free weights, for n = 1 and 2",
-        control=Control("K < 2 Q̄/n must have one at n = 2", false.status == "sat"),
-        reading=Reading.REPAIRED,
-        value=", ".join(statuses),
-        expected="unsat",
-        seconds=time.perf_counter() - start,
-        details={"control point": false.point},
-    )
 
 
-PROVIDERS = (lower_half,)
+def _is_rational(value: str) -> bool:
+    return all(character in "0123456789/-" for character in value)
+
+
+def check() -> tuple[Result, ...]:
+    """Every statement, by both solvers."""
+    with Rechecker() as again:
+        return (_refuted(again), *(_decided(item, again) for item in statements()))
+
+
+LOWER = tuple(f"{name}_n{n}" for n in (1, 2, 3) for name in ("tilted_sum", "squares"))
+UPPER = tuple(
+    f"{name}_n{n}"
+    for n in (1, 2, 3)
+    for name in ("centred", "tilted_squares", "variance", "second_moment")
+)
+SUPPORTS = (
+    Support("tfixup.encoder-scale", ("eq6", "positive_root"), "Eq. 6 is 1 at one t > 0, all N > 0"),
+    Support("tfixup.decoder-scale", ("eq7", "eq8"), "Eq. 7 is 2 and Eq. 8 is 1/3, all N > 0"),
+    Support(
+        "tfixup.thm31-lower",
+        ("lower_half_counterexample",),
+        f"a point found: condition in [1, 9]/L, K < 1/(100 L) at L = {DEPTH}",
+        refutes=True,
+    ),
+    Support(
+        "tfixup.thm31-lower",
+        ("lower_bound_n1", *LOWER, "compose_lower"),
+        "Q̄/n ≤ K over free weights, n = 1, 2, 3, link by link",
+        Reading.REPAIRED,
+    ),
+    Support(
+        "tfixup.thm31-repaired",
+        (
+            *LOWER,
+            "compose_lower",
+            *UPPER,
+            "weight_term",
+            "product_of_four",
+            "product_of_three",
+            "compose_upper",
+        ),
+        "both bounds over free weights, n = 1, 2, 3, link by link",
+    ),
+)
+
+
+@provides(*dict.fromkeys(support.claim for support in SUPPORTS), kind=Kind.PROOF)
+def inequalities(context: Context) -> Iterator[Evidence]:
+    """Every SMT statement, as evidence."""
+    del context
+    results = check()
+    yield from (evidence(support, results) for support in SUPPORTS)
+
+
+PROVIDERS = (inequalities,)

@@ -12,6 +12,7 @@ from tyro.conf import arg, subcommand
 
 from numerics.cli.derive import Derive
 from numerics.cli.plot import Plot
+from numerics.cli.prove import Prove
 from numerics.cli.solve import Solve
 from numerics.cli.sweep import Sweep
 from numerics.cli.train import Train
@@ -21,6 +22,7 @@ from theory.errors import InputError
 Command = (
     Annotated[Verify, subcommand("verify")]
     | Annotated[Derive, subcommand("derive")]
+    | Annotated[Prove, subcommand("prove")]
     | Annotated[Solve, subcommand("solve")]
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Plot, subcommand("plot")]

@@ -55,7 +55,7 @@ class Verify:
 
         from numerics.results import jsonable, write_json
         from numerics.verify import as_document, selected, verify
-        from proofs import MISSING
+        from proofs import hints
         from theory.claims import Context, Level
         from theory.errors import require_positive
 
@@ -81,10 +81,8 @@ class Verify:
             if self.json is not None:
                 write_json(self.json, as_document(verdicts, context))
             _show(Console(), verdicts, seconds, verbose=self.verbose)
-            if MISSING:
-                Console().print(
-                    f"proofs were not checked: pip install 'tfixup[proofs]' ({', '.join(MISSING)})"
-                )
+            for line in hints():
+                Console().print(line, soft_wrap=True)
         return 0 if all(item.sound for item in verdicts) else 1
 
 

@@ -75,12 +75,15 @@ Theorem relu_half_integral : forall a : R, 0 <= a ->
   is_RInt kept (- a) a (RInt square (- a) a / 2).
 Proof.
   intros a Ha.
-  replace (RInt square (- a) a / 2) with (plus 0 (RInt square 0 a)).
-  - apply (is_RInt_Chasles (V := R_NormedModule) kept (- a) 0 a); [now apply kept_left|].
-    now apply kept_right.
-  - rewrite <- (RInt_Chasles (V := R_CompleteNormedModule) square (- a) 0 a)
+  assert (H : is_RInt kept (- a) a (plus 0 (RInt square 0 a))).
+  { apply (is_RInt_Chasles (V := R_NormedModule) kept (- a) 0 a);
+      [now apply kept_left | now apply kept_right]. }
+  assert (E : RInt square (- a) a = RInt square 0 a + RInt square 0 a).
+  { rewrite <- (RInt_Chasles (V := R_CompleteNormedModule) square (- a) 0 a)
       by apply square_integrable.
-    rewrite square_left. unfold plus; simpl. field.
+    now rewrite square_left. }
+  change (plus 0 (RInt square 0 a)) with (0 + RInt square 0 a) in H.
+  evar_last; [exact H|]. rewrite E. lra.
 Qed.
 
 (** In the limit: if x² p integrates to σ², d coordinates keep σ² d/2. *)

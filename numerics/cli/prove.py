@@ -1,0 +1,121 @@
+"""``tfixup prove``: every theorem, its axioms, and whether altered versions are rejected."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from proofs.result import Result
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Check the theorems by machine: Coq, interval arithmetic, SMT solvers.
+
+    The exit code is 0 only if every statement was proved and every altered statement rejected.
+    What is not installed is skipped with a hint; REQUIRE_COQ=1 makes a missing Coq an error.
+    """
+
+    kind: str | None = None
+    """coq, interval or smt; all of them unless given."""
+    json: bool = False
+    """Print everything as JSON, certificates included."""
+
+    def run(self) -> int:
+        """Check; 0 if all is proved, 1 if not."""
+        import time
+
+        from rich.console import Console
+
+        from proofs import KINDS, coq, hints, results
+        from theory.errors import nearest
+
+        if self.kind is not None and self.kind not in KINDS:
+            raise nearest(self.kind, KINDS, "kind")
+        chosen = KINDS if self.kind is None else (self.kind,)
+        start = time.perf_counter()
+        with Console(stderr=True).status("proving"):
+            found = tuple(item for kind in chosen for item in results(kind))
+        seconds = time.perf_counter() - start
+        skipped = coq.unusable() and not coq.required()
+        counted = tuple(item for item in found if not (skipped and item.machine == "coq"))
+        passed = bool(counted) and all(item.sound for item in counted)
+        if self.json:
+            _print_json(found, passed=passed, seconds=seconds)
+        else:
+            console = Console()
+            console.print(table(found))
+            _print_summary(console, found, seconds)
+        for line in hints():
+            if self.kind is None or line.lower().startswith(self.kind):
+                Console(stderr=True).print(line, soft_wrap=True)
+        return 0 if passed else 1
+
+
+def _print_json(found: "tuple[Result, ...]", *, passed: bool, seconds: float) -> None:
+    import json
+    from dataclasses import asdict
+
+    from numerics.results import commit, jsonable, versions
+    from proofs import versions as tools
+
+    document = {
+        "version": versions()["tfixup"],
+        "environment": tools() | {"commit": commit()},
+        "proved": passed,
+        "seconds": seconds,
+        "statements": [asdict(item) | {"sound": item.sound} for item in found],
+    }
+    print(json.dumps(jsonable(document), indent=1, allow_nan=False))
+
+
+def outcome(item: "Result") -> str:
+    """One word for the table; anything unchecked is called so."""
+    if item.proved is None:
+        return "[yellow]not checked[/]"
+    if not item.proved:
+        return "[red]not proved[/]"
+    return "[green]proved[/]" if item.sound else "[red]control kept[/]"
+
+
+def table(found: "tuple[Result, ...]") -> "Table":
+    """A row a statement."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("kind", "theorem", "", "statement"):
+        shown.add_column(name, overflow="fold")
+    for name in ("axioms", "altered", "s"):
+        shown.add_column(name, justify="right")
+    for item in found:
+        rejected = sum(altered.rejected for altered in item.altered)
+        problem = f"\n[dim]{escape(item.problem)}[/]" if item.problem else ""
+        shown.add_row(
+            str(item.machine),
+            escape(item.name),
+            outcome(item),
+            escape(item.statement) + problem,
+            str(len(item.axioms)),
+            f"{rejected}/{len(item.altered)}",
+            f"{item.seconds:.1f}",
+        )
+    return shown
+
+
+def _print_summary(console: "object", found: "tuple[Result, ...]", seconds: float) -> None:
+    from rich.console import Console
+
+    assert isinstance(console, Console)
+    altered = [item for result in found for item in result.altered]
+    axioms = dict.fromkeys(axiom for result in found for axiom in result.axioms)
+    console.print(
+        f"{len(found)} statements: {sum(item.proved is True for item in found)} proved, "
+        f"{sum(item.proved is False for item in found)} not proved, "
+        f"{sum(item.proved is None for item in found)} not checked; altered statements: "
+        f"{sum(item.rejected for item in altered)} of {len(altered)} rejected; {seconds:.0f} s"
+    )
+    if axioms:
+        names = ", ".join(axiom.rpartition(".")[2] for axiom in axioms)
+        console.print(f"[dim]axioms of the Coq theorems: {names}[/]")
