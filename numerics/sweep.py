@@ -6,7 +6,8 @@ twice becomes a row that carries its error; a restarted sweep tries it again.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
@@ -140,25 +141,30 @@ def run_sweep(
     started = time.perf_counter()
     tasks = config.tasks()
     store = SweepStore(out, config.settings) if out is not None else None
-    stored = store.rows() if store is not None else empty_rows()
-    known = set(stored["task"])
-    missing = [task for task in tasks if task.hash not in known]
+    rows, missing = _stored(store, tasks)
     if missing:
-        with engine or Local(1) as connected:
+        with ExitStack() as held:
+            connected = held.enter_context(engine or Local(1))
             check_memory(missing, connected)
             if store is not None:
+                held.enter_context(store.exclusively())
+                rows, missing = _stored(store, tasks)
                 _begin(store, config)
             measured = _measured(missing, connected, measure, len(tasks), progress)
-            frames = list(measured if store is None else _kept(measured, store))
-        everything = pl.concat([stored, *frames])
-        if store is not None:
-            store.complete(everything, time.perf_counter() - started)
-    else:
-        everything = stored
+            rows = pl.concat([rows, *(measured if store is None else _kept(measured, store))])
+            if store is not None:
+                store.complete(rows, time.perf_counter() - started)
     order = pl.DataFrame({"task": [task.hash for task in tasks]})
-    return order.join(everything, on="task", how="inner", maintain_order="left_right").select(
-        everything.columns
+    return order.join(rows, on="task", how="inner", maintain_order="left_right").select(
+        rows.columns
     )
+
+
+def _stored(store: SweepStore | None, tasks: Iterable[Task]) -> tuple[pl.DataFrame, list[Task]]:
+    """The rows that are there, and the tasks that are not."""
+    rows = empty_rows() if store is None else store.rows()
+    known = set(rows["task"])
+    return rows, [task for task in tasks if task.hash not in known]
 
 
 def _begin(store: SweepStore, config: SweepConfig) -> None:

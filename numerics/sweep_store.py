@@ -8,8 +8,11 @@ A folder belongs to the settings in its manifest. A file that cannot be read is 
 left as it is.
 """
 
+import fcntl
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -81,6 +84,25 @@ class SweepStore:
         return stored.filter(pl.col("error").is_null()).unique(
             ["task", "part", "quantity"], keep="first", maintain_order=True
         )
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keep other sweeps out of the folder; a process that dies lets go of it.
+
+        Raises
+        ------
+        InputError
+            If another process writes to the folder.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            _lock(handle, self.folder)
+            for half_written in self.folder.rglob(".*.part"):
+                half_written.unlink()
+            yield
+        finally:
+            os.close(handle)
 
     def begin(self, config: SweepConfig, provenance: Provenance) -> None:
         """Write the manifest, with this run's grid added to those before."""
@@ -168,6 +190,13 @@ def open_for_reading(folder: Path) -> SweepStore:
         return SweepStore(folder, Settings(**held))
     except TypeError as error:
         raise InputError(f"{folder}/manifest.json has unknown settings ({error})") from error
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"another sweep is writing to {folder}: wait for its end") from error
 
 
 def _read(path: Path) -> pl.DataFrame:
