@@ -5,8 +5,8 @@ An SGD step of all parameters moves f by η times
     J s = t_rest + t_output + t_inner,
 
 with the tangents of the matrices and inputs, of the *output* biases (behind attention's w and the
-MLP's W₂) and of the *inner* ones (q, k, v and W₁). Biases that enter as c b with c fixed have c ∂L/∂b for gradient
-and move f by c² of it: c = 0 leaves them out, and learning rates η c² do the same.
+MLP's W₂) and of the *inner* ones (q, k, v and W₁). Biases that enter as c b with c fixed have the
+gradient c ∂L/∂b and move f by c² of it: c = 0 leaves them out, and learning rates η c² do the same.
 """
 
 from collections.abc import Mapping

@@ -84,7 +84,8 @@ def biases(context: Context) -> Iterator[Evidence]:
             summary=f"output biases {name}: ‖Δf‖/η ~ N^{fit.value:+.2f}, "
             + ", ".join(f"{mean:.3g}" for mean in means)
             + f" at N = {', '.join(map(str, DEPTHS[context.level]))}; "
-            f"left out N^{without.value:+.2f}, trained inside the branches alone N^{found[WITHIN][0].value:+.2f}",
+            f"left out N^{without.value:+.2f}, "
+            f"trained inside the branches alone N^{found[WITHIN][0].value:+.2f}",
             control=Control(
                 f"biases {'trained' if reading is Reading.REPAIRED else 'left out'}: "
                 f"N^{other.value:+.2f}",
