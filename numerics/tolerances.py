@@ -31,6 +31,9 @@ TOLERANCES = {
     "condition-exponent": Tolerance(
         0.08, "random matrices at N = 6…96; lower orders in N bend the law by a few hundredths"
     ),
+    "optimizer-exponent": Tolerance(
+        0.12, "half the distance of neighbouring powers, 0 | 1/4 | 1/2, at most; narrow models"
+    ),
     "mean-square-growth": Tolerance(
         0.10, "relative; 48 draws of width 64 leave a standard error of 2–3 % of the mean"
     ),

@@ -1,9 +1,9 @@
 """Update rules one by one: what a step does to a branch, and the depth power of the learning rate.
 
 With the scales of one rule kept under another, a condition's left side is Θ(N^p) and the function
-moves by Θ(η N^p): the rate must fall as N^(-p). (Where the rule's steps have random signs the left
-side is a mean square, and p halves.) With T-Fixup's scales p is 0 for SGD, momentum and Adam on
-noise, 1/2 for sign updates (Adam's first step, Lion) and orthogonalised ones, 1/4 for LARS, LAMB.
+moves by Θ(η N^p): the rate must fall as N^(-p). With T-Fixup's scales p is 0 for SGD and momentum,
+1/2 for sign updates (Adam's first step and its steady state, Lion) and orthogonalised ones, 1/4 for
+LARS and LAMB.
 """
 
 from collections.abc import Callable
@@ -41,8 +41,7 @@ def change_power(solved: Solution, rule: UpdateRule) -> sp.Expr:
     """
     exact = [item for item in conditions.system(solved.architecture, rule) if item.exact]
     sides = (item.left_side.subs(solved.scales) for item in exact if item.name != "source input")
-    power = sp.Max(*(order(sp.expand(side), N).power for side in sides))
-    return power / 2 if rule.incoherent else power
+    return sp.Max(*(order(sp.expand(side), N).power for side in sides))
 
 
 def _moves(name: str) -> Step:
@@ -90,7 +89,7 @@ def _momentum() -> Step:
     )
 
 
-def _adam() -> tuple[Step, Step]:
+def _adam() -> tuple[Step, ...]:
     first, second = sp.symbols("beta_1 beta_2", positive=True)
     t = sp.Symbol("t", integer=True, positive=True)
 
@@ -100,6 +99,21 @@ def _adam() -> tuple[Step, Step]:
 
     step = average(first, _g) / sp.sqrt(average(second, _g**2))
     noise = sp.Sum(((1 - _beta) * _beta**_k) ** 2, (_k, 0, sp.oo))
+    size, first_noise, second_noise = sp.symbols("D xi_1 xi_2", real=True)
+    # Two gradients ξ_t D that differ by the noise alone, averaged with weights 1/3 and 2/3.
+    shared = (first_noise + 2 * second_noise) / 3
+    rms = sp.sqrt((first_noise**2 + second_noise**2) / 2)
+    moved = sp.Function("step")(size)
+
+    def common_factor(statement: sp.Basic) -> bool:
+        draws = {first_noise: sp.Rational(3), second_noise: -sp.Rational(1, 2)}
+        for value in (sp.Integer(5), -sp.Rational(2, 7)):
+            gradients = [xi * value for xi in draws.values()]
+            average_of = (gradients[0] + 2 * gradients[1]) / 3
+            root = sp.sqrt((gradients[0] ** 2 + gradients[1] ** 2) / 2)
+            if sp.simplify(average_of / root - statement.args[1].subs(draws | {size: value})) != 0:
+                return False
+        return True
 
     def at_numbers(statement: sp.Basic) -> bool:
         numbers = {first: sp.Rational(9, 10), second: sp.Rational(49, 50), _beta: sp.Rational(2, 3)}
@@ -110,6 +124,13 @@ def _adam() -> tuple[Step, Step]:
 
     return (
         Step(
+            "Adam on gradients ξ_t D of a noisy ∂L/∂f: every parameter's step is sign(D) times one "
+            "factor, so the changes still add",
+            equation(moved, sp.sign(size) * shared / rms),
+            common_factor,
+            equation(moved, shared / rms),
+        ),
+        Step(
             "Adam: m̂/√v̂ of a steady gradient g > 0 is its sign, from the first step on "
             "(t = 1, 2, 7)",
             equation(step, sp.S.One),
@@ -117,7 +138,7 @@ def _adam() -> tuple[Step, Step]:
             equation(step, _g),
         ),
         Step(
-            "Adam on independent zero-mean noise of variance 1: Var m = (1 − β₁)/(1 + β₁)",
+            "and for ξ independent of variance 1 that factor has variance (1 − β₁)/(1 + β₁)",
             equation(noise, (1 - _beta) / (1 + _beta)),
             at_numbers,
             equation(noise, 1 - _beta),
@@ -153,7 +174,7 @@ def _power(name: str) -> Step:
     def check(statement: sp.Basic) -> bool:
         left = [conditions.system(encoder_decoder(N, N), rule)[index].left_side for index in (0, 1)]
         paper = solve(encoder_decoder(N, N), SGD).scales
-        exponent = order(statement.args[1], N).power * (2 if rule.incoherent else 1)
+        exponent = order(statement.args[1], N).power
         # Θ(N^p) has a finite, positive limit ratio to N^p.
         return all(
             sp.limit(side.subs(paper) / N**exponent, N, sp.oo).is_positive is True

@@ -2,9 +2,10 @@
 
 With D = ∂G/∂θ for a slot θ, a step −η D (SGD) moves G by η D² on that account, a step −η sign(D)
 (Adam's first step, Lion) by η |D|, a step of norm η ‖θ‖ along the gradient (LARS, LAMB) by η |D| θ.
-Changes of different slots and blocks add, as each lowers the loss. Where the steps are noise
-(Adam at a stationary point) they have random signs and the squares add instead. Everything depends
-on the depth only through the norms, so a rule is the function (D, θ) ↦ change of G ÷ η.
+Changes of different slots and blocks add, as each lowers the loss. Noise in the gradients does not
+alter that: it comes through the output, so one random factor multiplies the step of every slot.
+Everything depends on the depth only through the norms, so a rule is the function
+(D, θ) ↦ change of G ÷ η.
 """
 
 from collections.abc import Callable
@@ -26,13 +27,11 @@ class UpdateRule:
 
     name: str
     change: Change
-    """(∂G/∂θ, θ) ↦ the change of G, or its mean square, in units of η."""
+    """(∂G/∂θ, θ) ↦ the change of G in units of η."""
     power: int
     """How often the change contains what lies between a block and the output: 2 when the step is
     proportional to the gradient, 1 when the step's size does not depend on it."""
     meaning: str
-    incoherent: bool = False
-    """Whether the steps have random signs: then the squares of the changes add."""
 
 
 def momentum(decay: sp.Expr = DECAY) -> UpdateRule:
@@ -55,22 +54,21 @@ def momentum(decay: sp.Expr = DECAY) -> UpdateRule:
 
 
 def adam_noise(beta: sp.Expr = DECAY) -> UpdateRule:
-    """Adam where gradients are zero-mean noise: steps of variance η² (1 − β₁)/(1 + β₁).
+    """Adam where ∂L/∂f is zero-mean noise: sign(D) times one factor of RMS √((1 − β₁)/(1 + β₁)).
 
     Examples
     --------
     >>> D, theta = sp.symbols("D theta", positive=True)
-    >>> adam_noise().change(D, theta)
-    D**2/19
+    >>> adam_noise(sp.Rational(3, 5)).change(D, theta)
+    D/2
     """
     if not 0 <= beta < 1:
         raise InputError(f"β₁ must lie in [0, 1), got {beta}")
     return UpdateRule(
         "adam-noise",
-        lambda derivative, _: derivative**2 * (1 - beta) / (1 + beta),
+        lambda derivative, _: derivative * sp.sqrt((1 - beta) / (1 + beta)),
         1,
-        "Adam's steady state on gradients that are noise: random signs, RMS √((1 − β₁)/(1 + β₁)) η",
-        incoherent=True,
+        "Adam's steady state on a noisy ∂L/∂f: sign(g) × a factor of RMS √((1 − β₁)/(1 + β₁))",
     )
 
 

@@ -25,23 +25,23 @@ D, THETA = sp.symbols("D theta", positive=True)
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "power", "incoherent"),
+    ("name", "change", "power"),
     [
-        ("sgd", D**2, 2, False),
-        ("momentum", 10 * D**2, 2, False),
-        ("sign", D, 1, False),
-        ("adam", D, 1, False),
-        ("adam-noise", D**2 / 19, 1, True),
-        ("lion", D, 1, False),
-        ("lars", D * THETA, 1, False),
-        ("lamb", D * THETA, 1, False),
-        ("muon", D, 1, False),
+        ("sgd", D**2, 2),
+        ("momentum", 10 * D**2, 2),
+        ("sign", D, 1),
+        ("adam", D, 1),
+        ("adam-noise", D / sp.sqrt(19), 1),
+        ("lion", D, 1),
+        ("lars", D * THETA, 1),
+        ("lamb", D * THETA, 1),
+        ("muon", D, 1),
     ],
 )
-def test_each_rule_by_name(name, change, power, incoherent):
+def test_each_rule_by_name(name, change, power):
     rule = rule_named(name)
-    assert rule.change(D, THETA) == change
-    assert (rule.name, rule.power, rule.incoherent) == (name, power, incoherent)
+    assert sp.simplify(rule.change(D, THETA) - change) == 0
+    assert (rule.name, rule.power) == (name, power)
 
 
 def test_no_rule_is_left_out():
@@ -57,7 +57,7 @@ def test_decays_outside_their_range_are_refused(build, decay):
 
 def test_without_decay_momentum_is_sgd_and_adams_noise_is_whole():
     assert momentum(sp.S.Zero).change(D, THETA) == D**2
-    assert adam_noise(sp.S.Zero).change(D, THETA) == D**2
+    assert adam_noise(sp.S.Zero).change(D, THETA) == D
 
 
 def test_a_gain_is_the_sum_over_what_is_trained():
@@ -113,7 +113,7 @@ def test_a_branch_must_be_a_positive_polynomial_in_its_slots(build, message):
     [
         ("sgd", 0),
         ("momentum", 0),
-        ("adam-noise", 0),
+        ("adam-noise", sp.Rational(1, 2)),
         ("sign", sp.Rational(1, 2)),
         ("muon", sp.Rational(1, 2)),
         ("lars", sp.Rational(1, 4)),

@@ -28,7 +28,7 @@ ARGUMENTS = (
     ),
     Argument(
         "ours.optimizers",
-        "powers 0 (SGD, momentum, Adam on noise), 1/2 (sign, Lion, Muon), 1/4 (LARS, LAMB)",
+        "powers 0 (SGD, momentum), 1/2 (Adam at any step, Lion, Muon), 1/4 (LARS, LAMB)",
         learning_rates.derivation,
     ),
     Argument(
