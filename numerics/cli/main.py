@@ -13,6 +13,7 @@ from tyro.conf import arg, subcommand
 from numerics.cli.derive import Derive
 from numerics.cli.plot import Plot
 from numerics.cli.prove import Prove
+from numerics.cli.reproduce import Reproduce
 from numerics.cli.solve import Solve
 from numerics.cli.sweep import Sweep
 from numerics.cli.train import Train
@@ -27,6 +28,7 @@ Command = (
     | Annotated[Sweep, subcommand("sweep")]
     | Annotated[Plot, subcommand("plot")]
     | Annotated[Train, subcommand("train")]
+    | Annotated[Reproduce, subcommand("reproduce")]
 )
 
 

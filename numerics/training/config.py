@@ -78,6 +78,8 @@ class TrainConfig:
     """Data-parallel processes, each with its share of every batch."""
     threads: int = 1
     """CPU threads; another number rounds differently, so it is part of the run's identity."""
+    signals: bool = False
+    """Log gradients and updates of the embeddings and norms at layer norms too (Figs. 2 and 3)."""
     validate_every: int = 50
     """Steps between validations; the last step is always validated."""
     checkpoint_every: int = 50

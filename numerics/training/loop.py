@@ -29,6 +29,7 @@ from numerics.training.optimizers import make_optimizer
 from numerics.training.outcome import Judgement, judge, outcome_so_far
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
+from numerics.training.signals import COLUMNS
 from numerics.training.step import training_step
 from numerics.training.task import Task, load_corpus, prepare
 from theory.errors import InputError
@@ -196,7 +197,7 @@ def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> It
 
 def write_log(path: Path, rows: list[Row]) -> None:
     """The log as Parquet, a row a step, written whole or not at all."""
-    schema = {
+    schema: dict[str, Any] = {
         "step": pl.Int32,
         "loss": pl.Float64,
         "validation_loss": pl.Float64,
@@ -206,6 +207,8 @@ def write_log(path: Path, rows: list[Row]) -> None:
         "tokens": pl.Int32,
         "seconds": pl.Float32,
     }
+    if rows and COLUMNS[0] in rows[0]:
+        schema |= dict.fromkeys(COLUMNS, pl.Float64)
     with atomically(path) as temporary:
         pl.DataFrame(rows, schema=schema, strict=False).write_parquet(temporary)
 

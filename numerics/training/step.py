@@ -1,8 +1,9 @@
 """One optimizer step, θ ← θ − η u(∇ℓ), and what is logged of it.
 
 Logged: step (from 1), training loss ℓ, learning rate η, ‖∇ℓ‖ before any clipping, ‖Δθ‖, target
-tokens, seconds. With several processes each takes its share of the batch and the gradients are
-averaged; the shares are weighted so that the average is the gradient of the whole batch.
+tokens, seconds, and where asked for the signals of `signals.py`. With several processes each takes
+its share of the batch and the gradients are averaged; the shares are weighted so that the average
+is the gradient of the whole batch.
 """
 
 import time
@@ -18,6 +19,7 @@ from numerics.training.checkpoint import Row
 from numerics.training.config import TrainConfig
 from numerics.training.objective import batch_loss
 from numerics.training.schedules import learning_rate
+from numerics.training.signals import norm_inputs, signals
 
 
 def training_step(
@@ -35,11 +37,13 @@ def training_step(
         group["lr"] = rate
     # Dropout depends on (seed, step) alone, so a resumed run draws the same masks.
     torch.manual_seed(config.seed * 1_000_003 + taken + fabric.global_rank * 1_000_000_007)
-    parameters = list(model.parameters())
+    named = dict(model.named_parameters())
+    parameters = list(named.values())
     before = [parameter.detach().clone() for parameter in parameters]
     optimizer.zero_grad()
     own = share(batch, fabric.global_rank, processes).to(fabric.device)
-    loss = batch_loss(model, own, config.label_smoothing) * processes
+    with norm_inputs(model, watched=config.signals) as seen:
+        loss = batch_loss(model, own, config.label_smoothing) * processes
     whole = fabric.all_reduce(loss.detach(), reduce_op="mean") if processes > 1 else loss
     row = {"step": float(taken + 1), "loss": whole.item(), "lr": rate}
     if np.isfinite(row["loss"]):
@@ -50,6 +54,8 @@ def training_step(
             torch.nn.utils.clip_grads_with_norm_(parameters, config.clip, norm)
         optimizer.step()
         row["update_norm"] = _moved(parameters, before)
+        if config.signals:
+            row |= signals(model, dict(zip(named, before, strict=True)), seen, rate)
     seconds = time.perf_counter() - started
     return row | {"tokens": float(batch.tokens), "seconds": seconds}
 

@@ -1,0 +1,54 @@
+"""``tfixup reproduce``: the papers' training experiments at a reduced scale."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from numerics.training.recorded import RecordedRun
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Take an experiment's runs and print its verdict; the same command goes on where it stopped.
+
+    fig2: gradients, Adam's updates and layer-norm inputs at the start. fig3c: optimizer × layer
+    norm × warm-up. fig4b: T-Fixup at 6 to 200 layers. phase: depth × learning rate × scheme.
+    """
+
+    name: Annotated[Literal["fig2", "fig3c", "fig4b", "phase"], tyro.conf.Positional]
+    """The experiment."""
+    quick: bool = False
+    """Take the few short runs that fit into minutes, not hours."""
+    out: Path = Path("runs/reproduce")
+    """The experiment's folder is NAME, or NAME-quick, in this one."""
+    workers: int = 2
+    """Runs at a time, each in a process of its own."""
+
+    def run(self) -> int:
+        """Run, print every outcome and the verdict, and return the exit code: 0 for any verdict."""
+        from numerics.training.experiments import experiment_named
+        from numerics.training.experiments.experiment import reproduce
+
+        experiment = experiment_named(self.name)
+        folder = self.out / (f"{self.name}-quick" if self.quick else self.name)
+        configs, started = experiment.configs(quick=self.quick), time.monotonic()
+        minutes = experiment.budget[1 if self.quick else 0]
+        print(experiment.question)
+        print(f"{len(configs)} runs, about {minutes:g} minutes on two cores, in {folder}")
+        done = 0
+
+        def report(run: "RecordedRun") -> None:
+            nonlocal done
+            done += 1
+            print(
+                f"[{done}/{len(configs)}] {run.path.name}: {run.outcome}, {run.reason}", flush=True
+            )
+
+        found = reproduce(experiment, folder, quick=self.quick, workers=self.workers, report=report)
+        print(f"{self.name}: {found.answer}: {found.line}")
+        print(f"{(time.monotonic() - started) / 60:.1f} minutes, figure in {folder}/figure.svg")
+        return 0

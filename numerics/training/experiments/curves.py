@@ -1,0 +1,65 @@
+"""Figures of training runs: losses over steps, and signals of the first steps."""
+
+from collections.abc import Callable, Sequence
+
+import matplotlib as mpl
+import polars as pl
+from matplotlib.figure import Figure
+
+from numerics.plots import STYLE, colour
+from numerics.training.recorded import LOG, RecordedRun
+
+Named = Callable[[RecordedRun], str]
+
+
+def read_log(run: RecordedRun) -> pl.DataFrame:
+    """A run's log, a row a step."""
+    return pl.read_parquet(run.path / LOG)
+
+
+def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = False) -> Figure:
+    """Validation loss over steps, a line a run, with the unigram baseline.
+
+    Parameters
+    ----------
+    runs
+        Runs on the same data.
+    name
+        What the legend calls a run.
+    by_depth
+        Whether the colour says the depth instead of the scheme.
+    """
+    shades = mpl.colormaps["viridis"]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.0, 3.6))
+        axes = figure.subplots()
+        for place, run in enumerate(runs):
+            log = read_log(run).filter(pl.col("validation_loss").is_not_null())
+            shade = shades(place / max(len(runs), 1)) if by_depth else colour(_scheme(run))
+            axes.plot(log["step"], log["validation_loss"], lw=1.4, color=shade, label=name(run))
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, min(high, runs[0].uniform_loss + 1.5))
+        axes.axhline(runs[0].unigram_loss, color="#777777", lw=0.8, ls=":", label="unigram")
+        axes.set(xlabel="step", ylabel="validation loss, nats a token")
+        axes.legend(frameon=False, fontsize=7.5)
+        figure.tight_layout()
+    return figure
+
+
+def draw_signals(runs: Sequence[RecordedRun], columns: Sequence[str], name: Named) -> Figure:
+    """One panel a column of the log, a line a run."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.6 * len(columns), 3.2))
+        panels = figure.subplots(1, len(columns), squeeze=False)[0]
+        for panel, column in zip(panels, columns, strict=True):
+            for place, run in enumerate(runs):
+                log = read_log(run)
+                panel.plot(log["step"], log[column], lw=1.2, color=f"C{place}", label=name(run))
+            panel.set(title=column.replace("_", " "), xlabel="step", yscale="log")
+        panels[0].legend(frameon=False, fontsize=7)
+        figure.tight_layout()
+    return figure
+
+
+def _scheme(run: RecordedRun) -> str:
+    return str(run.config["scheme"])

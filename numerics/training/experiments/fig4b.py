@@ -1,0 +1,83 @@
+"""Fig. 4b of T-Fixup: 64-128-2 at 6 to 200 layers a side, no layer norm, no warm-up.
+
+Reduced: generated data, small batches, 1,000 steps or 40. The experiment can fail, and Xavier's
+initialisation without layer norm must not train at the same sizes, or nothing is decided. At full
+scale T-Fixup's scales meet, at 200 layers, their squares and a learning rate ∝ N^(-1/2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from numerics.training.config import TrainConfig
+from numerics.training.experiments.curves import draw_losses
+from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.outcome import RunOutcome
+from numerics.training.recorded import RecordedRun
+
+DEPTHS = (6, 12, 25, 50, 100, 200)
+CONTROL = "xavier"
+RATE = 1e-3
+"""Of the depths' curves."""
+
+
+def configs(depths: Sequence[int], control_depth: int, **settings: Any) -> tuple[TrainConfig, ...]:
+    """T-Fixup at every depth, and the control at one."""
+    base: dict[str, Any] = {"lr": RATE, "tokens": 512, "vocabulary": 400, "pairs": 3_000} | settings
+    runs = [("tfixup", depth) for depth in depths] + [(CONTROL, control_depth)]
+    return tuple(TrainConfig(scheme=scheme, layers=depth, **base) for scheme, depth in runs)
+
+
+def variants(**settings: Any) -> tuple[TrainConfig, ...]:
+    """At 200 layers: squared scales, and η √(6/200) in the place of η."""
+    scaled = configs((200,), 200, lr=RATE * (6 / 200) ** 0.5, **settings)[:1]
+    squared = configs((200,), 200, **settings)[0]
+    return (*scaled, replace(squared, scheme="tfixup-adam"))
+
+
+def decide(runs: Sequence[RecordedRun]) -> Finding:
+    """Reproduced if T-Fixup trained at every depth while the control did not train."""
+    curves = [run for run in runs if run.config["scheme"] == "tfixup" and run.config["lr"] == RATE]
+    controls = [run for run in runs if run.config["scheme"] == CONTROL]
+    told = ", ".join(
+        f"N = {run.config['layers']} {run.outcome} ({run.validation_loss:.2f})" for run in curves
+    )
+    told += f"; unigram {curves[0].unigram_loss:.2f} nats a token; control: " + ", ".join(
+        f"{CONTROL} N = {run.config['layers']} {run.outcome}" for run in controls
+    )
+    others = [run for run in runs if run not in curves and run not in controls]
+    if others:
+        told += "; also " + ", ".join(
+            f"{run.config['scheme']} N = {run.config['layers']} lr {run.config['lr']:.2g} "
+            f"{run.outcome} ({run.validation_loss:.2f})"
+            for run in others
+        )
+    if any(run.outcome is RunOutcome.DIVERGED for run in curves):
+        return Finding(Answer.NOT_REPRODUCED, told)
+    blind = any(run.outcome is RunOutcome.TRAINED for run in controls)
+    all_train = all(run.outcome is RunOutcome.TRAINED for run in curves)
+    return Finding(Answer.REPRODUCED if all_train and not blind else Answer.UNDECIDED, told)
+
+
+def draw(runs: Sequence[RecordedRun]) -> Figure:
+    """A curve a depth."""
+    return draw_losses(runs, _name, by_depth=True)
+
+
+def _name(run: RecordedRun) -> str:
+    rate = "" if run.config["lr"] == RATE else f", lr {run.config['lr']:.2g}"
+    return f"{run.config['scheme']} N = {run.config['layers']}{rate}"
+
+
+FIG4B = Experiment(
+    name="fig4b",
+    question="Does T-Fixup train at 6 to 200 layers without layer norm and without warm-up?",
+    full=configs(DEPTHS, 50, steps=1_000, pairs=20_000, vocabulary=1_000)
+    + variants(steps=1_000, pairs=20_000, vocabulary=1_000),
+    quick=configs(DEPTHS, 25, steps=40, validate_every=10),
+    budget=(180.0, 4.0),
+    decide=decide,
+    draw=draw,
+)

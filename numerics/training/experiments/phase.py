@@ -1,0 +1,104 @@
+"""Depth × learning rate × scheme → trained, stuck or diverged, all without warm-up.
+
+It asks at which depth Post-LN stops training without warm-up, and whether T-Fixup goes on. Short
+runs on the generated data: a run that trains more slowly than the budget allows counts as stuck.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from numerics.plots import STYLE
+from numerics.training.config import TrainConfig
+from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.outcome import RunOutcome
+from numerics.training.recorded import RecordedRun
+
+SCHEMES = ("tfixup", "post-ln", "pre-ln", "admin", "deepnorm", "xavier")
+SHADES = {
+    RunOutcome.TRAINED: "#0b6e4f",
+    RunOutcome.STUCK: "#e8c07d",
+    RunOutcome.DIVERGED: "#d1495b",
+}
+
+
+def configs(
+    schemes: Sequence[str], depths: Sequence[int], rates: Sequence[float], **settings: Any
+) -> tuple[TrainConfig, ...]:
+    """Every combination."""
+    base: dict[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000} | settings
+    return tuple(
+        TrainConfig(scheme=scheme, layers=depth, lr=lr, **base)
+        for scheme in schemes
+        for depth in depths
+        for lr in rates
+    )
+
+
+def deepest_trained(runs: Sequence[RecordedRun]) -> Mapping[str, int]:
+    """The largest depth of each scheme at which some learning rate trained, 0 for none."""
+    found = {str(run.config["scheme"]): 0 for run in runs}
+    for run in runs:
+        if run.outcome is RunOutcome.TRAINED:
+            scheme = str(run.config["scheme"])
+            found[scheme] = max(found[scheme], int(run.config["layers"]))
+    return found
+
+
+def decide(runs: Sequence[RecordedRun]) -> Finding:
+    """Reproduced if T-Fixup trains at every depth, with some rate, and Post-LN does not."""
+    depths = sorted({int(run.config["layers"]) for run in runs})
+    deepest = deepest_trained(runs)
+    told = "deepest that trained with some rate, of N = " + ", ".join(map(str, depths)) + ": "
+    told += ", ".join(f"{scheme} {depth or 'none'}" for scheme, depth in deepest.items())
+    trained = {
+        int(run.config["layers"])
+        for run in runs
+        if run.config["scheme"] == "tfixup" and run.outcome is RunOutcome.TRAINED
+    }
+    if trained != set(depths):
+        return Finding(Answer.NOT_REPRODUCED, told)
+    post_ln_stops = deepest.get("post-ln", depths[-1]) < depths[-1]
+    return Finding(Answer.REPRODUCED if post_ln_stops else Answer.UNDECIDED, told)
+
+
+def draw(runs: Sequence[RecordedRun]) -> Figure:
+    """A panel a scheme: depth across, learning rate up, the outcome as colour."""
+    schemes = list(dict.fromkeys(str(run.config["scheme"]) for run in runs))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(1.9 * len(schemes) + 0.6, 2.9))
+        panels = figure.subplots(1, len(schemes), squeeze=False, sharey=True)[0]
+        for panel, scheme in zip(panels, schemes, strict=True):
+            for outcome, shade in SHADES.items():
+                mine = [
+                    run for run in runs if run.config["scheme"] == scheme and run.outcome is outcome
+                ]
+                panel.scatter(
+                    [run.config["layers"] for run in mine],
+                    [run.config["lr"] for run in mine],
+                    color=shade,
+                    s=55,
+                    marker="s",
+                    label=outcome.value,
+                )
+            panel.set(title=scheme, xscale="log", yscale="log", xlabel="layers N")
+        panels[0].set_ylabel("learning rate")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.tight_layout(rect=(0, 0.09, 1, 1))
+        figure.legend(handles, labels, loc="lower center", ncols=3, frameon=False)
+    return figure
+
+
+PHASE = Experiment(
+    name="phase",
+    question="At which depth does Post-LN stop training without warm-up, and does T-Fixup go on?",
+    full=configs(SCHEMES, (2, 6, 12, 24, 48, 96), (3e-4, 1e-3, 3e-3, 1e-2), steps=100),
+    quick=configs(
+        ("tfixup", "post-ln", "xavier"), (2, 6, 18), (1e-3, 5e-3), steps=30, validate_every=10
+    ),
+    budget=(75.0, 3.0),
+    decide=decide,
+    draw=draw,
+)

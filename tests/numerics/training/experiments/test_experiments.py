@@ -1,0 +1,231 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from numerics.cli.reproduce import Reproduce
+from numerics.training import experiments, loop, step, task
+from numerics.training.config import TrainConfig
+from numerics.training.experiments import EXPERIMENTS, fig2, fig3c, fig4b, phase
+from numerics.training.experiments.experiment import Answer, Experiment, Finding, label, reproduce
+from numerics.training.loop import run_training
+from numerics.training.outcome import RunOutcome
+from numerics.training.recorded import LOG, RecordedRun
+from theory.errors import InputError
+
+TINY = {"steps": 3, "d_model": 16, "d_ff": 32, "pairs": 300, "vocabulary": 200}
+SMALL = {
+    "fig2": fig2.configs(1, 2, **TINY),
+    "fig3c": fig3c.configs(1, 2, **TINY),
+    "fig4b": fig4b.configs((1, 2), 1, **TINY),
+    "phase": phase.configs(("tfixup", "post-ln"), (1, 2), (1e-3,), **TINY),
+}
+
+
+@pytest.fixture(autouse=True)
+def _few_validation_pairs(monkeypatch):
+    monkeypatch.setattr(task, "VALIDATION_PAIRS", 30)
+
+
+def run_of(outcome: RunOutcome, path: Path = Path("x"), **settings) -> RecordedRun:
+    """A recorded run with a given outcome."""
+    return RecordedRun(
+        path=path,
+        config=TrainConfig(**settings).stored(),
+        data={},
+        provenance={},
+        outcome=outcome,
+        reason="",
+        validation_loss=3.0,
+        interval=(2.9, 3.1),
+        unigram_loss=4.5,
+        gain_interval=(1.0, 2.0),
+        uniform_loss=6.0,
+        steps=1,
+        tokens_per_second=1.0,
+        dropped=0,
+        bleu={},
+    )
+
+
+TRAINED, STUCK, DIVERGED = RunOutcome.TRAINED, RunOutcome.STUCK, RunOutcome.DIVERGED
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_the_stated_configs_are_valid_and_named_apart(name):
+    experiment = EXPERIMENTS[name]
+    for quick in (True, False):
+        configs = experiment.configs(quick=quick)
+        for config in configs:
+            config.check()
+        assert len({label(config) for config in configs}) == len(configs)
+    assert experiment.budget[1] < 5 < experiment.budget[0]
+
+
+def test_the_scales_are_those_asked_for():
+    assert {c.layers for c in fig4b.FIG4B.quick if c.scheme == "tfixup"} == {
+        6,
+        12,
+        25,
+        50,
+        100,
+        200,
+    }
+    full = phase.PHASE.full
+    assert len({c.layers for c in full}) >= 6
+    assert len({c.lr for c in full}) >= 4
+    assert len({c.scheme for c in full}) >= 6
+    scales = {(c.scheme, c.lr == fig4b.RATE) for c in fig4b.FIG4B.full if c.layers == 200}
+    assert scales == {("tfixup", True), ("tfixup", False), ("tfixup-adam", True)}
+
+
+@pytest.mark.parametrize("name", list(EXPERIMENTS))
+def test_a_short_version_runs_and_records_its_verdict(name, tmp_path, monkeypatch, capsys):
+    short = replace(EXPERIMENTS[name], quick=SMALL[name])
+    monkeypatch.setitem(experiments.EXPERIMENTS, name, short)  # type: ignore[arg-type]
+    command = Reproduce(name, quick=True, out=tmp_path, workers=1)  # type: ignore[arg-type]
+    assert command.run() == 0
+    shown = capsys.readouterr().out
+    stored = json.loads((tmp_path / f"{name}-quick" / "verdict.json").read_text())
+    assert f"{name}: {stored['answer']}: {stored['line']}" in shown
+    assert len(stored["runs"]) == len(SMALL[name])
+    assert (tmp_path / f"{name}-quick" / "figure.svg").read_text().startswith("<?xml")
+
+
+def test_it_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    def stopping(*arguments):
+        steps.append(arguments[-1])
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return step.training_step(*arguments)
+
+    steps: list[int] = []
+    short = replace(EXPERIMENTS["fig4b"], quick=SMALL["fig4b"])
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "training_step", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            reproduce(short, tmp_path / "a", quick=True)
+        seen: list[RecordedRun] = []
+        found = reproduce(short, tmp_path / "a", quick=True, report=seen.append)
+    assert len(seen) == 3
+    assert len(steps) - 1 < 3 * TINY["steps"] + 3
+    assert found == reproduce(short, tmp_path / "b", quick=True)
+
+
+@pytest.mark.slow
+def test_several_workers_give_the_same(tmp_path):
+    short = replace(EXPERIMENTS["fig4b"], quick=SMALL["fig4b"][1:])
+    short = replace(short, decide=count, draw=fig4b.draw)
+    first = reproduce(short, tmp_path / "one", quick=True, workers=2)
+    assert first.line == "2"
+    logs = sorted((tmp_path / "one").rglob(LOG))
+    assert [pl.read_parquet(log).height for log in logs] == [3, 3]
+
+
+def count(runs) -> Finding:
+    return Finding(Answer.UNDECIDED, str(len(runs)))
+
+
+def test_names_that_collide_are_refused(tmp_path):
+    twice = Experiment("x", "?", (), (TrainConfig(), TrainConfig()), (1.0, 1.0), count, fig4b.draw)
+    with pytest.raises(InputError, match="must differ in their names"):
+        reproduce(twice, tmp_path, quick=True)
+    with pytest.raises(InputError, match="workers must be an integer of at least 1, got 0"):
+        reproduce(twice, tmp_path, quick=True, workers=0)
+    with pytest.raises(InputError, match="unknown experiment 'fig4'"):
+        experiments.experiment_named("fig4")
+
+
+@pytest.mark.parametrize(
+    ("deep", "control", "answer"),
+    [
+        (TRAINED, DIVERGED, Answer.REPRODUCED),
+        (TRAINED, STUCK, Answer.REPRODUCED),
+        (TRAINED, TRAINED, Answer.UNDECIDED),
+        (STUCK, DIVERGED, Answer.UNDECIDED),
+        (DIVERGED, DIVERGED, Answer.NOT_REPRODUCED),
+    ],
+)
+def test_fig4b_can_fail(deep, control, answer):
+    runs = [
+        run_of(TRAINED, layers=6, lr=fig4b.RATE),
+        run_of(deep, layers=200, lr=fig4b.RATE),
+        run_of(control, scheme="xavier", layers=25, lr=fig4b.RATE),
+        run_of(DIVERGED, scheme="tfixup-adam", layers=200, lr=fig4b.RATE),
+    ]
+    found = fig4b.decide(runs)
+    assert found.answer is answer
+    assert "tfixup-adam N = 200" in found.line
+
+
+def test_phase_can_fail():
+    def runs(tfixup, post_ln):
+        return [
+            run_of(TRAINED, layers=2),
+            run_of(TRAINED, scheme="post-ln", layers=2),
+            run_of(STUCK, layers=24, lr=1e-2),
+            run_of(tfixup, layers=24),
+            run_of(post_ln, scheme="post-ln", layers=24),
+        ]
+
+    assert phase.decide(runs(TRAINED, STUCK)).answer is Answer.REPRODUCED
+    assert phase.decide(runs(TRAINED, TRAINED)).answer is Answer.UNDECIDED
+    assert phase.decide(runs(DIVERGED, STUCK)).answer is Answer.NOT_REPRODUCED
+    assert phase.deepest_trained(runs(TRAINED, STUCK)) == {"tfixup": 24, "post-ln": 2}
+    assert "post-ln 2" in phase.decide(runs(TRAINED, STUCK)).line
+
+
+def test_fig3c_can_fail():
+    def runs(adam_warm, adam_cold, sgd_warm, sgd_cold):
+        outcomes = iter((adam_warm, adam_cold, STUCK, STUCK, sgd_warm, sgd_cold, STUCK, STUCK))
+        return [
+            run_of(outcome, scheme=c.scheme, optimizer=c.optimizer, warmup=c.warmup, lr=c.lr)
+            for outcome, c in zip(outcomes, fig3c.configs(12, 20), strict=True)
+        ]
+
+    assert fig3c.decide(runs(TRAINED, STUCK, TRAINED, TRAINED)).answer is Answer.REPRODUCED
+    assert fig3c.decide(runs(TRAINED, TRAINED, TRAINED, TRAINED)).answer is Answer.NOT_REPRODUCED
+    assert fig3c.decide(runs(TRAINED, STUCK, TRAINED, STUCK)).answer is Answer.NOT_REPRODUCED
+    assert fig3c.decide(runs(STUCK, STUCK, TRAINED, TRAINED)).answer is Answer.UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("falls", "answer"),
+    [((False, True, False), Answer.REPRODUCED), ((False, True, True), Answer.NOT_REPRODUCED)],
+)
+def test_fig2_can_fail(tmp_path, falls, answer):
+    runs = []
+    for place, (fall, config) in enumerate(zip(falls, fig2.configs(12, 20), strict=True)):
+        path = tmp_path / str(place)
+        path.mkdir()
+        gradient = [1.0 if not fall or i < 10 else 1e-3 for i in range(50)]
+        log = pl.DataFrame({column: gradient for column in fig2.COLUMNS})
+        log.with_columns(adam_update_encoder=pl.lit(1.0)).write_parquet(path / LOG)
+        runs.append(run_of(STUCK, path, scheme=config.scheme, warmup=config.warmup))
+    found = fig2.decide(runs)
+    assert found.answer is answer
+    assert "gradient × 0.001" in found.line
+    assert "Adam's update × 1" in found.line
+
+
+def test_signals_are_what_they_say(tmp_path):
+    """Adam's first update is ±η everywhere it has a gradient; untouched rows stay."""
+    config = SMALL["fig2"][1]
+    run_training(config, tmp_path / "run")
+    log = pl.read_parquet(tmp_path / "run" / LOG)
+    plain = replace(config, signals=False)
+    run_training(plain, tmp_path / "plain")
+    theirs = pl.read_parquet(tmp_path / "plain" / LOG)
+    assert log["loss"].equals(theirs["loss"])
+    assert "gradient_encoder" not in theirs.columns
+    assert 0.3 < log["adam_update_decoder"][0] <= 1.0 + 1e-5
+    total = log["gradient_encoder"][0] * (200 * 16) ** 0.5
+    assert 0 < total < log["gradient_norm"][0]
+    assert log["norm_input_encoder"].min() > 1  # type: ignore[operator]
+    tfixup = replace(config, scheme="tfixup")
+    run_training(tfixup, tmp_path / "tfixup")
+    assert pl.read_parquet(tmp_path / "tfixup" / LOG)["norm_input_encoder"].to_list() == [0.0] * 3
+    assert torch.is_grad_enabled()
