@@ -28,6 +28,8 @@ class Train(TrainConfig):
         """Train, print the outcome, and return the exit code: 0 whatever became of the run."""
         from numerics.training.loop import run_training
 
+        if self.evaluate is not None:
+            self._check_held_out(self.evaluate)
         out = self.out or Path("runs/train") / self.data_name / self.run_name
         found = run_training(self, out, progress=True)
         low, high = found.interval
@@ -42,6 +44,14 @@ class Train(TrainConfig):
         if self.evaluate is not None:
             self._evaluate(out, self.evaluate)
         return 0
+
+    def _check_held_out(self, dataset: str) -> None:
+        """Raise before anything is trained if there is no such set."""
+        from numerics.training.evaluate import held_out
+        from numerics.training.task import load_corpus
+
+        self.check()
+        held_out(load_corpus(self), dataset)
 
     def _evaluate(self, out: Path, dataset: str) -> None:
         from numerics.training.evaluate import evaluate_run

@@ -31,3 +31,9 @@ def test_the_folder_can_be_chosen_and_a_second_run_does_not_fit_into_it(tmp_path
     with pytest.raises(InputError, match="holds another run: config scheme"):
         replace(TINY, scheme="xavier", out=tmp_path / "mine").run()
     assert "diverged" not in capsys.readouterr().out
+
+
+def test_an_unknown_held_out_set_is_noticed_before_training(tmp_path):
+    with pytest.raises(InputError, match="unknown held-out set 'tset'"):
+        replace(TINY, out=tmp_path / "run", evaluate="tset").run()
+    assert not (tmp_path / "run").exists()
