@@ -81,8 +81,8 @@ class Verify:
             if self.json is not None:
                 write_json(self.json, as_document(verdicts, context))
             _show(Console(), verdicts, seconds, verbose=self.verbose)
-            for line in hints():
-                Console().print(line, soft_wrap=True)
+            for hint in hints():
+                Console().print(hint, soft_wrap=True)
         return 0 if all(item.sound for item in verdicts) else 1
 
 

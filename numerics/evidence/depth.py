@@ -6,6 +6,7 @@ step) the theory predicts +1/2 with the paper's scales and 0 with their squares.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import polars as pl
 
@@ -33,7 +34,7 @@ Fits = Mapping[str, Exponent | NoExponent]
 def fresh_rows(context: Context, optimizer: str) -> pl.DataFrame:
     """A sweep of both schemes made now."""
     grids = zip((SHALLOW, DEEP[context.level]), SEEDS[context.level], strict=True)
-    settings = Settings(root_seed=context.seed, device=context.device)
+    settings = replace(Settings(root_seed=context.seed), device=context.device)
     return pl.concat(
         run_sweep(SweepConfig(SCHEMES, (optimizer,), depths, seeds, settings))
         for depths, seeds in grids
