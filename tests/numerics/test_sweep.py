@@ -1,11 +1,18 @@
 import json
 import os
+import random
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from numerics.cli.main import run
 from numerics.cli.sweep import Sweep
+from numerics.models import Architecture
 from numerics.schemes import SCHEMES
 from numerics.sweep import (
     Settings,
@@ -19,6 +26,7 @@ from numerics.sweep import (
 from numerics.sweep_store import COLUMNS, open_for_reading
 from theory.errors import InputError
 
+RECORDED = Path(__file__).parents[2] / "results" / "sweep"
 SMALL = Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
 GRID = SweepConfig(("tfixup", "post-ln"), ("sgd", "sign"), (1, 2), 2, SMALL)
 
@@ -133,6 +141,70 @@ def test_a_strange_manifest_is_refused(tmp_path, content):
         run_sweep(GRID, tmp_path)
 
 
+def test_another_schema_version_is_refused_and_left(tmp_path):
+    run_sweep(GRID, tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"schema": 99}))
+    before = _state(tmp_path)
+    with pytest.raises(InputError, match=r"schema 1, got 'tfixup sweep', 99"):
+        run_sweep(GRID, tmp_path)
+    assert _state(tmp_path) == before
+
+
+def test_two_sweeps_at_once_do_not_share_a_folder(tmp_path):
+    def measure(task: Task) -> pl.DataFrame:
+        with pytest.raises(InputError, match="another sweep is writing to"):
+            run_sweep(GRID, tmp_path)
+        return measure_task(task)
+
+    one = SweepConfig(("tfixup",), ("sgd",), (1,), 1, SMALL)
+    assert run_sweep(one, tmp_path, measure=measure)["error"].null_count() == 19
+    assert run_sweep(GRID, tmp_path)["task"].n_unique() == 16
+
+
+def test_what_a_kill_left_half_written_is_cleared_away(tmp_path):
+    run_sweep(GRID, tmp_path / "sweep")
+    part = tmp_path / "sweep" / "shards" / ".abc.parquet.123.part"
+    part.parent.mkdir()
+    part.write_bytes(b"PAR1")
+    run_sweep(SweepConfig(GRID.schemes, GRID.optimizers, (1, 2, 3), 2, SMALL), tmp_path / "sweep")
+    assert not part.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "depths", "parts"),
+    [("encoder-only", (2, 0), 5), ("decoder-only", (0, 2), 5)],
+)
+def test_a_sweep_of_one_stack(architecture, depths, parts):
+    settings = replace(SMALL, architecture=architecture)
+    rows = run_sweep(SweepConfig(("tfixup", "pre-ln"), ("sgd",), (2, 4), 2, settings))
+    updates = rows.filter(pl.col("quantity") == "update")
+    assert updates["part"].n_unique() == parts
+    assert (updates["value"] > 0).all()
+    assert updates.select("n_encoder", "n_decoder").row(0) == tuple(2 * n for n in depths)
+    assert (exponent_table(rows, from_depth=1)["points"] == 4).all()
+
+
+def test_a_scheme_that_the_architecture_does_not_have(monkeypatch, tmp_path, capsys):
+    only = replace(SCHEMES["xavier"], architectures=frozenset({Architecture.ENCODER_ONLY}))
+    monkeypatch.setitem(SCHEMES, "xavier", only)
+    command = ["sweep", "--schemes", "tfixup,xavier", "--out", str(tmp_path / "out")]
+    assert run(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "scheme xavier must be used on encoder-only, got encoder-decoder" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_settings_of_older_sweeps_keep_their_hashes():
+    """The name of a shard that was recorded before there were other architectures."""
+    recorded = open_for_reading(RECORDED).rows()
+    settings = open_for_reading(RECORDED).settings
+    tasks = SweepConfig(("tfixup", "xavier"), ("sgd",), (1, 200), 2, settings).tasks()
+    assert {task.hash for task in tasks} <= set(recorded["task"])
+    single = replace(settings, architecture="encoder-only")
+    assert single.stored() != settings.stored()
+
+
 def test_a_file_for_a_folder_is_refused(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(InputError, match="must be a folder"):
@@ -216,6 +288,13 @@ def test_exponent_table(power, note):
             "heads must divide the width d_model, got heads=3, d_model=64",
         ),
         ({"settings": Settings(tokens=0)}, "tokens must be an integer of at least 1, got 0"),
+        ({"settings": Settings(positions="sinus")}, "unknown kind of positions 'sinus': did you"),
+        ({"settings": Settings(architecture="encoder")}, "unknown architecture 'encoder': did you"),
+        ({"executor": "dusk"}, "unknown executor 'dusk': did you mean 'dask'"),
+        ({"address": "tcp://a:1"}, "address goes with executor dask, got address 'tcp://a:1' with"),
+        ({"executor": "dask", "partition": "x"}, "partition goes with executor slurm"),
+        ({"executor": "slurm", "minutes": 0}, "minutes must be an integer of at least 1, got 0"),
+        ({"depths": "6,1000000"}, r"depth 1000000 must fit the memory: .* needs about \d+\.\d GiB"),
         ({"workers": 0}, "workers must be an integer of at least 1, got 0"),
     ],
 )
@@ -255,3 +334,62 @@ def test_all_is_every_scheme_and_every_row_is_finite():
     assert frame["finite"].all()
     with pytest.raises(InputError, match="did you mean 'rezero'"):
         Sweep(schemes="rezerro").config()
+
+
+COMMAND = """
+import sys
+from numerics.cli.main import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments_lose_and_double_nothing(tmp_path):
+    """Every shard that was there at a kill is in the final rows, to the second it took."""
+    grid = SweepConfig(("tfixup", "post-ln"), ("sgd", "sign"), (1, 2, 3), 8, SMALL)
+    out, moments, finished, sessions = tmp_path / "out", random.Random(4), {}, set()
+    small = "--d-model 8 --d-ff 12 --vocabulary 20 --sequences 2 --tokens 4 --device cpu"
+    what = "--schemes tfixup,post-ln --optimizers sgd,sign --depths 1,2,3 --seeds 8"
+    words = ["sweep", *small.split(), *what.split(), "--no-progress", "--out", str(out)]
+    for workers in "1111211111":
+        command = [sys.executable, "-c", COMMAND, *words, "--workers", workers]
+        process = subprocess.Popen(command, start_new_session=True)
+        sessions.add(process.pid)
+        wanted = len(finished) + moments.randrange(1, 10)
+        while len(list((out / "shards").glob("*.parquet"))) < wanted:
+            assert process.poll() is None
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.03))
+        process.kill()
+        process.wait()
+        finished |= {
+            path.name: pl.read_parquet(path) for path in (out / "shards").glob("*.parquet")
+        }
+    _until_gone(sessions)
+    assert 10 <= len(finished) < len(grid.tasks())
+    assert run([*words, "--workers", "1"]) == 0
+    final = pl.read_parquet(out / "rows.parquet")
+    assert final.select("task", "part", "quantity").is_duplicated().sum() == 0
+    for rows in finished.values():
+        assert final.filter(pl.col("task") == rows["task"][0]).equals(rows)
+    assert run_sweep(grid, out).drop("seconds").equals(run_sweep(grid).drop("seconds"))
+    assert sorted(os.listdir(out)) == ["manifest.json", "rows.parquet"]
+
+
+def _until_gone(sessions: set[int]) -> None:
+    """Wait for the end of every process that the killed ones started."""
+    deadline = time.monotonic() + 20
+    while any(
+        int(stat.rpartition(")")[2].split()[3]) in sessions
+        for stat in map(_read_stat, Path("/proc").glob("[0-9]*/stat"))
+        if stat
+    ):
+        assert time.monotonic() < deadline, "workers outlive the sweep"
+        time.sleep(0.05)
+
+
+def _read_stat(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
