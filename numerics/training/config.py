@@ -32,6 +32,8 @@ class TrainConfig:
     ``text:DIR`` for a folder with train.de, train.en, val.de, val.en (.gz)."""
     pairs: int = 20_000
     """Generated training pairs; a text folder is read whole."""
+    validation_pairs: int | None = None
+    """Generated validation pairs, 1,000 unless given."""
     data_seed: int = 0
     """Seed of the generated sentences; the run's own seed leaves them alone."""
     vocabulary: int = 1_000
@@ -94,6 +96,7 @@ class TrainConfig:
             encoder_layers=self.depths[0],
             decoder_layers=self.depths[1],
             pairs=self.pairs,
+            validation_pairs=1 if self.validation_pairs is None else self.validation_pairs,
             vocabulary=self.vocabulary,
             steps=self.steps,
             tokens=self.tokens,

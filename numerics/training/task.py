@@ -19,7 +19,7 @@ from numerics.training.outcome import unigram_losses
 from theory.errors import InputError
 
 VALIDATION_PAIRS = 1_000
-"""Generated validation pairs."""
+"""Generated validation pairs, unless the config says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ def load_corpus(config: TrainConfig) -> Corpus:
             return libreoffice_corpus()
         case "hub":
             return hub_corpus(rest)
-    return generated_corpus(config.pairs, VALIDATION_PAIRS, config.data_seed)
+    held_out = VALIDATION_PAIRS if config.validation_pairs is None else config.validation_pairs
+    return generated_corpus(config.pairs, held_out, config.data_seed)
 
 
 def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:

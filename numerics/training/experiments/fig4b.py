@@ -25,7 +25,13 @@ RATE = 1e-3
 
 def configs(depths: Sequence[int], control_depth: int, **settings: Any) -> tuple[TrainConfig, ...]:
     """T-Fixup at every depth, and the control at one."""
-    base: dict[str, Any] = {"lr": RATE, "tokens": 512, "vocabulary": 400, "pairs": 3_000} | settings
+    base: dict[str, Any] = {
+        "lr": RATE,
+        "tokens": 512,
+        "vocabulary": 400,
+        "pairs": 3_000,
+        "validation_pairs": 200,
+    } | settings
     runs = [("tfixup", depth) for depth in depths] + [(CONTROL, control_depth)]
     return tuple(TrainConfig(scheme=scheme, layers=depth, **base) for scheme, depth in runs)
 
@@ -76,7 +82,7 @@ FIG4B = Experiment(
     question="Does T-Fixup train at 6 to 200 layers without layer norm and without warm-up?",
     full=configs(DEPTHS, 50, steps=1_000, pairs=20_000, vocabulary=1_000)
     + variants(steps=1_000, pairs=20_000, vocabulary=1_000),
-    quick=configs(DEPTHS, 25, steps=40, validate_every=10),
+    quick=configs(DEPTHS, 25, steps=40, validate_every=20),
     budget=(180.0, 4.0),
     decide=decide,
     draw=draw,

@@ -28,7 +28,12 @@ def configs(
     schemes: Sequence[str], depths: Sequence[int], rates: Sequence[float], **settings: Any
 ) -> tuple[TrainConfig, ...]:
     """Every combination."""
-    base: dict[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000} | settings
+    base: dict[str, Any] = {
+        "tokens": 512,
+        "vocabulary": 400,
+        "pairs": 3_000,
+        "validation_pairs": 200,
+    } | settings
     return tuple(
         TrainConfig(scheme=scheme, layers=depth, lr=lr, **base)
         for scheme in schemes

@@ -18,6 +18,7 @@ from theory.errors import InputError
     [
         ("layers", 0, "layers must be an integer of at least 1, got 0"),
         ("encoder_layers", 0, "encoder_layers must be an integer of at least 1, got 0"),
+        ("validation_pairs", 0, "validation_pairs must be an integer of at least 1, got 0"),
         ("steps", 0, "steps must be an integer of at least 1, got 0"),
         ("tokens", -5, "tokens must be an integer of at least 1, got -5"),
         ("data", "text:", "needs a folder"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from numerics.cli.reproduce import Reproduce
-from numerics.training import experiments, loop, step, task
+from numerics.training import experiments, loop, step
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS, fig2, fig3c, fig4b, phase
 from numerics.training.experiments.experiment import Answer, Experiment, Finding, label, reproduce
@@ -16,18 +16,20 @@ from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import LOG, RecordedRun
 from theory.errors import InputError
 
-TINY = {"steps": 3, "d_model": 16, "d_ff": 32, "pairs": 300, "vocabulary": 200}
+TINY = {
+    "steps": 3,
+    "d_model": 16,
+    "d_ff": 32,
+    "pairs": 300,
+    "validation_pairs": 30,
+    "vocabulary": 200,
+}
 SMALL = {
     "fig2": fig2.configs(1, 2, **TINY),
     "fig3c": fig3c.configs(1, 2, **TINY),
     "fig4b": fig4b.configs((1, 2), 1, **TINY),
     "phase": phase.configs(("tfixup", "post-ln"), (1, 2), (1e-3,), **TINY),
 }
-
-
-@pytest.fixture(autouse=True)
-def _few_validation_pairs(monkeypatch):
-    monkeypatch.setattr(task, "VALIDATION_PAIRS", 30)
 
 
 def run_of(outcome: RunOutcome, path: Path = Path("x"), **settings) -> RecordedRun:
