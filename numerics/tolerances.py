@@ -73,6 +73,18 @@ TOLERANCES = {
     "bias-exponent": Tolerance(
         0.12, "five seeds of width 32 a depth leave ±0.08; output biases give 1, scaled ones 0"
     ),
+    "gradient-variance": Tolerance(
+        0.03, "relative; 40 blocks of width 64; the theorem's bound is 1 and is nearly attained"
+    ),
+    "dependency-exponent": Tolerance(
+        0.2, "branch variances of attention and MLP differ, and attention's grow as tokens mix"
+    ),
+    "linear-growth": Tolerance(
+        0.3, "of the exponent 1 over N = 2…14; a logarithm gives 0.4, aligned changes 2 or more"
+    ),
+    "output-change": Tolerance(
+        0.3, "relative; the theorem drops what attention's softmax and correlated tokens add"
+    ),
     "growth-evidence": Tolerance(
         6.0, "Akaike difference: the rival law is e³ = 20 times less likely; 4–7 is customary"
     ),

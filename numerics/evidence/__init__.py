@@ -1,6 +1,7 @@
 """Measurement and training evidence, attached to claims by id."""
 
 from numerics.evidence import (
+    admin,
     biases,
     coherence,
     conditions,
@@ -29,6 +30,7 @@ PROVIDERS: tuple[Provider, ...] = (
     *coherence.PROVIDERS,
     *biases.PROVIDERS,
     *matrix.PROVIDERS,
+    *admin.PROVIDERS,
     *layer_norm.PROVIDERS,
     *theorem31.PROVIDERS,
     *skip_path.PROVIDERS,
