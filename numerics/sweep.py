@@ -11,101 +11,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from numerics.executors import Engine, Local, outcomes
 from numerics.exponents import Exponent, power_law, verdict_word
 from numerics.memory import check_memory
-from numerics.models import ModelSpec
 from numerics.results import command_line, provenance
-from numerics.roles import ALL_PARTS
-from numerics.schemes import build
 from numerics.sweep_config import Settings as Settings
 from numerics.sweep_config import SweepConfig as SweepConfig
 from numerics.sweep_config import Task as Task
-from numerics.sweep_store import SweepStore, empty_rows, task_rows
-from numerics.updates import UpdateReport, measure_update, random_batch
+from numerics.sweep_measure import failed_rows as failed_rows
+from numerics.sweep_measure import measure_task as measure_task
+from numerics.sweep_store import SweepStore, empty_rows
 
 Measure = Callable[[Task], pl.DataFrame]
-
-
-def measure_task(task: Task) -> pl.DataFrame:
-    """The rows of one task: build the model, measure, tabulate."""
-    started = time.perf_counter()
-    settings = task.settings
-
-    def stream(purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(task.stream(purpose))
-
-    spec = settings.spec(task.depth)
-    model = build(task.scheme, spec, stream("weights"), device=settings.device)
-    batch = random_batch(
-        spec,
-        stream("batch"),
-        sequences=settings.sequences,
-        tokens=settings.tokens,
-        device=settings.device,
-    )
-    report = measure_update(
-        model,
-        batch,
-        stream("cotangent"),
-        optimizer=task.optimizer,
-        inputs=settings.inputs,
-        dtype=settings.dtype,
-    )
-    common = _common(task) | {"dtype": report.dtype, "seconds": time.perf_counter() - started}
-    return task_rows(common, _values(report, _parts(spec)))
-
-
-def _common(task: Task) -> dict[str, object]:
-    settings, spec = task.settings, task.settings.spec(task.depth)
-    return {
-        "task": task.hash,
-        "scheme": task.scheme,
-        "optimizer": task.optimizer,
-        "n_encoder": spec.encoder_layers,
-        "n_decoder": spec.decoder_layers,
-        "d_model": settings.d_model,
-        "d_ff": settings.d_ff,
-        "heads": settings.heads,
-        "vocab": settings.vocabulary,
-        "batch": settings.sequences,
-        "tokens": settings.tokens,
-        "inputs": settings.inputs,
-        "embedding_multiplier": spec.multiplier,
-        "seed": task.seed,
-        "device": settings.device,
-    }
-
-
-def _parts(spec: ModelSpec) -> tuple[str, ...]:
-    """The parts that the architecture has."""
-    absent = {"encoder", "decoder"} - set(spec.stacks)
-    if absent:
-        absent.add("decoder.cross_attention")
-    return tuple(part for part in ALL_PARTS if not {part, part.partition(".")[0]} & absent)
-
-
-def _values(report: UpdateReport, parts: tuple[str, ...]) -> Iterator[dict[str, object]]:
-    numbers = [
-        (part, quantity, getattr(report, quantity)[part])
-        for quantity in ("update", "gradient_energy")
-        for part in parts
-    ]
-    for part, quantity, value in [*numbers, ("total", "output_rms_ratio", report.output_rms_ratio)]:
-        finite = abs(value) < float("inf")
-        yield {"part": part, "quantity": quantity, "value": value, "finite": finite}
-
-
-def failed_rows(task: Task, error: BaseException) -> pl.DataFrame:
-    """The one row of a task that failed."""
-    value = {"part": "total", "quantity": "update", "value": None, "finite": False}
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    common = _common(task) | {"error": f"{type(error).__name__}: {first_line}"}
-    return task_rows(common, [value])
 
 
 def run_sweep(
