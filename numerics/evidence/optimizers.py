@@ -2,8 +2,8 @@
 
 Measured is the decoder's share, whose parameters reach the output without the memory's passage;
 predicted are 1/2 for Lion, Muon and Adam in its steady state on noise, 1/4 for LAMB
-(``theory/learning_rates.py``); SGD's 0 is the claim ``tfixup.goal``. Rules that look at whole tensors are measured on a narrower model,
-as they have no closed forms.
+(``theory/learning_rates.py``); SGD's 0 is the claim ``tfixup.goal``. Rules that look at whole
+tensors are measured on a narrower model, as they have no closed forms.
 """
 
 from collections.abc import Iterator
