@@ -54,19 +54,22 @@ def draw_sweep(rows: pl.DataFrame, *, quantity: str = "update", from_depth: int 
     kept = rows.filter((pl.col("quantity") == quantity) & pl.col("error").is_null())
     if kept.is_empty():
         raise InputError(f"nothing to plot: the sweep has no finished rows of {quantity}")
+    # A stack alone has 0 layers of the other: N is the larger number.
+    kept = kept.with_columns(n_encoder=pl.max_horizontal("n_encoder", "n_decoder"))
+    parts = [part for part in PANELS if part in set(kept["part"])]
     schemes = [*COLOURS, *sorted(set(kept["scheme"]) - set(COLOURS))]
     schemes = [scheme for scheme in schemes if scheme in set(kept["scheme"])]
     optimizers = sorted(set(kept["optimizer"]))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.15 * len(PANELS) + 0.6, 2.7 * len(optimizers) + 0.9))
-        axes = figure.subplots(len(optimizers), len(PANELS), squeeze=False, sharex=True)
+        figure = Figure(figsize=(2.15 * len(parts) + 0.6, 2.7 * len(optimizers) + 0.9))
+        axes = figure.subplots(len(optimizers), len(parts), squeeze=False, sharex=True)
         for line, optimizer in zip(axes, optimizers, strict=True):
-            for panel, part in zip(line, PANELS, strict=True):
+            for panel, part in zip(line, parts, strict=True):
                 chosen = kept.filter((pl.col("optimizer") == optimizer) & (pl.col("part") == part))
                 curves = {s: chosen.filter(pl.col("scheme") == s) for s in schemes}
                 _panel(panel, curves, from_depth)
             line[0].set_ylabel(f"{STEPS.get(optimizer, optimizer)}\n{TITLES[quantity]}")
-        for panel, part in zip(axes[0], PANELS, strict=True):
+        for panel, part in zip(axes[0], parts, strict=True):
             panel.set_title(part.replace("_", "-").replace(".", "\n"), fontsize=9)
         for panel in axes[-1]:
             panel.set_xlabel("layers N")

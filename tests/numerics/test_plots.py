@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -85,3 +86,15 @@ def test_bad_requests(tmp_path, rows):
     with pytest.raises(InputError, match="nothing to plot"):
         draw_sweep(rows.clear())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("architecture", ["encoder-only", "decoder-only"])
+def test_a_stack_alone_has_its_own_panels(architecture):
+    settings = replace(GRID.settings, architecture=architecture)
+    figure = draw_sweep(run_sweep(replace(GRID, settings=settings)), from_depth=1)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    stack = architecture.partition("-")[0]
+    other = {"encoder": "decoder", "decoder": "encoder"}[stack]
+    assert any(title.startswith(stack) for title in titles)
+    assert not any(title.startswith(other) for title in titles)
+    assert {np.min(line.get_xdata()) for axes in figure.axes for line in axes.lines[:1]} == {1}
