@@ -76,6 +76,8 @@ class DaskCluster(Engine):
             asyncio.run(asyncio.wait_for(_identity(self.address), CONNECT_SECONDS))
         except Exception as error:  # whatever answers at that port may say anything
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            if isinstance(error, TimeoutError):
+                reason = f"nothing within {CONNECT_SECONDS} s"
             raise InputError(f"no Dask scheduler answers at {self.address}: {reason}") from error
         client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
         self._open.enter_context(client)
