@@ -73,8 +73,8 @@ def _functions(module: Path) -> dict[str, str]:
     return found
 
 
-def _outcomes(folder: Path) -> Iterator[tuple[str, str, int, bool]]:
-    """(module, mutant, exit code, whether only words changed)."""
+def _outcomes(folder: Path) -> Iterator[tuple[str, str, int | None, bool]]:
+    """(module, mutant, exit code or None where it was not run, whether only words changed)."""
     for name in MODULES:
         mutated = folder / "mutants" / "theory" / f"{name}.py"
         functions = _functions(mutated)
@@ -102,10 +102,14 @@ def summarise(folder: Path, reasons: dict[str, str]) -> dict[str, object]:
     killed: Counter[str] = Counter()
     total: Counter[str] = Counter()
     words: Counter[str] = Counter()
+    unrun: Counter[str] = Counter()
     survivors = []
     for name, mutant, code, prose in _outcomes(folder):
         if prose:
             words[name] += 1
+            continue
+        if code is None:
+            unrun[name] += 1
             continue
         total[name] += 1
         if code in (SURVIVED, NOT_COVERED):
@@ -126,6 +130,7 @@ def summarise(folder: Path, reasons: dict[str, str]) -> dict[str, object]:
                 "killed": killed[name],
                 "share": killed[name] / max(total[name], 1),
                 "prose_mutants_left_out": words[name],
+                "not_run": unrun[name],
             }
             for name in MODULES
         },
@@ -140,13 +145,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/mutation"))
     parser.add_argument("--folder", type=Path, help="scratch folder, to go on with an earlier run")
     parser.add_argument("--children", type=int, default=2)
+    parser.add_argument("--no-run", action="store_true", help="summarise what was run before")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="mutants-"))
     if not (folder / "setup.cfg").exists():
         prepare(folder)
     start = time.perf_counter()
     run = [MUTMUT, "run", "--max-children", str(options.children)]
-    subprocess.run(run, cwd=folder, check=True)
+    if not options.no_run:
+        subprocess.run(run, cwd=folder, check=True)
     reasons_file = options.out / "reasons.json"
     reasons = json.loads(reasons_file.read_text()) if reasons_file.exists() else {}
     record = provenance(
