@@ -11,15 +11,13 @@ gradient c ∂L/∂b and move f by c² of it: c = 0 leaves them out, and learnin
 
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import jvp, vmap
 
-from numerics.features import TokenBatch, features_of
-from numerics.linearization import Cotangent, gradient
+from numerics.features import TokenBatch
+from numerics.linearization import Cotangent
 from numerics.models import Transformer
-from numerics.updates import in_precision
+from numerics.parameter_groups import tangents_by
 from theory.errors import InputError
 
 REST, OUTPUT, INNER = "rest", "output", "inner"
@@ -39,6 +37,7 @@ def bias_tangents(
 
     Examples
     --------
+    >>> import torch
     >>> from numerics.features import random_batch
     >>> from numerics.models import ModelSpec
     >>> from numerics.schemes import build
@@ -50,15 +49,7 @@ def bias_tangents(
     """
     if not model.spec.biases:
         raise InputError("the model must have biases, got biases=False")
-    function, theta = features_of(in_precision(model, torch.float64), batch)
-    _, slopes = gradient(function, theta, cotangent)
-    groups = (REST, OUTPUT, INNER)
-    own = {
-        name: torch.stack([slope * float(_group(name) == group) for group in groups])
-        for name, slope in slopes.items()
-    }
-    tangents = vmap(lambda step: jvp(function, (theta,), (step,))[1])(own)
-    return dict(zip(groups, tangents.detach(), strict=True))
+    return tangents_by(model, batch, cotangent, _group, (REST, OUTPUT, INNER))
 
 
 def _group(name: str) -> str:
@@ -70,6 +61,7 @@ def update(tangents: Mapping[str, Tensor], *, output: float = 0.0, inner: float 
 
     Examples
     --------
+    >>> import torch
     >>> one = torch.ones(1)
     >>> update({"rest": one, "output": one, "inner": one}, output=2.0)
     5.0

@@ -2,6 +2,7 @@
 
 from numerics.evidence import (
     admin,
+    baselines,
     biases,
     coherence,
     conditions,
@@ -31,6 +32,7 @@ PROVIDERS: tuple[Provider, ...] = (
     *biases.PROVIDERS,
     *matrix.PROVIDERS,
     *admin.PROVIDERS,
+    *baselines.PROVIDERS,
     *layer_norm.PROVIDERS,
     *theorem31.PROVIDERS,
     *skip_path.PROVIDERS,

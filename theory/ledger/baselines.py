@@ -13,6 +13,13 @@ ROWS: tuple[Claim, ...] = (
         Outcome.HOLDS,
     ),
     Claim(
+        "fixup.attention",
+        "R-Fixup's L^(-1/6) on q, k, v, as for a branch of four matrices, makes the update Θ(η)",
+        "R-Fixup",
+        (_SGD, "inputs of norm 1", "W_o = 0"),
+        None,
+    ),
+    Claim(
         "deepnorm.scale",
         "α_e = 0.81 (N⁴M)^(1/16), β_e = 0.87 (N⁴M)^(-1/16), α_d = (3M)^(1/4), β_d = (12M)^(-1/4)",
         "DeepNet, §4",

@@ -1,0 +1,312 @@
+"""The named baselines measured: ‖Δf‖/η by kind of parameter, and what layer norm takes.
+
+An SGD step of one's matrices, of the embedded inputs, and of what a wiring adds (layer norms' gains
+and biases, α, ω) are told apart: published scales are derived for matrices, and a layer norm's bias
+moves the output whatever the scales are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import log
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from numerics.evidence.admin import encoder, inputs
+from numerics.evidence.xiong import inside, student
+from numerics.exponents import Exponent, fitted, power_law
+from numerics.features import output_shape, random_batch
+from numerics.layer_dependency import dependency
+from numerics.models import Architecture, ModelSpec
+from numerics.parameter_groups import INPUTS, KINDS, MATRICES, OWN, kind_of, tangents_by
+from numerics.roles import part_of
+from numerics.schemes import build
+from numerics.stream_signals import sites
+from numerics.tolerances import tolerance
+from numerics.updates import random_cotangent
+from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
+
+DEPTHS = {Level.QUICK: (3, 6, 12, 24), Level.FULL: (3, 6, 12, 24, 48, 96)}
+SEEDS = {Level.QUICK: 4, Level.FULL: 12}
+SHARE_DEPTHS = (4, 8, 16, 32, 64)
+BOTH = Architecture.ENCODER_DECODER
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Norms of tangents of every group, one row a model, with the depths."""
+
+    depths: tuple[int, ...]
+    tangents: Sequence[Mapping[str, Tensor]] = field(repr=False)
+
+    def exponent(self, *groups: str) -> Exponent:
+        """Depth exponent of ‖Σ t_g‖ over the groups named."""
+        values = [
+            float(torch.stack([found[name] for name in groups]).sum(0).norm())
+            for found in self.tangents
+        ]
+        return fitted(power_law(self.depths, values))
+
+
+def block_of(parameter: str) -> str:
+    """``attention`` or ``mlp`` for a matrix, otherwise `kind_of`.
+
+    Examples
+    --------
+    >>> block_of("decoder.0.cross_attention.branch.out_proj"), block_of("target")
+    ('attention', 'inputs')
+    """
+    if kind_of(parameter) != MATRICES:
+        return kind_of(parameter)
+    return "mlp" if part_of(parameter).endswith("mlp") else "attention"
+
+
+def measured(
+    scheme: str,
+    context: Context,
+    *,
+    architecture: Architecture = BOTH,
+    by_block: bool = False,
+    value_power: float = 0.0,
+) -> Parts:
+    """Tangents of a scheme's models; ``value_power`` p multiplies W_v by L^(-p) afterwards."""
+    rows, depths = [], []
+    for depth in DEPTHS[context.level]:
+        decoder = depth if architecture is BOTH else 0
+        spec = ModelSpec(depth, decoder, d_model=32, d_ff=64, architecture=architecture)
+        for number in range(SEEDS[context.level]):
+            seed = 100_000 * context.seed + 100 * depth + number
+            generator = torch.Generator().manual_seed(seed)
+            model = build(scheme, spec, generator).eval()
+            for name, value in model.named_parameters():
+                if value_power and name.endswith("in_proj"):
+                    value.detach()[-32:] *= (5 * depth) ** -value_power
+            batch = random_batch(spec, generator, sequences=2, tokens=8)
+            u = random_cotangent(output_shape(spec, batch), generator)
+            groups = ("attention", "mlp", INPUTS, OWN) if by_block else KINDS
+            rows.append(tangents_by(model, batch, u, block_of if by_block else kind_of, groups))
+            depths.append(depth)
+    return Parts(tuple(depths), rows)
+
+
+def _evidence(
+    claim: str,
+    fit: Exponent,
+    summary: str,
+    control: tuple[str, Exponent],
+    *,
+    reading: Reading = Reading.PRINTED,
+    text: str = "",
+) -> Evidence:
+    """Flat or not; the control must be decided the other way, or at least not the same way."""
+    margin = tolerance("baseline-exponent")
+    flat, other = fit.equivalent(0.0, margin), control[1].equivalent(0.0, margin)
+    return Evidence(
+        claim=claim,
+        kind=Kind.MEASUREMENT,
+        passed=flat,
+        summary=summary,
+        control=Control(
+            f"{control[0]}: N^{control[1].value:+.2f}",
+            other is not False if flat is False else other is False,
+        ),
+        reading=reading,
+        reading_text=text,
+        value=fit.value,
+        expected=0.0,
+        tolerance=margin,
+        interval=fit.interval,
+    )
+
+
+@provides("deepnorm.scale", kind=Kind.MEASUREMENT)
+def deepnorm(context: Context) -> Iterator[Evidence]:
+    """DeepNorm's matrices keep the update flat; its layer norms' gains and biases do not."""
+    found = measured("deepnorm", context)
+    matrices, own = found.exponent(MATRICES), found.exponent(OWN)
+    yield _evidence(
+        "deepnorm.scale",
+        matrices,
+        f"a step of the matrices: ‖Δf‖/η ~ N^{matrices.value:+.2f}; of the layer norms' trained "
+        f"gains and biases N^{own.value:+.2f}, which the scales do not reach",
+        ("layer norms' gains and biases", own),
+    )
+
+
+@provides("fixup.scale", "fixup.attention", kind=Kind.MEASUREMENT)
+def fixup(context: Context) -> Iterator[Evidence]:
+    """R-Fixup's MLP (m = 2) is flat; its attention, scaled as a product of four, is not."""
+    found = measured("r-fixup", context, by_block=True)
+    mlp, attention = found.exponent("mlp"), found.exponent("attention")
+    yield _evidence(
+        "fixup.scale",
+        mlp,
+        f"R-Fixup's MLP, m = 2, W₁ × L^(-1/2): ‖Δf‖/η ~ N^{mlp.value:+.2f}",
+        ("attention, W_v × L^(-1/6)", attention),
+    )
+    yield _evidence(
+        "fixup.attention",
+        attention,
+        f"a step of R-Fixup's attention: ‖Δf‖/η ~ N^{attention.value:+.2f}: W_o has gain ‖A m v‖², "
+        "and L · L^(-1/3) = L^(2/3)",
+        ("MLP, W₁ × L^(-1/2)", mlp),
+    )
+    slower = measured("r-fixup", context, by_block=True, value_power=1 / 3)
+    repaired = slower.exponent("attention")
+    yield _evidence(
+        "fixup.attention",
+        repaired,
+        f"W_v × L^(-1/2) instead: N^{repaired.value:+.2f}",
+        ("W_v × L^(-1/6)", attention),
+        reading=Reading.REPAIRED,
+        text="W_v × L^(-1/2): q and k do not multiply the value path, so m = 2",
+    )
+
+
+@provides("dtfixup.scale", kind=Kind.MEASUREMENT)
+def dt_fixup(context: Context) -> Iterator[Evidence]:
+    """DT-Fixup's matrices in an encoder alone."""
+    alone = Architecture.ENCODER_ONLY
+    fit = measured("dt-fixup", context, architecture=alone).exponent(MATRICES)
+    bare = measured("xavier", context, architecture=alone).exponent(MATRICES)
+    yield _evidence(
+        "dtfixup.scale",
+        fit,
+        f"an encoder alone, a step of the matrices: ‖Δf‖/η ~ N^{fit.value:+.2f}",
+        ("Xavier without the scale", bare),
+    )
+
+
+@provides("rezero.wiring", kind=Kind.MEASUREMENT)
+def rezero(context: Context) -> Iterator[Evidence]:
+    """ReZero's scalars and inputs, as nothing else moves while α = 0."""
+    found = measured("rezero", context)
+    whole, still = found.exponent(OWN, INPUTS), found.exponent(INPUTS)
+    yield _evidence(
+        "rezero.wiring",
+        whole,
+        f"‖Δf‖/η ~ N^{whole.value:+.2f} over N = 3…24, of the scalars alone "
+        f"N^{found.exponent(OWN).value:+.2f}: 1/2 while L is below the number of outputs",
+        ("the inputs alone", still),
+    )
+
+
+@provides("dlcl.wiring", kind=Kind.MEASUREMENT)
+def dlcl(context: Context) -> Iterator[Evidence]:
+    """DLCL's matrices, Pre-LN and Post-LN forms, initialised to row averages."""
+    pre, post = (measured(name, context).exponent(MATRICES) for name in ("dlcl-pre", "dlcl-post"))
+    flat = measured("tfixup", context).exponent(MATRICES)
+    larger = max(pre, post, key=lambda fit: fit.value)
+    yield _evidence(
+        "dlcl.wiring",
+        larger,
+        f"a step of the matrices: ‖Δf‖/η ~ N^{pre.value:+.2f} (Pre-LN), N^{post.value:+.2f} "
+        "(Post-LN)",
+        ("T-Fixup must not be refuted", flat),
+    )
+
+
+def _own(scheme: str, depth: int, seed: int) -> tuple[float, ...]:
+    model, generator = encoder(scheme, depth, seed)
+    x = inputs(generator)
+    with torch.no_grad():
+        return dependency(sites(model, partial(model.encode, x))).own
+
+
+def shortcut_share(scheme: str, context: Context) -> Exponent:
+    """Depth exponent of Π (1 − β_{i,i}²), the input's share of the output's variance.
+
+    As it is at most 1, a share bounded from below is one with exponent 0.
+    """
+    seeds = range(1000 * context.seed, 1000 * context.seed + SEEDS[context.level])
+    pairs = [
+        (float(depth), float(np.prod([1 - own for own in _own(scheme, depth, seed)])))
+        for depth in SHARE_DEPTHS
+        for seed in seeds
+    ]
+    return fitted(power_law(*zip(*pairs, strict=True)))
+
+
+@provides("dsinit.scale", "dsinit.code", kind=Kind.MEASUREMENT)
+def ds_init(context: Context) -> Iterator[Evidence]:
+    """What layer norm leaves of the residual path: with 1/√l on matrices, and on variances."""
+    paper, code = (shortcut_share(name, context) for name in ("ds-init", "ds-init-code"))
+    for claim, fit, other, name in (
+        ("dsinit.scale", paper, code, "the code's form"),
+        ("dsinit.code", code, paper, "the paper's form must not be refuted"),
+    ):
+        yield _evidence(
+            claim,
+            fit,
+            f"the input's share behind a Post-LN encoder ~ N^{fit.value:+.2f} over N = 4…64",
+            (name, other),
+        )
+
+
+@provides("lri.scale", kind=Kind.MEASUREMENT)
+def lri(context: Context) -> Iterator[Evidence]:
+    """Mean square of what enters layer norm: below 1 at the first block, above it at later MLPs."""
+    first, later = [], []
+    for seed in range(1000 * context.seed, 1000 * context.seed + 4 * SEEDS[context.level]):
+        model, generator = encoder("lri", 4, seed)
+        d, v = 64, 2
+        x = inputs(generator, size=(2 / (3 * (d + v))) ** 0.5 * d**0.5)
+        with torch.no_grad():
+            found = sites(model, partial(model.encode, x))
+        sums = [float((site.before + site.branch).square().mean()) for site in found]
+        first.append(sums[0])
+        later.append(float(np.mean(sums[3::2])))
+    early, late = student(first), student(later)
+    shrinks = inside(late, 0.0, 1.0)
+    kept = inside(early, 0.0, 1.0)
+    yield Evidence(
+        claim="lri.scale",
+        kind=Kind.MEASUREMENT,
+        passed=shrinks,
+        summary=f"mean square before layer norm: {late[0]:.3f} at later MLPs (19/18 = 1.056), "
+        f"{early[0]:.3f} at the first block",
+        control=Control("the first block must not be refuted", kept is not False),
+        value=late[0],
+        expected="at most 1",
+        interval=late[1:],
+    )
+    yield Evidence(
+        claim="lri.scale",
+        kind=Kind.MEASUREMENT,
+        passed=kept,
+        summary=f"at the first block it is {early[0]:.3f}",
+        control=Control("later MLPs", shrinks is False),
+        reading=Reading.REPAIRED,
+        reading_text="at the first block; every later MLP shrinks it by (19/18)^(-1/2)",
+        value=early[0],
+        expected="at most 1",
+        interval=early[1:],
+    )
+
+
+def over_logarithm(scheme: str, context: Context) -> Exponent:
+    """Depth exponent of Σ β_{i,i}²/ln(n + 1), n blocks."""
+    seeds = range(1000 * context.seed, 1000 * context.seed + SEEDS[context.level])
+    pairs = [
+        (float(depth), sum(_own(scheme, depth, seed)) / log(2 * depth + 1))
+        for depth in SHARE_DEPTHS
+        for seed in seeds
+    ]
+    return fitted(power_law(*zip(*pairs, strict=True)))
+
+
+@provides("adminTorch.omega", kind=Kind.MEASUREMENT)
+def admin_torch(context: Context) -> Iterator[Evidence]:
+    """Σ β² over ln(n + 1) under admin-torch's ω and under ω = 1."""
+    found, ones = (over_logarithm(name, context) for name in ("admin-log", "admin-one"))
+    yield _evidence(
+        "adminTorch.omega",
+        found,
+        f"Σ β_ii²/ln(n + 1) ~ N^{found.value:+.2f} over N = 4…64",
+        ("ω = 1", ones),
+    )
+
+
+PROVIDERS = (dlcl, fixup, dt_fixup, deepnorm, rezero, ds_init, admin_torch, lri)
