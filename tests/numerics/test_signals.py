@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from numerics.evidence import xiong
 from numerics.features import random_batch
 from numerics.gradient_signals import matrix_gradients, norms_by_layer
 from numerics.models import ModelSpec, Wiring
 from numerics.schemes import build
 from numerics.stream_signals import norm_inputs, sites, stream_gradients
-from numerics.xiong_setting import unit_tokens, xiong_encoder
+from numerics.xiong_setting import redraw_, unit_tokens, xiong_encoder
+from theory.claims import Context
 
 NAMES = dict.fromkeys("qkv", "in_proj")
 SPEC = ModelSpec(2, 1, d_model=8, d_ff=12, vocabulary=30)
@@ -115,3 +117,25 @@ def test_without_layer_norm_the_stream_grows_by_three_halves_a_layer():
         growth.append(float(model.encode(x).detach().square().sum()) / 64)
     # One token: attention doubles, the MLP multiplies by 3/2.
     assert math.log(sum(growth) / 20) == pytest.approx(3 * math.log(3), rel=0.15)
+
+
+@pytest.mark.parametrize("provider", [xiong.lemma1, xiong.decay], ids=lambda p: p.claims[0])
+def test_evidence_is_admissible_at_another_seed(provider):
+    for item in provider(Context(seed=7)):
+        assert item.admissible, item.summary
+
+
+def test_a_last_gradient_is_that_of_the_matrix_alone():
+    (found,) = xiong.last_gradients(2, 8, Wiring.PRE_LN, 3, 1)
+    generator = torch.Generator().manual_seed(3)
+    model = xiong_encoder(2, 8, Wiring.PRE_LN, generator)
+    redraw_(model, generator)
+    x = unit_tokens(xiong.SEQUENCES, xiong.TOKENS, 8, generator)
+    slopes = torch.randn(xiong.SEQUENCES, 8, generator=generator, dtype=torch.float64)
+    norms = []
+    for row, slope in enumerate(slopes):
+        u = torch.zeros_like(x)
+        u[row, 0] = slope / slope.norm() * 8**0.5
+        rows = matrix_gradients(model, lambda: model.encode(x), u)
+        norms.append(norms_by_layer(rows, "encoder.mlp.w2")[-1])
+    assert found == pytest.approx(sum(norms) / len(norms), rel=1e-9)
