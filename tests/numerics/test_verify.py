@@ -26,7 +26,7 @@ def test_verdicts_and_document_of_a_cheap_claim():
     document = json.loads(json.dumps(jsonable(as_document((found,), context)), allow_nan=False))
     (claim,) = document["claims"]
     assert claim["verdict"] == "holds"
-    assert {item["kind"] for item in claim["evidence"]} == {"derivation", "measurement"}
+    assert {item["kind"] for item in claim["evidence"]} >= {"derivation", "measurement"}
     assert all(item["control"]["rejected"] for item in claim["evidence"])
     assert {"kind", "passed", "value", "expected", "tolerance", "seconds", "source"} <= set(
         claim["evidence"][0]
