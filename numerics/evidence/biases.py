@@ -18,8 +18,8 @@ from numerics.tolerances import tolerance
 from numerics.updates import random_cotangent
 from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
 
-DEPTHS = {Level.QUICK: (3, 6, 12, 24), Level.FULL: (3, 6, 12, 24, 48, 96)}
-SEEDS = {Level.QUICK: 5, Level.FULL: 12}
+DEPTHS = {Level.QUICK: (2, 4, 8, 16), Level.FULL: (2, 4, 8, 16, 32, 64)}
+SEEDS = {Level.QUICK: 9, Level.FULL: 12}
 TRAINED, SCALED, NONE, WITHIN = "trained", "times (3N)^(-1/2)", "left out", "inner ones only"
 
 
