@@ -5,21 +5,25 @@ Its folder holds a folder a run (`numerics.training.recorded`), ``verdict.json``
 broken off continues from its checkpoint.
 """
 
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from numerics import plots
+from numerics.executors import outcomes
+from numerics.executors.local import Local
 from numerics.results import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.loop import run_training
 from numerics.training.recorded import RecordedRun
 from theory.errors import InputError, require_positive
+
+SMALL: Mapping[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000}
+"""Settings of every experiment's runs where it says nothing else: sizes for minutes, not hours."""
 
 
 class Answer(StrEnum):
@@ -125,10 +129,11 @@ def reproduce(
 def _runs(pairs: Sequence[tuple[TrainConfig, Path]], workers: int) -> Iterator[RecordedRun]:
     """Finished runs as they come, the deepest begun first."""
     ordered = sorted(pairs, key=lambda pair: -sum(pair[0].depths) * pair[0].steps)
-    if workers == 1:
-        yield from (run_training(config, path) for config, path in ordered)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = [pool.submit(run_training, config, path) for config, path in ordered]
-        yield from (future.result() for future in as_completed(futures))
+    for _, outcome in outcomes(_run, ordered, Local(workers)):
+        if isinstance(outcome, Exception):
+            raise outcome
+        yield outcome
+
+
+def _run(pair: tuple[TrainConfig, Path]) -> RecordedRun:
+    return run_training(*pair)

@@ -6,6 +6,7 @@ without warm-up Post-LN's gradients vanish (fall tenfold or more) while neither 
 models' do. Adam's updates and the norms are told beside it.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import draw_signals, read_log
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
 from numerics.training.recorded import RecordedRun
 
 VANISHED = 0.1
@@ -29,12 +30,7 @@ COLUMNS = (
 
 def configs(layers: int, warmup: int, **settings: Any) -> tuple[TrainConfig, ...]:
     """Post-LN with and without warm-up, T-Fixup without."""
-    base: dict[str, Any] = {
-        "layers": layers,
-        "tokens": 512,
-        "vocabulary": 400,
-        "pairs": 3_000,
-    } | settings
+    base = {**SMALL, "layers": layers, **settings}
     return tuple(
         TrainConfig(scheme=scheme, warmup=steps, signals=True, **base)
         for scheme, steps in (("post-ln", warmup), ("post-ln", 0), ("tfixup", 0))
@@ -48,7 +44,7 @@ def change(run: RecordedRun, column: str) -> float:
     first, last = (piece.log().mean() for piece in (values[:part], values[-part:]))
     assert isinstance(first, float)
     assert isinstance(last, float)
-    return 2.718281828459045 ** (last - first)
+    return math.exp(last - first)
 
 
 def decide(runs: Sequence[RecordedRun]) -> Finding:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import draw_signals
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -20,12 +20,7 @@ RATES: Mapping[Literal["adam", "sgd"], float] = {"adam": 1e-3, "sgd": 0.1}
 
 def configs(layers: int, warmup: int, **settings: Any) -> tuple[TrainConfig, ...]:
     """Two optimizers × layer norm or none × warm-up or none."""
-    base: dict[str, Any] = {
-        "layers": layers,
-        "tokens": 512,
-        "vocabulary": 400,
-        "pairs": 3_000,
-    } | settings
+    base = {**SMALL, "layers": layers, **settings}
     return tuple(
         TrainConfig(scheme=scheme, optimizer=optimizer, lr=lr, warmup=steps, **base)
         for optimizer, lr in RATES.items()

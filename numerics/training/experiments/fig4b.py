@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import draw_losses
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -25,13 +25,7 @@ RATE = 1e-3
 
 def configs(depths: Sequence[int], control_depth: int, **settings: Any) -> tuple[TrainConfig, ...]:
     """T-Fixup at every depth, and the control at one."""
-    base: dict[str, Any] = {
-        "lr": RATE,
-        "tokens": 512,
-        "vocabulary": 400,
-        "pairs": 3_000,
-        "validation_pairs": 200,
-    } | settings
+    base = {**SMALL, "lr": RATE, "validation_pairs": 200, **settings}
     runs = [("tfixup", depth) for depth in depths] + [(CONTROL, control_depth)]
     return tuple(TrainConfig(scheme=scheme, layers=depth, **base) for scheme, depth in runs)
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from numerics.plots import STYLE
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -28,12 +28,7 @@ def configs(
     schemes: Sequence[str], depths: Sequence[int], rates: Sequence[float], **settings: Any
 ) -> tuple[TrainConfig, ...]:
     """Every combination."""
-    base: dict[str, Any] = {
-        "tokens": 512,
-        "vocabulary": 400,
-        "pairs": 3_000,
-        "validation_pairs": 200,
-    } | settings
+    base = {**SMALL, "validation_pairs": 200, **settings}
     return tuple(
         TrainConfig(scheme=scheme, layers=depth, lr=lr, **base)
         for scheme in schemes
