@@ -166,21 +166,18 @@ def _orthogonalised() -> Step:
     )
 
 
-def _power(name: str) -> Step:
+def _power(name: str, paper: Solution) -> Step:
     rule = RULES[name]
-    power = change_power(solve(encoder_decoder(N, N), SGD), rule)
+    power = change_power(paper, rule)
     kept = sp.Function("change")(N)
+    demanded = conditions.system(paper.architecture, rule)[:2]
+    sides = [item.left_side.subs(paper.scales) for item in demanded]
 
     def check(statement: sp.Basic) -> bool:
-        left = [conditions.system(encoder_decoder(N, N), rule)[index].left_side for index in (0, 1)]
-        paper = solve(encoder_decoder(N, N), SGD).scales
         exponent = order(statement.args[1], N).power
         # Θ(N^p) has a finite, positive limit ratio to N^p.
-        return all(
-            sp.limit(side.subs(paper) / N**exponent, N, sp.oo).is_positive is True
-            and sp.limit(side.subs(paper) / N**exponent, N, sp.oo).is_finite is True
-            for side in left
-        )
+        ratios = [sp.limit(side / N**exponent, N, sp.oo) for side in sides]
+        return all(ratio.is_positive is True and ratio.is_finite is True for ratio in ratios)
 
     return Step(
         f"{name}, T-Fixup's scales kept: ‖Δf‖/η has this power of N, so η must have its inverse",
@@ -210,6 +207,7 @@ def _scale(name: str) -> Step:
 def derivation() -> Derivation:
     """Each rule's effect on a branch, its scales, and the rate's power at T-Fixup's scales."""
     names = ("sgd", "momentum", "adam-noise", "sign", "lion", "muon", "lars", "lamb")
+    paper = solve(encoder_decoder(N, N), SGD)
     return Derivation(
         "ours.optimizers",
         "Scales and learning-rate powers for other update rules",
@@ -219,6 +217,6 @@ def derivation() -> Derivation:
             *_adam(),
             _orthogonalised(),
             *(_scale(name) for name in ("momentum", "adam-noise", "lion", "lamb", "muon")),
-            *(_power(name) for name in names),
+            *(_power(name, paper) for name in names),
         ),
     )
