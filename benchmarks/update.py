@@ -22,9 +22,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from numerics.directions import rule_named
 from numerics.features import random_batch
 from numerics.layered import linearize_layered
-from numerics.linearization import rule_named
 from numerics.models import ModelSpec
 from numerics.results import command_line, provenance, write_json
 from numerics.roles import matrices

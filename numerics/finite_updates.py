@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from numerics.directions import rule_named
 from numerics.exponents import Exponent, NoExponent, power_law
 from numerics.features import Inputs, TokenBatch, features_of, output_shape
-from numerics.linearization import Cotangent, gradient, rule_named
+from numerics.linearization import Cotangent, gradient
 from numerics.models import Transformer
 from numerics.roles import contains, part_named
 from numerics.updates import in_precision, linearize_model, random_cotangent

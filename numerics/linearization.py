@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.func import jvp, vjp
 
 from numerics.directions import Rule
-from numerics.directions import rule_named as rule_named
 
 Parameters = Mapping[str, Tensor]
 Cotangent = Callable[[Tensor], Tensor]

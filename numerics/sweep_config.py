@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from itertools import product
 
-from numerics.linearization import rule_named
+from numerics.directions import rule_named
 from numerics.schemes import scheme_named
 from numerics.sweep_settings import Settings as Settings
 from theory.errors import InputError, require_positive

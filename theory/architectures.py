@@ -67,6 +67,8 @@ class Architecture:
     further: tuple[FurtherCondition, ...] = ()
     known: tuple[sp.Symbol, ...] = ()
     """Symbols that are given, not solved for: depths, and norms that the data fix."""
+    remarks: tuple[str, ...] = ()
+    """What else the description takes for granted."""
 
     def stack(self, name: str) -> Stack:
         """The stack of that name."""

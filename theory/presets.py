@@ -69,16 +69,15 @@ def r_fixup(encoder_layers: sp.Expr, decoder_layers: sp.Expr) -> Architecture:
     blocks = 2 * encoder_layers + 3 * decoder_layers
     attention, first = residual_branches(4, blocks, A, "attention")
     mlp, second = residual_branches(2, blocks, B, "MLP")
-    overcount = Tie(
-        sp.Symbol("L", positive=True),
-        blocks,
-        "each kind of branch is counted as if all L blocks were of that kind: the sum is at most 2",
-    )
     return Architecture(
         "r-fixup",
         (attention, mlp),
-        ties=(*first, *second, overcount),
+        ties=(*first, *second),
         known=tuple(blocks.free_symbols),
+        remarks=(
+            f"L = {blocks}: each kind of branch is counted as if all L blocks were of that kind: "
+            "the sum is at most 2",
+        ),
     )
 
 
@@ -186,39 +185,41 @@ def rezero(blocks: sp.Expr) -> Architecture:
     )
 
 
+Published = Callable[[sp.Expr, sp.Expr], sp.Expr]
+"""A number as printed, from the encoder's and the decoder's layers."""
+
+
 @dataclass(frozen=True)
 class Preset:
     """A published scheme: its architecture from its depths, and the names of its numbers."""
 
     build: Callable[[sp.Expr, sp.Expr], Architecture]
     names: Mapping[sp.Symbol, str]
-    published: Mapping[sp.Symbol, Callable[[sp.Expr, sp.Expr], sp.Expr]]
+    published: Mapping[sp.Symbol, Published]
     """The numbers as printed or coded, rounded constants included."""
 
 
+_TFIXUP: Mapping[sp.Symbol, Published] = {
+    V_E: lambda n, _: sp.Rational("0.67") * n ** sp.Rational(-1, 4),
+    V_D: lambda _, m: (9 * m) ** sp.Rational(-1, 4),
+}
 _ENCODER_DECODER = {V_E: "encoder", V_D: "decoder", X: "source", Y: "target"}
 
 
-def _sixteenth(constant: str, power: int) -> Callable[[sp.Expr, sp.Expr], sp.Expr]:
+def _sixteenth(constant: str, power: int) -> Published:
     return lambda n, m: sp.Rational(constant) * (n**4 * m) ** sp.Rational(power, 16)
 
 
 PRESETS: Mapping[str, Preset] = {
     "tfixup": Preset(
-        lambda n, m: encoder_decoder(n, m),
+        encoder_decoder,
         _ENCODER_DECODER,
-        {
-            V_E: lambda n, _: sp.Rational("0.67") * n ** sp.Rational(-1, 4),
-            V_D: lambda _, m: (9 * m) ** sp.Rational(-1, 4),
-        },
+        _TFIXUP,
     ),
     "tfixup-paper": Preset(
         lambda n, m: encoder_decoder(n, m, input_depth="decoder"),
         _ENCODER_DECODER,
-        {
-            V_E: lambda n, _: sp.Rational("0.67") * n ** sp.Rational(-1, 4),
-            V_D: lambda _, m: (9 * m) ** sp.Rational(-1, 4),
-        },
+        _TFIXUP,
     ),
     "r-fixup": Preset(
         r_fixup,

@@ -57,7 +57,8 @@ class Solution:
             + f": {reason}"
             for reason in reasons
         )
-        return (*ties, *(further.because for further in self.architecture.further))
+        further = (item.because for item in self.architecture.further)
+        return (*ties, *self.architecture.remarks, *further)
 
     def left_side(self, name: str) -> sp.Expr:
         """A condition's left side at these norms."""

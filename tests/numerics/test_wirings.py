@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from numerics.directions import rule_named
 from numerics.exponents import Exponent
 from numerics.features import TokenBatch, random_batch
 from numerics.finite_updates import remainder_slope
 from numerics.layered import has_closed_form, linearize_layered
-from numerics.linearization import rule_named
 from numerics.models import Architecture, ModelSpec, Positions, Wiring, single_stack
 from numerics.models.history import row_averages
 from numerics.roles import ALL_PARTS, contains, part_named, part_of, rescalers, role_named

@@ -190,16 +190,6 @@ def test_solutions_carry_their_rule_and_their_names():
     assert [condition.name for condition, _ in solved.conditions][-1] == "memory"
 
 
-@pytest.mark.parametrize("number", [6, 7, 8])
-def test_each_equation_comes_out_of_the_stack(number):
-    assert sp.expand(conditions.from_stacks(number) - conditions.printed(number)) == 0
-
-
-def test_a_stack_with_one_block_missing_gives_another_equation():
-    fewer = stacks.Stack("short", stacks.encoder().blocks[:1])
-    assert sp.expand(stack_gain(fewer, SGD) - conditions.printed(6)) != 0
-
-
 @pytest.mark.parametrize(
     ("left", "message"),
     [
