@@ -19,6 +19,7 @@ from numerics.data.batches import encode, index_batches, make_batch
 from numerics.data.corpus import Corpus, ParallelText
 from numerics.data.extras import extra
 from numerics.data.tokenizer import Tokenizer, train_tokenizer
+from numerics.models.attention import fuse_attention
 from numerics.models.transformer import Transformer
 from numerics.results import atomically, write_json
 from numerics.schemes import build
@@ -33,6 +34,8 @@ from theory.errors import InputError, nearest, require_positive
 COUNTS = ("hypothesis", "reference", *(f"match{n}" for n in (1, 2, 3, 4)))
 COLUMNS = (*COUNTS, *(f"total{n}" for n in (1, 2, 3, 4)))
 """Columns of the stored counts: c, r, matches and totals by n."""
+DECODED_TOGETHER = 4_096
+"""Source tokens of a batch at least; training's are often too few to keep a processor busy."""
 Counts = Int[np.ndarray, "_ 10"]
 
 
@@ -56,7 +59,13 @@ class Evaluation:
 
 
 def evaluate_run(
-    config: TrainConfig, out: Path, dataset: str, *, beam: int = 4, length_penalty: float = 0.3
+    config: TrainConfig,
+    out: Path,
+    dataset: str,
+    *,
+    beam: int = 4,
+    length_penalty: float = 0.3,
+    pairs: int | None = None,
 ) -> Evaluation:
     """Translate a held-out set with a finished run and add the result to its record.
 
@@ -70,21 +79,25 @@ def evaluate_run(
         ``validation``, or a test set of the data.
     beam, length_penalty
         k and α of `numerics.training.decode`; T-Fixup's are 4 and 0.3.
+    pairs
+        How many of the set's first sentences to translate, all unless given.
 
     Raises
     ------
     InputError
         If the run is not finished, its checkpoints are gone, or the data has no such set.
     """
-    require_positive(beam=beam)
+    require_positive(beam=beam, pairs=1 if pairs is None else pairs)
     run = recorded.read_run(out)
     corpus = load_corpus(config)
-    text = held_out(corpus, dataset)
+    whole = held_out(corpus, dataset)
+    text = ParallelText(whole.de[:pairs], whole.en[:pairs])
     if not (out / recorded.CHECKPOINT).exists():
         raise InputError(f"{out} must hold the run's checkpoint, and holds only its record")
     device = resolve_device(str(run.config["device"]))
     model = build(config.scheme, model_spec(config), torch.Generator().manual_seed(config.seed))
     model.load_state_dict(averaged_weights(out / recorded.CHECKPOINT, config.average))
+    fuse_attention(model)
     tokenizer = train_tokenizer(corpus.train, config.vocabulary)
     found = translate(
         model.to(device).eval(),
@@ -92,7 +105,7 @@ def evaluate_run(
         text.de,
         beam=beam,
         length_penalty=length_penalty,
-        tokens=config.tokens,
+        tokens=max(config.tokens, DECODED_TOGETHER),
     )
     bleu = extra("sacrebleu").BLEU()
     score = bleu.corpus_score(found, [list(text.en)])
@@ -201,6 +214,33 @@ def paired_bootstrap(one: Counts, other: Counts, *, samples: int = 1_000) -> flo
         raise InputError(f"both need the same sentences, got {len(one)} and {len(other)}")
     chosen = _resamples(len(one), samples)
     return float(np.mean([bleu_of(one[rows]) <= bleu_of(other[rows]) for rows in chosen]))
+
+
+def paired_difference(
+    one: Counts, other: Counts, *, level: float = 0.95, samples: int = 1_000
+) -> tuple[float, float, float]:
+    """BLEU of ``one`` minus ``other`` with its bootstrap interval over the same sentences.
+
+    Parameters
+    ----------
+    one, other
+        Counts of the same sentences.
+    level
+        Confidence of the interval.
+    samples
+        Resamples.
+
+    Examples
+    --------
+    >>> good = np.tile([4, 4, 4, 3, 2, 1, 4, 3, 2, 1], (5, 1))
+    >>> paired_difference(good, good, samples=20)
+    (0.0, 0.0, 0.0)
+    """
+    if len(one) != len(other):
+        raise InputError(f"both need the same sentences, got {len(one)} and {len(other)}")
+    drawn = [bleu_of(one[k]) - bleu_of(other[k]) for k in _resamples(len(one), samples)]
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return bleu_of(one) - bleu_of(other), float(low), float(high)
 
 
 def record(out: Path, evaluation: Evaluation, counts: Counts) -> None:

@@ -19,6 +19,7 @@ import torch
 from numerics.data.batches import Batch, Encoded, batches
 from numerics.data.extras import extra
 from numerics.models import ModelSpec, Positions, Transformer
+from numerics.models.attention import fuse_attention
 from numerics.results import atomically, provenance
 from numerics.schemes import build, scheme_named
 from numerics.training import checkpoint, recorded
@@ -98,6 +99,7 @@ def _run(
     with _threads(config.threads):
         model = build(config.scheme, spec, torch.Generator().manual_seed(config.seed))
         model = model.to(fabric.device)
+        fuse_attention(model)
         shown = progress and fabric.is_global_zero
         with reporter(config.steps, config.run_name, shown=shown) as report:
             state, judgement = train(fabric, model, task, config, own, out, report)
