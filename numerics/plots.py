@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 from numerics.exponents import Exponent, power_law
 from numerics.results import atomically
 from numerics.roles import ALL_PARTS
+from numerics.schemes import SCHEMES
 from theory.errors import InputError
 
 SUFFIXES = (".svg", ".png", ".pdf")
@@ -30,8 +31,14 @@ COLOURS = {
     "pre-ln": "#e8963a",
     "xavier": "#6c5b9e",
 }
-OTHER_COLOURS = ("#444444", "#8c564b", "#b5a642", "#7f7f7f")
+OTHER_COLOURS = ("#444444", "#8c564b", "#b5a642", "#7f7f7f", "#17becf", "#e377c2", "#2b2d77")
+MARKERS = ("o", "s", "D", "v", "X", "P", "*")
+LEGEND_COLUMNS = 9
+LABELLED = 8
+"""Schemes up to which each line carries its exponent; of more, `exponent_figure.py` shows them."""
 PANELS = tuple(part for part in ALL_PARTS if part not in ("encoder", "decoder"))
+WIDEST = len(PANELS)
+"""Panels side by side."""
 TITLES = {"update": r"$\|\Delta f\|/\eta$", "gradient_energy": r"$\|J^\top u\|^2$"}
 STEPS = {"sgd": "SGD step", "sign": "sign step (Adam's first)"}
 DECADES = 6.0
@@ -49,28 +56,38 @@ STYLE: Any = {
 }
 
 
-def draw_sweep(rows: pl.DataFrame, *, quantity: str = "update", from_depth: int = 6) -> Figure:
-    """The figure of a sweep's rows; needs no display."""
+def draw_sweep(
+    rows: pl.DataFrame,
+    *,
+    quantity: str = "update",
+    from_depth: int = 6,
+    panels: Sequence[str] = PANELS,
+) -> Figure:
+    """The figure of a sweep's rows, a panel for each part of ``panels``; needs no display."""
     kept = rows.filter((pl.col("quantity") == quantity) & pl.col("error").is_null())
     if kept.is_empty():
         raise InputError(f"nothing to plot: the sweep has no finished rows of {quantity}")
     # A stack alone has 0 layers of the other: N is the larger number.
     kept = kept.with_columns(n_encoder=pl.max_horizontal("n_encoder", "n_decoder"))
-    parts = [part for part in PANELS if part in set(kept["part"])]
+    parts = [part for part in panels if part in set(kept["part"])]
     schemes = [*COLOURS, *sorted(set(kept["scheme"]) - set(COLOURS))]
     schemes = [scheme for scheme in schemes if scheme in set(kept["scheme"])]
-    optimizers = sorted(set(kept["optimizer"]))
+    across = [parts[first : first + WIDEST] for first in range(0, len(parts), WIDEST)]
+    lines = [(optimizer, some) for optimizer in sorted(set(kept["optimizer"])) for some in across]
+    width = len(across[0])
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.15 * len(parts) + 0.6, 2.7 * len(optimizers) + 0.9))
-        axes = figure.subplots(len(optimizers), len(parts), squeeze=False, sharex=True)
-        for line, optimizer in zip(axes, optimizers, strict=True):
-            for panel, part in zip(line, parts, strict=True):
+        figure = Figure(figsize=(2.15 * width + 0.6, 2.7 * len(lines) + 0.9))
+        axes = figure.subplots(len(lines), width, squeeze=False, sharex=True)
+        for number, (line, (optimizer, some)) in enumerate(zip(axes, lines, strict=True)):
+            for panel, part in zip(line, some, strict=False):
                 chosen = kept.filter((pl.col("optimizer") == optimizer) & (pl.col("part") == part))
                 curves = {s: chosen.filter(pl.col("scheme") == s) for s in schemes}
                 _panel(panel, curves, from_depth)
+                if number < len(across):
+                    panel.set_title(part.replace("_", "-").replace(".", "\n"), fontsize=9)
+            for panel in line[len(some) :]:
+                panel.set_visible(False)
             line[0].set_ylabel(f"{STEPS.get(optimizer, optimizer)}\n{TITLES[quantity]}")
-        for panel, part in zip(axes[0], parts, strict=True):
-            panel.set_title(part.replace("_", "-").replace(".", "\n"), fontsize=9)
         for panel in axes[-1]:
             panel.set_xlabel("layers N")
         _legend(figure, schemes, kept, from_depth)
@@ -94,7 +111,20 @@ def colour(scheme: str) -> str:
     >>> colour("tfixup")
     '#0b6e4f'
     """
-    return COLOURS.get(scheme, OTHER_COLOURS[sum(scheme.encode()) % len(OTHER_COLOURS)])
+    return COLOURS.get(scheme, OTHER_COLOURS[_place(scheme) % len(OTHER_COLOURS)])
+
+
+def marker(scheme: str) -> str:
+    """A scheme's marker: with the colour it tells apart what the colour alone does not."""
+    if scheme in COLOURS:
+        return "o"
+    return MARKERS[_place(scheme) // len(OTHER_COLOURS) % len(MARKERS)]
+
+
+def _place(scheme: str) -> int:
+    """The scheme's place among those without a colour of their own; any number for a stranger."""
+    others = sorted(set(SCHEMES) - set(COLOURS))
+    return others.index(scheme) if scheme in others else sum(scheme.encode())
 
 
 def signed(exponent: float) -> str:
@@ -128,7 +158,8 @@ def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> N
             fit = power_law(deep["n_encoder"].to_list(), deep["value"].to_list())
             text = signed(fit.value) if isinstance(fit, Exponent) else ""
             labels.append((end, text, colour(scheme)))
-    _end_labels(axes, labels, depths[-1])
+    if len(curves) <= LABELLED:
+        _end_labels(axes, labels, depths[-1])
 
 
 def _curve(axes: Axes, scheme: str, frame: pl.DataFrame, high: float) -> float | None:
@@ -149,7 +180,7 @@ def _curve(axes: Axes, scheme: str, frame: pl.DataFrame, high: float) -> float |
         n, finite["least"].to_numpy(), finite["most"].to_numpy(), color=shade, alpha=0.18, lw=0
     )
     dashes = "--" if scheme.endswith("-code") else "-"
-    axes.plot(n, mean, color=shade, lw=1.5, ls=dashes, marker="o", ms=2.6, mew=0)
+    axes.plot(n, mean, color=shade, lw=1.5, ls=dashes, marker=marker(scheme), ms=2.6, mew=0)
     outside = np.flatnonzero(mean > high)
     if len(outside) or len(finite) < len(grouped):
         inside = int(outside[0]) if len(outside) else len(mean)
@@ -219,16 +250,26 @@ def _end_labels(axes: Axes, labels: list[tuple[float, str, str]], deepest: int) 
 def _legend(figure: Figure, schemes: Sequence[str], rows: pl.DataFrame, from_depth: int) -> None:
     size, seeds = rows.row(0, named=True), rows["seed"].n_unique()
     handles = [
-        Line2D([], [], color=colour(s), lw=2, marker="o", ms=3.5, mew=0, label=s) for s in schemes
+        Line2D([], [], color=colour(s), lw=2, marker=marker(s), ms=3.5, mew=0, label=s)
+        for s in schemes
     ]
-    figure.tight_layout(rect=(0, 0.075, 1, 1), w_pad=0.6)
-    figure.legend(handles=handles, loc="lower left", ncols=len(handles), frameon=False)
+    inch, labelled = 1 / figure.get_figheight(), len(schemes) <= LABELLED
+    lines = -(-len(handles) // LEGEND_COLUMNS)
+    # The note stands beside a legend of one line, and below a longer one.
+    below = 0.2 if lines > 1 else 0.0
+    figure.tight_layout(rect=(0, (0.29 + 0.18 * lines + below) * inch, 1, 1), w_pad=0.6)
+    columns = min(len(handles), LEGEND_COLUMNS)
+    corner = (0.0, below * inch)
+    figure.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=corner, ncols=columns, frameon=False
+    )
     figure.text(
         0.995,
-        0.022,
+        0.08 * inch,
         f"width {size['d_model']}-{size['d_ff']}-{size['heads']}, "
         f"{size['batch']} × {size['tokens']} tokens, {seeds} seeds (band: their range); "
-        f"numbers: exponent p of $N^p$ over N ≥ {from_depth}; ▲ leaves the frame",
+        + (f"numbers: exponent p of $N^p$ over N ≥ {from_depth}; " if labelled else "")
+        + "▲ leaves the frame",
         ha="right",
         fontsize=8,
         color="#555555",
