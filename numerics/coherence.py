@@ -69,6 +69,58 @@ def product_coherence(model: nn.Module) -> tuple[ProductCoherence, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Alignment:
+    """What the attention products W_1, …, W_L of one stack do along the skip path."""
+
+    coherence: float
+    """ρ = Σ_l tr W_l / Σ_l √d ‖W_l‖_F, the mean coherence weighted by strength."""
+    strength: float
+    """Root mean square over blocks of ‖W_l‖_F/√d."""
+    growth: float
+    """‖Π_l (I + W_l)‖_F²/d: mean ‖y_L‖²/‖y_0‖² of a random token through the products alone."""
+
+
+def alignment(model: nn.Module, stack: str) -> Alignment:
+    """Mean coherence, strength and growth of the attention blocks of a stack, 0 and 1 without any.
+
+    Parameters
+    ----------
+    model
+        A model, wrapped or not.
+    stack
+        ``encoder`` or ``decoder``.
+
+    Examples
+    --------
+    >>> from numerics.schemes import build
+    >>> model = build("tfixup", ModelSpec(2, 2), torch.Generator().manual_seed(0))
+    >>> align_(model)
+    >>> alignment(model, "encoder").coherence > 0.5
+    True
+    """
+    products = [
+        value_product(part).double()
+        for name, part in _attentions(model)
+        if stack in name.split(".")
+    ]
+    if not products:
+        return Alignment(0.0, 0.0, 1.0)
+    W_LDD = torch.stack(products)
+    d = W_LDD.shape[-1]
+    norms_L = torch.linalg.matrix_norm(W_LDD) / d**0.5
+    traces_L = W_LDD.diagonal(dim1=-2, dim2=-1).sum(-1) / d
+    chain = torch.eye(d, dtype=W_LDD.dtype, device=W_LDD.device)
+    for product in W_LDD:
+        chain = chain + product @ chain
+    total = norms_L.sum()
+    return Alignment(
+        float(traces_L.sum() / total) if total > 0 else 0.0,
+        float(norms_L.square().mean() ** 0.5),
+        float(chain.square().sum() / d),
+    )
+
+
 def value_product(attention: Attention) -> Float[Tensor, "D D"]:
     """W_o W_v summed over heads: y ↦ W y is attention to one token."""
     d = attention.out_proj.shape[0]

@@ -11,31 +11,51 @@ if TYPE_CHECKING:
     from numerics.training.recorded import RecordedRun
 
 
+Name = Literal[
+    "fig2",
+    "fig3ab",
+    "fig3c",
+    "fig4a",
+    "fig4b",
+    "fig4c",
+    "phase",
+    "tables",
+    "warmup",
+    "baselines",
+    "coherence",
+]
+
+
 @dataclass(frozen=True)
 class Reproduce:
     """Take an experiment's runs and print its verdict; the same command goes on where it stopped.
 
-    fig2: gradients, Adam's updates and layer-norm inputs at the start. fig3c: optimizer × layer
-    norm × warm-up. fig4b: T-Fixup at 6 to 200 layers. phase: depth × learning rate × scheme.
+    fig2, fig3ab: gradients, Adam's updates and layer-norm inputs at the start, one set of runs.
+    fig3c: optimizer × layer norm × warm-up. fig4a: depth. fig4b: T-Fixup at 6 to 200 layers. fig4c:
+    batch size. phase: depth × learning rate × scheme. tables: BLEU of eleven schemes. warmup:
+    Post-LN with and without, beside Pre-LN, Admin and RAdam. baselines: every named scheme without
+    warm-up. coherence: alignment and growth along the skip path.
     """
 
-    name: Annotated[Literal["fig2", "fig3c", "fig4b", "phase"], tyro.conf.Positional]
+    name: Annotated[Name, tyro.conf.Positional]
     """The experiment."""
     quick: bool = False
     """Take the few short runs that fit into minutes, not hours."""
     out: Path = Path("runs/reproduce")
     """The experiment's folder is NAME, or NAME-quick, in this one."""
+    data: str | None = None
+    """Train on this instead: text:DIR, libreoffice or hub:NAME, as tfixup train --data has it."""
     workers: int = 2
     """Runs at a time, each in a process of its own."""
 
     def run(self) -> int:
         """Run, print every outcome and the verdict, and return the exit code: 0 for any verdict."""
         from numerics.training.experiments import experiment_named
-        from numerics.training.experiments.experiment import reproduce
+        from numerics.training.experiments.experiment import folder_name, reproduce
 
         experiment = experiment_named(self.name)
-        folder = self.out / (f"{self.name}-quick" if self.quick else self.name)
-        configs, started = experiment.configs(quick=self.quick), time.monotonic()
+        folder = self.out / folder_name(self.name, quick=self.quick)
+        configs, started = experiment.configs(quick=self.quick, data=self.data), time.monotonic()
         minutes = experiment.budget[1 if self.quick else 0]
         print(experiment.question)
         print(f"{len(configs)} runs, about {minutes:g} minutes on two cores, in {folder}")
@@ -48,7 +68,14 @@ class Reproduce:
                 f"[{done}/{len(configs)}] {run.path.name}: {run.outcome}, {run.reason}", flush=True
             )
 
-        found = reproduce(experiment, folder, quick=self.quick, workers=self.workers, report=report)
+        found = reproduce(
+            experiment,
+            self.out,
+            quick=self.quick,
+            workers=self.workers,
+            data=self.data,
+            report=report,
+        )
         print(f"{self.name}: {found.answer}: {found.line}")
         print(f"{(time.monotonic() - started) / 60:.1f} minutes, figure in {folder}/figure.svg")
         return 0

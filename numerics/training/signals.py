@@ -1,10 +1,14 @@
-"""What Figs. 2 and 3 of T-Fixup watch during the first steps.
+"""What Figs. 2 and 3 of T-Fixup watch during the first steps, and coherence.
 
 Logged where ``signals`` is set, a stack being the encoder or the decoder:
 
     gradient_STACK        ‖∂L/∂E‖/√p of the stack's embedding table E of p entries
     adam_update_STACK     mean |ΔE|/η over its entries: Adam's update before the rate
     norm_input_STACK      mean ‖x‖ over the tokens that enter the stack's layer norms, 0 without any
+    norm_self_attention_HALF   the same of those after the decoder's self-attention, in its lower
+                          or upper half of layers (Fig. 3a,b)
+    coherence_STACK, strength_STACK, skip_growth_STACK   of the stack's attention products
+                          (`numerics.coherence.alignment`), after the step
 """
 
 from collections.abc import Iterator
@@ -14,18 +18,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from numerics.coherence import alignment
+
 Inputs = dict[str, list[Tensor]]
 STACKS = {"encoder": "source_embedding", "decoder": "target_embedding"}
-COLUMNS = tuple(
-    f"{quantity}_{stack}"
-    for quantity in ("gradient", "adam_update", "norm_input")
-    for stack in STACKS
+HALVES = ("lower", "upper")
+COLUMNS = (
+    *(
+        f"{quantity}_{stack}"
+        for quantity in ("gradient", "adam_update", "norm_input")
+        for stack in STACKS
+    ),
+    *(f"norm_self_attention_{half}" for half in HALVES),
+    *(
+        f"{quantity}_{stack}"
+        for quantity in ("coherence", "strength", "skip_growth")
+        for stack in STACKS
+    ),
 )
 
 
 @contextmanager
 def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
     """Mean token norms of whatever enters a layer norm inside the block, by stack.
+
+    Those after the decoder's self-attention stand under ``self_attention`` as well, lowest first.
 
     Examples
     --------
@@ -35,20 +52,23 @@ def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
     >>> seen["encoder"]
     [tensor(2.)]
     """
-    seen: Inputs = {stack: [] for stack in STACKS}
+    seen: Inputs = {name: [] for name in (*STACKS, "self_attention")}
 
-    def hook_for(stack: str) -> Any:
+    def hook_for(names: list[str]) -> Any:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            seen[stack].append(arguments[0].detach().norm(dim=-1).mean())
+            norm = arguments[0].detach().norm(dim=-1).mean()
+            for name in names:
+                seen[name].append(norm)
 
         return hook
 
     handles = [
-        module.register_forward_pre_hook(hook_for(stack))
+        module.register_forward_pre_hook(hook_for(names))
         for name, module in model.named_modules()
         if watched and isinstance(module, nn.LayerNorm)
-        for stack in STACKS
-        if any(part.startswith(stack) for part in name.split("."))
+        for parts in [name.split(".")]
+        for names in [[key for key in seen if any(part.startswith(key) for part in parts)]]
+        if names
     ]
     try:
         yield seen
@@ -70,6 +90,18 @@ def signals(
         found[f"gradient_{stack}"] = (gradient.norm() / gradient.numel() ** 0.5).item()
         moved = (tables[name].detach() - before[name]).abs().mean()
         found[f"adam_update_{stack}"] = (moved / rate).item()
-        inputs = seen[stack]
-        found[f"norm_input_{stack}"] = torch.stack(inputs).mean().item() if inputs else 0.0
+        found[f"norm_input_{stack}"] = _mean(seen[stack])
+        aligned = alignment(model, stack)
+        found[f"coherence_{stack}"] = aligned.coherence
+        found[f"strength_{stack}"] = aligned.strength
+        found[f"skip_growth_{stack}"] = aligned.growth
+    inputs = seen["self_attention"]
+    for half, part in zip(
+        HALVES, (inputs[: len(inputs) // 2], inputs[len(inputs) // 2 :]), strict=True
+    ):
+        found[f"norm_self_attention_{half}"] = _mean(part)
     return found
+
+
+def _mean(values: list[Tensor]) -> float:
+    return torch.stack(values).mean().item() if values else 0.0

@@ -46,16 +46,19 @@ def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = Fa
     return figure
 
 
-def draw_signals(runs: Sequence[RecordedRun], columns: Sequence[str], name: Named) -> Figure:
-    """One panel a column of the log, a line a run."""
+def draw_signals(
+    runs: Sequence[RecordedRun], columns: Sequence[str], name: Named, *, log: bool = True
+) -> Figure:
+    """One panel a column of the log, a line a run; ``log`` is whether the ordinate is."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.6 * len(columns), 3.2))
         panels = figure.subplots(1, len(columns), squeeze=False)[0]
         for panel, column in zip(panels, columns, strict=True):
             for place, run in enumerate(runs):
-                log = read_log(run)
-                panel.plot(log["step"], log[column], lw=1.2, color=f"C{place}", label=name(run))
-            panel.set(title=column.replace("_", " "), xlabel="step", yscale="log")
+                rows = read_log(run)
+                panel.plot(rows["step"], rows[column], lw=1.2, color=f"C{place}", label=name(run))
+            scale = "log" if log else "linear"
+            panel.set(title=column.replace("_", " "), xlabel="step", yscale=scale)
         panels[0].legend(frameon=False, fontsize=7)
         figure.tight_layout()
     return figure

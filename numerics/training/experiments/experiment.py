@@ -2,11 +2,12 @@
 
 Its folder holds a folder a run (`numerics.training.recorded`), ``verdict.json`` and
 ``figure.svg``. Run again, it goes on where it stopped: finished runs are read, the one that was
-broken off continues from its checkpoint.
+broken off continues from its checkpoint. An experiment may read another's runs, and may translate
+a held-out set with each run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from numerics.executors import outcomes
 from numerics.executors.local import Local
 from numerics.results import write_json
 from numerics.training.config import TrainConfig
+from numerics.training.evaluate import evaluate_run
 from numerics.training.loop import run_training
-from numerics.training.recorded import RecordedRun
+from numerics.training.recorded import RecordedRun, read_run
+from numerics.training.task import load_corpus
 from theory.errors import InputError, require_positive
 
 SMALL: Mapping[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000}
@@ -40,6 +43,10 @@ class Finding:
 
     answer: Answer
     line: str
+    value: float | None = None
+    """Size of the effect, where one number says it."""
+    interval: tuple[float, float] | None = None
+    """95 % interval of the value, over seeds or sentences as the rule states."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,15 @@ class Experiment:
     """Minutes on two CPU cores, full and quick."""
     decide: Callable[[Sequence[RecordedRun]], Finding]
     draw: Callable[[Sequence[RecordedRun]], Figure]
+    reads: str = ""
+    """The experiment whose runs these are, and in whose folder they stand; its own if empty."""
+    translated: int = 0
+    """Sentences of the first test set (else the validation set) that each run translates."""
 
-    def configs(self, *, quick: bool) -> tuple[TrainConfig, ...]:
-        """The runs of a scale."""
-        return self.quick if quick else self.full
+    def configs(self, *, quick: bool, data: str | None = None) -> tuple[TrainConfig, ...]:
+        """The runs of a scale, on other data where ``data`` names it."""
+        chosen = self.quick if quick else self.full
+        return chosen if data is None else tuple(replace(one, data=data) for one in chosen)
 
 
 def label(config: TrainConfig) -> str:
@@ -66,11 +78,11 @@ def label(config: TrainConfig) -> str:
     Examples
     --------
     >>> label(TrainConfig(scheme="post-ln", layers=12, lr=1e-3, warmup=50))
-    'post-ln-12-adam-lr0.001-warmup50-seed0'
+    'post-ln-12-adam-lr0.001-warmup50-tokens2048-seed0'
     """
     return (
         f"{config.scheme}-{config.layers}-{config.optimizer}-lr{config.lr:.3g}"
-        f"-warmup{config.warmup}-seed{config.seed}"
+        f"-warmup{config.warmup}-tokens{config.tokens}-seed{config.seed}"
     )
 
 
@@ -80,6 +92,7 @@ def reproduce(
     *,
     quick: bool,
     workers: int = 1,
+    data: str | None = None,
     report: Callable[[RecordedRun], None] = lambda _: None,
 ) -> Finding:
     """Take the runs that are still to take, decide, and write verdict and figure.
@@ -89,32 +102,39 @@ def reproduce(
     experiment
         What to run.
     out
-        The experiment's folder.
+        The folder of experiments: this one's is NAME, or NAME-quick, in it.
     quick
         Whether to take the quick scale.
     workers
         Runs at a time, each in a process of its own.
+    data
+        What to train on, as `TrainConfig.data` has it; the experiment's own unless given.
     report
         Called with each finished run.
 
     Raises
     ------
     InputError
-        If ``out`` holds runs of another scale or version, or fewer than one worker is asked for.
+        If the folder holds runs of another scale or version, or fewer than one worker is asked for.
     """
     require_positive(workers=workers)
-    configs = experiment.configs(quick=quick)
+    configs = experiment.configs(quick=quick, data=data)
     names = [label(config) for config in configs]
     if len(set(names)) != len(names):
         raise InputError(f"runs of an experiment must differ in their names, got {names}")
-    pairs = list(zip(configs, (out / name for name in names), strict=True))
+    own = out / folder_name(experiment.name, quick=quick)
+    held = out / folder_name(experiment.reads or experiment.name, quick=quick)
+    tasks = [
+        _Task(config, held / name, experiment.translated)
+        for config, name in zip(configs, names, strict=True)
+    ]
     found: dict[Path, RecordedRun] = {}
-    for run in _runs(pairs, workers):
+    for run in _runs(tasks, workers):
         found[run.path] = run
         report(run)
-    runs = [found[path] for _, path in pairs]
+    runs = [found[task.out] for task in tasks]
     finding = experiment.decide(runs)
-    plots.save(experiment.draw(runs), out / "figure.svg")
+    plots.save(experiment.draw(runs), own / "figure.svg")
     content = {
         "experiment": experiment.name,
         "question": experiment.question,
@@ -122,18 +142,37 @@ def reproduce(
         **asdict(finding),
         "runs": {run.path.name: f"{run.outcome}: {run.reason}" for run in runs},
     }
-    write_json(out / "verdict.json", content)
+    write_json(own / "verdict.json", content)
     return finding
 
 
-def _runs(pairs: Sequence[tuple[TrainConfig, Path]], workers: int) -> Iterator[RecordedRun]:
-    """Finished runs as they come, the deepest begun first."""
-    ordered = sorted(pairs, key=lambda pair: -sum(pair[0].depths) * pair[0].steps)
-    for _, outcome in outcomes(_run, ordered, Local(workers)):
+def folder_name(name: str, *, quick: bool) -> str:
+    """NAME, or NAME-quick."""
+    return f"{name}-quick" if quick else name
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A run to take, where, and how many sentences it translates."""
+
+    config: TrainConfig
+    out: Path
+    translated: int
+
+    def run(self) -> RecordedRun:
+        """Train, and translate if the record has no translation yet."""
+        found = run_training(self.config, self.out)
+        if not self.translated or found.bleu:
+            return found
+        dataset = next(iter(load_corpus(self.config).tests), "validation")
+        evaluate_run(self.config, self.out, dataset, beam=1, pairs=self.translated)
+        return read_run(self.out)
+
+
+def _runs(tasks: Sequence[_Task], workers: int) -> Iterator[RecordedRun]:
+    """Finished runs as they come, the longest begun first."""
+    ordered = sorted(tasks, key=lambda task: -sum(task.config.depths) * task.config.steps)
+    for _, outcome in outcomes(_Task.run, ordered, Local(workers)):
         if isinstance(outcome, Exception):
             raise outcome
         yield outcome
-
-
-def _run(pair: tuple[TrainConfig, Path]) -> RecordedRun:
-    return run_training(*pair)

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -9,14 +10,26 @@ import torch
 from numerics.cli.reproduce import Reproduce
 from numerics.training import experiments, loop, step
 from numerics.training.config import TrainConfig
-from numerics.training.experiments import EXPERIMENTS, fig2, fig3c, fig4b, phase
+from numerics.training.experiments import (
+    EXPERIMENTS,
+    baselines,
+    coherence,
+    fig2,
+    fig3c,
+    fig4a,
+    fig4b,
+    fig4c,
+    phase,
+    tables,
+    warmup,
+)
 from numerics.training.experiments.experiment import Answer, Experiment, Finding, label, reproduce
 from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import LOG, RecordedRun
 from theory.errors import InputError
 
-TINY = {
+TINY: dict[str, Any] = {
     "steps": 3,
     "d_model": 16,
     "d_ff": 32,
@@ -26,9 +39,16 @@ TINY = {
 }
 SMALL = {
     "fig2": fig2.configs(1, 2, **TINY),
+    "fig3ab": fig2.configs(2, 2, **TINY),
     "fig3c": fig3c.configs(1, 2, **TINY),
+    "fig4a": fig4a.configs((1, 2), **TINY),
     "fig4b": fig4b.configs((1, 2), 1, **TINY),
+    "fig4c": fig4c.configs(1, 64, **TINY),
     "phase": phase.configs(("tfixup", "post-ln"), (1, 2), (1e-3,), **TINY),
+    "tables": tables.configs({1: 3}, 2, **{k: v for k, v in TINY.items() if k != "steps"})[:3],
+    "warmup": warmup.configs((1,), 2, **TINY),
+    "baselines": baselines.configs((1,), **TINY)[6:],
+    "coherence": coherence.configs((1, 2, 3), **TINY),
 }
 
 
@@ -64,7 +84,8 @@ def test_the_stated_configs_are_valid_and_named_apart(name):
         for config in configs:
             config.check()
         assert len({label(config) for config in configs}) == len(configs)
-    assert experiment.budget[1] < 5 < experiment.budget[0]
+    assert experiment.budget[1] < 5
+    assert experiment.budget[1] < experiment.budget[0]
 
 
 def test_the_scales_are_those_asked_for():
@@ -82,6 +103,8 @@ def test_the_scales_are_those_asked_for():
     assert len({c.scheme for c in full}) >= 6
     scales = {(c.scheme, c.lr == fig4b.RATE) for c in fig4b.FIG4B.full if c.layers == 200}
     assert scales == {("tfixup", True), ("tfixup", False), ("tfixup-adam", True)}
+    assert {c.layers for c in tables.TABLES.full} >= {6, 12, 24}
+    assert {c.layers for c in baselines.BASELINES.full} == {6, 12, 24, 50}
 
 
 @pytest.mark.parametrize("name", list(EXPERIMENTS))

@@ -1,0 +1,116 @@
+"""Which named baselines train without warm-up, at 6, 12, 24 and 50 layers.
+
+Fixup (R-Fixup), DS-Init, DLCL, LRI, DeepNorm, ReZero, DT-Fixup and admin-torch's ω, each under one
+rule: Adam at one rate from the first step. A baseline *trains without warm-up* if it trains at
+every depth and seed; it does not if some run diverges, or is stuck at a depth where T-Fixup trains
+in as many steps. Xavier without layer norm is the control: it must not train at the greatest
+depth. T-Fixup's own runs bound what the budget allows: depths at which it is stuck say nothing.
+
+Reduced: 64-128-2, generated sentences of a small vocabulary, 60 steps of 256 tokens. The published
+recipes of most of these schemes warm up; nothing here says how they do then (`tables.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from numerics.training.config import TrainConfig
+from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.phase import BUDGET, draw_outcomes
+from numerics.training.experiments.selection import (
+    Runs,
+    all_trained,
+    diverged,
+    matching,
+    none_trained,
+    told,
+    values_of,
+)
+from numerics.training.recorded import RecordedRun
+
+SCHEMES: Mapping[str, str] = {
+    "fixup": "r-fixup",
+    "dsinit": "ds-init",
+    "dlcl": "dlcl-pre",
+    "lri": "lri",
+    "deepnorm": "deepnorm",
+    "rezero": "rezero",
+    "dtfixup": "dt-fixup",
+    "adminTorch": "admin-log",
+}
+"""Scheme by the name of its paper in the ledger."""
+REFERENCE, CONTROL = "tfixup", "xavier"
+
+
+def configs(
+    depths: Sequence[int], seeds: Sequence[int] = (0,), **settings: Any
+) -> tuple[TrainConfig, ...]:
+    """Every baseline and T-Fixup at every depth and seed, the control at the greatest depth."""
+    base = {**BUDGET, **settings}
+    runs = [
+        (s, depth, seed)
+        for s in (*SCHEMES.values(), REFERENCE)
+        for depth in depths
+        for seed in seeds
+    ]
+    runs.append((CONTROL, depths[-1], seeds[0]))
+    return tuple(
+        TrainConfig(scheme=scheme, layers=depth, seed=seed, **base) for scheme, depth, seed in runs
+    )
+
+
+def trains(runs: Runs, scheme: str) -> Finding:
+    """Reproduced if ``scheme`` trains wherever T-Fixup does, all seeds, and at some depth at all.
+
+    Parameters
+    ----------
+    runs
+        The experiment's runs.
+    scheme
+        Name of the initialisation scheme.
+    """
+    reference = matching(runs, scheme=REFERENCE)
+    depths = [d for d in values_of(runs, "layers") if all_trained(matching(reference, layers=d))]
+    own = matching(runs, scheme=scheme)
+    line = f"{scheme}: " + "; ".join(
+        f"N = {depth} {told(matching(own, layers=depth))}" for depth in values_of(own, "layers")
+    )
+    if diverged(own):
+        return Finding(Answer.NOT_REPRODUCED, line)
+    if not depths or not own:
+        return Finding(Answer.UNDECIDED, line)
+    trained = [all_trained(matching(own, layers=depth)) for depth in depths]
+    if all(trained):
+        return Finding(Answer.REPRODUCED, line)
+    stuck = any(none_trained(matching(own, layers=depth)) for depth in depths)
+    return Finding(Answer.NOT_REPRODUCED if stuck else Answer.UNDECIDED, line)
+
+
+def decide(runs: Runs) -> Finding:
+    """Reproduced if every baseline trains without warm-up while the control does not."""
+    found = [trains(runs, scheme) for scheme in SCHEMES.values()]
+    line = "; ".join(f"{one.answer}: {one.line}" for one in found)
+    control = matching(runs, scheme=CONTROL)
+    line += f"; control {CONTROL} {told(control)}"
+    answers = {one.answer for one in found}
+    if Answer.NOT_REPRODUCED in answers:
+        return Finding(Answer.NOT_REPRODUCED, line)
+    good = answers == {Answer.REPRODUCED} and none_trained(control)
+    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line)
+
+
+def draw(runs: Sequence[RecordedRun]) -> Figure:
+    """A panel a scheme: depth across, seed up, the outcome as colour."""
+    return draw_outcomes(runs, rows="seed")
+
+
+BASELINES = Experiment(
+    name="baselines",
+    question="Which named baselines train without warm-up at 6, 12, 24 and 50 layers?",
+    full=configs((6, 12, 24, 50), (0,)) + configs((6, 12, 24), (1,))[:-1],
+    quick=configs((2, 4), steps=20, validation_pairs=50, validate_every=10),
+    budget=(14.0, 1.0),
+    decide=decide,
+    draw=draw,
+)

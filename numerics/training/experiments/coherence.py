@@ -1,0 +1,119 @@
+"""Where training moves the attention blocks: alignment and growth along the skip path.
+
+For a stack's attention products W_l = W_o W_v: their mean coherence ρ with the identity, their
+strength, and the growth ‖Π (I + W_l)‖_F²/d of a random token through the products alone, after
+every step. `theory.coherence`: with blocks of T-Fixup's strength, growth is Θ(1) in the number L of
+blocks if and only if ρ = O(L^(-1/2)). The question here is whether *trained* stacks obey it: r =
+ρ √L and the growth, against depth, at the end of T-Fixup's training. The growth that the same
+strengths would give fully aligned, (1 + s)^{2L}, is the contrast.
+
+Reduced: 64-128-2, generated sentences, 150 steps of 256 tokens.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from numerics.exponents import Exponent, fitted, power_law
+from numerics.tolerances import tolerance
+from numerics.training.config import TrainConfig
+from numerics.training.experiments.curves import draw_signals, read_log
+from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.fig4a import configs as tfixup_configs
+from numerics.training.experiments.selection import Runs, matching, values_of
+from numerics.training.recorded import RecordedRun
+
+BLOCKS = {"encoder": 1, "decoder": 2}
+"""Attention blocks a layer."""
+COLUMNS = tuple(
+    f"{quantity}_{stack}" for stack in BLOCKS for quantity in ("coherence", "skip_growth")
+)
+
+
+def configs(
+    depths: Sequence[int], seeds: Sequence[int] = (0,), **settings: Any
+) -> tuple[TrainConfig, ...]:
+    """T-Fixup at every depth with every seed, with signals."""
+    return tfixup_configs(depths, seeds, signals=True, **settings)
+
+
+def at_end(run: RecordedRun, column: str) -> float:
+    """The last value of a column."""
+    return float(read_log(run)[column].drop_nulls()[-1])
+
+
+def aligned_growth(run: RecordedRun, stack: str) -> float:
+    """(1 + s)^{2L}, the growth at ρ = 1 of blocks as strong as the trained ones."""
+    blocks = BLOCKS[stack] * int(run.config["layers"])
+    return (1 + at_end(run, f"strength_{stack}")) ** (2 * blocks)
+
+
+def exponents(runs: Runs, stack: str) -> tuple[Exponent, Exponent, Exponent]:
+    """Powers of L in √(1 + ρ²L), in the growth as trained, and in the growth if aligned.
+
+    The first stays bounded exactly where r = ρ√L does, and is positive where ρ is not.
+    """
+    blocks = [float(BLOCKS[stack] * run.config["layers"]) for run in runs]
+    r = [
+        math.hypot(1, at_end(run, f"coherence_{stack}") * count**0.5)
+        for run, count in zip(runs, blocks, strict=True)
+    ]
+    trained = [at_end(run, f"skip_growth_{stack}") for run in runs]
+    aligned = [aligned_growth(run, stack) for run in runs]
+    first, second, third = (fitted(power_law(blocks, values)) for values in (r, trained, aligned))
+    return first, second, third
+
+
+def decide(runs: Runs) -> Finding:
+    """Reproduced if, in both stacks, the growth is flat in L where √(1 + ρ²L) is, and only there.
+
+    *Flat*: the 95 % interval of the exponent lies within the tolerance; not flat: it lies outside.
+    Undecided where an interval does neither.
+    """
+    margin, told, agree = tolerance("trained-growth-exponent"), [], []
+    decisive = None
+    for stack in BLOCKS:
+        r, growth, aligned = exponents(runs, stack)
+        flat = [fit.equivalent(0.0, margin) for fit in (r, growth)]
+        agree.append(None if None in flat else flat[0] == flat[1])
+        ends = ", ".join(_at_depth(runs, depth, stack) for depth in values_of(runs, "layers"))
+        told.append(
+            f"{stack}: √(1 + ρ²L) ~ L^{r.value:+.2f}, growth ~ L^{growth.value:+.2f} "
+            f"(aligned it would be L^{aligned.value:+.2f}); {ends}"
+        )
+        decisive = decisive or growth
+    assert decisive is not None
+    if None in agree and False not in agree:
+        answer = Answer.UNDECIDED
+    else:
+        answer = Answer.REPRODUCED if all(agree) else Answer.NOT_REPRODUCED
+    return Finding(answer, "; ".join(told), decisive.value, decisive.interval)
+
+
+def _at_depth(runs: Runs, depth: int, stack: str) -> str:
+    """ρ at the start and at the end, and growth, of the first run at a depth."""
+    run = matching(runs, layers=depth)[0]
+    start = read_log(run)[f"coherence_{stack}"][0]
+    return (
+        f"N = {depth} ρ {start:+.3f} → {at_end(run, f'coherence_{stack}'):+.3f}, growth "
+        f"{at_end(run, f'skip_growth_{stack}'):.2f}"
+    )
+
+
+def draw(runs: Sequence[RecordedRun]) -> Figure:
+    """Coherence and growth over steps, the first seed at each depth."""
+    first = matching(runs, seed=runs[0].config["seed"])
+    return draw_signals(first, COLUMNS, lambda run: f"N = {run.config['layers']}", log=False)
+
+
+COHERENCE = Experiment(
+    name="coherence",
+    question="Do T-Fixup's blocks stay incoherent, and their skip path Θ(1), in training?",
+    full=configs((6, 12, 24, 48), (0, 1), steps=120, tokens=256, validation_pairs=100),
+    quick=configs((3, 6, 12), (0, 1), steps=20, tokens=256, validation_pairs=50),
+    budget=(5.0, 0.4),
+    decide=decide,
+    draw=draw,
+)

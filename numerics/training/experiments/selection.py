@@ -1,0 +1,95 @@
+"""Which runs of an experiment a rule looks at, and what several seeds say together.
+
+Seeds are the independent units: intervals over them are Student's, t_{0.975} s/√n, and geometric
+means have it on the logarithm.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from numerics.training.outcome import RunOutcome
+from numerics.training.recorded import RecordedRun
+
+Runs = Sequence[RecordedRun]
+
+
+def matching(runs: Runs, **settings: object) -> list[RecordedRun]:
+    """The runs whose config has these settings."""
+    return [run for run in runs if all(run.config[k] == v for k, v in settings.items())]
+
+
+def values_of(runs: Runs, setting: str) -> list[Any]:
+    """The distinct values of a setting, sorted."""
+    return sorted({run.config[setting] for run in runs})
+
+
+def all_trained(runs: Runs) -> bool:
+    """Whether there are runs and every one trained."""
+    return bool(runs) and all(run.outcome is RunOutcome.TRAINED for run in runs)
+
+
+def none_trained(runs: Runs) -> bool:
+    """Whether there are runs and not one trained."""
+    return bool(runs) and all(run.outcome is not RunOutcome.TRAINED for run in runs)
+
+
+def diverged(runs: Runs) -> bool:
+    """Whether some run diverged."""
+    return any(run.outcome is RunOutcome.DIVERGED for run in runs)
+
+
+def told(runs: Runs) -> str:
+    """Outcomes and losses in words, a run each."""
+    return ", ".join(f"{run.outcome} ({run.validation_loss:.2f})" for run in runs) or "no run"
+
+
+def exchanged(runs: Runs, setting: str, names: Mapping[object, object]) -> list[RecordedRun]:
+    """The runs under false names: a run whose setting is a key passes for one with its value.
+
+    A negative control: a rule that reads its answer off the runs must give another one.
+    """
+    return [
+        replace(run, config=dict(run.config) | {setting: names[run.config[setting]]})
+        if run.config[setting] in names
+        else run
+        for run in runs
+    ]
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Mean and its 95 % interval; unbounded with a single value.
+
+    Examples
+    --------
+    >>> mean, (low, high) = mean_interval([1.0, 2.0, 3.0])
+    >>> round(mean, 2), round(low, 2), round(high, 2)
+    (2.0, -0.48, 4.48)
+    """
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return mean, (-math.inf, math.inf)
+    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values))
+    return mean, (mean - half, mean + half)
+
+
+def geometric_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Geometric mean and its 95 % interval; a value of 0, a signal gone altogether, gives 0.
+
+    Examples
+    --------
+    >>> geometric_interval([2.0, 8.0])[0]
+    4.0
+    """
+    if min(values) <= 0:
+        return 0.0, (0.0, math.inf)
+    mean, (low, high) = mean_interval([math.log(value) for value in values])
+    return math.exp(mean), (math.exp(low), _exp(high))
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < 700 else math.inf

@@ -1,0 +1,189 @@
+"""Tables 1 to 3 of T-Fixup: BLEU of eleven schemes at equal depth.
+
+T-Fixup, RAdam (Post-LN) and ReZero without warm-up; Pre-LN, Post-LN, R-Fixup, Admin, DS-Init,
+DLCL (Pre-LN), LRI and DeepNorm with it, as their recipes have it and as the tables do. One rate,
+one data order a seed, equal steps at equal depth. Meant for Multi30k, German to English, given as
+``--data text:DIR``; by default the generated sentences, so that anyone can run it.
+
+A *comparison* is T-Fixup against one baseline at one depth with one seed: the difference of their
+BLEU on the same sentences with its 99 % bootstrap interval. T-Fixup ≥ every baseline within noise:
+reproduced if every interval lies above `NOISE` points below 0, not reproduced if one lies below 0
+altogether, else undecided.
+
+Reduced: 64-128-2 for 512-1024-4, 6, 12 and 24 layers, a few hundred steps of 512 tokens, greedy
+decoding of the first 500 sentences, one checkpoint: every model is far from converged, so this
+compares how fast they learn. At 12 layers Post-LN, Pre-LN and T-Fixup have two seeds.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from numerics.plots import STYLE, colour
+from numerics.training.config import TrainConfig
+from numerics.training.evaluate import paired_difference, read_counts
+from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.selection import Runs, exchanged, matching, values_of
+from numerics.training.experiments.warmup import Rule
+from numerics.training.recorded import RecordedRun
+
+OWN = "tfixup"
+NOISE = 0.5
+"""BLEU points: what the paper's own text calls a small improvement, and seeds differ by."""
+LEVEL = 0.99
+"""Confidence of each of some thirty comparisons."""
+WARMED = ("pre-ln", "post-ln", "r-fixup", "admin", "ds-init", "dlcl-pre", "lri", "deepnorm")
+"""Schemes whose published runs warm up."""
+DECISIVE = ("tfixup", "pre-ln", "post-ln")
+SENTENCES = 500
+
+
+@dataclass(frozen=True)
+class BleuComparison:
+    """T-Fixup's BLEU minus a baseline's on the same sentences."""
+
+    baseline: str
+    """Scheme, or ``radam``."""
+    layers: int
+    seed: int
+    difference: float
+    low: float
+    high: float
+
+
+def configs(
+    steps: Mapping[int, int], warmup: int, second: Sequence[int] = (), **settings: Any
+) -> tuple[TrainConfig, ...]:
+    """Every scheme at every depth, and a second seed of the decisive ones.
+
+    Parameters
+    ----------
+    steps
+        Steps by depth.
+    warmup
+        Warm-up steps of the schemes that have one.
+    second
+        Depths with a second seed.
+    settings
+        Any other setting.
+    """
+    base = {**SMALL, **settings}
+    models: list[tuple[str, Rule, int]] = [
+        *((OWN, "adam", 0), ("post-ln", "radam", 0), ("rezero", "adam", 0)),
+        *((scheme, "adam", warmup) for scheme in WARMED),
+    ]
+    runs = [(model, depth, 0) for model in models for depth in steps]
+    runs += [(m, depth, 1) for m in models if _named(*m[:2]) in DECISIVE for depth in second]
+    return tuple(
+        TrainConfig(
+            scheme=scheme,
+            optimizer=optimizer,
+            warmup=warm,
+            layers=depth,
+            seed=seed,
+            steps=steps[depth],
+            **base,
+        )
+        for (scheme, optimizer, warm), depth, seed in runs
+    )
+
+
+def name_of(run: RecordedRun) -> str:
+    """The scheme, or ``radam`` for Post-LN under RAdam."""
+    return _named(str(run.config["scheme"]), str(run.config["optimizer"]))
+
+
+def _named(scheme: str, optimizer: str) -> str:
+    return "radam" if optimizer == "radam" else scheme
+
+
+def comparisons(
+    runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1_000
+) -> Iterator[BleuComparison]:
+    """T-Fixup against each baseline of ``names`` at every depth and seed that both have."""
+    wanted = None if names is None else set(names)
+    own = {(r.config["layers"], r.config["seed"]): r for r in runs if name_of(r) == OWN}
+    for run in runs:
+        name, cell = name_of(run), (run.config["layers"], run.config["seed"])
+        if name == OWN or cell not in own or (wanted is not None and name not in wanted):
+            continue
+        (dataset,) = set(run.bleu) & set(own[cell].bleu)
+        one, other = (read_counts(each.path, dataset) for each in (own[cell], run))
+        found = paired_difference(one, other, level=LEVEL, samples=samples)
+        yield BleuComparison(name, cell[0], cell[1], *found)
+
+
+def at_least(runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1_000) -> Finding:
+    """T-Fixup ≥ each baseline of ``names`` (all unless given) at equal depth, within noise."""
+    found = list(comparisons(runs, names, samples=samples))
+    own = [run for run in runs if name_of(run) == OWN]
+    line = "T-Fixup's BLEU " + ", ".join(
+        f"{_bleu(run):.1f} at N = {run.config['layers']}" for run in own
+    )
+    if not found:
+        return Finding(Answer.UNDECIDED, f"{line}; no baseline to compare with")
+    worst = min(found, key=lambda one: one.low)
+    line += f"; {len(found)} comparisons, smallest lead " + ", ".join(
+        f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}] on {one.baseline}, "
+        f"N = {one.layers}"
+        for one in sorted(found, key=lambda one: one.low)[:3]
+    )
+    if any(one.high < 0 for one in found):
+        answer = Answer.NOT_REPRODUCED
+    elif all(one.low > -NOISE for one in found):
+        answer = Answer.REPRODUCED
+    else:
+        answer = Answer.UNDECIDED
+    return Finding(answer, line, worst.difference, (worst.low, worst.high))
+
+
+def decide(runs: Runs) -> Finding:
+    """Table 1 and the others at once: T-Fixup against every baseline."""
+    return at_least(runs)
+
+
+def weakest_in_its_place(runs: Runs) -> list[RecordedRun]:
+    """A negative control: the runs of the baseline with the lowest BLEU pass for T-Fixup's."""
+    names = sorted({name_of(run) for run in runs} - {OWN, "radam"})
+    least = min(
+        names, key=lambda n: sum(_bleu(r) for r in runs if name_of(r) == n and not r.config["seed"])
+    )
+    rest = [run for run in runs if name_of(run) != "radam"]
+    return exchanged(rest, "scheme", {least: OWN, OWN: least})
+
+
+def _bleu(run: RecordedRun) -> float:
+    (score,) = set(run.bleu.values())
+    return score
+
+
+def draw(runs: Sequence[RecordedRun]) -> Figure:
+    """BLEU against depth, a line a scheme."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 4.0))
+        axes = figure.subplots()
+        for name in dict.fromkeys(map(name_of, runs)):
+            own = [run for run in runs if name_of(run) == name]
+            depths = values_of(own, "layers")
+            scores = [[_bleu(run) for run in matching(own, layers=depth)] for depth in depths]
+            means = [sum(each) / len(each) for each in scores]
+            axes.plot(depths, means, marker="o", lw=1.3, label=name, color=colour(name))
+        axes.set(xscale="log", xlabel="layers N", ylabel="BLEU")
+        axes.legend(frameon=False, fontsize=7, ncols=2)
+        figure.tight_layout()
+    return figure
+
+
+TABLES = Experiment(
+    name="tables",
+    question="Does T-Fixup reach at least every baseline's BLEU at equal depth?",
+    full=configs({6: 600, 12: 400, 24: 200}, 60, (12,), vocabulary=1_500, validate_every=100),
+    quick=configs({2: 40}, 10, tokens=256, validation_pairs=50, validate_every=20),
+    budget=(45.0, 1.5),
+    decide=decide,
+    draw=draw,
+    translated=SENTENCES,
+)

@@ -1,0 +1,237 @@
+"""Who needs warm-up: Post-LN with and without, Pre-LN, Admin and RAdam, side by side.
+
+The statements of three papers about the same few runs, at each depth and seed:
+
+- Post-LN needs warm-up (Xiong et al.): with it the model trains, without it not;
+- Pre-LN without warm-up is comparable to the warmed-up baseline (Xiong et al.): its loss is no
+  more than `COMPARABLE` above;
+- Admin stabilises early training and ends lower (Liu et al. 2020b): it trains without warm-up where
+  Post-LN does not, and ends below the warmed-up Post-LN;
+- RAdam replaces warm-up (Liu et al. 2020a): Post-LN trains under RAdam where Adam needs it;
+- unbalanced gradients are not the root cause (Liu et al. 2020b): models that train are not set
+  apart from models that do not by the balance of their gradients in the first steps, taken between
+  the encoder's and the decoder's embeddings.
+
+Reduced: 64-128-2, generated sentences of a small vocabulary, batches of 256 tokens.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from matplotlib.figure import Figure
+
+from numerics.training.config import TrainConfig
+from numerics.training.experiments.curves import draw_losses, read_log
+from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.selection import (
+    Runs,
+    all_trained,
+    diverged,
+    matching,
+    mean_interval,
+    none_trained,
+    told,
+    values_of,
+)
+from numerics.training.recorded import RecordedRun
+
+Rule = Literal["adam", "radam"]
+COMPARABLE = 0.1
+"""Nats a token; BLEU differences of 0.5, the paper's, go with a few hundredths to a tenth."""
+FIRST = 5
+"""Steps over which the gradients' balance is taken."""
+
+
+def configs(
+    depths: Sequence[int], warmup: int, seeds: Sequence[int] = (0,), **settings: Any
+) -> tuple[TrainConfig, ...]:
+    """Post-LN with Adam, warmed up and not, and RAdam; Pre-LN and Admin; T-Fixup."""
+    base = {**SMALL, "signals": True, **settings}
+    models: tuple[tuple[str, Rule, int], ...] = (
+        ("post-ln", "adam", warmup),
+        ("post-ln", "adam", 0),
+        ("post-ln", "radam", 0),
+        ("pre-ln", "adam", 0),
+        ("admin", "adam", 0),
+        ("tfixup", "adam", 0),
+    )
+    return tuple(
+        TrainConfig(
+            scheme=scheme, optimizer=optimizer, warmup=steps, layers=depth, seed=seed, **base
+        )
+        for depth in depths
+        for scheme, optimizer, steps in models
+        for seed in seeds
+    )
+
+
+def warm(runs: Runs) -> list[RecordedRun]:
+    """Post-LN with Adam and warm-up."""
+    found = matching(runs, scheme="post-ln", optimizer="adam")
+    return [run for run in found if run.config["warmup"]]
+
+
+def cold(runs: Runs) -> list[RecordedRun]:
+    """Post-LN with Adam and no warm-up."""
+    return matching(runs, scheme="post-ln", optimizer="adam", warmup=0)
+
+
+def needs_warmup(runs: Runs) -> Finding:
+    """Reproduced if Post-LN trains with warm-up and not without, at every depth where it can.
+
+    Undecided if it trains with warm-up nowhere.
+    """
+    able = [d for d in values_of(runs, "layers") if all_trained(warm(matching(runs, layers=d)))]
+    line = "; ".join(
+        f"N = {depth} with warm-up {told(warm(matching(runs, layers=depth)))}, without "
+        f"{told(cold(matching(runs, layers=depth)))}"
+        for depth in values_of(runs, "layers")
+    )
+    value, interval = _excess(runs, cold(runs))
+    if not able:
+        return Finding(Answer.UNDECIDED, line, value, interval)
+    needed = [none_trained(cold(matching(runs, layers=depth))) for depth in able]
+    return Finding(_answer(needed), line, value, interval)
+
+
+def needs_warmup_when_deep(runs: Runs) -> Finding:
+    """`needs_warmup` at the deepest stack that trains with it alone."""
+    depths = values_of(runs, "layers")
+    able = [d for d in depths if all_trained(warm(matching(runs, layers=d)))]
+    return needs_warmup(matching(runs, layers=able[-1] if able else depths[-1]))
+
+
+def pre_ln_comparable(runs: Runs) -> Finding:
+    """Reproduced if Pre-LN without warm-up ends no more than the margin above the baseline.
+
+    Over pairs of one depth and seed, by the 95 % interval of the mean difference.
+    """
+    own = matching(runs, scheme="pre-ln")
+    value, interval = _excess(runs, own)
+    line = f"Pre-LN without warm-up {told(own)}; warmed-up Post-LN {told(warm(runs))}; "
+    line += f"difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats a token"
+    if diverged(own) or interval[0] > COMPARABLE:
+        return Finding(Answer.NOT_REPRODUCED, line, value, interval)
+    good = all_trained(own) and interval[1] <= COMPARABLE
+    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line, value, interval)
+
+
+def admin_trains(runs: Runs) -> Finding:
+    """Reproduced if Admin trains without warm-up, Post-LN does not, and Admin ends lower.
+
+    *Lower*: than the warmed-up Post-LN, by the 95 % interval of the mean difference.
+    """
+    own = matching(runs, scheme="admin")
+    value, interval = _excess(runs, own)
+    line = f"Admin without warm-up {told(own)}; Post-LN without {told(cold(runs))}, with "
+    line += f"{told(warm(runs))}; difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
+    if diverged(own) or interval[0] > 0:
+        return Finding(Answer.NOT_REPRODUCED, line, value, interval)
+    good = all_trained(own) and not all_trained(cold(runs)) and interval[1] < 0
+    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line, value, interval)
+
+
+def radam_replaces(runs: Runs) -> Finding:
+    """Reproduced if RAdam trains Post-LN wherever Adam needs the warm-up, not if nowhere.
+
+    Undecided if Adam needs it at no depth.
+    """
+    own = matching(runs, optimizer="radam")
+    depths = values_of(runs, "layers")
+    line = "; ".join(
+        f"N = {depth} RAdam {told(matching(own, layers=depth))}, Adam "
+        f"{told(cold(matching(runs, layers=depth)))}"
+        for depth in depths
+    )
+    value, interval = _excess(runs, own)
+    needing = [
+        d for d in depths if needs_warmup(matching(runs, layers=d)).answer is Answer.REPRODUCED
+    ]
+    if not needing:
+        return Finding(Answer.UNDECIDED, line, value, interval)
+    replaces = [all_trained(matching(own, layers=depth)) for depth in needing]
+    return Finding(_answer(replaces), line, value, interval)
+
+
+def imbalance(run: RecordedRun) -> float:
+    """Mean |log(g_e/g_d)| over the first steps, g the embeddings' gradients by stack."""
+    log = read_log(run)[:FIRST]
+    pairs = zip(log["gradient_encoder"], log["gradient_decoder"], strict=True)
+    ratios = [abs(math.log(e / d)) for e, d in pairs if e and d]
+    return sum(ratios) / max(len(ratios), 1)
+
+
+def gradients_not_the_cause(runs: Runs) -> Finding:
+    """Reproduced if balance does not separate the trained runs from the rest, without warm-up.
+
+    Were imbalance the cause, every run that fails would be less balanced than every run that
+    trains: then not reproduced. Undecided if all train, or none.
+    """
+    without = [run for run in matching(runs, optimizer="adam", warmup=0)]
+    good = [imbalance(run) for run in without if all_trained([run])]
+    bad = [imbalance(run) for run in without if none_trained([run])]
+    names = sorted({str(run.config["scheme"]) for run in without})
+    line = "|log(encoder's gradient / decoder's)| in the first steps: " + ", ".join(
+        f"{name} {mean_interval([imbalance(r) for r in matching(without, scheme=name)])[0]:.2f} "
+        f"({told(matching(without, scheme=name))})"
+        for name in names
+    )
+    if not good or not bad:
+        return Finding(Answer.UNDECIDED, line)
+    separated = max(good) < min(bad)
+    value = min(bad) - max(good)
+    return Finding(Answer.NOT_REPRODUCED if separated else Answer.REPRODUCED, line, value)
+
+
+def _answer(each: Sequence[bool]) -> Answer:
+    """All, none, or some of the depths."""
+    if all(each):
+        return Answer.REPRODUCED
+    return Answer.UNDECIDED if any(each) else Answer.NOT_REPRODUCED
+
+
+def _excess(runs: Runs, own: Runs) -> tuple[float, tuple[float, float]]:
+    """Mean validation loss over the warmed-up Post-LN's, paired by depth and seed."""
+    return mean_interval(
+        [
+            run.validation_loss - base.validation_loss
+            for run in own
+            for base in warm(matching(runs, layers=run.config["layers"], seed=run.config["seed"]))
+        ]
+    )
+
+
+def decide(runs: Runs) -> Finding:
+    """Whether Post-LN needs warm-up, with the other statements told beside."""
+    first = needs_warmup(runs)
+    rules = {
+        "Pre-LN comparable": pre_ln_comparable,
+        "Admin": admin_trains,
+        "RAdam": radam_replaces,
+        "gradients not the cause": gradients_not_the_cause,
+    }
+    also = "; ".join(f"{name}: {rule(runs).answer}" for name, rule in rules.items())
+    return Finding(first.answer, f"{first.line}; {also}", first.value, first.interval)
+
+
+def draw(runs: Sequence[RecordedRun]) -> Figure:
+    """Losses at the greatest depth, the first seed."""
+    deepest = matching(runs, layers=values_of(runs, "layers")[-1], seed=runs[0].config["seed"])
+    return draw_losses(deepest, _name, by_depth=True)
+
+
+def _name(run: RecordedRun) -> str:
+    rule = "" if run.config["optimizer"] == "adam" else f", {run.config['optimizer']}"
+    return f"{run.config['scheme']}{rule}{', warm-up' if run.config['warmup'] else ''}"
+
+
+WARMUP = Experiment(
+    name="warmup",
+    question="Does Post-LN need warm-up, and do Pre-LN, Admin and RAdam do without?",
+    full=configs((6, 12), 100, (0, 1), steps=300, tokens=256, vocabulary=200, validation_pairs=200),
+    quick=configs((6,), 20, steps=40, tokens=256, validation_pairs=50, validate_every=20),
+    budget=(14.0, 0.5),
+    decide=decide,
+    draw=draw,
+)
