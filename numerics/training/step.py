@@ -37,8 +37,7 @@ def training_step(
         group["lr"] = rate
     # Dropout depends on (seed, step) alone, so a resumed run draws the same masks.
     torch.manual_seed(config.seed * 1_000_003 + taken + fabric.global_rank * 1_000_000_007)
-    named = dict(model.named_parameters())
-    parameters = list(named.values())
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     before = [parameter.detach().clone() for parameter in parameters]
     optimizer.zero_grad()
     own = share(batch, fabric.global_rank, processes).to(fabric.device)
@@ -53,13 +52,15 @@ def training_step(
         if config.clip:
             torch.nn.utils.clip_grads_with_norm_(parameters, config.clip, norm)
         optimizer.step()
-        row["update_norm"] = _moved(parameters, before)
         if config.signals:
-            row |= signals(model, dict(zip(named, before, strict=True)), seen, rate)
+            names = [name for name, _ in model.named_parameters()]
+            row |= signals(model, dict(zip(names, before, strict=True)), seen, rate)
+        row["update_norm"] = _moved(parameters, before)
     seconds = time.perf_counter() - started
     return row | {"tokens": float(batch.tokens), "seconds": seconds}
 
 
 def _moved(parameters: Sequence[Tensor], before: Sequence[Tensor]) -> float:
-    moves = [now.detach() - then for now, then in zip(parameters, before, strict=True)]
+    """‖Δθ‖; ``before`` is used up."""
+    moves = [then.sub_(now.detach()) for now, then in zip(parameters, before, strict=True)]
     return torch.nn.utils.get_total_norm(moves).item()
