@@ -30,9 +30,16 @@ ALLOCATOR = 1.2
 
 
 def measurement_bytes(
-    spec: ModelSpec, *, sequences: int, tokens: int, dtype: Literal["float32", "float64"]
+    spec: ModelSpec,
+    *,
+    sequences: int,
+    tokens: int,
+    dtype: Literal["float32", "float64"],
+    closed: bool = True,
 ) -> int:
     """Bytes that a process needs to measure one model of ``spec``.
+
+    ``closed`` is false where closed forms are not used although the wiring has them.
 
     Examples
     --------
@@ -41,7 +48,8 @@ def measurement_bytes(
     2.5
     """
     stacks = sum(
-        spec.layers(stack) * sum(_block_numbers(spec, block, sequences, tokens) for block in blocks)
+        spec.layers(stack)
+        * sum(_block_numbers(spec, block, sequences, tokens, closed) for block in blocks)
         for stack, blocks in _blocks(spec).items()
     )
     rows = sequences * tokens
@@ -70,7 +78,7 @@ def _weights(spec: ModelSpec) -> int:
     return sum(layers) + 3 * spec.vocabulary * spec.d_model
 
 
-def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int) -> int:
+def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, closed: bool) -> int:
     rows, d = sequences * tokens, spec.d_model
     tape = {
         "self": 7 * rows * d + sequences * spec.heads * tokens**2,
@@ -82,7 +90,7 @@ def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int) -> 
     if spec.wiring is Wiring.REZERO:
         tape += rows * d
     weights = _block_weights(spec, block)
-    if not has_closed_form(spec):
+    if not closed or not has_closed_form(spec):
         return tape + 4 * weights
     return tape + 2 * weights + {"self": 3, "cross": 2, "mlp": 0}[block] * d**2
 
@@ -96,6 +104,7 @@ def task_bytes(task: Task, dtype: str | None = None) -> int:
         sequences=settings.sequences,
         tokens=settings.tokens,
         dtype=wanted,
+        closed=settings.detail == "part",
     )
 
 

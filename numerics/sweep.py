@@ -18,6 +18,7 @@ from numerics.executors import Engine, Local, outcomes
 from numerics.exponents import Exponent, power_law, verdict_word
 from numerics.memory import check_memory
 from numerics.results import command_line, provenance
+from numerics.roles import ALL_PARTS
 from numerics.sweep_config import Settings as Settings
 from numerics.sweep_config import SweepConfig as SweepConfig
 from numerics.sweep_config import Task as Task
@@ -136,8 +137,40 @@ def with_depth(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(depth=pl.max_horizontal("n_encoder", "n_decoder"))
 
 
-def exponent_table(frame: pl.DataFrame, *, from_depth: int = 6) -> pl.DataFrame:
+def shown_parts(frame: pl.DataFrame, detail: str = "part") -> pl.DataFrame:
+    """The rows of ``frame`` that have a depth exponent, at a level of detail.
+
+    Parameters
+    ----------
+    frame
+        Rows of a sweep.
+    detail
+        ``part``: the top-level parts. ``matrix``: every row of a sweep by matrix. ``layer``: the
+        parts, and for every kind of block the largest of its layers as ``decoder.mlp.*``, which
+        Theorem 3.1 wants to fall as 1/N.
+    """
+    above = frame.filter(pl.col("part").is_in(ALL_PARTS))
+    if detail == "part":
+        return above
+    below = frame.filter(~pl.col("part").is_in(ALL_PARTS))
+    if detail == "matrix":
+        return frame
+    blocks = below.filter(pl.col("part").str.contains(r"\.\d+$"))
+    keys = [name for name in frame.columns if name not in ("value", "finite")]
+    largest = blocks.with_columns(part=pl.col("part").str.replace(r"\d+$", "*")).group_by(
+        keys, maintain_order=True
+    )
+    return pl.concat(
+        [above, largest.agg(pl.col("value").max(), pl.col("finite").all()).select(frame.columns)]
+    )
+
+
+def exponent_table(
+    frame: pl.DataFrame, *, from_depth: int = 6, detail: str = "part"
+) -> pl.DataFrame:
     """Depth exponents of every (scheme, optimizer, part, quantity) over N ≥ ``from_depth``.
+
+    The parts are those of `shown_parts`.
 
     Returns
     -------
@@ -147,7 +180,7 @@ def exponent_table(frame: pl.DataFrame, *, from_depth: int = 6) -> pl.DataFrame:
     """
     rows = []
     keys = ["scheme", "optimizer", "part", "quantity"]
-    deep = with_depth(frame).filter(pl.col("depth") >= from_depth)
+    deep = with_depth(shown_parts(frame, detail)).filter(pl.col("depth") >= from_depth)
     for key, group in deep.group_by(keys, maintain_order=True):
         values = group["value"].fill_null(float("nan")).to_list()
         fit = power_law(group["depth"].to_list(), values)

@@ -9,12 +9,20 @@ from collections.abc import Iterator
 import polars as pl
 import torch
 
-from numerics.models import ModelSpec
+from numerics.detail import linearize_shares, norms
+from numerics.features import TokenBatch, output_shape
+from numerics.models import ModelSpec, Transformer
 from numerics.roles import ALL_PARTS
 from numerics.schemes import build
 from numerics.sweep_config import Task
 from numerics.sweep_store import task_rows
-from numerics.updates import UpdateReport, measure_update, random_batch
+from numerics.updates import (
+    UpdateReport,
+    in_precision,
+    measure_update,
+    random_batch,
+    random_cotangent,
+)
 
 
 def measure_task(task: Task) -> pl.DataFrame:
@@ -42,8 +50,30 @@ def measure_task(task: Task) -> pl.DataFrame:
         inputs=settings.inputs,
         dtype=settings.dtype,
     )
+    values = list(_values(report, _parts(spec)))
+    if settings.detail != "part":
+        values += _details(task, model, batch, stream("cotangent"), report.dtype)
     common = _common(task) | {"dtype": report.dtype, "seconds": time.perf_counter() - started}
-    return task_rows(common, _values(report, _parts(spec)))
+    return task_rows(common, values)
+
+
+def _details(
+    task: Task, model: Transformer, batch: TokenBatch, generator: torch.Generator, dtype: str
+) -> Iterator[dict[str, object]]:
+    """Values below the parts, of the same step in the same precision."""
+    found = linearize_shares(
+        in_precision(model, getattr(torch, dtype)).eval(),
+        batch,
+        random_cotangent(output_shape(model.spec, batch), generator),
+        task.settings.detail,
+        optimizer=task.optimizer,
+        inputs=task.settings.inputs,
+    )
+    columns = {"update": norms(found).tolist(), "gradient_energy": found.energies.tolist()}
+    for quantity, numbers in columns.items():
+        for part, value in zip(found.parts, numbers, strict=True):
+            if part not in ALL_PARTS:
+                yield _row(part, quantity, value)
 
 
 def _common(task: Task) -> dict[str, object]:
@@ -82,8 +112,12 @@ def _values(report: UpdateReport, parts: tuple[str, ...]) -> Iterator[dict[str, 
         for part in parts
     ]
     for part, quantity, value in [*numbers, ("total", "output_rms_ratio", report.output_rms_ratio)]:
-        finite = abs(value) < float("inf")
-        yield {"part": part, "quantity": quantity, "value": value, "finite": finite}
+        yield _row(part, quantity, value)
+
+
+def _row(part: str, quantity: str, value: float) -> dict[str, object]:
+    finite = abs(value) < float("inf")
+    return {"part": part, "quantity": quantity, "value": value, "finite": finite}
 
 
 def failed_rows(task: Task, error: BaseException) -> pl.DataFrame:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numerics.models.spec import ModelSpec
 
 Precision = Literal["auto", "float32", "float64"]
+Detail = Literal["part", "matrix", "layer"]
+DETAILS: tuple[str, ...] = get_args(Detail)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class Settings:
     """Where to measure; auto takes a CUDA device if there is one."""
     root_seed: int = 0
     """Root of every random stream."""
+    detail: Detail = "part"
+    """Rows by part alone, or also by kind of matrix, or by layer (time quadratic in depth)."""
 
     def check(self) -> None:
         """Raise `InputError` at the first setting that no model has, whatever its depth."""
@@ -54,6 +58,8 @@ class Settings:
         check_inputs(self.inputs)
         if self.dtype not in get_args(Precision):
             raise nearest(self.dtype, get_args(Precision), "dtype")
+        if self.detail not in DETAILS:
+            raise nearest(self.detail, DETAILS, "detail")
         kinds = [kind.value for kind in Positions]
         if self.positions not in kinds:
             raise nearest(self.positions, kinds, "kind of positions")
@@ -87,9 +93,7 @@ class Settings:
     def stored(self) -> dict[str, object]:
         """The settings as manifests and hashes have them.
 
-        The first sweeps had encoder-decoders only and did not say so: neither do later ones.
+        The first sweeps had encoder-decoders by part and did not say so: neither do later ones.
         """
-        settings = asdict(self)
-        if self.architecture == "encoder-decoder":
-            del settings["architecture"]
-        return settings
+        unsaid = {"architecture": "encoder-decoder", "detail": "part"}
+        return {k: v for k, v in asdict(self).items() if k not in unsaid or v != unsaid[k]}

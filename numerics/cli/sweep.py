@@ -105,7 +105,8 @@ class Sweep:
                 f"start at --from-depth {self.from_depth}"
             )
         else:
-            console.print(render(exponent_table(rows, from_depth=self.from_depth), self.from_depth))
+            table = exponent_table(rows, from_depth=self.from_depth, detail=config.settings.detail)
+            console.print(render(table, self.from_depth))
         errors = with_depth(rows).drop_nulls("error")
         for error in errors.iter_rows(named=True):
             console.print(
