@@ -5,6 +5,7 @@ from theory.claims import Claim, Outcome
 _INITIAL = "weights at initialisation, symmetric and independent"
 _INDEPENDENT = ("independent residual branches", "β_{i,j} unchanged")
 _RANDOM = "δ small and independent of W"
+_REDUCED = "reduced scale: 64-128-2, 2 and 6 layers, 500 steps of 256 tokens"
 
 ROWS: tuple[Claim, ...] = (
     Claim(
@@ -22,7 +23,7 @@ ROWS: tuple[Claim, ...] = (
         "admin.not-gradients",
         "unbalanced gradients are not the root cause of the instability",
         "§3",
-        ("reduced scale",),
+        (_REDUCED,),
         None,
     ),
     Claim(
@@ -64,7 +65,7 @@ ROWS: tuple[Claim, ...] = (
         "admin.trains",
         "Admin stabilises early training and ends lower",
         "§6",
-        ("reduced scale",),
+        (_REDUCED,),
         None,
     ),
 )

@@ -4,6 +4,12 @@ from theory.claims import Claim, Outcome
 
 _SGD = "SGD, first order in η"
 
+_NO_WARMUP = (
+    "Adam at 1e-3",
+    "reduced scale: 64-128-2, 50 steps of 256 tokens; 6, 12, 24, 50 layers",
+)
+"""How the rows on training were tried; the schemes' published recipes mostly warm up."""
+
 ROWS: tuple[Claim, ...] = (
     Claim(
         "fixup.scale",
@@ -74,5 +80,24 @@ ROWS: tuple[Claim, ...] = (
         "admin-torch",
         ("Post-LN", "branches of variance 1"),
         Outcome.HOLDS,
+    ),
+    *(
+        Claim(
+            f"{paper}.trains",
+            f"{name} trains without warm-up at any depth",
+            where,
+            _NO_WARMUP,
+            None,
+        )
+        for paper, name, where in (
+            ("fixup", "R-Fixup", "Fixup; R-Fixup"),
+            ("dsinit", "DS-Init", "DS-Init"),
+            ("dlcl", "DLCL in its Pre-LN form", "DLCL"),
+            ("lri", "LRI", "LRI"),
+            ("deepnorm", "DeepNorm", "DeepNet"),
+            ("rezero", "ReZero", "ReZero"),
+            ("dtfixup", "DT-Fixup", "DT-Fixup"),
+            ("adminTorch", "admin-torch's ω", "admin-torch"),
+        )
     ),
 )

@@ -3,6 +3,7 @@
 from theory.claims import Claim, Outcome
 
 _GAUSSIAN = "independent gradients N(0, σ²)"
+_REDUCED = "reduced scale: 64-128-2, 2 and 6 layers, 500 steps of 256 tokens"
 
 ROWS: tuple[Claim, ...] = (
     Claim(
@@ -44,7 +45,7 @@ ROWS: tuple[Claim, ...] = (
         "radam.no-warmup",
         "RAdam trains without warm-up where Adam needs it",
         "§5",
-        ("reduced scale",),
+        (_REDUCED,),
         None,
     ),
 )

@@ -3,6 +3,8 @@
 from theory.claims import Claim, Outcome
 
 _SGD = "SGD, first order in η"
+_REDUCED = "reduced scale: 64-128-2, small vocabulary, short runs"
+_TABLES = "6, 12, 24 layers, 600, 400, 200 steps of 512 tokens, 500 sentences decoded greedily"
 _GOAL = ("‖∂L/∂f‖ = Θ(1)", _SGD, "weights at initialisation, drawn independently")
 
 ROWS = (
@@ -146,22 +148,53 @@ ROWS = (
         Outcome.HOLDS,
     ),
     *(
-        Claim(f"tfixup.{name}", statement, where, ("reduced scale",), None)
-        for name, statement, where in (
+        Claim(f"tfixup.{name}", statement, where, (f"{_REDUCED}; {scale}",), None)
+        for name, statement, where, scale in (
             (
                 "fig2",
                 "without warm-up Post-LN embedding gradients vanish, Adam updates grow; T-Fixup "
                 "keeps both stable",
                 "Fig. 2",
+                "12 + 12 layers, 200 steps of 512 tokens",
             ),
-            ("fig3ab", "inputs of layer norm grow 2–3× without warm-up", "Fig. 3a, b"),
-            ("fig3c", "the six curves Adam/SGD × layer norm × warm-up", "Fig. 3c"),
-            ("fig4a", "deeper T-Fixup models learn faster and end lower", "Fig. 4a"),
-            ("fig4b", "64-128-2 trains at 6 to 200 layers without divergence", "Fig. 4b"),
-            ("fig4c", "batches ×2 to ×8 train without warm-up", "Fig. 4c"),
-            ("table1", "T-Fixup reaches at least every baseline's BLEU", "Table 1"),
-            ("table2", "at equal depth T-Fixup ≥ Pre-LN, DLCL in BLEU", "Table 2"),
-            ("table3", "at equal depth T-Fixup ≥ DS-Init, LRI in BLEU", "Table 3"),
+            (
+                "fig3ab",
+                "inputs of layer norm grow 2–3× without warm-up",
+                "Fig. 3a, b",
+                "12 + 12 layers, 200 steps of 512 tokens; the upper half of the decoder",
+            ),
+            (
+                "fig3c",
+                "the six curves Adam/SGD × layer norm × warm-up",
+                "Fig. 3c",
+                "6 + 6 layers, 500 steps of 256 tokens",
+            ),
+            (
+                "fig4a",
+                "deeper T-Fixup models learn faster and end lower",
+                "Fig. 4a",
+                "3 to 24 layers, 300 steps of 512 tokens",
+            ),
+            (
+                "fig4b",
+                "64-128-2 trains at 6 to 200 layers without divergence",
+                "Fig. 4b",
+                "250 steps of 512 tokens",
+            ),
+            (
+                "fig4c",
+                "batches ×2 to ×8 train without warm-up",
+                "Fig. 4c",
+                "12 + 12 layers, 150 steps of 256 to 2,048 tokens",
+            ),
+            *(
+                (name, statement, where, _TABLES)
+                for name, statement, where in (
+                    ("table1", "T-Fixup reaches at least every baseline's BLEU", "Table 1"),
+                    ("table2", "at equal depth T-Fixup ≥ Pre-LN, DLCL in BLEU", "Table 2"),
+                    ("table3", "at equal depth T-Fixup ≥ DS-Init, LRI in BLEU", "Table 3"),
+                )
+            ),
         )
     ),
 )

@@ -6,7 +6,7 @@ every depth and seed; it does not if some run diverges, or is stuck at a depth w
 in as many steps. Xavier without layer norm is the control: it must not train at the greatest
 depth. T-Fixup's own runs bound what the budget allows: depths at which it is stuck say nothing.
 
-Reduced: 64-128-2, generated sentences of a small vocabulary, 60 steps of 256 tokens. The published
+Reduced: 64-128-2, generated sentences of a small vocabulary, 50 steps of 256 tokens. The published
 recipes of most of these schemes warm up; nothing here says how they do then (`tables.py`).
 """
 

@@ -66,22 +66,24 @@ def exponents(runs: Runs, stack: str) -> tuple[Exponent, Exponent, Exponent]:
     return first, second, third
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs, *, aligned: bool = False) -> Finding:
     """Reproduced if, in both stacks, the growth is flat in L where √(1 + ρ²L) is, and only there.
 
     *Flat*: the 95 % interval of the exponent lies within the tolerance; not flat: it lies outside.
-    Undecided where an interval does neither.
+    Undecided where an interval does neither. With ``aligned`` the growth is the one at ρ = 1, which
+    the trained ρ does not explain: a negative control.
     """
     margin, told, agree = tolerance("trained-growth-exponent"), [], []
     decisive = None
     for stack in BLOCKS:
-        r, growth, aligned = exponents(runs, stack)
+        r, trained, alike = exponents(runs, stack)
+        growth = alike if aligned else trained
         flat = [fit.equivalent(0.0, margin) for fit in (r, growth)]
         agree.append(None if None in flat else flat[0] == flat[1])
         ends = ", ".join(_at_depth(runs, depth, stack) for depth in values_of(runs, "layers"))
         told.append(
-            f"{stack}: √(1 + ρ²L) ~ L^{r.value:+.2f}, growth ~ L^{growth.value:+.2f} "
-            f"(aligned it would be L^{aligned.value:+.2f}); {ends}"
+            f"{stack}: √(1 + ρ²L) ~ L^{r.value:+.2f}, growth ~ L^{trained.value:+.2f} "
+            f"(aligned it would be L^{alike.value:+.2f}); {ends}"
         )
         decisive = decisive or growth
     assert decisive is not None

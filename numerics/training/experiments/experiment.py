@@ -125,7 +125,7 @@ def reproduce(
     own = out / folder_name(experiment.name, quick=quick)
     held = out / folder_name(experiment.reads or experiment.name, quick=quick)
     tasks = [
-        _Task(config, held / name, experiment.translated)
+        PlannedRun(config, held / name, experiment.translated)
         for config, name in zip(configs, names, strict=True)
     ]
     found: dict[Path, RecordedRun] = {}
@@ -152,7 +152,7 @@ def folder_name(name: str, *, quick: bool) -> str:
 
 
 @dataclass(frozen=True)
-class _Task:
+class PlannedRun:
     """A run to take, where, and how many sentences it translates."""
 
     config: TrainConfig
@@ -169,10 +169,10 @@ class _Task:
         return read_run(self.out)
 
 
-def _runs(tasks: Sequence[_Task], workers: int) -> Iterator[RecordedRun]:
+def _runs(tasks: Sequence[PlannedRun], workers: int) -> Iterator[RecordedRun]:
     """Finished runs as they come, the longest begun first."""
     ordered = sorted(tasks, key=lambda task: -sum(task.config.depths) * task.config.steps)
-    for _, outcome in outcomes(_Task.run, ordered, Local(workers)):
+    for _, outcome in outcomes(PlannedRun.run, ordered, Local(workers)):
         if isinstance(outcome, Exception):
             raise outcome
         yield outcome

@@ -3,8 +3,9 @@
 The paper shows six of the eight curves; here are all. Without layer norm means Xavier's
 initialisation. The claim read off: with layer norm Adam needs the warm-up and SGD does not.
 
-Reduced: 64-128-2, generated sentences with a vocabulary of 200, batches of 256 tokens. Post-LN
-rests on a plateau first: the steps must outlast it under warm-up, or nothing is decided.
+Reduced: 64-128-2 at 6 + 6 layers, generated sentences with a vocabulary of 200, 500 steps of 256
+tokens. Post-LN rests on a plateau first: the steps must outlast it, under Adam with warm-up and
+under SGD, or nothing is decided. SGD has momentum 0.9.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,14 +19,21 @@ from numerics.training.experiments.experiment import SMALL, Answer, Experiment, 
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
-RATES: Mapping[Literal["adam", "sgd"], float] = {"adam": 1e-3, "sgd": 0.1}
+RATES: Mapping[Literal["adam", "sgd"], float] = {"adam": 1.5e-3, "sgd": 0.03}
 
 
 def configs(layers: int, warmup: int, **settings: Any) -> tuple[TrainConfig, ...]:
     """Two optimizers × layer norm or none × warm-up or none."""
     base = {**SMALL, "layers": layers, **settings}
     return tuple(
-        TrainConfig(scheme=scheme, optimizer=optimizer, lr=lr, warmup=steps, **base)
+        TrainConfig(
+            scheme=scheme,
+            optimizer=optimizer,
+            lr=lr,
+            momentum=0.9 if optimizer == "sgd" else 0.0,
+            warmup=steps,
+            **base,
+        )
         for optimizer, lr in RATES.items()
         for scheme in ("post-ln", "xavier")
         for steps in (warmup, 0)
@@ -33,9 +41,10 @@ def configs(layers: int, warmup: int, **settings: Any) -> tuple[TrainConfig, ...
 
 
 def decide(runs: Sequence[RecordedRun]) -> Finding:
-    """Reproduced if warm-up decides whether Adam with layer norm trains, and not whether SGD does.
+    """Reproduced if warm-up decides whether Adam with layer norm trains, and SGD trains either way.
 
-    Undecided if Adam with layer norm does not train at all.
+    Not reproduced if Adam trains without it, or SGD with it alone; undecided if Adam does not train
+    with it, or SGD not at all.
     """
     told = ", ".join(f"{_name(run)} {run.outcome} ({run.validation_loss:.2f})" for run in runs)
 
@@ -48,11 +57,13 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
             and bool(run.config["warmup"]) is warm
         )
 
-    if not trained("adam", warm=True):
-        return Finding(Answer.UNDECIDED, told)
-    needed = not trained("adam", warm=False)
-    same = trained("sgd", warm=True) == trained("sgd", warm=False)
-    return Finding(Answer.REPRODUCED if needed and same else Answer.NOT_REPRODUCED, told)
+    adam, sgd = (
+        tuple(trained(rule, warm=warm) for warm in (True, False)) for rule in ("adam", "sgd")
+    )
+    if adam == (True, True) or sgd == (True, False):
+        return Finding(Answer.NOT_REPRODUCED, told)
+    decided = adam == (True, False) and sgd[1]
+    return Finding(Answer.REPRODUCED if decided else Answer.UNDECIDED, told)
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
@@ -69,9 +80,9 @@ def _name(run: RecordedRun) -> str:
 FIG3C = Experiment(
     name="fig3c",
     question="Does Adam with layer norm need warm-up where SGD does not?",
-    full=configs(12, 400, steps=1_500, pairs=20_000, vocabulary=1_000),
-    quick=configs(12, 20, steps=40, validate_every=10),
-    budget=(50.0, 2.0),
+    full=configs(6, 200, steps=500, tokens=256, vocabulary=200, validation_pairs=200),
+    quick=configs(6, 20, steps=40, tokens=256, validation_pairs=50, validate_every=20),
+    budget=(4.5, 0.5),
     decide=decide,
     draw=draw,
 )

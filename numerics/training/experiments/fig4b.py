@@ -15,6 +15,13 @@ from matplotlib.figure import Figure
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import draw_losses
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.selection import (
+    all_trained,
+    diverged,
+    matching,
+    none_trained,
+    told,
+)
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -43,24 +50,41 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
     """Reproduced if T-Fixup trained at every depth while the control did not train."""
     curves = [run for run in runs if run.config["scheme"] == "tfixup" and run.config["lr"] == RATE]
     controls = [run for run in runs if run.config["scheme"] == CONTROL]
-    told = ", ".join(
+    line = ", ".join(
         f"N = {run.config['layers']} {run.outcome} ({run.validation_loss:.2f})" for run in curves
     )
-    told += f"; unigram {curves[0].unigram_loss:.2f} nats a token; control: " + ", ".join(
+    line += f"; unigram {curves[0].unigram_loss:.2f} nats a token; control: " + ", ".join(
         f"{CONTROL} N = {run.config['layers']} {run.outcome}" for run in controls
     )
     others = [run for run in runs if run not in curves and run not in controls]
     if others:
-        told += "; also " + ", ".join(
+        line += "; also " + ", ".join(
             f"{run.config['scheme']} N = {run.config['layers']} lr {run.config['lr']:.2g} "
             f"{run.outcome} ({run.validation_loss:.2f})"
             for run in others
         )
     if any(run.outcome is RunOutcome.DIVERGED for run in curves):
-        return Finding(Answer.NOT_REPRODUCED, told)
+        return Finding(Answer.NOT_REPRODUCED, line)
     blind = any(run.outcome is RunOutcome.TRAINED for run in controls)
     all_train = all(run.outcome is RunOutcome.TRAINED for run in curves)
-    return Finding(Answer.REPRODUCED if all_train and not blind else Answer.UNDECIDED, told)
+    return Finding(Answer.REPRODUCED if all_train and not blind else Answer.UNDECIDED, line)
+
+
+def squared_trains(runs: Sequence[RecordedRun]) -> Finding:
+    """Squared scales train under Adam's full rate at every depth that they were tried at.
+
+    Reproduced if all trained while the control did not; not reproduced if one diverged.
+    """
+    own, plain = matching(runs, scheme=SQUARED), matching(runs, scheme="tfixup", lr=RATE)
+    line = "; ".join(
+        f"N = {run.config['layers']} squared scales {told([run])}, plain "
+        f"{told(matching(plain, layers=run.config['layers']))}"
+        for run in own
+    )
+    if diverged(own):
+        return Finding(Answer.NOT_REPRODUCED, line)
+    good = all_trained(own) and none_trained(matching(runs, scheme=CONTROL))
+    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line)
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

@@ -2,8 +2,11 @@
 
 It asks at which depth Post-LN stops training without warm-up, and whether T-Fixup goes on.
 
-Reduced: 64-128-2, generated sentences with a vocabulary of 200, 60 steps of 256 tokens. A run that
-trains more slowly than that allows counts as stuck, so "stops training" means "in 60 steps".
+It also shows whether a scheme bounds Adam's updates at any depth: then the largest rate that trains
+does not fall with depth. If updates grow as √N it falls as N^(-1/2).
+
+Reduced: 64-128-2, generated sentences with a vocabulary of 200, 50 steps of 256 tokens. A run that
+trains more slowly than that allows counts as stuck, so "stops training" means "in 50 steps".
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,22 +15,26 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from numerics.exponents import NoExponent, power_law
 from numerics.plots import STYLE
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.selection import matching, values_of
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
-SCHEMES = ("tfixup", "post-ln", "pre-ln", "admin", "deepnorm", "xavier")
+SCHEMES = ("tfixup", "tfixup-adam", "post-ln", "pre-ln", "admin", "deepnorm", "xavier")
 BUDGET: Mapping[str, Any] = {
     **SMALL,
-    "steps": 60,
+    "steps": 50,
     "tokens": 256,
     "vocabulary": 200,
     "validation_pairs": 100,
-    "validate_every": 20,
+    "validate_every": 25,
 }
 """Settings of short runs that say trained or not: T-Fixup needs about 20 of the steps."""
+HALF_WAY = -0.25
+"""Between η ∝ N^0 of bounded updates and η ∝ N^(-1/2) of updates that grow as √N."""
 SHADES = {
     RunOutcome.TRAINED: "#0b6e4f",
     RunOutcome.STUCK: "#e8c07d",
@@ -75,6 +82,56 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
     return Finding(Answer.REPRODUCED if post_ln_stops else Answer.UNDECIDED, told)
 
 
+def largest_rates(runs: Sequence[RecordedRun], scheme: str) -> dict[int, float]:
+    """By depth, the largest learning rate at which ``scheme`` trained, 0 for none."""
+    own = matching(runs, scheme=scheme)
+    return {
+        depth: max(
+            (
+                float(run.config["lr"])
+                for run in matching(own, layers=depth)
+                if run.outcome is RunOutcome.TRAINED
+            ),
+            default=0.0,
+        )
+        for depth in values_of(own, "layers")
+    }
+
+
+def bounded_at_any_depth(runs: Sequence[RecordedRun], scheme: str) -> Finding:
+    """Whether the largest rate that trains stays as depth grows, by its exponent in N.
+
+    Reproduced if the 95 % interval of the exponent p in η_max ~ N^p lies above −1/4, half way to
+    what updates of √N need; not reproduced if it lies below −1/4, or no rate trains at some depth
+    beyond one that has some; else undecided.
+
+    Parameters
+    ----------
+    runs
+        Runs over depths and rates.
+    scheme
+        Whose.
+    """
+    rates = largest_rates(runs, scheme)
+    line = f"{scheme}: largest rate that trains " + ", ".join(
+        f"{rate:.0e} at N = {depth}" if rate else f"none at N = {depth}"
+        for depth, rate in rates.items()
+    )
+    if not all(rates.values()):
+        some = any(rates.values())
+        return Finding(Answer.NOT_REPRODUCED if some else Answer.UNDECIDED, line)
+    fit = power_law(list(rates), list(rates.values()))
+    if isinstance(fit, NoExponent):
+        return Finding(Answer.UNDECIDED, f"{line}; {fit.reason}")
+    low, high = fit.interval
+    line += f"; ~ N^{fit.value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    if low > HALF_WAY:
+        answer = Answer.REPRODUCED
+    else:
+        answer = Answer.NOT_REPRODUCED if high < HALF_WAY else Answer.UNDECIDED
+    return Finding(answer, line, fit.value, fit.interval)
+
+
 def draw(runs: Sequence[RecordedRun]) -> Figure:
     """A panel a scheme: depth across, learning rate up, the outcome as colour."""
     return draw_outcomes(runs)
@@ -120,7 +177,7 @@ PHASE = Experiment(
     quick=configs(
         ("tfixup", "post-ln", "xavier"), (2, 6, 12), (1e-3, 5e-3), steps=25, validate_every=25
     ),
-    budget=(25.0, 1.5),
+    budget=(26.0, 1.5),
     decide=decide,
     draw=draw,
 )

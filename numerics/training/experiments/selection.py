@@ -61,8 +61,15 @@ def exchanged(runs: Runs, setting: str, names: Mapping[object, object]) -> list[
     ]
 
 
+def impostors(runs: Runs, old: Runs, new: Runs, **names: object) -> list[RecordedRun]:
+    """``runs`` without ``old``, and with ``new`` under their names: a negative control."""
+    gone = {run.path for run in old}
+    posing = [replace(run, config=dict(run.config) | names) for run in new]
+    return [run for run in runs if run.path not in gone] + posing
+
+
 def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
-    """Mean and its 95 % interval; unbounded with a single value.
+    """Mean and its 95 % interval; unbounded with a single value, NaN with none.
 
     Examples
     --------
@@ -70,9 +77,10 @@ def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
     >>> round(mean, 2), round(low, 2), round(high, 2)
     (2.0, -0.48, 4.48)
     """
-    mean, n = float(np.mean(values)), len(values)
+    n = len(values)
     if n < 2:
-        return mean, (-math.inf, math.inf)
+        return (values[0] if values else math.nan), (-math.inf, math.inf)
+    mean = float(np.mean(values))
     half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values))
     return mean, (mean - half, mean + half)
 

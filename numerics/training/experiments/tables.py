@@ -145,12 +145,15 @@ def decide(runs: Runs) -> Finding:
     return at_least(runs)
 
 
-def weakest_in_its_place(runs: Runs) -> list[RecordedRun]:
+def weakest_in_its_place(runs: Runs, names: Iterable[str] | None = None) -> list[RecordedRun]:
     """A negative control: the runs of the baseline with the lowest BLEU pass for T-Fixup's."""
-    names = sorted({name_of(run) for run in runs} - {OWN, "radam"})
-    least = min(
-        names, key=lambda n: sum(_bleu(r) for r in runs if name_of(r) == n and not r.config["seed"])
-    )
+    known = {name_of(run) for run in runs} - {OWN, "radam"}
+    wanted = sorted(known if names is None else known & set(names))
+    scores = {
+        name: sum(_bleu(run) for run in runs if name_of(run) == name and not run.config["seed"])
+        for name in wanted
+    }
+    least = min(wanted, key=lambda name: scores[name])
     rest = [run for run in runs if name_of(run) != "radam"]
     return exchanged(rest, "scheme", {least: OWN, OWN: least})
 

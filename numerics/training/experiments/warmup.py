@@ -12,11 +12,13 @@ The statements of three papers about the same few runs, at each depth and seed:
   apart from models that do not by the balance of their gradients in the first steps, taken between
   the encoder's and the decoder's embeddings.
 
-Reduced: 64-128-2, generated sentences of a small vocabulary, batches of 256 tokens.
+Reduced: 64-128-2 at 2 and 6 layers, generated sentences with a vocabulary of 200, 500 steps of 256
+tokens, a warm-up of 200, two seeds.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from matplotlib.figure import Figure
@@ -34,11 +36,13 @@ from numerics.training.experiments.selection import (
     told,
     values_of,
 )
+from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
 Rule = Literal["adam", "radam"]
 COMPARABLE = 0.1
 """Nats a token; BLEU differences of 0.5, the paper's, go with a few hundredths to a tenth."""
+REPRODUCED = Answer.REPRODUCED
 FIRST = 5
 """Steps over which the gradients' balance is taken."""
 
@@ -100,6 +104,13 @@ def needs_warmup_when_deep(runs: Runs) -> Finding:
     depths = values_of(runs, "layers")
     able = [d for d in depths if all_trained(warm(matching(runs, layers=d)))]
     return needs_warmup(matching(runs, layers=able[-1] if able else depths[-1]))
+
+
+def depth_text(runs: Runs) -> str:
+    """From which depth Post-LN needs warm-up, in words; empty if at none that was tried."""
+    depths = values_of(runs, "layers")
+    needing = [d for d in depths if needs_warmup(matching(runs, layers=d)).answer is REPRODUCED]
+    return f"from some depth on: at {needing[0]} + {needing[0]} layers" if needing else ""
 
 
 def pre_ln_comparable(runs: Runs) -> Finding:
@@ -184,6 +195,14 @@ def gradients_not_the_cause(runs: Runs) -> Finding:
     return Finding(Answer.NOT_REPRODUCED if separated else Answer.REPRODUCED, line, value)
 
 
+def dealt_by_balance(runs: Runs) -> list[RecordedRun]:
+    """The runs without warm-up with false outcomes: the more balanced half trained."""
+    without = sorted(matching(runs, optimizer="adam", warmup=0), key=imbalance)
+    half = len(without) // 2
+    outcomes = [RunOutcome.TRAINED] * half + [RunOutcome.STUCK] * (len(without) - half)
+    return [replace(run, outcome=outcome) for run, outcome in zip(without, outcomes, strict=True)]
+
+
 def _answer(each: Sequence[bool]) -> Answer:
     """All, none, or some of the depths."""
     if all(each):
@@ -229,9 +248,11 @@ def _name(run: RecordedRun) -> str:
 WARMUP = Experiment(
     name="warmup",
     question="Does Post-LN need warm-up, and do Pre-LN, Admin and RAdam do without?",
-    full=configs((6, 12), 100, (0, 1), steps=300, tokens=256, vocabulary=200, validation_pairs=200),
+    full=configs(
+        (2, 6), 200, (0, 1), lr=1.5e-3, steps=500, tokens=256, vocabulary=200, validation_pairs=200
+    ),
     quick=configs((6,), 20, steps=40, tokens=256, validation_pairs=50, validate_every=20),
-    budget=(14.0, 0.5),
+    budget=(9.0, 0.5),
     decide=decide,
     draw=draw,
 )

@@ -1,0 +1,138 @@
+"""Recorded experiments as evidence: judged afresh, refused where they contradict themselves."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from numerics.evidence import experiments as evidence
+from numerics.results import write_json
+from numerics.training.config import TrainConfig
+from numerics.training.experiments import EXPERIMENTS, fig4b
+from numerics.training.experiments.experiment import Experiment, label
+from numerics.training.outcome import RunOutcome
+from numerics.training.recorded import LOG
+from theory.claims import Context, Kind, verdict
+from theory.errors import InputError
+from theory.ledger import LEDGER, claim_named
+
+TINY: dict[str, Any] = {
+    "steps": 2,
+    "d_model": 16,
+    "d_ff": 16,
+    "pairs": 200,
+    "validation_pairs": 20,
+    "vocabulary": 200,
+}
+CONFIGS = fig4b.configs((1, 2), 1, **TINY)
+NUMBERS = {
+    RunOutcome.TRAINED: (3.0, 1.4),
+    RunOutcome.STUCK: (4.4, 0.05),
+    RunOutcome.DIVERGED: (9.0, -4.6),
+}
+"""Validation loss and lower end of the gain of an outcome, with unigram loss 4.5 and log V 6."""
+
+
+def row_of(claim: str) -> evidence.Row:
+    """The first row about a claim."""
+    return next(row for row in evidence.ROWS if row.claim == claim)
+
+
+def store(folder: Path, config: TrainConfig, outcome: RunOutcome) -> None:
+    """A record of a run with that outcome."""
+    path = folder / label(config)
+    loss, low = NUMBERS[outcome]
+    write_json(path / "config.json", {"config": config.stored(), "data": {}})
+    write_json(path / "provenance.json", {})
+    content = {
+        "outcome": outcome,
+        "reason": "",
+        "validation": {"value": loss, "low": loss - 0.1, "high": loss + 0.1},
+        "gain": {"value": low + 0.1, "low": low, "high": low + 0.2},
+        "unigram_loss": 4.5,
+        "uniform_loss": 6.0,
+        "steps": 2,
+        "tokens_per_second": 1.0,
+    }
+    write_json(path / "outcome.json", content)
+    pl.DataFrame({"loss": [6.0, loss], "validation_loss": [None, loss]}).write_parquet(path / LOG)
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch) -> Path:
+    """A results folder whose fig4b trained, its control diverged."""
+    short = replace(EXPERIMENTS["fig4b"], full=CONFIGS)
+    monkeypatch.setitem(evidence.EXPERIMENTS, "fig4b", short)  # type: ignore[arg-type]
+    for config in CONFIGS:
+        good = config.scheme == "tfixup"
+        store(tmp_path / "fig4b", config, RunOutcome.TRAINED if good else RunOutcome.DIVERGED)
+    return tmp_path
+
+
+def found(results: Path, claim: str = "tfixup.fig4b", **settings: Any):
+    """The evidence on a claim."""
+    return list(evidence.evidence(row_of(claim), Context(results=results, **settings)))
+
+
+def test_recorded_runs_decide_the_claim(results):
+    (item,) = found(results)
+    assert item.passed
+    assert item.admissible
+    assert item.source == "recorded: results/fig4b"
+    assert item.details["layers"] == [1, 2]
+    assert str(verdict(claim_named("tfixup.fig4b"), [item]).outcome) == "holds"
+
+
+def test_a_failure_and_an_open_question_are_said(results):
+    for outcome, passed in ((RunOutcome.DIVERGED, False), (RunOutcome.STUCK, None)):
+        store(results / "fig4b", CONFIGS[1], outcome)
+        (item,) = found(results)
+        assert item.passed is passed
+        assert item.control.rejected
+
+
+def test_what_the_experiment_wrote_down_does_not_count(results):
+    (results / "fig4b" / "verdict.json").write_text('{"answer": "not reproduced"}')
+    assert found(results)[0].passed
+    path = results / "fig4b" / label(CONFIGS[0]) / "outcome.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps(stored | {"outcome": "stuck"}))
+    with pytest.raises(InputError, match="must be trained by its numbers, and states stuck"):
+        found(results)
+    path.write_text(json.dumps(stored | {"validation": stored["validation"] | {"value": 2.0}}))
+    with pytest.raises(InputError, match="must end with its log's validation loss"):
+        found(results)
+
+
+def test_missing_runs_are_no_evidence(results):
+    (results / "fig4b" / label(CONFIGS[0]) / "outcome.json").unlink()
+    assert found(results) == []
+    assert found(results, "tfixup.fig2") == []
+
+
+def test_a_rerun_takes_the_runs_again(results):
+    (item,) = found(results, rerun=True)
+    assert item.source == "rerun"
+    assert item.passed is None
+
+
+def test_every_experiment_has_a_row_and_every_row_a_claim():
+    known = {claim.id for claim in LEDGER}
+    assert {row.claim for row in evidence.ROWS} <= known
+    assert {row.experiment for row in evidence.ROWS} == set(EXPERIMENTS)
+    assert all(provider.kind is Kind.TRAINING for provider in evidence.PROVIDERS)
+    assert isinstance(EXPERIMENTS["fig4b"], Experiment)
+
+
+def test_the_ledger_states_the_scale_of_the_runs():
+    """Steps and batch sizes in the assumptions are those of the experiments."""
+    for row in evidence.ROWS:
+        told = " ".join(claim_named(row.claim).assumptions).replace(",", "")
+        if "reduced scale" not in told or row.claim.startswith("tfixup.no-"):
+            continue
+        configs = EXPERIMENTS[row.experiment].full
+        for setting in ("steps", "tokens"):
+            assert any(str(getattr(c, setting)) in told for c in configs), (row.claim, setting)
