@@ -7,6 +7,7 @@ from numerics.evidence import (
     coherence,
     conditions,
     depth,
+    experiments,
     layer_norm,
     matrix,
     official_code,
@@ -39,5 +40,6 @@ PROVIDERS: tuple[Provider, ...] = (
     *official_code.PROVIDERS,
     *prediction.PROVIDERS,
     *training.PROVIDERS,
+    *experiments.PROVIDERS,
 )
 """Every provider of measurements and training runs, the slowest first."""
