@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from numerics.models import Transformer as Transformer
     from numerics.schemes import build as build
     from numerics.updates import measure_update as measure_update
+    from numerics.updates import measure_updates as measure_updates
 
-__all__ = ["ModelSpec", "Transformer", "build", "measure_update", "random_batch"]
+__all__ = ["ModelSpec", "Transformer", "build", "measure_update", "measure_updates", "random_batch"]
 
 _HOMES = {
     "ModelSpec": "numerics.models",
     "Transformer": "numerics.models",
     "build": "numerics.schemes",
     "measure_update": "numerics.updates",
+    "measure_updates": "numerics.updates",
     "random_batch": "numerics.features",
 }
 

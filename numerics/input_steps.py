@@ -5,7 +5,7 @@ an input is c e[token] + s p[position], c the embedding multiplier and s the pos
 that both stacks read has one gradient, the sum.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,25 +30,49 @@ class _Read:
 
 
 def input_steps(
-    model: Transformer,
-    batch: TokenBatch,
+    models: Sequence[Transformer],
+    batches: Sequence[TokenBatch],
     cotangents: Mapping[str, Tensor],
     ledger: StepLedger,
     inputs: Inputs,
 ) -> dict[str, Tensor]:
-    """Tangents of the embedded inputs by name, (N, D) as their cotangents."""
+    """Tangents of the embedded inputs by name, (G, N, D) as their cotangents."""
     names = [name for name in ("source", "target") if name in cotangents]
     if inputs == "free":
         return {
             name: ledger.steps(EMBEDDINGS, {"inputs": cotangents[name]})["inputs"] for name in names
         }
-    reads = [read for name in names for read in _reads(model, batch, name)]
+    each = [
+        [read for name in names for read in _reads(model, batch, name)]
+        for model, batch in zip(models, batches, strict=True)
+    ]
+    found = [_table_gradients(reads, cotangents, g) for g, reads in enumerate(each)]
+    # Models of one specification share the same tables among the same inputs, in the same order.
+    steps = [
+        ledger.steps(EMBEDDINGS, {"table": torch.stack(tables)})["table"]
+        for tables in zip(*(one.values() for one in found), strict=True)
+    ]
+    moved = [
+        _moves(reads, dict(zip(one, (step[g] for step in steps), strict=True)))
+        for g, (reads, one) in enumerate(zip(each, found, strict=True))
+    ]
+    return {name: torch.stack([one[name] for one in moved]) for name in names}
+
+
+def _table_gradients(
+    reads: Sequence[_Read], cotangents: Mapping[str, Tensor], model: int
+) -> dict[int, Tensor]:
+    """The gradient of every table of one model, by its identity."""
     tables: dict[int, Tensor] = {}
     for read in reads:
-        c_ND = cotangents[read.name]
+        c_ND = cotangents[read.name][model]
         gradient = tables.setdefault(id(read.table), c_ND.new_zeros(read.table.shape))
         gradient.index_add_(0, read.rows_N, c_ND, alpha=read.factor)
-    steps = {key: ledger.steps(EMBEDDINGS, {"table": g})["table"] for key, g in tables.items()}
+    return tables
+
+
+def _moves(reads: Sequence[_Read], steps: Mapping[int, Tensor]) -> dict[str, Tensor]:
+    """How the steps of one model's tables move its inputs."""
     moves: dict[str, Tensor] = {}
     for read in reads:
         own_ND = steps[id(read.table)][read.rows_N] * read.factor

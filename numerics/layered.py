@@ -5,7 +5,9 @@ gradient into its step at once; forward again with the tangents of all parts sid
 each block multiplies one tall matrix and adds its own J_θ s to its own slot. Memory is linear in
 depth, time about that of nine forward passes of matrix products; no automatic differentiation.
 
-Rows of a stream are position-major, as in ``block_derivatives.py``: N = T·B, R = P·N.
+G models of one shape, such as the seeds of a sweep, go through the sweeps side by side: what every
+operation costs beyond its arithmetic is then paid once. Rows of a stream are position-major, as in
+``block_derivatives.py``: N = T·B, R = P·N.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,6 +23,7 @@ from numerics.features import Inputs, TokenBatch, check_inputs, embed_inputs
 from numerics.input_steps import input_steps
 from numerics.linearization import Cotangent, Linearization
 from numerics.models import ModelSpec, Transformer
+from numerics.models.wiring import Residual
 from numerics.residual_blocks import (
     LAYERED_WIRINGS,
     Block,
@@ -31,6 +34,7 @@ from numerics.residual_blocks import (
     apply_block,
     own_weights,
     share_alpha,
+    side_by_side,
 )
 from numerics.roles import EMBEDDINGS
 from theory.errors import InputError
@@ -73,45 +77,90 @@ def linearize_layered(
     InputError
         For a wiring without closed form, or a rule that is not elementwise.
     """
+    past = [[before] for before in earlier]
+    return linearize_side_by_side(
+        [model], [batch], [cotangent], rule, inputs=inputs, split=split, earlier=past
+    )[0]
+
+
+def linearize_side_by_side(
+    models: Sequence[Transformer],
+    batches: Sequence[TokenBatch],
+    cotangents: Sequence[Cotangent],
+    rule: Rule,
+    *,
+    inputs: Inputs = "free",
+    split: bool = True,
+    earlier: Sequence[Sequence[Cotangent]] = (),
+) -> list[Linearization]:
+    """`linearize_layered` of G models of one specification on batches of one shape, in one pass.
+
+    Parameters
+    ----------
+    models, batches, cotangents
+        One of each a model.
+    rule, inputs, split
+        As for `linearize_layered`.
+    earlier
+        For each earlier gradient, one cotangent a model.
+    """
     check_inputs(inputs)
-    if not has_closed_form(model.spec):
+    _check(models, batches, rule)
+    slots = Slots.of(models[0].spec, split)
+    with torch.inference_mode():
+        tapes = _apply(models, batches)
+        past = [_gradients(models, batches, tapes, before, inputs) for before in earlier]
+        ledger = StepLedger(rule, past)
+        steps = _pull(tapes, cotangents, ledger)
+        moves = input_steps(models, batches, steps.inputs, ledger, inputs)
+        tangents_GPBTD = _push(tapes, steps, moves, slots)
+        energies_GP = torch.stack([ledger.energy(part) for part in slots.parts], 1)
+    parts = ("total",) if slots.merged else slots.parts
+    if slots.merged:
+        energies_GP = energies_GP.sum(1, keepdim=True)
+    found = zip(tapes.output_GBTD, tangents_GPBTD, energies_GP, strict=True)
+    return [Linearization(parts, *one) for one in found]
+
+
+def _check(models: Sequence[Transformer], batches: Sequence[TokenBatch], rule: Rule) -> None:
+    spec = models[0].spec
+    if not has_closed_form(spec):
         known = ", ".join(wiring.value for wiring in LAYERED_WIRINGS)
-        raise InputError(f"closed forms need a wiring of {known}, got {model.spec.wiring.value}")
+        raise InputError(f"closed forms need a wiring of {known}, got {spec.wiring.value}")
     if not rule.elementwise:
         raise InputError(f"closed forms need an elementwise update rule, got {rule.name}")
-    slots = Slots.of(model.spec, split)
-    with torch.inference_mode():
-        tapes = _apply(model, batch)
-        ledger = StepLedger(rule, [_gradients(model, batch, tapes, u, inputs) for u in earlier])
-        steps = _pull(tapes, cotangent, ledger)
-        moves = input_steps(model, batch, steps.inputs, ledger, inputs)
-        tangents_PBTD = _push(tapes, steps, moves, slots)
-        energies = torch.stack([ledger.energy(part) for part in slots.parts])
-    if slots.merged:
-        return Linearization(("total",), tapes.output_BTD, tangents_PBTD, energies.sum()[None])
-    return Linearization(slots.parts, tapes.output_BTD, tangents_PBTD, energies)
+    other = next((model.spec for model in models if model.spec != spec), None)
+    if other is not None:
+        raise InputError(f"models side by side must have one specification, got {spec}, {other}")
+    shapes = sorted({(*b.source_BS.shape, *b.target_BT.shape) for b in batches})
+    if len(shapes) > 1:
+        raise InputError(f"batches side by side must have one shape, got {shapes}")
 
 
 def _gradients(
-    model: Transformer, batch: TokenBatch, tapes: "Tapes", cotangent: Cotangent, inputs: Inputs
+    models: Sequence[Transformer],
+    batches: Sequence[TokenBatch],
+    tapes: "Tapes",
+    cotangents: Sequence[Cotangent],
+    inputs: Inputs,
 ) -> list[Weights]:
     """The gradients of one backward sweep, in the order in which they turn up."""
     recorder = GradientRecorder()
-    pulled = _pull(tapes, cotangent, recorder)
-    input_steps(model, batch, pulled.inputs, recorder, inputs)
+    pulled = _pull(tapes, cotangents, recorder)
+    input_steps(models, batches, pulled.inputs, recorder, inputs)
     return recorder.gradients
 
 
 @dataclass(frozen=True)
 class StackTape:
-    """One stack linearised at its parameters."""
+    """One stack, of all models, linearised at its parameters."""
 
     name: str
     blocks: list[Block]
     norm: NormTape | None
-    out_ND: Tensor
+    out_GND: Tensor
     shape: tuple[int, int, int]
-    """(T, B, D), the rows' layout."""
+    """(T, B, D), the rows' layout in each model."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +179,11 @@ class Tapes:
     decoder: StackTape | None
 
     @property
-    def output_BTD(self) -> Float[Tensor, "B T D"]:
+    def output_GBTD(self) -> Float[Tensor, "G B T D"]:
         """f."""
         last = self.decoder or self.encoder
         assert last is not None
-        return last.out_ND.view(last.shape).transpose(0, 1)
+        return last.out_GND.view(-1, *last.shape).transpose(1, 2)
 
 
 @dataclass(frozen=True)
@@ -146,53 +195,54 @@ class ModelSteps:
     inputs: dict[str, Tensor]
 
 
-def _apply(model: Transformer, batch: TokenBatch) -> Tapes:
+def _apply(models: Sequence[Transformer], batches: Sequence[TokenBatch]) -> Tapes:
     """Forward: f, and every block's tape."""
-    embedded = embed_inputs(model, batch)
+    each = [embed_inputs(model, batch) for model, batch in zip(models, batches, strict=True)]
+    embedded = {name: torch.stack([one[name] for one in each]) for name in each[0]}
     encoder = decoder = memory = None
-    sequences = batch.source_BS.shape[0]
-    shape = AttentionShape(sequences, model.spec.heads)
-    padding = _padding(batch, shape, next(iter(embedded.values())))
+    sequences = batches[0].source_BS.shape[0]
+    shape = AttentionShape(sequences, models[0].spec.heads)
+    padding = _padding(batches, shape, next(iter(embedded.values())))
     if "source" in embedded:
-        encoder = _apply_stack(model, "encoder", embedded["source"], shape, padding, None, padding)
-        memory = encoder.out_ND
+        y = embedded["source"]
+        encoder = _apply_stack(models, "encoder", y, shape, padding, None, padding)
+        memory = encoder.out_GND
     if "target" in embedded:
-        causal = _causal(embedded["target"])
-        decoder = _apply_stack(model, "decoder", embedded["target"], shape, causal, memory, padding)
+        y = embedded["target"]
+        decoder = _apply_stack(models, "decoder", y, shape, _causal(y), memory, padding)
     return Tapes(encoder, decoder)
 
 
 def _apply_stack(
-    model: Transformer,
+    models: Sequence[Transformer],
     name: str,
-    y_BTD: Tensor,
+    y_GBTD: Tensor,
     shape: AttentionShape,
     own_mask: Tensor,
-    memory_MD: Tensor | None,
+    memory_GMD: Tensor | None,
     memory_mask: Tensor,
 ) -> StackTape:
-    sequences, t, d = y_BTD.shape
-    stack = model.encoder if name == "encoder" else model.decoder
-    norm = model.encoder_norm if name == "encoder" else model.decoder_norm
-    y_ND, blocks = _rows(y_BTD), []
-    for place, residual in _residuals(stack, name):
+    sequences, t, d = y_GBTD.shape[1:]
+    y_GND, blocks = _rows(y_GBTD), []
+    for place, residuals in _residuals([getattr(model, name) for model in models], name):
         crosses = place.part == "decoder.cross_attention"
-        mask, seen = (memory_mask, memory_MD) if crosses else (own_mask, None)
-        y_ND, block = apply_block(residual, place, y_ND, shape, mask, seen)
+        mask, seen = (memory_mask, memory_GMD) if crosses else (own_mask, None)
+        y_GND, block = apply_block(residuals, place, y_GND, shape, mask, seen)
         blocks.append(block)
-    tape = None
-    if norm is not None:
-        y_ND, tape = NormTape.apply(own_weights(norm), y_ND, norm.eps)
-    return StackTape(name, blocks, tape, y_ND, (t, sequences, d))
+    tape, norms = None, [getattr(model, f"{name}_norm") for model in models]
+    if norms[0] is not None:
+        y_GND, tape = NormTape.apply(own_weights(norms), y_GND, norms[0].eps)
+    return StackTape(name, blocks, tape, y_GND, (t, sequences, d))
 
 
-def _pull(tapes: Tapes, cotangent: Cotangent, ledger: StepLedger) -> ModelSteps:
+def _pull(tapes: Tapes, cotangents: Sequence[Cotangent], ledger: StepLedger) -> ModelSteps:
     """Backward: each block's gradients become its steps at once."""
-    c = _rows(cotangent(tapes.output_BTD))
+    outputs = zip(cotangents, tapes.output_GBTD, strict=True)
+    c = _rows(torch.stack([cotangent(output) for cotangent, output in outputs]))
     encoder = decoder = None
     inputs: dict[str, Tensor] = {}
     if tapes.decoder is not None:
-        like = None if tapes.encoder is None else tapes.encoder.out_ND
+        like = None if tapes.encoder is None else tapes.encoder.out_GND
         inputs["target"], c_memory, decoder = _pull_stack(tapes.decoder, c, like, ledger)
         c = c if c_memory is None else c_memory
     if tapes.encoder is not None:
@@ -201,82 +251,98 @@ def _pull(tapes: Tapes, cotangent: Cotangent, ledger: StepLedger) -> ModelSteps:
 
 
 def _pull_stack(
-    tape: StackTape, c_ND: Tensor, memory_MD: Tensor | None, ledger: StepLedger
+    tape: StackTape, c_GND: Tensor, memory_GMD: Tensor | None, ledger: StepLedger
 ) -> tuple[Tensor, Tensor | None, StackSteps]:
     """Cotangents of a stack's input and of the memory it read, and its steps."""
     norm_steps: Weights = {}
     if tape.norm is not None:
-        c_ND, gradients = tape.norm.pull(c_ND)
+        c_GND, gradients = tape.norm.pull(c_GND)
         norm_steps = ledger.steps(f"{tape.name}.norm", gradients)
-    c_memory = None if memory_MD is None else torch.zeros_like(memory_MD)
+    c_memory = None if memory_GMD is None else torch.zeros_like(memory_GMD)
     pulled = []
     for block in reversed(tape.blocks):
-        c_ND, c_seen, steps = block.pull(c_ND, ledger)
+        c_GND, c_seen, steps = block.pull(c_GND, ledger)
         pulled.append(steps)
         if c_memory is not None and c_seen is not None:
             c_memory += c_seen
-    return c_ND, c_memory, StackSteps(share_alpha(tape.blocks, pulled[::-1], ledger), norm_steps)
+    return c_GND, c_memory, StackSteps(share_alpha(tape.blocks, pulled[::-1], ledger), norm_steps)
 
 
 def _push(
     tapes: Tapes, steps: ModelSteps, moves: dict[str, Tensor], slots: Slots
-) -> Float[Tensor, "P B T D"]:
+) -> Float[Tensor, "G P B T D"]:
     """Forward: the tangents of all parts side by side."""
-    d_RD = None
+    d_GRD = None
     if tapes.encoder is not None and steps.encoder is not None:
         start = _start(moves["source"], slots, slots.memory)
-        d_RD = _push_stack(tapes.encoder, steps.encoder, start, None, slots)
+        d_GRD = _push_stack(tapes.encoder, steps.encoder, start, None, slots)
     if tapes.decoder is not None and steps.decoder is not None:
         start = _start(moves["target"], slots, slots.stream)
-        d_RD = _push_stack(tapes.decoder, steps.decoder, start, d_RD, slots)
-    assert d_RD is not None
+        d_GRD = _push_stack(tapes.decoder, steps.decoder, start, d_GRD, slots)
+    assert d_GRD is not None
     last = tapes.decoder or tapes.encoder
     assert last is not None
-    return d_RD.view(-1, *last.shape).transpose(1, 2)
+    return d_GRD.view(len(d_GRD), -1, *last.shape).transpose(2, 3)
 
 
 def _push_stack(
-    tape: StackTape, steps: StackSteps, d_RD: Tensor, dmemory_QD: Tensor | None, slots: Slots
+    tape: StackTape, steps: StackSteps, d_GRD: Tensor, dmemory_GQD: Tensor | None, slots: Slots
 ) -> Tensor:
     for block, own in zip(tape.blocks, steps.blocks, strict=True):
-        d_RD = block.push(d_RD, dmemory_QD, own, slots)
+        d_GRD = block.push(d_GRD, dmemory_GQD, own, slots)
     if tape.norm is None:
-        return d_RD
-    slot, rows = slots[f"{tape.name}.norm"], tape.out_ND.shape[0]
-    missing = (slot + 1) * rows - d_RD.shape[0]
+        return d_GRD
+    slot, rows = slots[f"{tape.name}.norm"], tape.out_GND.shape[1]
+    missing = (slot + 1) * rows - d_GRD.shape[1]
     if missing > 0:
-        d_RD = torch.cat([d_RD, d_RD.new_zeros(missing, d_RD.shape[1])])
-    return tape.norm.push(d_RD, steps.norm, slot)
+        d_GRD = nn.functional.pad(d_GRD, (0, 0, 0, missing))
+    return tape.norm.push(d_GRD, steps.norm, slot)
 
 
-def _residuals(stack: nn.ModuleList, name: str) -> Iterator[tuple[Place, nn.Module]]:
-    for number, layer in enumerate(stack):
-        for block, residual in layer.named_children():
-            yield Place(f"{name}.{block}", number, layer._parameters.get("alpha")), residual
+def _residuals(
+    stacks: Sequence[nn.ModuleList], name: str
+) -> Iterator[tuple[Place, list[Residual]]]:
+    """Every place of a stack, and the blocks of all models there."""
+    for number, layers in enumerate(zip(*stacks, strict=True)):
+        alphas = [layer._parameters.get("alpha") for layer in layers]
+        alpha = None if alphas[0] is None else side_by_side(alphas)
+        for block in dict(layers[0].named_children()):
+            place = Place(f"{name}.{block}", number, alpha)
+            found = [layer.get_submodule(block) for layer in layers]
+            yield place, [residual for residual in found if isinstance(residual, Residual)]
 
 
-def _rows(x_BTD: Float[Tensor, "B T D"]) -> Float[Tensor, "N D"]:
-    return x_BTD.transpose(0, 1).reshape(-1, x_BTD.shape[-1])
+def _rows(x_GBTD: Float[Tensor, "G B T D"]) -> Float[Tensor, "G N D"]:
+    return x_GBTD.transpose(1, 2).flatten(1, 2)
 
 
-def _causal(y_BTD: Tensor) -> Float[Tensor, "1 T T"]:
+def _causal(y_GBTD: Tensor) -> Float[Tensor, "1 T T"]:
     """Minus infinity where a token would see its future."""
-    t = y_BTD.shape[1]
-    return y_BTD.new_full((t, t), float("-inf")).triu(1)[None]
+    t = y_GBTD.shape[2]
+    return y_GBTD.new_full((t, t), float("-inf")).triu(1)[None]
 
 
-def _padding(batch: TokenBatch, shape: AttentionShape, like: Tensor) -> Float[Tensor, "#X 1 S"]:
+def _padding(
+    batches: Sequence[TokenBatch], shape: AttentionShape, like: Tensor
+) -> Float[Tensor, "#X 1 S"]:
     """Minus infinity where a source token is padding."""
-    if batch.padding_BS is None:
-        return like.new_zeros(1, 1, batch.source_BS.shape[1])
-    padding = like.new_zeros(batch.padding_BS.shape).masked_fill(batch.padding_BS, float("-inf"))
+    if all(batch.padding_BS is None for batch in batches):
+        return like.new_zeros(1, 1, batches[0].source_BS.shape[1])
+    padded = [
+        torch.zeros_like(batch.source_BS, dtype=torch.bool)
+        if batch.padding_BS is None
+        else batch.padding_BS
+        for batch in batches
+    ]
+    hidden_GBS = torch.stack(padded).flatten(0, 1)
+    padding = like.new_zeros(hidden_GBS.shape).masked_fill(hidden_GBS, float("-inf"))
     return padding.repeat_interleave(shape.heads, 0)[:, None]
 
 
-def _start(d_ND: Tensor, slots: Slots, count: int) -> Float[Tensor, "R D"]:
+def _start(d_GND: Tensor, slots: Slots, count: int) -> Float[Tensor, "G R D"]:
     """``count`` zero tangents, but for the embeddings' own."""
-    rows, d = d_ND.shape
-    start = d_ND.new_zeros(count * rows, d)
+    models, rows, d = d_GND.shape
+    start = d_GND.new_zeros(models, count * rows, d)
     first = slots[EMBEDDINGS] * rows
-    start[first : first + rows] = d_ND
+    start[:, first : first + rows] = d_GND
     return start

@@ -47,7 +47,7 @@ class StepLedger:
         self._rule = rule
         self._past = past
         self._calls = 0
-        self._energies: dict[str, list[Tensor]] = {}
+        self._norms: dict[str, list[Tensor]] = {}
 
     def steps(self, part: str, gradients: Weights) -> Weights:
         """The steps of a part's gradients, which count towards its energy.
@@ -55,8 +55,8 @@ class StepLedger:
         Every backward sweep calls in one order, so the k-th call meets the k-th entry of each
         earlier sweep: the same tensors' earlier gradients.
         """
-        energies = self._energies.setdefault(part, [])
-        energies += [torch.dot(value.view(-1), value.view(-1)) for value in gradients.values()]
+        norms = self._norms.setdefault(part, [])
+        norms += [torch.linalg.vector_norm(value, dim=(1, 2)) for value in gradients.values()]
         past = [sweep[self._calls] for sweep in self._past]
         self._calls += 1
         return {
@@ -64,9 +64,9 @@ class StepLedger:
             for name, value in gradients.items()
         }
 
-    def energy(self, part: str) -> Float[Tensor, ""]:
-        """Σ ‖g‖² of a part, in float64."""
-        return torch.stack(self._energies[part]).to(torch.float64).sum()
+    def energy(self, part: str) -> Float[Tensor, " G"]:
+        """Σ ‖g‖² of a part in each model, in float64."""
+        return torch.stack(self._norms[part]).to(torch.float64).square().sum(0)
 
 
 class GradientRecorder(StepLedger):
@@ -131,13 +131,13 @@ class Block:
     wiring: Wiring
     branch: AttentionTape | MLPTape
     norm: NormTape | None
-    y_ND: Tensor | None = None
+    y_GND: Tensor | None = None
     """The block's input, kept where ω needs it."""
     shortcut: Tensor | float | None = None
     """Factor on the skip path: DeepNorm's α, Admin's ω; ``None`` is 1."""
     alpha: Tensor | None = None
     """ReZero's factor on the branch."""
-    g_ND: Tensor | None = None
+    g_GND: Tensor | None = None
     """G, before the factor; kept where there is one."""
 
     @property
@@ -145,56 +145,58 @@ class Block:
         """The part of this block's α."""
         return self.part.partition(".")[0] + ".alpha"
 
-    def pull(self, c_ND: Tensor, ledger: StepLedger) -> tuple[Tensor, Tensor | None, Weights]:
+    def pull(self, c_GND: Tensor, ledger: StepLedger) -> tuple[Tensor, Tensor | None, Weights]:
         """Cotangents of the stream and the memory, and the steps of the weights.
 
         ReZero's α is shared by a layer: its *gradient* from this block stands under ``alpha``.
         """
         if self.alpha is not None:
-            return self._pull_gated(c_ND, ledger)
+            return self._pull_gated(c_GND, ledger)
         own: dict[str, Tensor] = {}
         if self.norm is not None and self.wiring in NORM_AFTER:
-            c_ND, own = self.norm.pull(c_ND)
-        if self.y_ND is not None:
-            own = own | {"omega": (c_ND * self.y_ND).sum(0)}
-        skip = None if self.wiring in NORM_BEFORE else self._skipped(c_ND)
-        inner_ND, memory_MD, gradients = self.branch.pull(c_ND, skip)
+            c_GND, own = self.norm.pull(c_GND)
+        if self.y_GND is not None:
+            own = own | {"omega": (c_GND * self.y_GND).sum(1, keepdim=True)}
+        skip = None if self.wiring in NORM_BEFORE else self._skipped(c_GND)
+        inner_GND, memory_GMD, gradients = self.branch.pull(c_GND, skip)
         if self.norm is not None and self.wiring in NORM_BEFORE:
-            inner_ND, own = self.norm.pull(inner_ND)
-            inner_ND = inner_ND.add_(c_ND)
-        return inner_ND, memory_MD, ledger.steps(self.part, gradients | own)
+            inner_GND, own = self.norm.pull(inner_GND)
+            inner_GND = inner_GND.add_(c_GND)
+        return inner_GND, memory_GMD, ledger.steps(self.part, gradients | own)
 
     def _pull_gated(
-        self, c_ND: Tensor, ledger: StepLedger
+        self, c_GND: Tensor, ledger: StepLedger
     ) -> tuple[Tensor, Tensor | None, Weights]:
         assert self.alpha is not None
-        assert self.g_ND is not None
-        slope = (c_ND * self.g_ND).sum()
-        inner_ND, memory_MD, gradients = self.branch.pull(c_ND * self.alpha, c_ND)
-        return inner_ND, memory_MD, {**ledger.steps(self.part, gradients), "alpha": slope}
+        assert self.g_GND is not None
+        slope = (c_GND * self.g_GND).sum((1, 2), keepdim=True)
+        inner_GND, memory_GMD, gradients = self.branch.pull(c_GND * self.alpha, c_GND)
+        return inner_GND, memory_GMD, {**ledger.steps(self.part, gradients), "alpha": slope}
 
-    def push(self, d_RD: Tensor, dmemory_QD: Tensor | None, steps: Weights, slots: Slots) -> Tensor:
+    def push(
+        self, d_GRD: Tensor, dmemory_GQD: Tensor | None, steps: Weights, slots: Slots
+    ) -> Tensor:
         """J d, and J_θ s in the part's slot."""
         slot = slots[self.part]
-        if self.alpha is not None and self.g_ND is not None:
-            out_RD = self.branch.push(d_RD, dmemory_QD, None, steps, slot).mul_(self.alpha)
-            own_ND = steps["alpha"] * self.g_ND
-            return _add_to_slot(out_RD.add_(d_RD), slots[self.gate], own_ND)
+        if self.alpha is not None and self.g_GND is not None:
+            out_GRD = self.branch.push(d_GRD, dmemory_GQD, None, steps, slot).mul_(self.alpha)
+            own_GND = steps["alpha"] * self.g_GND
+            return _add_to_slot(out_GRD.add_(d_GRD), slots[self.gate], own_GND)
         before, after = self.wiring in NORM_BEFORE, self.wiring in NORM_AFTER
-        inner_RD = self.norm.push(d_RD, steps, slot) if self.norm and before else d_RD
-        out_RD = self.branch.push(inner_RD, dmemory_QD, self._skipped(d_RD), steps, slot)
-        if self.y_ND is not None:
-            out_RD = _add_to_slot(out_RD, slot, steps["omega"] * self.y_ND)
-        return self.norm.push(out_RD, steps, slot) if self.norm and after else out_RD
+        inner_GRD = self.norm.push(d_GRD, steps, slot) if self.norm and before else d_GRD
+        out_GRD = self.branch.push(inner_GRD, dmemory_GQD, self._skipped(d_GRD), steps, slot)
+        if self.y_GND is not None:
+            out_GRD = _add_to_slot(out_GRD, slot, steps["omega"] * self.y_GND)
+        return self.norm.push(out_GRD, steps, slot) if self.norm and after else out_GRD
 
     def _skipped(self, x: Tensor) -> Tensor:
         return x if self.shortcut is None else x * self.shortcut
 
 
-def _add_to_slot(out_RD: Tensor, slot: int, own_ND: Tensor) -> Tensor:
-    rows = own_ND.shape[0]
-    out_RD[slot * rows : (slot + 1) * rows] += own_ND
-    return out_RD
+def _add_to_slot(out_GRD: Tensor, slot: int, own_GND: Tensor) -> Tensor:
+    rows = own_GND.shape[1]
+    out_GRD[:, slot * rows : (slot + 1) * rows] += own_GND
+    return out_GRD
 
 
 def share_alpha(
@@ -207,7 +209,7 @@ def share_alpha(
     for block, steps in zip(blocks, pulled, strict=True):
         slopes[block.layer].append(steps["alpha"])
     moved = {
-        layer: ledger.steps(blocks[0].gate, {"alpha": torch.stack(found).sum()})["alpha"]
+        layer: ledger.steps(blocks[0].gate, {"alpha": torch.stack(found).sum(0)})["alpha"]
         for layer, found in slopes.items()
     }
     return [
@@ -222,63 +224,83 @@ class Place:
     part: str
     layer: int
     alpha: Tensor | None
-    """ReZero's α of the layer."""
+    """ReZero's α of the layer, (G, 1, 1)."""
 
 
 def apply_block(
-    residual: nn.Module,
+    residuals: Sequence[Residual],
     place: Place,
-    y_ND: Tensor,
+    y_GND: Tensor,
     shape: AttentionShape,
     mask: Tensor,
-    memory_MD: Tensor | None = None,
+    memory_GMD: Tensor | None = None,
 ) -> tuple[Tensor, Block]:
-    """The block's output, and its linearisation."""
-    assert isinstance(residual, Residual)
-    branch, norm, tape = residual.branch, residual.norm, None
-    x_ND, wiring, alpha, shortcut = y_ND, residual.wiring, place.alpha, _shortcut(residual)
-    if norm is not None and wiring in NORM_BEFORE:
-        x_ND, tape = NormTape.apply(own_weights(norm), y_ND, norm.eps)
-    skip_ND = None if alpha is not None else y_ND if shortcut is None else y_ND * shortcut
-    if isinstance(branch, MLP):
-        z_ND, linear = MLPTape.apply(own_weights(branch), x_ND, skip_ND)
+    """The blocks' outputs, and their linearisation; one block from the same place of each model."""
+    first = residuals[0]
+    tape, norms = None, [residual.norm for residual in residuals]
+    x_GND, wiring, alpha, shortcut = y_GND, first.wiring, place.alpha, _shortcut(residuals)
+    if first.norm is not None and wiring in NORM_BEFORE:
+        x_GND, tape = NormTape.apply(own_weights(norms), y_GND, first.norm.eps)
+    skip_GND = None if alpha is not None else y_GND if shortcut is None else y_GND * shortcut
+    branches = [residual.branch for residual in residuals]
+    if isinstance(first.branch, MLP):
+        z_GND, linear = MLPTape.apply(own_weights(branches), x_GND, skip_GND)
     else:
-        assert isinstance(branch, Attention)
-        weights = _packed(branch, fused=memory_MD is None)
-        z_ND, linear = AttentionTape.apply(weights, shape, x_ND, memory_MD, mask, skip_ND)
-    g_ND = None if alpha is None else z_ND
+        assert isinstance(first.branch, Attention)
+        weights = _packed(own_weights(branches), first.branch.heads, fused=memory_GMD is None)
+        z_GND, linear = AttentionTape.apply(weights, shape, x_GND, memory_GMD, mask, skip_GND)
+    g_GND = None if alpha is None else z_GND
     if alpha is not None:
-        z_ND = y_ND + alpha * z_ND
-    if norm is not None and wiring in NORM_AFTER:
-        z_ND, tape = NormTape.apply(own_weights(norm), z_ND, norm.eps)
-    kept_ND = y_ND if isinstance(shortcut, Tensor) else None
-    block = Block(place.part, place.layer, wiring, linear, tape, kept_ND, shortcut, alpha, g_ND)
-    return z_ND, block
+        z_GND = y_GND + alpha * z_GND
+    if first.norm is not None and wiring in NORM_AFTER:
+        z_GND, tape = NormTape.apply(own_weights(norms), z_GND, first.norm.eps)
+    kept_GND = y_GND if isinstance(shortcut, Tensor) else None
+    block = Block(place.part, place.layer, wiring, linear, tape, kept_GND, shortcut, alpha, g_GND)
+    return z_GND, block
 
 
-def _shortcut(residual: Residual) -> Tensor | float | None:
-    if residual.wiring is Wiring.ADMIN:
-        return residual.omega
-    return residual.shortcut if residual.wiring is Wiring.DEEPNORM else None
+def _shortcut(residuals: Sequence[Residual]) -> Tensor | float | None:
+    first = residuals[0]
+    if first.wiring is Wiring.ADMIN:
+        return side_by_side([residual.omega for residual in residuals])
+    return first.shortcut if first.wiring is Wiring.DEEPNORM else None
 
 
-def own_weights(module: nn.Module) -> Weights:
-    """A module's own parameters, by name."""
-    return {name: value for name, value in module._parameters.items() if value is not None}
+def side_by_side(tensors: Sequence[Tensor | None]) -> Tensor:
+    """Matrices as (G, out, in), vectors as (G, 1, D), scalars as (G, 1, 1); of one model a view.
+
+    Examples
+    --------
+    >>> side_by_side([torch.zeros(3), torch.ones(3)]).shape
+    torch.Size([2, 1, 3])
+    """
+    present = [tensor for tensor in tensors if tensor is not None]
+    together = present[0][None] if len(present) == 1 else torch.stack(present)
+    return together if together.ndim == 3 else together.view(len(present), 1, -1)
 
 
-def _packed(attention: Attention, *, fused: bool) -> Weights:
+def own_weights(modules: Sequence[nn.Module | None]) -> Weights:
+    """The parameters of the same module of each model, side by side by name."""
+    held = [module._parameters for module in modules if module is not None]
+    return {
+        name: side_by_side([parameters[name] for parameters in held])
+        for name, value in held[0].items()
+        if value is not None
+    }
+
+
+def _packed(held: Weights, heads: int, *, fused: bool) -> Weights:
     """The projections with their rows heads first, q, k, v together or q apart from k, v."""
-    d, heads = attention.out_proj.shape[0], attention.heads
-    weights: dict[str, Tensor] = {"out_proj": attention.out_proj}
-    if attention.out_bias is not None:
-        weights["out_bias"] = attention.out_bias
-    for suffix, packed in (("", attention.in_proj), ("_bias", attention.in_bias)):
-        if packed is None:
+    d = held["out_proj"].shape[1]
+    weights = {name: value for name, value in held.items() if name.startswith("out")}
+    for suffix, name in (("", "in_proj"), ("_bias", "in_bias")):
+        if name not in held:
             continue
+        # A bias is (G, 1, 3 D): its rows are its last dimension.
+        packed = held[name].mT if suffix else held[name]
         if fused:
-            weights["qkv" + suffix] = heads_first(packed, 3, heads)
+            found = {"qkv": heads_first(packed, 3, heads)}
         else:
-            weights["q" + suffix] = packed[:d]
-            weights["kv" + suffix] = heads_first(packed[d:], 2, heads)
+            found = {"q": packed[:, :d], "kv": heads_first(packed[:, d:], 2, heads)}
+        weights |= {key + suffix: rows.mT if suffix else rows for key, rows in found.items()}
     return weights

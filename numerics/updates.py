@@ -20,12 +20,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from numerics.directions import rule_named
+from numerics.directions import Rule, rule_named
 from numerics.features import Inputs as Inputs
 from numerics.features import TokenBatch as TokenBatch
 from numerics.features import embed_inputs, features_of, output_shape
 from numerics.features import random_batch as random_batch
-from numerics.layered import has_closed_form, linearize_layered
+from numerics.layered import has_closed_form, linearize_layered, linearize_side_by_side
 from numerics.linearization import Cotangent, Linearization, linearize
 from numerics.models import Transformer
 from numerics.roles import ALL_PARTS, LEAF_PARTS, contains, part_of
@@ -109,31 +109,146 @@ def measure_update(
     >>> 0 < report.update["decoder.mlp"] < report.update["total"]
     True
     """
+    _check_options(optimizer, dtype, earlier)
+    u, *before = _cotangents(model, batch, generator, earlier, cotangent)
+    return _measure(
+        [model], [batch], [[u], *([one] for one in before)], optimizer, inputs, dtype, engine
+    )[0]
+
+
+def measure_updates(
+    models: Sequence[Transformer],
+    batches: Sequence[TokenBatch],
+    generators: Sequence[torch.Generator],
+    *,
+    optimizer: str = "sgd",
+    inputs: Inputs = "free",
+    dtype: str = "auto",
+    earlier: int = 0,
+    engine: Engine = "auto",
+) -> list[UpdateReport]:
+    """`measure_update` of G models of one specification at once, such as the seeds of a sweep.
+
+    With closed forms every operation serves all models, so that a model costs less than alone, and
+    G times the memory of one is held.
+
+    Parameters
+    ----------
+    models, batches, generators
+        One of each a model; the batches have one shape.
+    optimizer, inputs, dtype, earlier, engine
+        As for `measure_update`; ``auto`` repeats in float64 only the models that need it.
+
+    Returns
+    -------
+    list of UpdateReport
+        In the order of the models, equal to `measure_update` of each but for rounding.
+
+    Raises
+    ------
+    InputError
+        Unless there are as many models as batches and generators, of one specification and shape.
+
+    Examples
+    --------
+    >>> from numerics.models import ModelSpec
+    >>> from numerics.schemes import build
+    >>> generators = [torch.Generator().manual_seed(seed) for seed in range(3)]
+    >>> models = [build("tfixup", ModelSpec(2, 2), generator) for generator in generators]
+    >>> batches = [random_batch(ModelSpec(2, 2), generator) for generator in generators]
+    >>> len(measure_updates(models, batches, generators))
+    3
+    """
+    _check_options(optimizer, dtype, earlier)
+    counts = len(models), len(batches), len(generators)
+    if len(set(counts)) > 1:
+        raise InputError(f"models, batches and generators must be as many, got {counts}")
+    if not models:
+        return []
+    each = zip(models, batches, generators, strict=True)
+    drawn = [_cotangents(*one, earlier) for one in each]
+    by_step = [list(step) for step in zip(*drawn, strict=True)]
+    return _measure(models, batches, by_step, optimizer, inputs, dtype, engine)
+
+
+def _check_options(optimizer: str, dtype: str, earlier: int) -> None:
     rule_named(optimizer)
     if dtype not in _DTYPES:
         raise nearest(dtype, _DTYPES, "dtype")
     if earlier < 0:
         raise InputError(f"earlier must be at least 0, got {earlier}")
+
+
+def _cotangents(
+    model: Transformer,
+    batch: TokenBatch,
+    generator: torch.Generator,
+    earlier: int,
+    given: Cotangent | None = None,
+) -> list[Cotangent]:
+    """The cotangent of the measured step, then those of the gradients before it."""
     shape = output_shape(model.spec, batch)
-    u = cotangent or random_cotangent(shape, generator)
-    before = [random_cotangent(shape, generator) for _ in range(earlier)]
-    report = None
+    u = given or random_cotangent(shape, generator)
+    return [u, *(random_cotangent(shape, generator) for _ in range(earlier))]
+
+
+def _measure(
+    models: Sequence[Transformer],
+    batches: Sequence[TokenBatch],
+    cotangents: Sequence[Sequence[Cotangent]],
+    optimizer: str,
+    inputs: Inputs,
+    dtype: str,
+    engine: Engine,
+) -> list[UpdateReport]:
+    """Reports in the first precision of ``dtype`` that holds them; cotangents a step, a model."""
+    reports: dict[int, UpdateReport] = {}
     for precision in _DTYPES[dtype]:
-        fitting = in_precision(model, precision)
-        found = linearize_model(
-            fitting,
+        missing = [g for g in range(len(models)) if g not in reports or not reports[g].finite]
+        if not missing:
+            break
+        fitting = [in_precision(models[g], precision) for g in missing]
+        own = [batches[g] for g in missing]
+        u, *before = ([step[g] for g in missing] for step in cotangents)
+        found = _linearize_models(fitting, own, u, before, optimizer, inputs, engine)
+        for g, model, batch, one in zip(missing, fitting, own, found, strict=True):
+            reports[g] = _report(one, list(embed_inputs(model, batch).values())[-1])
+    return [reports[g] for g in range(len(models))]
+
+
+def _linearize_models(
+    models: Sequence[Transformer],
+    batches: Sequence[TokenBatch],
+    cotangents: Sequence[Cotangent],
+    earlier: Sequence[Sequence[Cotangent]],
+    optimizer: str,
+    inputs: Inputs,
+    engine: Engine,
+) -> list[Linearization]:
+    """Side by side where there are closed forms, otherwise one after another."""
+    rule = rule_named(optimizer)
+    if _layered(models[0], rule, engine):
+        return linearize_side_by_side(
+            models, batches, cotangents, rule, inputs=inputs, earlier=earlier
+        )
+    return [
+        linearize_model(
+            model,
             batch,
             u,
             optimizer=optimizer,
             inputs=inputs,
             engine=engine,
-            earlier=before,
+            earlier=[step[g] for step in earlier],
         )
-        report = _report(found, list(embed_inputs(fitting, batch).values())[-1])
-        if report.finite:
-            break
-    assert report is not None
-    return report
+        for g, (model, batch, u) in enumerate(zip(models, batches, cotangents, strict=True))
+    ]
+
+
+def _layered(model: Transformer, rule: Rule, engine: Engine) -> bool:
+    check_engine(engine)
+    closed = has_closed_form(model.spec) and rule.elementwise
+    return engine == "layered" or (engine == "auto" and closed)
 
 
 def random_cotangent(shape: Sequence[int], generator: torch.Generator) -> Cotangent:
@@ -192,9 +307,7 @@ def linearize_model(
 ) -> Linearization:
     """J_p s_p and ‖J_pᵀu‖² as tensors on the model's device, nothing read back."""
     rule = rule_named(optimizer)
-    check_engine(engine)
-    closed = has_closed_form(model.spec) and rule.elementwise
-    if engine == "layered" or (engine == "auto" and closed):
+    if _layered(model, rule, engine):
         return linearize_layered(model, batch, cotangent, rule, inputs=inputs, earlier=earlier)
     function, parameters = features_of(model, batch, inputs)
     there = {part_of(name) for name in parameters}
