@@ -24,6 +24,9 @@ class Train(TrainConfig):
     length_penalty: float = 0.3
     """α of the score log p / length^α; T-Fixup's own recipe has 0.3."""
 
+    tensorboard: bool = False
+    """Write the log as TensorBoard events too, in the run's folder; needs tfixup[log]."""
+
     def run(self) -> int:
         """Train, print the outcome, and return the exit code: 0 whatever became of the run."""
         from numerics.training.loop import run_training
@@ -31,7 +34,7 @@ class Train(TrainConfig):
         if self.evaluate is not None:
             self._check_held_out(self.evaluate)
         out = self.out or Path("runs/train") / self.data_name / self.run_name
-        found = run_training(self, out, progress=True)
+        found = run_training(self, out, progress=True, tensorboard=self.tensorboard)
         low, high = found.interval
         print(f"{found.outcome}: {found.reason}")
         print(

@@ -25,6 +25,7 @@ from numerics.schemes import build, scheme_named
 from numerics.training import checkpoint, recorded
 from numerics.training.checkpoint import Progress, Row
 from numerics.training.config import TrainConfig
+from numerics.training.events import both, events, require_tensorboard
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer
 from numerics.training.outcome import Judgement, judge, outcome_so_far
@@ -39,7 +40,9 @@ DTYPES = {"32-true": "float32", "64-true": "float64"}
 """Number formats as stored results name them; mixed ones keep Fabric's name."""
 
 
-def run_training(config: TrainConfig, out: Path, *, progress: bool = False) -> RecordedRun:
+def run_training(
+    config: TrainConfig, out: Path, *, progress: bool = False, tensorboard: bool = False
+) -> RecordedRun:
     """Train to the end, or go on from the checkpoint in ``out``, and record the run there.
 
     Parameters
@@ -50,13 +53,18 @@ def run_training(config: TrainConfig, out: Path, *, progress: bool = False) -> R
         Folder of the run: new, or holding this very run. A finished run is read, not repeated.
     progress
         Whether to show a progress bar.
+    tensorboard
+        Whether to write TensorBoard events beside the log.
 
     Raises
     ------
     InputError
-        If a setting breaks a rule, the data is unfit, or ``out`` holds another run.
+        If a setting breaks a rule, the data is unfit, ``out`` holds another run, or TensorBoard is
+        asked for and not installed.
     """
     config.check()
+    if tensorboard:
+        require_tensorboard()
     scheme_named(config.scheme)
     spec, device = model_spec(config), resolve_device(config.device)
     corpus = load_corpus(config)
@@ -69,7 +77,14 @@ def run_training(config: TrainConfig, out: Path, *, progress: bool = False) -> R
         recorded.claim_folder(out, own)
         # Bound, not passed: Fabric looks into arguments for modules, and stops at frozen ones.
         run = partial(
-            _run, config=config, spec=spec, task=task, own=own, out=out, progress=progress
+            _run,
+            config=config,
+            spec=spec,
+            task=task,
+            own=own,
+            out=out,
+            progress=progress,
+            tensorboard=tensorboard,
         )
         make_fabric(config, device).launch(run)
     return recorded.read_run(out)
@@ -94,15 +109,19 @@ def _run(
     own: Mapping[str, Any],
     out: Path,
     progress: bool,
+    tensorboard: bool,
 ) -> None:
     """The run in one process; the first of them records it."""
     with _threads(config.threads):
         model = build(config.scheme, spec, torch.Generator().manual_seed(config.seed))
         model = model.to(fabric.device)
         fuse_attention(model)
-        shown = progress and fabric.is_global_zero
-        with reporter(config.steps, config.run_name, shown=shown) as report:
-            state, judgement = train(fabric, model, task, config, own, out, report)
+        shown, written = (asked and fabric.is_global_zero for asked in (progress, tensorboard))
+        with (
+            reporter(config.steps, config.run_name, shown=shown) as bar,
+            events(out, written=written) as log,
+        ):
+            state, judgement = train(fabric, model, task, config, own, out, both(bar, log))
     if not fabric.is_global_zero:
         return
     seconds = sum(row["seconds"] for row in state.rows)

@@ -215,6 +215,7 @@ def test_fig3c_can_fail():
     assert fig3c.decide(runs(TRAINED, TRAINED, TRAINED, TRAINED)).answer is Answer.NOT_REPRODUCED
     assert fig3c.decide(runs(TRAINED, STUCK, TRAINED, STUCK)).answer is Answer.NOT_REPRODUCED
     assert fig3c.decide(runs(STUCK, STUCK, TRAINED, TRAINED)).answer is Answer.UNDECIDED
+    assert fig3c.decide(runs(TRAINED, STUCK, STUCK, STUCK)).answer is Answer.UNDECIDED
 
 
 @pytest.mark.parametrize(
