@@ -3,11 +3,14 @@
     naive      copy the model, forward, backward, SGD step, second forward, norm of the difference:
                one finite η, the total only
     parts      `measure_update`: the exact limit, every part
+    stacked    `measure_updates`: the same of several seeds at once, a seed's share of the time
     total      the exact limit, the total only
     floor      the bare matrix products of the weights in five forward passes
 
-Repeats are interleaved, so that whatever else the machine does falls on all alike; reported are
-medians and their ratios to the naive script.
+Nothing is compiled, so there is no warm-up beyond the first call. Repeats are interleaved, so that
+whatever else the machine does falls on all alike; reported are medians and their ratios to the
+naive script and to the floor. With one thread the clock is the process's CPU time, which other
+programs on the machine disturb less than they do the wall time that more threads need.
 """
 
 import argparse
@@ -29,7 +32,7 @@ from numerics.models import ModelSpec
 from numerics.results import command_line, provenance, write_json
 from numerics.roles import matrices
 from numerics.schemes import build
-from numerics.updates import measure_update, random_cotangent
+from numerics.updates import measure_update, measure_updates, random_cotangent
 
 
 @dataclass(frozen=True)
@@ -40,20 +43,30 @@ class Settings:
     depth: int = 200
     sequences: int = 8
     tokens: int = 16
-    threads: int = 2
+    threads: int = 1
+    seeds: int = 4
+    """How many models ``stacked`` measures at once."""
     repeats: int = 9
     seed: int = 0
 
 
 def contestants(settings: Settings) -> dict[str, Callable[[], float | None]]:
     """The functions to time, on one model and batch."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    model = build(settings.scheme, ModelSpec(settings.depth, settings.depth), generator).eval()
-    batch = random_batch(
-        model.spec, generator, sequences=settings.sequences, tokens=settings.tokens
-    )
+    numbers = range(settings.seed, settings.seed + settings.seeds)
+    generators = [torch.Generator().manual_seed(number) for number in numbers]
+    spec = ModelSpec(settings.depth, settings.depth)
+    models = [build(settings.scheme, spec, generator).eval() for generator in generators]
+    batches = [
+        random_batch(spec, generator, sequences=settings.sequences, tokens=settings.tokens)
+        for generator in generators
+    ]
+    model, batch, generator = models[0], batches[0], generators[0]
+
+    def fresh() -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(number) for number in numbers]
+
     shape = (settings.sequences, settings.tokens, model.spec.d_model)
-    cotangent = random_cotangent(shape, generator)
+    cotangent = random_cotangent(shape, fresh()[0])
     rows = torch.randn(settings.sequences * settings.tokens, 1, generator=generator)
     weights = [(matrix.tensor.detach(), matrix.tensor.shape[1]) for matrix in matrices(model)]
     streams = {width: rows.expand(-1, width).contiguous() for _, width in weights}
@@ -71,6 +84,9 @@ def contestants(settings: Settings) -> dict[str, Callable[[], float | None]]:
         report = measure_update(model, batch, generator, cotangent=cotangent, inputs="table")
         return report.update["total"]
 
+    def stacked() -> float:
+        return measure_updates(models, batches, fresh(), inputs="table")[0].update["total"]
+
     def total() -> float:
         found = linearize_layered(
             model, batch, cotangent, rule_named("sgd"), inputs="table", split=False
@@ -83,20 +99,22 @@ def contestants(settings: Settings) -> dict[str, Callable[[], float | None]]:
             for weight, width in weights:
                 torch.mm(streams[width], weight.T)
 
-    return {"naive": naive, "parts": parts, "total": total, "floor": floor}
+    return {"naive": naive, "parts": parts, "stacked": stacked, "total": total, "floor": floor}
 
 
 def time_interleaved(
-    functions: dict[str, Callable[[], float | None]], repeats: int
+    functions: dict[str, Callable[[], float | None]],
+    repeats: int,
+    clock: Callable[[], float],
 ) -> tuple[dict[str, list[float]], dict[str, float | None]]:
     """Seconds of every repeat after one warm-up, and the last value of each."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     values = {name: function() for name, function in functions.items()}
     for _ in range(repeats):
         for name, function in functions.items():
-            started = time.perf_counter()
+            started = clock()
             values[name] = function()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(clock() - started)
     return seconds, values
 
 
@@ -111,14 +129,18 @@ def main() -> None:
     settings = Settings(**options)
     torch.set_num_threads(settings.threads)
     started = time.perf_counter()
-    seconds, values = time_interleaved(contestants(settings), settings.repeats)
+    clock = time.process_time if settings.threads == 1 else time.perf_counter
+    seconds, values = time_interleaved(contestants(settings), settings.repeats, clock)
+    seconds["stacked"] = [each / settings.seeds for each in seconds["stacked"]]
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     ratios = {name: median / medians["naive"] for name, median in medians.items()}
-    table = Table(title=f"‖Δf‖/η at N = {settings.depth}, {settings.threads} threads")
-    for column in ("", "median s", "best s", "÷ naive", "‖Δf‖/η"):
+    to_floor = {name: median / medians["floor"] for name, median in medians.items()}
+    title = f"‖Δf‖/η at N = {settings.depth}, threads: {settings.threads}, seeds: {settings.seeds}"
+    table = Table(title=title)
+    for column in ("", "median s", "best s", "÷ naive", "÷ floor", "‖Δf‖/η"):
         table.add_column(column, justify="left" if not column else "right")
     for name, times in seconds.items():
-        row = (medians[name], min(times), ratios[name])
+        row = (medians[name], min(times), ratios[name], to_floor[name])
         value = values[name]
         change = "" if value is None else f"{value:.3f}"
         table.add_row(name, *(f"{number:.3f}" for number in row), change)
@@ -131,7 +153,13 @@ def main() -> None:
         dtype="float32",
         seconds=time.perf_counter() - started,
     )
-    content = {"median_seconds": medians, "ratio_to_naive": ratios, "seconds": seconds}
+    content = {
+        "clock": clock.__name__,
+        "median_seconds": medians,
+        "ratio_to_naive": ratios,
+        "ratio_to_floor": to_floor,
+        "seconds": seconds,
+    }
     write_json(out, {**content, "values": values, "provenance": made})
 
 
