@@ -1,7 +1,7 @@
 """The zero-parameter prediction of ‖Jᵀu‖² beside its measurement, part by part.
 
-Bridges a `ModelSpec` and the `Prescription` of a scheme to the network that ``theory.mean_field``
-describes, and measures the same energies with one reverse pass a seed.
+What is predicted is the network that ``network_description.py`` makes of a scheme; the same
+energies are measured with one reverse pass a seed.
 """
 
 from collections.abc import Mapping
@@ -10,99 +10,18 @@ from math import sqrt
 from statistics import mean, stdev
 
 import torch
+from torch import Tensor
 
 from numerics.features import Inputs as InputKind
 from numerics.features import features_of, random_batch
 from numerics.linearization import energy, gradient
-from numerics.models import ModelSpec, Positions
+from numerics.models import ModelSpec
+from numerics.network_description import network_of as network_of
 from numerics.roles import LEAF_PARTS, part_of
-from numerics.schemes import Scheme, build, scheme_named
+from numerics.schemes import Scheme, build
 from numerics.updates import random_cotangent
-from theory import mean_field
 from theory.errors import InputError
-from theory.mean_field import EVERYTHING, Assumptions, Network, predict
-from theory.residual_block import Block, BlockKind, Norm
-
-_KINDS = {
-    "attention": BlockKind.SELF,
-    "self_attention": BlockKind.SELF,
-    "cross_attention": BlockKind.CROSS,
-    "mlp": BlockKind.MLP,
-}
-_MATRICES = {BlockKind.MLP: ("w1", "w2")}
-_LAYERS = {
-    "encoder": ("attention", "mlp"),
-    "decoder": ("self_attention", "cross_attention", "mlp"),
-}
-
-
-def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Network:
-    """What the theory needs to know of a scheme's model: Var W = 2 g²/(fan_in + fan_out) by role.
-
-    Examples
-    --------
-    >>> network = network_of("xavier", ModelSpec(1, 2))
-    >>> len(network.encoder), len(network.decoder), network.decoder[0].variances["v"] * 64
-    (2, 6, 1.0)
-
-    Raises
-    ------
-    InputError
-        If the model has parts that the theory does not describe.
-    """
-    chosen = scheme_named(scheme) if isinstance(scheme, str) else scheme
-    spec = chosen.adapt(spec)
-    prescription = chosen.prescribe(spec)
-    _require_described(spec)
-    if chosen.profiled or prescription.depth_power != 0:
-        raise InputError(
-            f"a prediction needs one scale a role from the depths alone, got {chosen.name}, whose "
-            "scales come from a forward pass or differ by layer"
-        )
-    d, sinusoidal = spec.d_model, spec.positions is Positions.SINUSOIDAL
-
-    def block(stack: str, name: str) -> Block:
-        kind = _KINDS[name]
-        fans = d + (spec.d_ff if kind is BlockKind.MLP else d)
-        part = f"{stack}.{name}"
-        factors = {
-            matrix: prescription.factors.get(f"{part}.{matrix}", 1.0)
-            for matrix in _MATRICES.get(kind, ("q", "k", "v", "out_proj"))
-        }
-        variances = {matrix: 2 * factor**2 / fans for matrix, factor in factors.items()}
-        causal = name == "self_attention"
-        return Block(part, kind, variances, Norm(spec.wiring.value), causal=causal)
-
-    def stack(name: str, layers: int) -> tuple[Block, ...]:
-        return tuple(block(name, kind) for kind in _LAYERS[name]) * layers
-
-    def inputs(factor: float) -> mean_field.Inputs:
-        square = (spec.multiplier * factor) ** 2 / d
-        positions = spec.position_scale**2 if sinusoidal else 0
-        return mean_field.Inputs(tokens, square, spec.multiplier, positions)
-
-    return Network(
-        width=d,
-        hidden=spec.d_ff,
-        heads=spec.heads,
-        vocabulary=spec.vocabulary,
-        source=inputs(prescription.source_factor),
-        target=inputs(prescription.target_factor),
-        encoder=stack("encoder", spec.encoder_layers),
-        decoder=stack("decoder", spec.decoder_layers),
-    )
-
-
-def _require_described(spec: ModelSpec) -> None:
-    wirings = [norm.value for norm in Norm]
-    if spec.wiring.value not in wirings:
-        raise InputError(
-            f"a prediction needs a wiring of {', '.join(wirings)}, got {spec.wiring.value}"
-        )
-    if spec.positions not in (Positions.NONE, Positions.SINUSOIDAL):
-        raise InputError(
-            f"a prediction needs positions none or sinusoidal, got {spec.positions.value}"
-        )
+from theory.mean_field import EVERYTHING, Assumptions, predict
 
 
 def measured_energies(
@@ -116,10 +35,12 @@ def measured_energies(
 ) -> Mapping[str, float]:
     """‖J_pᵀu‖² by part, of one draw of weights, tokens and u.
 
+    The wiring's own parts, such as ``encoder.norm``, come last.
+
     Examples
     --------
     >>> found = measured_energies("tfixup", ModelSpec(1, 1), 0)
-    >>> sorted(found) == sorted(LEAF_PARTS)
+    >>> tuple(found) == LEAF_PARTS
     True
     """
     generator = torch.Generator().manual_seed(seed)
@@ -128,10 +49,10 @@ def measured_energies(
     u = random_cotangent((sequences, tokens, spec.d_model), generator)
     function, parameters = features_of(model, batch, inputs)
     output, gradients = gradient(function, parameters, u)
-    return {
-        part: float(energy([g for n, g in gradients.items() if part_of(n) == part], like=output))
-        for part in LEAF_PARTS
-    }
+    by_part: dict[str, list[Tensor]] = {part: [] for part in LEAF_PARTS}
+    for name, slope in gradients.items():
+        by_part.setdefault(part_of(name), []).append(slope)
+    return {part: float(energy(slopes, like=output)) for part, slopes in by_part.items()}
 
 
 @dataclass(frozen=True)
@@ -146,13 +67,15 @@ class PartComparison:
 
     @property
     def deviation(self) -> float:
-        """predicted/measured − 1."""
-        return self.predicted / self.measured - 1
+        """predicted/measured − 1; 0 where both are exactly 0."""
+        if self.predicted == self.measured == 0:
+            return 0.0
+        return self.predicted / self.measured - 1 if self.measured else float("inf")
 
     @property
     def noise(self) -> float:
         """Relative standard error of the mean."""
-        return self.standard_error / self.measured
+        return self.standard_error / self.measured if self.measured else 0.0
 
     def within(self, margin: float) -> bool | None:
         """Whether the prediction is within ``margin`` of the mean.
@@ -219,5 +142,5 @@ def compare(
             mean(draw[part] for draw in draws),
             stdev(draw[part] for draw in draws) / sqrt(seeds),
         )
-        for part in LEAF_PARTS
+        for part in draws[0]
     )

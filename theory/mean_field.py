@@ -106,7 +106,7 @@ class Prediction:
     """Expected ‖Jᵀu‖² by matrix."""
 
     energies: Mapping[str, Number]
-    """By ``part.matrix``; also ``embeddings.source``, ``.target``, and layer norms' ``.norm``."""
+    """By ``part.matrix``; also ``embeddings.source``, ``.target``, ``.norm``, ``.alpha``."""
     output_square: Number
     """Mean square of f per coordinate."""
     rms_ratio_square: Number
@@ -145,7 +145,7 @@ def predict(
     >>> round(found.part("embeddings"), 4), round(found.part("decoder.mlp.w2"), 2)
     (1.4444, 42.67)
     """
-    setting = _setting(network, assumptions)
+    setting = setting_of(network, assumptions)
     encoded, memory = _run(network.source, network.encoder, None, network, setting)
     decoded, output = _run(network.target, network.decoder, memory.gram, network, setting)
     tokens = network.target.tokens
@@ -179,7 +179,8 @@ def table_energy(gram: Gram, inputs: Inputs, vocabulary: Number) -> Number:
     return inputs.multiplier**2 * (own + (total(gram) - own) / vocabulary)
 
 
-def _setting(network: Network, assumptions: Assumptions) -> Setting:
+def setting_of(network: Network, assumptions: Assumptions = EVERYTHING) -> Setting:
+    """What all blocks of ``network`` have in common."""
     fluctuations = Fluctuations()
     if assumptions.finite_width:
         fluctuations = Fluctuations(
@@ -230,7 +231,8 @@ def _pull(
         if pulled.memory is not None:
             on_memory = combine(1, on_memory, 1, pulled.memory)
         for matrix, energy in pulled.energies.items():
-            key = f"{item.block.part}.{matrix}"
+            shared = matrix == "alpha"  # one a layer, whatever the block
+            key = f"{stack}.alpha" if shared else f"{item.block.part}.{matrix}"
             energies[key] = energies.get(key, 0) + energy
     return cotangent.gram, on_memory
 

@@ -1,7 +1,8 @@
 """A residual block y = α x + γ G(x) as the mean-field theory sees it: kind, variances, layer norm.
 
 T-Fixup has α = γ = 1 and no layer norm; DeepNorm and Admin α > 1 inside the layer norm; ReZero
-γ = 0; R-Fixup a variance of 0.
+γ = 0; R-Fixup a variance of 0. Where α is a trained vector ω (Admin) or γ a trained scalar
+(ReZero), it has an energy of its own.
 """
 
 from collections.abc import Mapping
@@ -46,6 +47,10 @@ class Block:
     """γ."""
     causal: bool = False
     """Whether a token sees only itself and those before it."""
+    trained_shortcut: bool = False
+    """Whether α is a trained vector, Admin's ω."""
+    trained_branch: bool = False
+    """Whether γ is a trained scalar, ReZero's α, which counts towards ``STACK.alpha``."""
 
 
 @dataclass(frozen=True)

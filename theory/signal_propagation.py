@@ -56,8 +56,8 @@ class Passed:
     """α x + γ G."""
     left: Stream
     """y."""
-    branch_gram: Gram
-    """Gram of γ G."""
+    output_gram: Gram
+    """Gram of G."""
     inside: ReluPairs | AttentionMoments
 
 
@@ -89,10 +89,11 @@ def forward(block: Block, entered: Stream, memory: Gram | None, setting: Setting
         inside = attention_moments(read.gram, keys, seen, scale, setting.softmax, epsilon, own)
         gain = variances["v"] * variances["out_proj"] * d**2
         mixed, spread = inside.mixed, 4 * epsilon.width
-    branch = entrywise(lambda entry: block.branch**2 * gain * entry, mixed)
+    output = entrywise(lambda entry: gain * entry, mixed)
+    branch = entrywise(lambda entry: block.branch**2 * entry, output)
     summed = added(entered, block.shortcut, branch, spread, epsilon)
     left = normalised(summed) if block.norm is Norm.POST else summed
-    return Passed(block, entered, summed, left, branch, inside)
+    return Passed(block, entered, summed, left, output, inside)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Pulled:
     memory: Gram | None
     """On the memory that encoder-attention reads."""
     energies: Mapping[str, Number]
-    """By matrix, and of the layer norm (``norm``)."""
+    """By matrix, and of the layer norm (``norm``), ω (``omega``) and γ (``alpha``)."""
 
 
 def backward(passed: Passed, arriving: Cotangent, setting: Setting) -> Pulled:
@@ -115,6 +116,10 @@ def backward(passed: Passed, arriving: Cotangent, setting: Setting) -> Pulled:
         energies["norm"] = parameter_energy(gram, passed.summed)
         gram = pulled_through(gram, arriving.removed, passed.summed)
         bound = _bound_share(passed)
+    if block.trained_shortcut:  # Σ_i δ_i∘x_i, coordinate by coordinate
+        energies["omega"] = inner(gram, passed.entered.gram)
+    if block.trained_branch:  # Σ_i δ_i·G_i
+        energies["alpha"] = inner(gram, passed.output_gram)
     scaled = entrywise(lambda entry: block.branch**2 * entry, gram)
     kept = rescaled(scaled, tuple(1 - x * _inner_width(passed, setting) for x in bound))
     through = _through_mlp if block.kind is BlockKind.MLP else _through_attention

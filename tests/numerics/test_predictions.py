@@ -8,9 +8,11 @@ import torch
 from numerics.evidence import prediction
 from numerics.features import features_of, random_batch
 from numerics.models import ModelSpec, Positions
+from numerics.network_description import dt_fixup_square
 from numerics.predictions import PartComparison, compare, measured_energies, network_of
 from numerics.roles import matrices
 from numerics.schemes import build
+from numerics.schemes.profiling import residuals
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM
 from numerics.updates import measure_update
 from theory.errors import InputError
@@ -61,7 +63,10 @@ def test_energies_are_those_of_measure_update(inputs):
     batch = random_batch(spec, generator, sequences=2, tokens=4)
     report = measure_update(model, batch, generator, inputs=inputs)
     found = measured_energies("pre-ln", spec, seed, sequences=2, tokens=4, inputs=inputs)
+    norms = {part: found.pop(part) for part in ("encoder.norm", "decoder.norm")}
     assert {part: report.gradient_energy[part] for part in found} == pytest.approx(found, rel=1e-4)
+    total = sum(found.values()) + sum(norms.values())
+    assert report.gradient_energy["total"] == pytest.approx(total, rel=1e-4)
 
 
 @pytest.mark.parametrize("scheme", ["tfixup", "pre-ln", "post-ln"])
@@ -132,7 +137,52 @@ def test_one_seed_is_not_enough():
         compare("tfixup", ModelSpec(1, 1), 1)
 
 
-@pytest.mark.parametrize("scheme", ["ds-init", "ds-init-code", "dt-fixup"])
-def test_scales_that_the_theory_does_not_describe_are_refused(scheme):
-    with pytest.raises(InputError, match=f"one scale a role .* got {scheme}"):
+@pytest.mark.parametrize("scheme", ["dlcl-pre", "dlcl-post"])
+def test_wirings_that_the_theory_does_not_describe_are_refused(scheme):
+    with pytest.raises(InputError, match=f"a prediction needs a wiring of none.* got {scheme}"):
         network_of(scheme, ModelSpec(2, 2))
+
+
+@pytest.mark.parametrize("scheme", ["admin", "admin-code"])
+def test_profiled_shortcuts_are_those_that_are_drawn(scheme):
+    spec, found = ModelSpec(3, 2), []
+    for seed in range(6):
+        model = build(scheme, spec, torch.Generator().manual_seed(seed))
+        blocks = [block for _, block in residuals(model)]
+        found.append([float(block.omega[0]) for block in blocks])
+    network = network_of(scheme, spec)
+    described = [float(block.shortcut) for block in (*network.encoder, *network.decoder)]
+    drawn = torch.tensor(found).square().mean(0).sqrt().tolist()
+    assert described == pytest.approx(drawn, rel=0.06)
+    assert described[1] != pytest.approx(described[4], rel=0.06)
+
+
+def test_dt_fixup_s_divisor_is_that_which_is_drawn():
+    squares = []
+    for seed in range(6):
+        model = build("dt-fixup", ModelSpec(3, 3), torch.Generator().manual_seed(seed))
+        squares.append(float(model.encoder[0].mlp.branch.w1.detach().square().mean()) * 96)
+    predicted = dt_fixup_square(3, 64, 1000)
+    assert sum(squares) / len(squares) == pytest.approx(predicted, rel=0.05)
+    assert predicted != pytest.approx(dt_fixup_square(3, 64, 10), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "scheme", ["deepnorm", "admin-code", "admin-log", "ds-init", "lri", "r-fixup", "dt-fixup"]
+)
+def test_every_part_of_other_schemes_is_predicted(scheme):
+    for item in compare(scheme, ModelSpec(2, 2), 16):
+        assert abs(item.deviation) < 0.05 + 3 * item.noise, item
+
+
+def test_rezero_moves_its_scalars_and_inputs_alone():
+    found = {item.part: item for item in compare("rezero", ModelSpec(2, 2), 64)}
+    for part in ("encoder.attention", "decoder.mlp", "encoder.alpha"):
+        assert (found[part].predicted, found[part].deviation) == (0, 0)
+    alpha = found["decoder.alpha"]
+    assert abs(alpha.deviation) < 3 * alpha.noise < 1
+
+
+def test_a_part_that_should_not_move_and_does_is_infinitely_off():
+    assert PartComparison("total", 1.0, 0.0, 0.0).deviation == float("inf")
+    assert PartComparison("total", 0.0, 1.0, 0.1).deviation == -1
