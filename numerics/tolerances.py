@@ -46,6 +46,9 @@ TOLERANCES = {
     "repeated-measurement": Tolerance(
         1e-3, "float32 with another order of summation: 250 blocks of 1e-7 each, with room"
     ),
+    "block-exponent": Tolerance(
+        0.12, "largest and smallest of 5N blocks at N = 6…48: extremes of more draws at more depth"
+    ),
     "spectrum-exponent": Tolerance(
         0.25, "extreme eigenvalues of small models scatter by 25 %; a wrong scale gives −1"
     ),

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from numerics.exponents import Exponent, NoExponent, fitted, power_law
+from numerics.exponents import Exponent, NoExponent, cautious, fitted
 from numerics.roles import ALL_PARTS
 from numerics.sweep import run_sweep
 from numerics.sweep_config import Settings, SweepConfig
@@ -55,7 +55,7 @@ def reproduced(rows: pl.DataFrame, settings: Settings) -> float:
 
 
 def fits_of(rows: pl.DataFrame, optimizer: str) -> Mapping[str, Fits]:
-    """Power laws of the update over N ≥ 6, by scheme and part."""
+    """Power laws of the update over N ≥ 6, by scheme and part, with the wider of two intervals."""
     chosen = rows.filter(
         (pl.col("optimizer") == optimizer)
         & (pl.col("quantity") == "update")
@@ -63,7 +63,7 @@ def fits_of(rows: pl.DataFrame, optimizer: str) -> Mapping[str, Fits]:
     )
     return {
         scheme: {
-            part: power_law(points["n_encoder"].to_list(), points["value"].to_list())
+            part: cautious(points["n_encoder"].to_list(), points["value"].to_list())
             for part in ALL_PARTS
             for points in [chosen.filter((pl.col("scheme") == scheme) & (pl.col("part") == part))]
         }

@@ -7,6 +7,8 @@ from numerics.exponents import (
     Exponent,
     NoExponent,
     bootstrap_interval,
+    cautious,
+    fitted,
     local_slopes,
     power_law,
     verdict_word,
@@ -105,3 +107,15 @@ def test_local_slopes_tell_a_logarithm_from_a_power():
     assert 0.9 <= np.mean(covered) <= 0.99
     with pytest.raises(InputError, match="needs 3 distinct depths, got 2"):
         local_slopes([1, 2], [1.0, 2.0])
+
+
+def test_the_cautious_interval_holds_both():
+    rng = np.random.default_rng(3)
+    values = [n**-1.0 * float(np.exp(0.2 * rng.standard_t(2))) for n in DEPTHS]
+    student, found = fitted(power_law(DEPTHS, values)), fitted(cautious(DEPTHS, values))
+    low, high = bootstrap_interval(DEPTHS, values)
+    assert found.interval == (min(low, student.interval[0]), max(high, student.interval[1]))
+    assert found.value == student.value
+    few = ([6, 12, 24], [1.0, 2.1, 3.9])
+    assert cautious(*few) == power_law(*few)
+    assert isinstance(cautious([1, 2, 4], [1.0, float("inf"), 1.0]), NoExponent)

@@ -1,0 +1,272 @@
+"""Single blocks of real Transformers: Theorem 3.1's Θ(η/L), Eqs. 6–8's left sides, Eq. 4's sum.
+
+Each block's own change ‖ΔG_l‖/η under one SGD step of its (m, v, w, q, k), with a unit random
+cotangent on G_l (`numerics.branch_calls`), must be Θ(1/L) at T-Fixup's scales: the largest over the
+blocks for the upper half, the smallest for the lower half, their sum of squared gradients for the
+condition Θ(1). The scales with their exponent off by 1/4 put v² m² at N^(-2).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from numerics.branch_calls import BranchCall, branch_calls, own_step
+from numerics.evidence.conditions import POWERS, predicted
+from numerics.exponents import Exponent, NoExponent, cautious, fitted
+from numerics.features import TokenBatch, random_batch
+from numerics.left_sides import READINGS, left_sides
+from numerics.models import ModelSpec, Transformer
+from numerics.schemes import Scheme, build
+from numerics.schemes.tfixup import TFIXUP
+from numerics.schemes.xavier import XAVIER
+from numerics.stream_signals import sites
+from numerics.tolerances import tolerance
+from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
+
+DEPTHS = {Level.QUICK: (6, 12, 24, 48), Level.FULL: (6, 12, 24, 48, 96, 200)}
+SEEDS = {Level.QUICK: 3, Level.FULL: 6}
+OFF = replace(TFIXUP, power=2.0)
+"""Norms N^(-1/2) for N^(-1/4)."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One number a model, with the models' depths."""
+
+    depths: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def fit(self) -> Exponent:
+        """Its power of the depth."""
+        return fitted(cautious(self.depths, self.values))
+
+    def follows(self, power: float, margin: float) -> bool | None:
+        """Whether it goes as N^power."""
+        fit = cautious(self.depths, self.values)
+        return False if isinstance(fit, NoExponent) else fit.equivalent(power, margin)
+
+
+def drawn(
+    scheme: Scheme, context: Context, depths: Sequence[int] | None = None
+) -> Iterator[tuple[int, Transformer, TokenBatch, torch.Generator]]:
+    """Independent models of every depth, each with its batch and what else is to be drawn."""
+    for depth in depths or DEPTHS[context.level]:
+        for number in range(SEEDS[context.level]):
+            seed = 10_000 * context.seed + 100 * depth + number
+            generator = torch.Generator().manual_seed(seed)
+            spec = ModelSpec(depth, depth)
+            model = build(scheme, spec, generator).eval()
+            yield depth, model, random_batch(spec, generator, sequences=4, tokens=8), generator
+
+
+def calls_of(model: Transformer, batch: TokenBatch) -> tuple[BranchCall, ...]:
+    """Every branch in a forward pass."""
+    return branch_calls(model, lambda: model.features(batch.source_BS, batch.target_BT))
+
+
+def unit(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A random direction."""
+    found = torch.randn(like.shape, generator=generator, dtype=torch.float64)
+    return (found / found.norm()).to(like)
+
+
+def own_changes(
+    scheme: Scheme, context: Context, depths_wanted: Sequence[int] | None = None
+) -> Mapping[str, Series]:
+    """Largest, smallest and mean ‖ΔG_l‖/η over the blocks, against depth."""
+    depths, rows = [], []
+    for depth, model, batch, generator in drawn(scheme, context, depths_wanted):
+        steps = [own_step(item, unit(item.read_BTD, generator)) for item in calls_of(model, batch)]
+        changes = [step.change for step in steps]
+        rows.append((max(changes), min(changes), sum(changes) / len(changes)))
+        depths.append(depth)
+    names = ("largest", "smallest", "mean")
+    columns = zip(*rows, strict=True)
+    return {
+        name: Series(tuple(depths), tuple(column))
+        for name, column in zip(names, columns, strict=True)
+    }
+
+
+@provides(
+    "tfixup.thm31-upper", "tfixup.thm31-sufficient", "tfixup.thm31-repaired", kind=Kind.MEASUREMENT
+)
+def each_block(context: Context) -> Iterator[Evidence]:
+    """‖ΔG_l‖/η of every block of real models, q, k, y, m bounded, v²w² ≥ c/L."""
+    margin = tolerance("block-exponent")
+    found = own_changes(TFIXUP, context)
+    off = own_changes(OFF, context, DEPTHS[context.level][:3])
+    for claim, name, reading, text in (
+        (
+            "tfixup.thm31-upper",
+            "largest",
+            Reading.RESTRICTED,
+            "|q|, |k|, |y|, |m_i| bounded",
+        ),
+        ("tfixup.thm31-sufficient", "smallest", Reading.PRINTED, ""),
+        ("tfixup.thm31-repaired", "mean", Reading.PRINTED, ""),
+    ):
+        fit, other = found[name].fit(), off[name].fit()
+        yield Evidence(
+            claim=claim,
+            kind=Kind.MEASUREMENT,
+            passed=found[name].follows(-1.0, margin),
+            summary=f"real blocks, 64-128-2, N = 6…{fit.depths[-1]:g}: {name} ‖ΔG_l‖/η over the "
+            f"5N blocks ~ N^{fit.value:+.3f}",
+            control=Control(
+                f"norms' exponent off by 1/4: N^{other.value:+.2f}",
+                off[name].follows(-1.0, margin) is False,
+            ),
+            reading=reading,
+            reading_text=text,
+            value=fit.value,
+            expected=-1.0,
+            tolerance=margin,
+            interval=fit.interval,
+        )
+
+
+def measured_sides(scheme: Scheme, context: Context) -> Mapping[tuple[str, int], Series]:
+    """Left sides of Eqs. 6–8 of drawn models, by reading and equation, against depth."""
+    depths, rows = [], []
+    for depth, model, batch, _ in drawn(scheme, context):
+        calls = calls_of(model, batch)
+        rows.append({reading: left_sides(calls, reading) for reading in READINGS})
+        depths.append(depth)
+    return {
+        (reading, number): Series(tuple(depths), tuple(row[reading][number] for row in rows))
+        for reading in READINGS
+        for number in (6, 7, 8)
+    }
+
+
+@provides("tfixup.eq6", "tfixup.eq7", "tfixup.eq8", kind=Kind.MEASUREMENT)
+def sides(context: Context) -> Iterator[Evidence]:
+    """Left sides of drawn matrices in both readings of a norm, at three powers of the scales."""
+    margin = tolerance("condition-exponent")
+    found = {power: measured_sides(replace(TFIXUP, power=power), context) for power in POWERS}
+    for reading in READINGS:
+        for number in (6, 7, 8):
+            rows = [found[power][reading, number] for power in POWERS]
+            agree, shifted = (
+                [
+                    row.follows(predicted(number, power + more), margin)
+                    for row, power in zip(rows, POWERS, strict=True)
+                ]
+                for more in (0, 1)
+            )
+            series, powers = rows[0], [row.fit().value for row in rows]
+            fit = series.fit()
+            mean = sum(series.values) / len(series.values)
+            yield Evidence(
+                claim=f"tfixup.eq{number}",
+                kind=Kind.MEASUREMENT,
+                passed=None if None in agree and False not in agree else all(agree),
+                summary=f"left side of drawn matrices, {reading} norms: {mean:.3f} at the paper's "
+                "scales; exponents "
+                + ", ".join(f"{power:+.3f}" for power in powers)
+                + " at norms N^(-p/4), p = 1, 1.5, 2",
+                control=Control("norms' exponent off by 1/4", not any(shifted)),
+                value=fit.value,
+                expected=0.0,
+                tolerance=margin,
+                interval=fit.interval,
+            )
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The squared gradient of one decoder, and what Eq. 4 compares it with."""
+
+    exact: float
+    """Σ_l ‖(∂G_l/∂θ_l)ᵀ F_lᵀ u‖²."""
+    local: float
+    """Σ_l ‖(∂G_l/∂θ_l)ᵀ u‖², 1 for each F_l as printed."""
+    fourth: float
+    """Σ_l ‖(∂G_l/∂θ_l)ᵀ u‖⁴."""
+
+
+def decoder_sums(model: Transformer, batch: TokenBatch, generator: torch.Generator) -> Sums:
+    """The three sums over a decoder's blocks, for one unit random u.
+
+    Examples
+    --------
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> model = build("tfixup", ModelSpec(1, 1), generator)
+    >>> found = decoder_sums(model, random_batch(model.spec, generator), generator)
+    >>> found.fourth < found.local**2
+    True
+    """
+    with torch.no_grad():
+        memory, y = (
+            model.encode(model.embed_source(batch.source_BS)),
+            model.embed_target(batch.target_BT),
+        )
+    output: list[torch.Tensor] = []
+    found = sites(model, lambda: output.append(model.decode(memory, y)) or output[0])
+    u = unit(output[0].detach(), generator)
+    whole = torch.autograd.grad(output[0], list(model.decoder.parameters()), u, retain_graph=True)
+    terms = []
+    for site in found:
+        own = list(site.block.branch.parameters())
+        slopes = torch.autograd.grad(site.branch, own, u, retain_graph=True)
+        terms.append(sum(float(slope.double().square().sum()) for slope in slopes))
+    exact = sum(float(slope.double().square().sum()) for slope in whole)
+    return Sums(exact, sum(terms), sum(term**2 for term in terms))
+
+
+@provides("tfixup.eq4", kind=Kind.MEASUREMENT)
+def decoder_gradient(context: Context) -> Iterator[Evidence]:
+    """Eq. 4's remainder over its sum: whether it vanishes as Σ ∂G⁴ does, and how large it is."""
+    margin = tolerance("block-exponent")
+    rows = [(depth, decoder_sums(*rest)) for depth, *rest in drawn(TFIXUP, context)]
+    depths = tuple(depth for depth, _ in rows)
+    factors = Series(depths, tuple(sums.exact / sums.local for _, sums in rows))
+    remainder = Series(depths, tuple(abs(value - 1) for value in factors.values))
+    fourth = Series(depths, tuple(sums.fourth / sums.local for _, sums in rows))
+    fit, other = remainder.fit(), fourth.fit()
+    vanishes = remainder.follows(-1.0, margin)
+    yield Evidence(
+        claim="tfixup.eq4",
+        kind=Kind.MEASUREMENT,
+        passed=vanishes,
+        summary=f"real decoders, N = 6…{depths[-1]}: remainder/sum ~ N^{fit.value:+.2f}, "
+        f"Σ‖∂G_l‖⁴/sum ~ N^{other.value:+.2f}",
+        control=Control(
+            "Σ‖∂G_l‖⁴ itself must be found to vanish as 1/N", fourth.follows(-1.0, margin) is True
+        ),
+        value=fit.value,
+        expected=-1.0,
+        tolerance=margin,
+        interval=fit.interval,
+    )
+    shallow = DEPTHS[context.level][:2]
+    grown = [
+        sums.exact / sums.local
+        for _, *rest in drawn(XAVIER, context, shallow)
+        for sums in [decoder_sums(*rest)]
+    ]
+    cap, slack = 2.718281828459045 ** (1 / 3), tolerance("mean-square-growth")
+    mean = sum(factors.values) / len(factors.values)
+    yield Evidence(
+        claim="tfixup.eq4",
+        kind=Kind.MEASUREMENT,
+        passed=1 - slack <= min(factors.values) and max(factors.values) <= cap * (1 + slack),
+        summary=f"real decoders: squared gradient over the printed sum {min(factors.values):.3f} "
+        f"to {max(factors.values):.3f}, mean {mean:.3f}; bounds 1 and e^(1/3) = {cap:.3f}",
+        control=Control(
+            f"Xavier without layer norm: up to {max(grown):.3g}",
+            not max(grown) <= cap * (1 + slack),
+        ),
+        reading=Reading.RESTRICTED,
+        reading_text="up to a factor in [1, e^(1/3)]: independent weights, in mean square, "
+        "E(∂G/∂y)² = 1/(3L)",
+        value=mean,
+        expected="in [1, e^(1/3)]",
+        tolerance=slack,
+        interval=(min(factors.values), max(factors.values)),
+    )
+
+
+PROVIDERS = (each_block, sides, decoder_gradient)
