@@ -43,7 +43,7 @@ SMALL = {
     "fig3c": fig3c.configs(1, 2, **TINY),
     "fig4a": fig4a.configs((1, 2), **TINY),
     "fig4b": fig4b.configs((1, 2), 1, **TINY),
-    "fig4c": fig4c.configs(1, 64, **TINY),
+    "fig4c": fig4c.configs(1, 96, **TINY),
     "phase": phase.configs(("tfixup", "post-ln"), (1, 2), (1e-3,), **TINY),
     "tables": tables.configs({1: 3}, 2, **{k: v for k, v in TINY.items() if k != "steps"})[:3],
     "warmup": warmup.configs((1,), 2, **TINY),
