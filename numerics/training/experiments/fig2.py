@@ -10,6 +10,7 @@ Reduced: 64-128-2 for 512-1024-4, 12 + 12 layers for 6 + 6 (narrow Post-LN model
 warm-up at 6), generated sentences, 200 steps of 512 tokens for 100 of 4,000, warm-up over 400.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,11 +48,15 @@ def configs(
 
 
 def change(run: RecordedRun, column: str) -> float:
-    """Geometric mean of a column over the last fifth of the steps over that of the first fifth."""
+    """Geometric mean of a column over the last fifth of the steps over that of the first fifth.
+
+    NaN where the first is 0, such as norms at layer norms in a model without any.
+    """
     values = read_log(run)[column].drop_nulls()
     part = max(1, len(values) // 5)
     first, last = (piece.to_list() for piece in (values[:part], values[-part:]))
-    return geometric_interval(last)[0] / geometric_interval(first)[0]
+    start = geometric_interval(first)[0]
+    return geometric_interval(last)[0] / start if start else math.nan
 
 
 def groups(runs: Runs) -> tuple[list[RecordedRun], list[RecordedRun], list[RecordedRun]]:
