@@ -5,7 +5,10 @@ from theory.claims import Claim, Outcome
 _INITIAL = "weights at initialisation, symmetric and independent"
 _INDEPENDENT = ("independent residual branches", "β_{i,j} unchanged")
 _RANDOM = "δ small and independent of W"
-_REDUCED = "reduced scale: 64-128-2, 2 and 6 layers, 500 steps of 256 tokens"
+_REDUCED = (
+    "reduced scale: 64-128-2, 2 and 6 layers, 500 steps of 256 tokens; rate 1.5e-3, at which "
+    "warm-up decides: at 1e-3 it does not"
+)
 
 ROWS: tuple[Claim, ...] = (
     Claim(

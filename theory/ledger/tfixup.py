@@ -167,7 +167,7 @@ ROWS = (
                 "fig3c",
                 "the six curves Adam/SGD × layer norm × warm-up",
                 "Fig. 3c",
-                "6 + 6 layers, 500 steps of 256 tokens",
+                "6 + 6 layers, 500 steps of 256 tokens; rate 1.5e-3, at which warm-up decides",
             ),
             (
                 "fig4a",

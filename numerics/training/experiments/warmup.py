@@ -14,6 +14,10 @@ The statements of three papers about the same few runs, at each depth and seed:
 
 Reduced: 64-128-2 at 2 and 6 layers, generated sentences with a vocabulary of 200, 500 steps of 256
 tokens, a warm-up of 200, two seeds.
+
+The rate 1.5e-3 was chosen after trying 1e-3 and 3e-3 at 6 layers: at 1e-3 Post-LN trains without
+warm-up too, more slowly, and at 3e-3 not even with it. The answers belong to this rate; `phase.py`
+has the others.
 """
 
 import math
