@@ -125,7 +125,7 @@ def own_step(called: BranchCall, cotangent_BTD: Float[Tensor, "B T D"]) -> OwnSt
 
     _, pull = vjp(output, held, called.memory_BSD)[:2]
     slopes, by_memory = pull(cotangent_BTD)
-    _, moved = jvp(output, (held, called.memory_BSD), (slopes, by_memory))
+    moved = jvp(output, (held, called.memory_BSD), (slopes, by_memory))[1]
     squares = [slope.double().square().sum() for slope in (*slopes.values(), by_memory)]
     return OwnStep(float(torch.stack(squares).sum()), float(moved.double().norm()))
 

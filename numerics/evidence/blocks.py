@@ -220,7 +220,10 @@ def decoder_sums(model: Transformer, batch: TokenBatch, generator: torch.Generat
 def decoder_gradient(context: Context) -> Iterator[Evidence]:
     """Eq. 4's remainder over its sum: whether it vanishes as Σ ∂G⁴ does, and how large it is."""
     margin = tolerance("block-exponent")
-    rows = [(depth, decoder_sums(*rest)) for depth, *rest in drawn(TFIXUP, context)]
+    rows = [
+        (depth, decoder_sums(model, batch, generator))
+        for depth, model, batch, generator in drawn(TFIXUP, context)
+    ]
     depths = tuple(depth for depth, _ in rows)
     factors = Series(depths, tuple(sums.exact / sums.local for _, sums in rows))
     remainder = Series(depths, tuple(abs(value - 1) for value in factors.values))
@@ -244,8 +247,8 @@ def decoder_gradient(context: Context) -> Iterator[Evidence]:
     shallow = DEPTHS[context.level][:2]
     grown = [
         sums.exact / sums.local
-        for _, *rest in drawn(XAVIER, context, shallow)
-        for sums in [decoder_sums(*rest)]
+        for _, model, batch, generator in drawn(XAVIER, context, shallow)
+        for sums in [decoder_sums(model, batch, generator)]
     ]
     cap, slack = 2.718281828459045 ** (1 / 3), tolerance("mean-square-growth")
     mean = sum(factors.values) / len(factors.values)

@@ -33,7 +33,7 @@ def test_a_call_repeats_what_the_branch_was_given(scheme):
         "decoder.mlp",
     ]
     assert calls[3].layer == 1
-    assert calls[-1].module is model.decoder[0].mlp.branch
+    assert calls[-1].module is model.get_submodule("decoder.0.mlp.branch")
     assert calls[-2].memory_BSD is not calls[-2].read_BTD
     assert calls[-3].memory_BSD is calls[-3].read_BTD
 
@@ -65,6 +65,7 @@ def test_the_own_change_is_the_limit_of_a_step():
 def test_logits_reproduce_the_attention():
     _, calls = _calls()
     item = calls[0]
+    assert isinstance(item.module, Attention)
     found = logits(item).view(2, 2, 4, 4)
     values = (item.memory_BSD @ item.module.in_proj[16:].T).view(2, 4, 2, 4).transpose(1, 2)
     mixed = (found.softmax(-1) @ values).transpose(1, 2).flatten(2)
@@ -132,7 +133,7 @@ def test_the_printed_sum_is_the_squared_gradient_of_one_block():
     memory = model.encode(model.embed_source(batch.source_BS)).detach()
     output = model.decode(memory, model.embed_target(batch.target_BT).detach())
     u = blocks.unit(output.detach(), torch.Generator().manual_seed(2))
-    last = list(model.decoder[0].mlp.parameters())
+    last = list(model.get_submodule("decoder.0.mlp").parameters())
     slopes = torch.autograd.grad(output, last, u)
     # Nothing follows the last block: its F is 1, and its term is the same in both sums.
     own = sum(float(slope.square().sum()) for slope in slopes)
