@@ -21,16 +21,17 @@ from numerics.features import output_shape, random_batch
 from numerics.layer_dependency import dependency
 from numerics.models import Architecture, ModelSpec
 from numerics.parameter_groups import INPUTS, KINDS, MATRICES, OWN, kind_of, tangents_by
-from numerics.roles import part_of
+from numerics.roles import EMBEDDINGS, part_of
 from numerics.schemes import build
 from numerics.stream_signals import sites
 from numerics.tolerances import tolerance
-from numerics.updates import random_cotangent
+from numerics.updates import linearize_model, random_cotangent
 from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
 
 DEPTHS = {Level.QUICK: (3, 6, 12, 24), Level.FULL: (3, 6, 12, 24, 48, 96)}
 SEEDS = {Level.QUICK: 4, Level.FULL: 12}
 SHARE_DEPTHS = (4, 8, 16, 32, 64)
+FEW_DEPTHS = (4, 8, 16, 32, 64)
 BOTH = Architecture.ENCODER_DECODER
 
 
@@ -41,11 +42,15 @@ class Parts:
     depths: tuple[int, ...]
     tangents: Sequence[Mapping[str, Tensor]] = field(repr=False)
 
-    def exponent(self, *groups: str) -> Exponent:
-        """Depth exponent of ‖Σ t_g‖ over the groups named."""
+    def exponent(self, *groups: str, slowed: str | None = None) -> Exponent:
+        """Depth exponent of ‖Σ t_g‖ over the groups named, one of them at the rate η/N."""
         values = [
-            float(torch.stack([found[name] for name in groups]).sum(0).norm())
-            for found in self.tangents
+            float(
+                torch.stack([found[name] / (depth if name == slowed else 1) for name in groups])
+                .sum(0)
+                .norm()
+            )
+            for depth, found in zip(self.depths, self.tangents, strict=True)
         ]
         return fitted(power_law(self.depths, values))
 
@@ -91,6 +96,26 @@ def measured(
             u = random_cotangent(output_shape(spec, batch), generator)
             groups = ("attention", "mlp", INPUTS, OWN) if by_block else KINDS
             rows.append(tangents_by(model, batch, u, block_of if by_block else kind_of, groups))
+            depths.append(depth)
+    return Parts(tuple(depths), rows)
+
+
+def few_outputs(context: Context) -> Parts:
+    """ReZero's tangents with one token and d = 4: every block moves the same few outputs."""
+    rows, depths = [], []
+    for depth in FEW_DEPTHS:
+        spec = ModelSpec(1, depth, d_model=4, d_ff=8, vocabulary=30)
+        for number in range(6 * SEEDS[context.level]):
+            seed = 100_000 * context.seed + 1000 * depth + number
+            generator = torch.Generator().manual_seed(seed)
+            model = build("rezero", spec, generator, dtype=torch.float64).eval()
+            batch = random_batch(spec, generator, sequences=1, tokens=1)
+            found = linearize_model(
+                model, batch, random_cotangent(output_shape(spec, batch), generator)
+            )
+            by_part = dict(zip(found.parts, found.tangents, strict=True))
+            scalars = by_part["encoder.alpha"] + by_part["decoder.alpha"]
+            rows.append({OWN: scalars, INPUTS: by_part[EMBEDDINGS]})
             depths.append(depth)
     return Parts(tuple(depths), rows)
 
@@ -185,7 +210,7 @@ def dt_fixup(context: Context) -> Iterator[Evidence]:
 
 @provides("rezero.wiring", kind=Kind.MEASUREMENT)
 def rezero(context: Context) -> Iterator[Evidence]:
-    """ReZero's scalars and inputs, as nothing else moves while α = 0."""
+    """ReZero's scalars and inputs, as nothing else moves while α = 0; and the scalars at η/N."""
     found = measured("rezero", context)
     whole, still = found.exponent(OWN, INPUTS), found.exponent(INPUTS)
     yield _evidence(
@@ -194,6 +219,17 @@ def rezero(context: Context) -> Iterator[Evidence]:
         f"‖Δf‖/η ~ N^{whole.value:+.2f} over N = 3…24, of the scalars alone "
         f"N^{found.exponent(OWN).value:+.2f}: 1/2 while L is below the number of outputs",
         ("the inputs alone", still),
+    )
+    few = few_outputs(context)
+    fast, slow = few.exponent(OWN, INPUTS), few.exponent(OWN, INPUTS, slowed=OWN)
+    yield _evidence(
+        "rezero.wiring",
+        slow,
+        f"with more blocks than outputs ‖Δf‖/η ~ N^{fast.value:+.2f}, and N^{slow.value:+.2f} with "
+        "η ∝ 1/N for the scalars",
+        ("the scalars at η", fast),
+        reading=Reading.REPAIRED,
+        text="take η ∝ 1/L for the scalars α",
     )
 
 
