@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import polars as pl
 import torch
 
+from numerics.branch_calls import branch_calls, logits_rms
 from numerics.detail import linearize_shares, norms
 from numerics.features import TokenBatch, output_shape
 from numerics.models import ModelSpec, Transformer
@@ -60,9 +61,13 @@ def measure_task(task: Task) -> pl.DataFrame:
 def _details(
     task: Task, model: Transformer, batch: TokenBatch, generator: torch.Generator, dtype: str
 ) -> Iterator[dict[str, object]]:
-    """Values below the parts, of the same step in the same precision."""
+    """Values below the parts, of the same step in the same precision.
+
+    By layer also the attention logits' root mean square, ``logits_rms``.
+    """
+    model = in_precision(model, getattr(torch, dtype)).eval()
     found = linearize_shares(
-        in_precision(model, getattr(torch, dtype)).eval(),
+        model,
         batch,
         random_cotangent(output_shape(model.spec, batch), generator),
         task.settings.detail,
@@ -74,6 +79,10 @@ def _details(
         for part, value in zip(found.parts, numbers, strict=True):
             if part not in ALL_PARTS:
                 yield _row(part, quantity, value)
+    if task.settings.detail == "layer":
+        calls = branch_calls(model, lambda: model.features(batch.source_BS, batch.target_BT))
+        for part, value in logits_rms(calls).items():
+            yield _row(part, "logits_rms", value)
 
 
 def _common(task: Task) -> dict[str, object]:

@@ -97,6 +97,9 @@ def test_a_sweep_by_layer_adds_rows_and_changes_none(found):
     assert (same["value"] == same["value_right"]).all()
     blocks = found.filter((pl.col("n_encoder") == 4) & ~pl.col("part").is_in(ALL_PARTS))
     assert blocks["part"].n_unique() == 5 * 4
+    logits = blocks.filter(pl.col("quantity") == "logits_rms")
+    assert logits["part"].n_unique() == 3 * 4
+    assert (logits["value"] > 0).all()
     assert found["finite"].all()
 
 
