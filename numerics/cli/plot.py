@@ -1,4 +1,4 @@
-"""``tfixup plot``: the figure of a sweep."""
+"""``tfixup plot``: the figure of a sweep, or of training runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,32 +10,56 @@ from theory.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw a sweep: ‖Δf‖/η against depth by part, or the depth exponents of many schemes."""
+    """Draw a sweep, ‖Δf‖/η against depth or its exponents, or the losses of training runs."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """Output folder of ``tfixup sweep``."""
+    """Output folder of ``tfixup sweep`` or ``tfixup train``, or one that holds several runs."""
     out: Path | None = None
     """File to write, .svg, .png or .pdf; the default is QUANTITY.svg in the folder,
-    exponents.svg, or QUANTITY-KIND.svg."""
+    exponents.svg, QUANTITY-KIND.svg, or loss.svg."""
     kind: Literal["curves", "exponents", "matrices", "layers"] = "curves"
     """Curves, log–log with bands over seeds; or each scheme's exponent with its 95 % interval. Of a
     sweep with that detail: curves by kind of matrix, or every block's share along the stack."""
     schemes: str = "all"
-    """Which of the sweep's schemes, comma-separated."""
+    """Which of the schemes there, comma-separated."""
     quantity: Literal["update", "gradient_energy"] = "update"
     """What to draw: ‖Δf‖/η or the gradient's ‖Jᵀu‖²."""
     from_depth: int = 6
     """Least depth that enters the exponents."""
 
     def run(self) -> int:
-        """Read the rows, draw, write whole or not at all."""
+        """Read, draw, write whole or not at all, and print the file's name."""
+        from numerics.plots import save
+        from numerics.training.recorded import OUTCOME
+
+        runs = not (self.folder / "manifest.json").exists() and any(self.folder.rglob(OUTCOME))
+        figure, out = self._losses() if runs else self._sweep()
+        save(figure, self.out or self.folder / out)
+        print(self.out or self.folder / out)
+        return 0
+
+    def _losses(self) -> "tuple[Figure, str]":
+        from numerics.training.experiments.curves import draw_losses
+        from numerics.training.recorded import read_runs
+
+        runs = read_runs(self.folder)
+        kept = self._named([str(run.config["scheme"]) for run in runs])
+        chosen = [run for run in runs if run.config["scheme"] in kept]
+        if len({run.unigram_loss for run in chosen}) > 1:
+            raise InputError(
+                f"runs of one figure must share their data; those in {self.folder} do not"
+            )
+        return draw_losses(chosen, lambda run: run.path.resolve().name), "loss.svg"
+
+    def _sweep(self) -> "tuple[Figure, str]":
         from numerics.exponent_figure import draw_exponents
         from numerics.layer_profile import draw_profile
-        from numerics.plots import draw_sweep, save
+        from numerics.plots import draw_sweep
         from numerics.roles import ALL_PARTS
         from numerics.sweep import exponent_table
         from numerics.sweep_store import open_for_reading
@@ -46,34 +70,32 @@ class Plot:
         if needed != detail:
             raise InputError(f"kind {self.kind} needs a sweep of detail {needed}, got {detail}")
         if self.kind == "exponents":
-            out = self.out or self.folder / "exponents.svg"
-            figure = draw_exponents(exponent_table(rows, from_depth=self.from_depth))
-        elif self.kind == "layers":
-            out = self.out or self.folder / f"{self.quantity}-layers.svg"
-            figure = draw_profile(rows, quantity=self.quantity)
-        elif self.kind == "matrices":
-            out = self.out or self.folder / f"{self.quantity}-matrices.svg"
+            return draw_exponents(exponent_table(rows, from_depth=self.from_depth)), "exponents.svg"
+        if self.kind == "layers":
+            return draw_profile(rows, quantity=self.quantity), f"{self.quantity}-layers.svg"
+        if self.kind == "matrices":
             below = [part for part in dict.fromkeys(rows["part"]) if part not in ALL_PARTS]
             figure = draw_sweep(
                 rows, quantity=self.quantity, from_depth=self.from_depth, panels=below
             )
-        else:
-            out = self.out or self.folder / f"{self.quantity}.svg"
-            figure = draw_sweep(rows, quantity=self.quantity, from_depth=self.from_depth)
-        save(figure, out)
-        print(out)
-        return 0
+            return figure, f"{self.quantity}-matrices.svg"
+        figure = draw_sweep(rows, quantity=self.quantity, from_depth=self.from_depth)
+        return figure, f"{self.quantity}.svg"
 
     def _chosen(self, rows: "pl.DataFrame") -> "pl.DataFrame":
         import polars as pl
 
+        return rows.filter(pl.col("scheme").is_in(self._named(rows["scheme"].to_list())))
+
+    def _named(self, there: list[str]) -> list[str]:
+        """The schemes asked for, of those that are there."""
         from theory.errors import nearest
 
+        known = list(dict.fromkeys(there))
         if self.schemes.strip() == "all":
-            return rows
+            return known
         names = [name.strip() for name in self.schemes.split(",") if name.strip()]
-        known = rows["scheme"].unique(maintain_order=True).to_list()
         for name in names:
             if name not in known:
                 raise nearest(name, known, "scheme")
-        return rows.filter(pl.col("scheme").is_in(names))
+        return names

@@ -1,5 +1,7 @@
 import math
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -11,6 +13,7 @@ from numerics.plots import PANELS, draw_sweep, save
 from numerics.sweep import Settings, SweepConfig, run_sweep
 from theory.errors import InputError
 
+RUNS = Path(__file__).parents[2] / "results" / "train"
 GRID = SweepConfig(
     ("tfixup", "post-ln"),
     ("sgd",),
@@ -98,3 +101,17 @@ def test_a_stack_alone_has_its_own_panels(architecture):
     assert any(title.startswith(stack) for title in titles)
     assert not any(title.startswith(other) for title in titles)
     assert {np.min(line.get_xdata()) for axes in figure.axes for line in axes.lines[:1]} == {1}
+
+
+def test_training_runs_are_drawn_a_line_a_run_if_they_share_their_data(tmp_path):
+    shutil.copytree(RUNS / "generated" / "tfixup-12-0", tmp_path / "runs" / "tfixup-12-0")
+    shutil.copytree(RUNS / "generated" / "post-ln-12-0", tmp_path / "runs" / "post-ln-12-0")
+    assert Plot(tmp_path / "runs").run() == 0
+    drawn = (tmp_path / "runs" / "loss.svg").read_text()
+    assert "tfixup-12-0" in drawn
+    assert "post-ln-12-0" in drawn
+    Plot(tmp_path / "runs", out=tmp_path / "one.svg", schemes="tfixup").run()
+    assert "post-ln-12-0" not in (tmp_path / "one.svg").read_text()
+    shutil.copytree(RUNS / "multi30k" / "tfixup-12-0", tmp_path / "runs" / "other")
+    with pytest.raises(InputError, match="must share their data"):
+        Plot(tmp_path / "runs").run()
