@@ -2,7 +2,7 @@
 
 Attn(a, b, c) = softmax(b q kᵀ aᵀ / √d') c v wᵀ per head. The softmax is written out because the
 fused kernels have no forward-mode derivative, which lim ‖Δf‖/η needs; training, which needs none,
-turns them on with `fuse_attention`. They differ from the written form by rounding, and where a
+turns them on (`fused_attention.py`). They differ from the written form by rounding, and where a
 query may see no key: there the written form is NaN, and the fused one 0.
 
 Shape suffixes: B batch, T query tokens, S key tokens, D width, H heads, K = D / H.
@@ -53,21 +53,6 @@ class Attention(nn.Module):
 
     def _split(self, x_BTD: Float[Tensor, "B T D"]) -> Float[Tensor, "B H T K"]:
         return x_BTD.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
-
-
-def fuse_attention(model: nn.Module) -> None:
-    """Give every attention of a model the fused kernel: faster, without forward-mode derivative.
-
-    Examples
-    --------
-    >>> block = Attention(8, 2, biases=False)
-    >>> fuse_attention(block)
-    >>> block.fused
-    True
-    """
-    for part in model.modules():
-        if isinstance(part, Attention):
-            part.fused = True
 
 
 def _written(

@@ -19,7 +19,7 @@ import torch
 from numerics.data.batches import Batch, Encoded, batches
 from numerics.data.extras import extra
 from numerics.models import ModelSpec, Positions, Transformer
-from numerics.models.attention import fuse_attention
+from numerics.models.fused_attention import fuse_attention
 from numerics.results import atomically, provenance
 from numerics.schemes import build, scheme_named
 from numerics.training import checkpoint, recorded
