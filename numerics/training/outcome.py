@@ -139,7 +139,9 @@ def judge(
         reason = f"{gain.value:.4g} below the unigram loss, more than the margin {margin:.4g}"
     else:
         outcome = RunOutcome.STUCK
-        reason = f"{gain.value:.4g} below the unigram loss, within the margin {margin:.4g}"
+        unsure = gain.value > margin
+        decided = f"{gain.low:.4g} at the interval's lower end, " if unsure else ""
+        reason = f"{gain.value:.4g} below the unigram loss, {decided}within the margin {margin:.4g}"
     return Judgement(outcome, reason, validation, gain, unigram.mean, uniform)
 
 
