@@ -50,11 +50,14 @@ class Plot:
         runs = read_runs(self.folder)
         kept = self._named([str(run.config["scheme"]) for run in runs])
         chosen = [run for run in runs if run.config["scheme"] in kept]
+        chosen.sort(key=lambda run: (str(run.config["scheme"]), int(run.config["layers"])))
         if len({run.unigram_loss for run in chosen}) > 1:
             raise InputError(
                 f"runs of one figure must share their data; those in {self.folder} do not"
             )
-        return draw_losses(chosen, lambda run: run.path.resolve().name), "loss.svg"
+        by_scheme = len({run.config["scheme"] for run in chosen}) == len(chosen)
+        figure = draw_losses(chosen, lambda run: run.path.resolve().name, by_depth=not by_scheme)
+        return figure, "loss.svg"
 
     def _sweep(self) -> "tuple[Figure, str]":
         from numerics.exponent_figure import draw_exponents

@@ -10,6 +10,8 @@ from numerics.plots import STYLE, colour
 from numerics.training.recorded import LOG, RecordedRun
 
 Named = Callable[[RecordedRun], str]
+BESIDE = 5
+"""Runs above which the legend stands beside the axes."""
 
 
 def read_log(run: RecordedRun) -> pl.DataFrame:
@@ -31,7 +33,9 @@ def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = Fa
     """
     shades = mpl.colormaps["viridis"]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.0, 3.6))
+        # Beside the axes a long legend hides no curve.
+        beside = len(runs) > BESIDE
+        figure = Figure(figsize=(9.4 if beside else 6.0, 3.6))
         axes = figure.subplots()
         for place, run in enumerate(runs):
             log = read_log(run).filter(pl.col("validation_loss").is_not_null())
@@ -41,7 +45,8 @@ def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = Fa
         axes.set_ylim(low, min(high, runs[0].uniform_loss + 1.5))
         axes.axhline(runs[0].unigram_loss, color="#777777", lw=0.8, ls=":", label="unigram")
         axes.set(xlabel="step", ylabel="validation loss, nats a token")
-        axes.legend(frameon=False, fontsize=7.5)
+        where = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if beside else {}
+        axes.legend(frameon=False, fontsize=7.5, **where)
         figure.tight_layout()
     return figure
 
