@@ -66,8 +66,9 @@ def test_every_size_counts():
     base = measurement_bytes(ModelSpec(10, 10), sequences=8, tokens=16, dtype="float32")
     for changed in (ModelSpec(10, 10, d_model=128), ModelSpec(10, 10, d_ff=999)):
         assert measurement_bytes(changed, sequences=8, tokens=16, dtype="float32") > base
-    for sizes in ({"sequences": 9, "tokens": 16}, {"sequences": 8, "tokens": 17}):
-        assert measurement_bytes(ModelSpec(10, 10), dtype="float32", **sizes) > base
+    for rows, tokens in ((9, 16), (8, 17)):
+        more = measurement_bytes(ModelSpec(10, 10), sequences=rows, tokens=tokens, dtype="float32")
+        assert more > base
 
 
 class _Room(Local):
