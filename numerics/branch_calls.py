@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp
 from torch.nn import functional as F
 
+from numerics.hooks import hooked
 from numerics.models.attention import Attention
 from numerics.models.wiring import Residual
 from numerics.roles import part_of
@@ -85,12 +86,8 @@ def branch_calls(model: nn.Module, call: Call) -> tuple[BranchCall, ...]:
         for name, block in model.named_modules()
         if isinstance(block, Residual)
     ]
-    try:
-        with torch.no_grad():
-            call()
-    finally:
-        for handle in handles:
-            handle.remove()
+    with hooked(handles), torch.no_grad():
+        call()
     return tuple(found)
 
 

@@ -5,8 +5,7 @@ output G_i and its own output x_i. Everything is read off hooks during one call 
 call decides what is fed in. Shape suffixes: B sequences, T tokens, D width.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from numerics.hooks import hooked
 from numerics.models.wiring import Residual
 
 Call = Callable[[], Tensor]
@@ -32,15 +32,6 @@ class Site:
     """G_i, what is added to the skip path."""
     after: Float[Tensor, "B T D"]
     """x_i."""
-
-
-@contextmanager
-def _hooks(handles: list[torch.utils.hooks.RemovableHandle]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def norm_inputs(model: nn.Module, call: Call) -> dict[str, Float[Tensor, "B T"]]:
@@ -67,7 +58,7 @@ def norm_inputs(model: nn.Module, call: Call) -> dict[str, Float[Tensor, "B T"]]
         return read
 
     norms = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.LayerNorm)]
-    with _hooks([part.register_forward_pre_hook(reader(name)) for name, part in norms]):
+    with hooked([part.register_forward_pre_hook(reader(name)) for name, part in norms]):
         call()
     return found
 
@@ -98,7 +89,7 @@ def sites(model: nn.Module, call: Call) -> tuple[Site, ...]:
         ]
 
     blocks = [(name, part) for name, part in model.named_modules() if isinstance(part, Residual)]
-    with _hooks([handle for name, block in blocks for handle in watch(name, block)]):
+    with hooked([handle for name, block in blocks for handle in watch(name, block)]):
         call()
     return tuple(found)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from numerics.features import TokenBatch, random_batch
+from numerics.hooks import hooked
 from numerics.models.transformer import Transformer
 from numerics.models.wiring import Residual
 
@@ -29,13 +30,11 @@ def profile(model: Transformer, generator: torch.Generator, visit: Visit) -> Non
     hooks = [hook for stack, block in residuals(model) for hook in _stop_at(stack, block, visit)]
     cuda = [device.index or 0] if device.type == "cuda" else []
     try:
-        with torch.no_grad(), torch.random.fork_rng(cuda):
+        with hooked(hooks), torch.no_grad(), torch.random.fork_rng(cuda):
             torch.manual_seed(seed)
             model.train().features(batch.source_BS, batch.target_BT)
     finally:
         model.train(training)
-        for hook in hooks:
-            hook.remove()
 
 
 def profiling_batch(model: Transformer, generator: torch.Generator) -> TokenBatch:

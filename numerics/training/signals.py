@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from numerics.coherence import alignment
+from numerics.hooks import hooked
 
 Inputs = dict[str, list[Tensor]]
 STACKS = {"encoder": "source_embedding", "decoder": "target_embedding"}
@@ -70,11 +71,8 @@ def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
         for names in [[key for key in seen if any(part.startswith(key) for part in parts)]]
         if names
     ]
-    try:
+    with hooked(handles):
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def signals(
