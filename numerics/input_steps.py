@@ -1,7 +1,7 @@
 """How a step moves the embedded inputs: by their own step, or by that of the rows they came from.
 
-Rows are position-major: row n is token position n // B of sequence n mod B. With inputs ``table``
-an input is c e[token] + s p[position], c the embedding multiplier and s the position scale; a table
+Rows stand sequence by sequence: row n is token n mod T of sequence n // T. With inputs ``table`` an
+input is c e[token] + s p[position], c the embedding multiplier and s the position scale; a table
 that both stacks read has one gradient, the sum.
 """
 
@@ -85,9 +85,9 @@ def _reads(model: Transformer, batch: TokenBatch, name: str) -> list[_Read]:
     tokens_BT = batch.source_BS if source else batch.target_BT
     embedding = model.source_embedding if source else model.target_embedding
     positions = model.source_positions if source else model.target_positions
-    reads = [_Read(name, embedding, tokens_BT.T.flatten(), model.spec.multiplier)]
+    reads = [_Read(name, embedding, tokens_BT.flatten(), model.spec.multiplier)]
     if positions is not None:
         sequences, t = tokens_BT.shape
-        place_N = torch.arange(t, device=tokens_BT.device).repeat_interleave(sequences)
+        place_N = torch.arange(t, device=tokens_BT.device).repeat(sequences)
         reads.append(_Read(name, positions, place_N, model.spec.position_scale))
     return reads

@@ -3,11 +3,11 @@
 Three sweeps through the stacks: forward, keeping each block's tape; backward, turning every
 gradient into its step at once; forward again with the tangents of all parts side by side, so that
 each block multiplies one tall matrix and adds its own J_θ s to its own slot. Memory is linear in
-depth, time about that of nine forward passes of matrix products; no automatic differentiation.
+depth, time about that of eight forward passes of matrix products; no automatic differentiation.
 
 G models of one shape, such as the seeds of a sweep, go through the sweeps side by side: what every
-operation costs beyond its arithmetic is then paid once. Rows of a stream are position-major, as in
-``block_derivatives.py``: N = T·B, R = P·N.
+operation costs beyond its arithmetic is then paid once. Rows of a stream are as in
+``block_derivatives.py``: N = B·T, R = N·P.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from numerics.block_derivatives import AttentionShape, NormTape, Weights
+from numerics.attention_derivatives import AttentionShape
+from numerics.block_derivatives import NormTape, Weights, slots_of
 from numerics.directions import Rule
 from numerics.features import Inputs, TokenBatch, check_inputs, embed_inputs
 from numerics.input_steps import input_steps
@@ -160,7 +161,7 @@ class StackTape:
     norm: NormTape | None
     out_GND: Tensor
     shape: tuple[int, int, int]
-    """(T, B, D), the rows' layout in each model."""
+    """(B, T, D), the rows' layout in each model."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class Tapes:
         """f."""
         last = self.decoder or self.encoder
         assert last is not None
-        return last.out_GND.view(-1, *last.shape).transpose(1, 2)
+        return last.out_GND.view(-1, *last.shape)
 
 
 @dataclass(frozen=True)
@@ -222,8 +223,8 @@ def _apply_stack(
     memory_GMD: Tensor | None,
     memory_mask: Tensor,
 ) -> StackTape:
-    sequences, t, d = y_GBTD.shape[1:]
-    y_GND, blocks = _rows(y_GBTD), []
+    _, sequences, t, d = y_GBTD.shape
+    y_GND, blocks = y_GBTD.flatten(1, 2), []
     for place, residuals in _residuals([getattr(model, name) for model in models], name):
         crosses = place.part == "decoder.cross_attention"
         mask, seen = (memory_mask, memory_GMD) if crosses else (own_mask, None)
@@ -232,13 +233,13 @@ def _apply_stack(
     tape, norms = None, [getattr(model, f"{name}_norm") for model in models]
     if norms[0] is not None:
         y_GND, tape = NormTape.apply(own_weights(norms), y_GND, norms[0].eps)
-    return StackTape(name, blocks, tape, y_GND, (t, sequences, d))
+    return StackTape(name, blocks, tape, y_GND, (sequences, t, d))
 
 
 def _pull(tapes: Tapes, cotangents: Sequence[Cotangent], ledger: StepLedger) -> ModelSteps:
     """Backward: each block's gradients become its steps at once."""
     outputs = zip(cotangents, tapes.output_GBTD, strict=True)
-    c = _rows(torch.stack([cotangent(output) for cotangent, output in outputs]))
+    c = torch.stack([cotangent(output) for cotangent, output in outputs]).flatten(1, 2)
     encoder = decoder = None
     inputs: dict[str, Tensor] = {}
     if tapes.decoder is not None:
@@ -282,7 +283,7 @@ def _push(
     assert d_GRD is not None
     last = tapes.decoder or tapes.encoder
     assert last is not None
-    return d_GRD.view(len(d_GRD), -1, *last.shape).transpose(2, 3)
+    return d_GRD.view(len(d_GRD), *last.shape[:2], -1, last.shape[2]).movedim(3, 1)
 
 
 def _push_stack(
@@ -292,10 +293,9 @@ def _push_stack(
         d_GRD = block.push(d_GRD, dmemory_GQD, own, slots)
     if tape.norm is None:
         return d_GRD
-    slot, rows = slots[f"{tape.name}.norm"], tape.out_GND.shape[1]
-    missing = (slot + 1) * rows - d_GRD.shape[1]
-    if missing > 0:
-        d_GRD = nn.functional.pad(d_GRD, (0, 0, 0, missing))
+    slot, each = slots[f"{tape.name}.norm"], slots_of(d_GRD, tape.out_GND)
+    if slot >= each.shape[2]:
+        d_GRD = nn.functional.pad(each, (0, 0, 0, slot + 1 - each.shape[2])).flatten(1, 2)
     return tape.norm.push(d_GRD, steps.norm, slot)
 
 
@@ -310,10 +310,6 @@ def _residuals(
             place = Place(f"{name}.{block}", number, alpha)
             found = [layer.get_submodule(block) for layer in layers]
             yield place, [residual for residual in found if isinstance(residual, Residual)]
-
-
-def _rows(x_GBTD: Float[Tensor, "G B T D"]) -> Float[Tensor, "G N D"]:
-    return x_GBTD.transpose(1, 2).flatten(1, 2)
 
 
 def _causal(y_GBTD: Tensor) -> Float[Tensor, "1 T T"]:
@@ -336,13 +332,12 @@ def _padding(
     ]
     hidden_GBS = torch.stack(padded).flatten(0, 1)
     padding = like.new_zeros(hidden_GBS.shape).masked_fill(hidden_GBS, float("-inf"))
-    return padding.repeat_interleave(shape.heads, 0)[:, None]
+    return padding.repeat(shape.heads, 1)[:, None]
 
 
 def _start(d_GND: Tensor, slots: Slots, count: int) -> Float[Tensor, "G R D"]:
     """``count`` zero tangents, but for the embeddings' own."""
     models, rows, d = d_GND.shape
-    start = d_GND.new_zeros(models, count * rows, d)
-    first = slots[EMBEDDINGS] * rows
-    start[:, first : first + rows] = d_GND
-    return start
+    start = d_GND.new_zeros(models, rows, count, d)
+    start[:, :, slots[EMBEDDINGS]] = d_GND
+    return start.flatten(1, 2)

@@ -14,14 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from numerics.block_derivatives import (
-    AttentionShape,
-    AttentionTape,
-    MLPTape,
-    NormTape,
-    Weights,
-    heads_first,
-)
+from numerics.attention_derivatives import AttentionShape, AttentionTape
+from numerics.block_derivatives import MLPTape, NormTape, Weights, slots_of
 from numerics.directions import Rule, rule_named
 from numerics.models import ModelSpec, Wiring
 from numerics.models.attention import Attention
@@ -194,8 +188,7 @@ class Block:
 
 
 def _add_to_slot(out_GRD: Tensor, slot: int, own_GND: Tensor) -> Tensor:
-    rows = own_GND.shape[1]
-    out_GRD[:, slot * rows : (slot + 1) * rows] += own_GND
+    slots_of(out_GRD, own_GND)[:, :, slot] += own_GND
     return out_GRD
 
 
@@ -247,8 +240,9 @@ def apply_block(
         z_GND, linear = MLPTape.apply(own_weights(branches), x_GND, skip_GND)
     else:
         assert isinstance(first.branch, Attention)
-        weights = _packed(own_weights(branches), first.branch.heads, fused=memory_GMD is None)
-        z_GND, linear = AttentionTape.apply(weights, shape, x_GND, memory_GMD, mask, skip_GND)
+        z_GND, linear = AttentionTape.apply(
+            own_weights(branches), shape, x_GND, memory_GMD, mask, skip_GND
+        )
     g_GND = None if alpha is None else z_GND
     if alpha is not None:
         z_GND = y_GND + alpha * z_GND
@@ -287,20 +281,3 @@ def own_weights(modules: Sequence[nn.Module | None]) -> Weights:
         for name, value in held[0].items()
         if value is not None
     }
-
-
-def _packed(held: Weights, heads: int, *, fused: bool) -> Weights:
-    """The projections with their rows heads first, q, k, v together or q apart from k, v."""
-    d = held["out_proj"].shape[1]
-    weights = {name: value for name, value in held.items() if name.startswith("out")}
-    for suffix, name in (("", "in_proj"), ("_bias", "in_bias")):
-        if name not in held:
-            continue
-        # A bias is (G, 1, 3 D): its rows are its last dimension.
-        packed = held[name].mT if suffix else held[name]
-        if fused:
-            found = {"qkv": heads_first(packed, 3, heads)}
-        else:
-            found = {"q": packed[:, :d], "kv": heads_first(packed[:, d:], 2, heads)}
-        weights |= {key + suffix: rows.mT if suffix else rows for key, rows in found.items()}
-    return weights

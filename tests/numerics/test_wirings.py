@@ -214,6 +214,19 @@ def _frozen(model):
     return copy
 
 
+@pytest.mark.parametrize(("heads", "tokens"), [(1, 3), (2, 8), (2, 9), (4, 12)])
+def test_engines_agree_whichever_order_the_logits_take(heads, tokens):
+    # The order changes where tokens (D − K) = D K: at 8 tokens for D = 8 and two heads.
+    spec = ModelSpec(2, 2, d_model=8, d_ff=12, heads=heads, vocabulary=20)
+    model, generator = _shaken("tfixup", spec), _generator(1)
+    batch = random_batch(spec, generator, sequences=2, tokens=tokens)
+    plain, layered = (
+        measure_update(model, batch, _generator(2), engine=engine)
+        for engine in ("plain", "layered")
+    )
+    assert layered.update == pytest.approx(plain.update, rel=tolerance("closed-form"))
+
+
 @pytest.mark.parametrize("inputs", ["free", "table"])
 @pytest.mark.parametrize("changes", [{"shared_embeddings": True}, {"tied_output": True}, {}])
 def test_engines_agree_on_shared_tables_and_learned_positions(changes, inputs):
