@@ -1,16 +1,16 @@
 """What a training step costs, beside the same step built on `torch.nn.Transformer`.
 
     torch      `torch.nn.Transformer` as it comes (Post-LN, biases), its own causal and padding
-               masks; our embeddings and output table; logs nothing but the loss
-    plain      the same, with torch's Adam as it comes, which is not the fused one
+               masks, our embeddings and output table, in the same `training_step`
+    bare       the same model in the step one would write: logs nothing but the loss
+    plain      bare with torch's Adam as it comes, which is not the fused one
     tfixup     `training_step` with T-Fixup: no layer norms, no biases; logs ‖∇ℓ‖ and ‖Δθ‖
     post-ln    `training_step` with Post-LN: torch's layer norms, no biases
     floor      the bare matrix products of the weights: one forward, two backward
 
 All have the same widths, ReLU, batch, Adam (fused but for plain), label smoothing, and no dropout,
-on one thread.
-Each repeat gives every contestant the same batch in turn, so that whatever else the machine does
-falls on all alike. Reported are medians over the repeats of CPU seconds a step and of
+on one thread. Each repeat gives every contestant the same batch in turn, so that whatever else the
+machine does falls on all alike. Reported are medians over the repeats of CPU seconds a step and of
 torch's seconds ÷ the contestant's on the same batch. The goal for tfixup is at least 1.5.
 """
 
@@ -39,7 +39,7 @@ from numerics.models.positions import sinusoids
 from numerics.results import command_line, provenance, write_json
 from numerics.schemes import build
 from numerics.training.config import TrainConfig
-from numerics.training.loop import make_fabric, model_spec
+from numerics.training.loop import differentiated, make_fabric, model_spec
 from numerics.training.optimizers import make_optimizer
 from numerics.training.step import training_step
 from numerics.training.task import load_corpus, prepare
@@ -106,10 +106,15 @@ class TorchModel(nn.Module):
         return table(tokens_BT) * self.multiplier + self.positions[: tokens_BT.shape[1]]
 
 
-def torch_step(config: TrainConfig, *, fused: bool) -> Step:
-    """The step one would write: zero the gradients, loss, backward, Adam."""
+def torch_model(config: TrainConfig) -> TorchModel:
+    """The model around `torch.nn.Transformer`, drawn from the run's seed."""
     torch.manual_seed(config.seed)
-    model = TorchModel(model_spec(config), config.tokens)
+    return TorchModel(model_spec(config), config.tokens)
+
+
+def bare_step(config: TrainConfig, *, fused: bool) -> Step:
+    """The step one would write: zero the gradients, loss, backward, Adam."""
+    model = torch_model(config)
     rule = {"lr": config.lr, "betas": config.betas}
     optimizer = torch.optim.Adam(model.parameters(), **rule, fused=fused or None)
 
@@ -129,10 +134,15 @@ def torch_step(config: TrainConfig, *, fused: bool) -> Step:
     return step
 
 
-def our_step(config: TrainConfig) -> Step:
-    """The step of a recorded run."""
+def our_model(config: TrainConfig) -> nn.Module:
+    """The model of a recorded run, as the training loop differentiates it."""
     model = build(config.scheme, model_spec(config), torch.Generator().manual_seed(config.seed))
     fuse_attention(model)
+    return differentiated(model, config)
+
+
+def recorded_step(model: nn.Module, config: TrainConfig) -> Step:
+    """The step of a recorded run, with any model."""
     fabric = make_fabric(config, torch.device("cpu"))
     fabric.launch()
     wrapped = fabric.setup(model, move_to_device=False)
@@ -173,9 +183,11 @@ def floor_step(config: TrainConfig) -> Step:
 
 def contestants(config: TrainConfig) -> dict[str, Step]:
     """The steps to time."""
-    ours = {scheme: our_step(replace(config, scheme=scheme)) for scheme in SCHEMES}
-    theirs = {"torch": torch_step(config, fused=True), "plain": torch_step(config, fused=False)}
-    return theirs | ours | {"floor": floor_step(config)}
+    ours = {scheme: our_model(replace(config, scheme=scheme)) for scheme in SCHEMES}
+    steps = {"torch": recorded_step(torch_model(config), config)}
+    steps |= {"bare": bare_step(config, fused=True), "plain": bare_step(config, fused=False)}
+    steps |= {scheme: recorded_step(model, config) for scheme, model in ours.items()}
+    return steps | {"floor": floor_step(config)}
 
 
 def time_interleaved(steps: dict[str, Step], given: list[Batch]) -> dict[str, list[float]]:

@@ -10,7 +10,7 @@ operation costs beyond its arithmetic is then paid once. Rows of a stream are as
 ``block_derivatives.py``: N = B·T, R = N·P.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -109,10 +109,12 @@ def linearize_side_by_side(
     _check(models, batches, rule)
     slots = Slots.of(models[0].spec, split)
     with torch.inference_mode():
-        tapes = _apply(models, batches)
+        each = [embed_inputs(model, batch) for model, batch in zip(models, batches, strict=True)]
+        embedded = {name: torch.stack([one[name] for one in each]) for name in each[0]}
+        tapes = apply_stacks(models, batches, embedded)
         past = [_gradients(models, batches, tapes, before, inputs) for before in earlier]
         ledger = StepLedger(rule, past)
-        steps = _pull(tapes, cotangents, ledger)
+        steps = pull_stacks(tapes, cotangents, ledger)
         moves = input_steps(models, batches, steps.inputs, ledger, inputs)
         tangents_GPBTD = _push(tapes, steps, moves, slots)
         energies_GP = torch.stack([ledger.energy(part) for part in slots.parts], 1)
@@ -147,7 +149,7 @@ def _gradients(
 ) -> list[Weights]:
     """The gradients of one backward sweep, in the order in which they turn up."""
     recorder = GradientRecorder()
-    pulled = _pull(tapes, cotangents, recorder)
+    pulled = pull_stacks(tapes, cotangents, recorder)
     input_steps(models, batches, pulled.inputs, recorder, inputs)
     return recorder.gradients
 
@@ -196,10 +198,10 @@ class ModelSteps:
     inputs: dict[str, Tensor]
 
 
-def _apply(models: Sequence[Transformer], batches: Sequence[TokenBatch]) -> Tapes:
-    """Forward: f, and every block's tape."""
-    each = [embed_inputs(model, batch) for model, batch in zip(models, batches, strict=True)]
-    embedded = {name: torch.stack([one[name] for one in each]) for name in each[0]}
+def apply_stacks(
+    models: Sequence[Transformer], batches: Sequence[TokenBatch], embedded: Mapping[str, Tensor]
+) -> Tapes:
+    """Forward from the embedded inputs, (G, B, T, D) by name: f, and every block's tape."""
     encoder = decoder = memory = None
     sequences = batches[0].source_BS.shape[0]
     shape = AttentionShape(sequences, models[0].spec.heads)
@@ -225,7 +227,7 @@ def _apply_stack(
 ) -> StackTape:
     _, sequences, t, d = y_GBTD.shape
     y_GND, blocks = y_GBTD.flatten(1, 2), []
-    for place, residuals in _residuals([getattr(model, name) for model in models], name):
+    for place, residuals in residuals_of([getattr(model, name) for model in models], name):
         crosses = place.part == "decoder.cross_attention"
         mask, seen = (memory_mask, memory_GMD) if crosses else (own_mask, None)
         y_GND, block = apply_block(residuals, place, y_GND, shape, mask, seen)
@@ -236,7 +238,7 @@ def _apply_stack(
     return StackTape(name, blocks, tape, y_GND, (sequences, t, d))
 
 
-def _pull(tapes: Tapes, cotangents: Sequence[Cotangent], ledger: StepLedger) -> ModelSteps:
+def pull_stacks(tapes: Tapes, cotangents: Sequence[Cotangent], ledger: StepLedger) -> ModelSteps:
     """Backward: each block's gradients become its steps at once."""
     outputs = zip(cotangents, tapes.output_GBTD, strict=True)
     c = torch.stack([cotangent(output) for cotangent, output in outputs]).flatten(1, 2)
@@ -299,7 +301,7 @@ def _push_stack(
     return tape.norm.push(d_GRD, steps.norm, slot)
 
 
-def _residuals(
+def residuals_of(
     stacks: Sequence[nn.ModuleList], name: str
 ) -> Iterator[tuple[Place, list[Residual]]]:
     """Every place of a stack, and the blocks of all models there."""

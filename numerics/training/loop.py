@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from numerics.closed_gradient import ClosedGradient, has_closed_gradient
 from numerics.data.batches import Batch, Encoded, batches
 from numerics.data.extras import extra
 from numerics.models import ModelSpec, Positions, Transformer
@@ -159,6 +160,16 @@ def model_spec(config: TrainConfig) -> ModelSpec:
     )
 
 
+def differentiated(model: Transformer, config: TrainConfig) -> torch.nn.Module:
+    """The model as training differentiates it: by closed forms where nothing else is asked for.
+
+    Automatic differentiation serves other wirings, dropout, the signals' hooks, automatic mixed
+    precision and several processes.
+    """
+    plain = config.precision in DTYPES and config.processes == 1 and not config.signals
+    return ClosedGradient(model) if plain and has_closed_gradient(model.spec) else model
+
+
 def resolve_device(name: str) -> torch.device:
     """``auto`` is CUDA if there is any; asking for CUDA where there is none is an error."""
     if name == "cuda" and not torch.cuda.is_available():
@@ -178,7 +189,7 @@ def train(
     report: Reporter,
 ) -> tuple[Progress, Judgement]:
     """Take the remaining steps and judge the result; a loss that is not finite ends the run."""
-    wrapped = fabric.setup(model, move_to_device=False)
+    wrapped = fabric.setup(differentiated(model, config), move_to_device=False)
     optimizer, first = make_optimizer(model.parameters(), config), fabric.is_global_zero
     path = out / recorded.CHECKPOINT
     state = checkpoint.restore(path, model, optimizer, own, tidy=first)
