@@ -87,6 +87,8 @@ def power_law(depths: Sequence[int | float], values: Sequence[float]) -> Exponen
     0.5
     >>> power_law([6, 12, 24], [1.0, float("inf"), 1.0]).reason
     'not finite from N = 12'
+    >>> power_law([6, 12, 24], [2.0, 2.0, 2.0]).interval
+    (0.0, 0.0)
     """
     if len(depths) != len(values):
         raise InputError(f"depths and values must pair up, got {len(depths)} and {len(values)}")
@@ -100,6 +102,9 @@ def power_law(depths: Sequence[int | float], values: Sequence[float]) -> Exponen
     distinct = tuple(sorted(set(depths)))
     if len(distinct) < LEAST_DEPTHS:
         return NoExponent(f"needs {LEAST_DEPTHS} distinct depths, got {len(distinct)}")
+    if len(set(values)) == 1:
+        # linregress divides 0 by 0 for the standard error of a line through equal values.
+        return Exponent(0.0, (0.0, 0.0), distinct, len(pairs))
     fit: Any = stats.linregress(_logs(depths), _logs(values))
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 2) * fit.stderr
     interval = (float(fit.slope - half), float(fit.slope + half))

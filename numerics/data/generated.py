@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numerics.data.corpus import Corpus, ParallelText
-from numerics.data.extras import extra
+from numerics.extras import extra
 from theory.errors import require_positive
 
 Pair = tuple[str, str]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from numerics.data.corpus import Corpus, ParallelText
-from numerics.data.extras import extra
+from numerics.extras import extra
 from theory.errors import InputError
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from numerics.data.corpus import Corpus, ParallelText
-from numerics.data.extras import extra
+from numerics.extras import extra
 from numerics.results import write_json
 from theory.errors import InputError
 

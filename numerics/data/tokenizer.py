@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from numerics.data.corpus import ParallelText
-from numerics.data.extras import extra
+from numerics.extras import extra
 from theory.errors import InputError, require_positive
 
 PADDING, UNKNOWN, BEGIN, END = range(4)

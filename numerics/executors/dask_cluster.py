@@ -10,8 +10,9 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from numerics.executors.engine import Engine, extra
+from numerics.executors.engine import Engine
 from numerics.executors.machine import free_bytes, threads_each
+from numerics.extras import extra
 from numerics.results import versions
 from theory.errors import InputError, require_positive
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from numerics.executors.engine import Engine, extra
+from numerics.executors.engine import Engine
+from numerics.extras import extra
 from theory.errors import InputError, require_positive
 
 P = ParamSpec("P")

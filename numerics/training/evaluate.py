@@ -17,8 +17,8 @@ from jaxtyping import Int
 
 from numerics.data.batches import encode, index_batches, make_batch
 from numerics.data.corpus import Corpus, ParallelText
-from numerics.data.extras import extra
 from numerics.data.tokenizer import Tokenizer, train_tokenizer
+from numerics.extras import extra
 from numerics.models.fused_attention import fuse_attention
 from numerics.models.transformer import Transformer
 from numerics.results import atomically, write_json

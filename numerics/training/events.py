@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from numerics.data.extras import extra
+from numerics.extras import extra
 from numerics.training.progress import Reporter
 
 FOLDER = "tensorboard"

@@ -18,7 +18,7 @@ import torch
 
 from numerics.closed_gradient import ClosedGradient, has_closed_gradient
 from numerics.data.batches import Batch, Encoded, batches
-from numerics.data.extras import extra
+from numerics.extras import extra
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.models.fused_attention import fuse_attention
 from numerics.results import atomically, provenance

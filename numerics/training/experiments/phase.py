@@ -120,8 +120,6 @@ def bounded_at_any_depth(runs: Sequence[RecordedRun], scheme: str) -> Finding:
     if not all(rates.values()):
         some = any(rates.values())
         return Finding(Answer.NOT_REPRODUCED if some else Answer.UNDECIDED, line)
-    if len(set(rates.values())) == 1 and len(rates) > 2:
-        return Finding(Answer.REPRODUCED, f"{line}; the same at every depth", 0.0)
     fit = power_law(list(rates), list(rates.values()))
     if isinstance(fit, NoExponent):
         return Finding(Answer.UNDECIDED, f"{line}; {fit.reason}")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from numerics.cli.train import Train
-from numerics.data.extras import extra
+from numerics.extras import extra
 from numerics.training import evaluate, task
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import (

@@ -3,8 +3,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from numerics.data import extras
-from numerics.data.extras import extra
+from numerics import extras
+from numerics.extras import extra
 from numerics.training.config import TrainConfig
 from numerics.training.events import FOLDER
 from numerics.training.loop import run_training

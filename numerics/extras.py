@@ -1,4 +1,4 @@
-"""Libraries of the extras, asked for only when they are used."""
+"""Libraries of the extras of ``pyproject.toml``, asked for only when they are used."""
 
 import importlib
 from typing import Any
@@ -24,4 +24,5 @@ def extra(module: str, name: str = "train") -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: pip install 'tfixup[{name}]'") from None
+        missing = error.name or module
+        raise InputError(f"{missing} is not installed: pip install 'tfixup[{name}]'") from None
