@@ -22,6 +22,7 @@ types: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.update
+	$(BIN)/python -m benchmarks.update --threads 2 --out results/benchmarks/update_two_threads.json
 	$(BIN)/python -m benchmarks.update_depth
 	$(BIN)/python -m benchmarks.training
 
