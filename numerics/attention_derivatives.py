@@ -199,8 +199,9 @@ def _through(
 ) -> Float[Tensor, "Y L S"]:
     """d Wᵀ xᵀ, in the cheaper order; L of the R rows belong to a lane."""
     lanes, s, k = x_YSK.shape
-    models, _, d = d_GRD.shape
-    if s * (d - k) < d * k:
+    models, rows, d = d_GRD.shape
+    own = rows * models // lanes
+    if s * d * (k + own) < own * k * (d + s):
         xw_YSD = torch.bmm(x_YSK.reshape(models, -1, k), w_GKD).view(lanes, s, d)
         return torch.bmm(d_GRD.view(lanes, -1, d), xw_YSD.mT, out=out)
     dw_YLK = torch.bmm(d_GRD, w_GKD.mT).view(lanes, -1, k)
