@@ -4,7 +4,7 @@ from theory.claims import Claim, Outcome
 
 _SGD = "SGD, first order in η"
 _REDUCED = "reduced scale: 64-128-2, small vocabulary, short runs"
-_TABLES = "6, 12, 24 layers, 600, 400, 200 steps of 512 tokens, 500 sentences decoded greedily"
+_TABLES = "6, 12, 24 layers, 1,200, 800, 400 steps of 512 tokens, test 2016 decoded greedily"
 _GOAL = ("‖∂L/∂f‖ = Θ(1)", _SGD, "weights at initialisation, drawn independently")
 
 ROWS = (
