@@ -1,8 +1,9 @@
 """Time and memory of one measurement of ‖Δf‖/η against depth: both linear.
 
 Every depth is measured in a process of its own, on one thread: CPU seconds of a measurement with
-all parts, after one that warms up, and the peak of the process's resident memory. The exponent is
-the slope of log seconds on log N.
+all parts, after one that warms up, and the peak of the process's resident memory. All depths take
+their turn in every round, so that a machine that slows down slows all alike. The exponent is the
+slope of log seconds on log N, the mean of the rounds with its standard error.
 """
 
 import argparse
@@ -13,7 +14,8 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -36,7 +38,9 @@ class Settings:
 
     scheme: str = "tfixup"
     depths: str = "50,100,200,500,1000"
-    repeats: int = 5
+    rounds: int = 5
+    repeats: int = 1
+    """Measurements of a depth in a round."""
     seed: int = 0
 
 
@@ -78,6 +82,18 @@ def _in_a_process_of_its_own(settings: Settings, depth: int) -> Cost:
     return Cost(**json.loads(ran.stdout))
 
 
+def slope(costs: Sequence[Cost]) -> float:
+    """Of log seconds on log N."""
+    medians = [math.log(statistics.median(found.seconds)) for found in costs]
+    return float(linregress([math.log(found.depth) for found in costs], medians).slope)
+
+
+def together(costs: Sequence[Cost]) -> Cost:
+    """One depth's rounds: all seconds, and the largest peak."""
+    seconds = [each for found in costs for each in found.seconds]
+    return replace(costs[0], seconds=seconds, peak_bytes=max(found.peak_bytes for found in costs))
+
+
 def main() -> None:
     """Measure, fit, print, store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -94,10 +110,14 @@ def main() -> None:
         return
     started = time.perf_counter()
     depths = [int(depth) for depth in settings.depths.split(",")]
-    costs = [_in_a_process_of_its_own(settings, depth) for depth in depths]
+    rounds = [
+        [_in_a_process_of_its_own(settings, depth) for depth in depths]
+        for _ in range(settings.rounds)
+    ]
+    slopes = [slope(found) for found in rounds]
+    exponent, error = statistics.mean(slopes), statistics.stdev(slopes) / math.sqrt(len(slopes))
+    costs = [together(found) for found in zip(*rounds, strict=True)]
     medians = [statistics.median(found.seconds) for found in costs]
-    fit = linregress([math.log(n) for n in depths], [math.log(median) for median in medians])
-    exponent, error = float(fit.slope), float(fit.stderr)
     table = Table(title=f"All parts of ‖Δf‖/η: seconds ~ N^{exponent:.3f} ± {error:.3f}")
     for column in ("N", "CPU s", "ms a layer", "peak GiB"):
         table.add_column(column, justify="right")
@@ -114,7 +134,12 @@ def main() -> None:
         dtype="float32",
         seconds=time.perf_counter() - started,
     )
-    content = {"exponent": exponent, "standard_error": error, "costs": [asdict(c) for c in costs]}
+    content = {
+        "exponent": exponent,
+        "standard_error": error,
+        "slopes": slopes,
+        "costs": [asdict(c) for c in costs],
+    }
     write_json(out, {**content, "provenance": made})
 
 
