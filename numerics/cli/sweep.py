@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from numerics.executors import Engine
     from numerics.sweep_config import SweepConfig
 
+WHOLE = 8
+"""Pairs of scheme and optimizer of which the printed table shows every part."""
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -120,18 +123,28 @@ class Sweep:
 
 
 def render(table: "pl.DataFrame", from_depth: int) -> object:
-    """A rich table of the update's exponents."""
+    """A rich table of the update's exponents; of many schemes only the total and the stacks."""
     import polars as pl
     from rich.table import Table
 
-    shown = Table(title=f"Depth exponent p of ‖Δf‖/η ~ N^p over N ≥ {from_depth}")
+    from numerics.roles import ALL_PARTS
+
+    table = table.filter(pl.col("quantity") == "update")
+    short = table.select("scheme", "optimizer").n_unique() > WHOLE
+    if short:
+        table = table.filter(~pl.col("part").is_in([part for part in ALL_PARTS if "." in part]))
+    caption = "every part is in the rows, and drawn by tfixup plot" if short else None
+    shown = Table(
+        caption=caption,
+        title=f"Depth exponent p of ‖Δf‖/η ~ N^p over N ≥ {from_depth}",
+    )
     shown.add_column("scheme, optimizer, part", no_wrap=True)
     shown.add_column("p [95 % interval]", no_wrap=True)
     shown.add_column("points", justify="right")
     shown.add_column("verdict")
     styles = {"flat": "green", "grows": "yellow", "shrinks": "yellow", "undecided": "dim"}
     before = None
-    for row in table.filter(pl.col("quantity") == "update").iter_rows(named=True):
+    for row in table.iter_rows(named=True):
         group = (row["scheme"], row["optimizer"])
         if before != group:
             shown.add_section()
