@@ -5,10 +5,12 @@ DLCL (Pre-LN), LRI and DeepNorm with it, as their recipes have it and as the tab
 one data order a seed, equal steps at equal depth. Meant for Multi30k, German to English, given as
 ``--data text:DIR``; by default the generated sentences, so that anyone can run it.
 
-A *comparison* is T-Fixup against one baseline at one depth with one seed: the difference of their
-BLEU on the same sentences with its 99 % bootstrap interval. T-Fixup ≥ every baseline within noise:
-reproduced if every interval lies above `NOISE` points below 0, not reproduced if one lies below 0
-altogether, else undecided.
+A *comparison* is T-Fixup against one baseline at one depth: the difference of their BLEU on the
+same sentences, the mean over the seeds that both have. Its 99 % interval joins two sources, in
+quadrature: sentences (paired bootstrap, which seeds do not narrow) and seeds (Student's t with one
+standard deviation for all comparisons, pooled over those that have several seeds). T-Fixup ≥ every
+baseline within noise: reproduced if every interval lies above `NOISE` points below 0, not
+reproduced if one lies below 0 altogether, else undecided; undecided too without any second seed.
 
 Reduced: 64-128-2 for 512-1024-4, 6, 12 and 24 layers, 1,200 steps of 512 tokens or fewer, greedy
 decoding of the first 1,000 sentences, one checkpoint: every model is far from converged, so this
@@ -17,10 +19,13 @@ compares how fast they learn. The closest comparisons have two seeds (`SECOND`).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import hypot, inf, sqrt
+from statistics import fmean
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from scipy import stats
 
 from numerics.plots import STYLE, colour
 from numerics.training.config import TrainConfig
@@ -52,12 +57,12 @@ SENTENCES = 1_000
 
 @dataclass(frozen=True)
 class BleuComparison:
-    """T-Fixup's BLEU minus a baseline's on the same sentences."""
+    """T-Fixup's BLEU minus a baseline's on the same sentences, the mean over seeds."""
 
     baseline: str
     """Scheme, or ``radam``."""
     layers: int
-    seed: int
+    seeds: int
     difference: float
     low: float
     high: float
@@ -116,17 +121,59 @@ def _named(scheme: str, optimizer: str) -> str:
 def comparisons(
     runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1_000
 ) -> Iterator[BleuComparison]:
-    """T-Fixup against each baseline of ``names`` at every depth and seed that both have."""
-    wanted = None if names is None else set(names)
+    """T-Fixup against each baseline of ``names`` at every depth that both have.
+
+    Seeds scatter alike in all comparisons, so that all runs, not those of ``names`` alone, say by
+    how much.
+    """
+    found = _differences(runs, samples)
+    deviation, freedom = seed_deviation([[one[0] for one in each] for each in found.values()])
+    wanted = {name for name, _ in found} if names is None else set(names)
+    for (name, layers), each in found.items():
+        if name not in wanted:
+            continue
+        middle, low, high = (fmean(column) for column in zip(*each, strict=True))
+        quantile = stats.t.ppf((1 + LEVEL) / 2, freedom) if freedom else inf
+        seeds = float(quantile) * deviation / sqrt(len(each)) if freedom else inf
+        yield BleuComparison(
+            name,
+            layers,
+            len(each),
+            middle,
+            middle - hypot(middle - low, seeds),
+            middle + hypot(high - middle, seeds),
+        )
+
+
+def seed_deviation(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """The standard deviation within groups, pooled, and its degrees of freedom.
+
+    Examples
+    --------
+    >>> seed_deviation([[1.0, 3.0], [7.0, 7.0], [4.0]])
+    (1.0, 2)
+    """
+    groups = list(groups)
+    freedom = sum(len(group) - 1 for group in groups)
+    squares = sum((value - fmean(group)) ** 2 for group in groups for value in group)
+    return (sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
+
+
+def _differences(
+    runs: Runs, samples: int
+) -> dict[tuple[str, int], list[tuple[float, float, float]]]:
+    """By baseline and depth, each common seed's difference and its interval over sentences."""
     own = {(r.config["layers"], r.config["seed"]): r for r in runs if name_of(r) == OWN}
+    found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
     for run in runs:
         name, cell = name_of(run), (run.config["layers"], run.config["seed"])
-        if name == OWN or cell not in own or (wanted is not None and name not in wanted):
+        if name == OWN or cell not in own:
             continue
         (dataset,) = set(run.bleu) & set(own[cell].bleu)
         one, other = (read_counts(each.path, dataset) for each in (own[cell], run))
-        found = paired_difference(one, other, level=LEVEL, samples=samples)
-        yield BleuComparison(name, cell[0], cell[1], *found)
+        difference = paired_difference(one, other, level=LEVEL, samples=samples)
+        found.setdefault((name, cell[0]), []).append(difference)
+    return found
 
 
 def at_least(runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1_000) -> Finding:
@@ -134,11 +181,15 @@ def at_least(runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1
     found = list(comparisons(runs, names, samples=samples))
     own = [run for run in runs if name_of(run) == OWN]
     line = "T-Fixup's BLEU " + ", ".join(
-        f"{_bleu(run):.1f} at N = {run.config['layers']}" for run in own
+        " and ".join(f"{_bleu(run):.1f}" for run in matching(own, layers=depth))
+        + f" at N = {depth}"
+        for depth in values_of(own, "layers")
     )
     if not found:
         return Finding(Answer.UNDECIDED, f"{line}; no baseline to compare with")
     worst = min(found, key=lambda one: one.low)
+    if worst.low == -inf:
+        return Finding(Answer.UNDECIDED, f"{line}; no second seed says how far seeds scatter")
     line += f"; {len(found)} comparisons, smallest lead " + ", ".join(
         f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}] on {one.baseline}, "
         f"N = {one.layers}"
