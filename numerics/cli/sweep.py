@@ -140,7 +140,10 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
     )
     shown.add_column("scheme, optimizer, part", no_wrap=True)
     shown.add_column("p [95 % interval]", no_wrap=True)
-    shown.add_column("points", justify="right")
+    # Names of matrices leave no room for it in 80 columns.
+    roomy = max(map(len, table["part"]), default=0) < 28
+    if roomy:
+        shown.add_column("points", justify="right")
     shown.add_column("verdict")
     styles = {"flat": "green", "grows": "yellow", "shrinks": "yellow", "undecided": "dim"}
     before = None
@@ -154,7 +157,7 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
         shown.add_row(
             f"  {row['part']}",
             f"{row['exponent']:+.3f} \\[{row['low']:+.3f}, {row['high']:+.3f}]" if fitted else "—",
-            str(row["points"]),
+            *((str(row["points"]),) if roomy else ()),
             f"[{styles.get(row['note'], 'red')}]{row['note']}[/]",
         )
     return shown

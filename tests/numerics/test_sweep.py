@@ -341,16 +341,16 @@ def test_all_is_every_scheme_and_every_row_is_finite():
 
 
 def test_of_many_schemes_only_the_stacks_are_printed():
-    def printed(schemes: Iterable[str]) -> str:
+    def printed(schemes: Iterable[str], *below: str, width: int = 100) -> str:
         rows = [
-            (scheme, "sgd", part, "update", 0.5, 0.4, 0.6, 6, "grows")
+            (scheme, "sgd", part, "update", 0.5, 0.4, 0.6, 6, "undecided")
             for scheme in schemes
-            for part in (*ALL_PARTS, "decoder.mlp.*")
+            for part in (*ALL_PARTS, "decoder.mlp.*", *below)
         ]
         columns = ["scheme", "optimizer", "part", "quantity", "exponent", "low", "high", "points"]
         table = pl.DataFrame(rows, schema=[*columns, "note"], orient="row")
         written = io.StringIO()
-        Console(width=100, file=written).print(render(table, 6))
+        Console(width=width, file=written).print(render(table, 6))
         return written.getvalue()
 
     few, many = printed(["tfixup"]), printed(SCHEMES)
@@ -361,6 +361,9 @@ def test_of_many_schemes_only_the_stacks_are_printed():
     assert "decoder.mlp.* " in many, "asked for by --detail"
     assert "every part is in the rows" in many
     assert "every part is in the rows" not in few
+    narrow = printed(["tfixup"], "decoder.cross_attention.out_proj", width=80)
+    assert "decoder.cross_attention.out_proj " in narrow
+    assert narrow.count("undecided") == len(ALL_PARTS) + 2
 
 
 COMMAND = """
