@@ -83,11 +83,7 @@ class AttentionTape:
     ) -> tuple[Float[Tensor, "G N D"], "AttentionTape"]:
         """skip + attention; ``mask`` is added to the logits."""
         inner = _projections(weights, crosses=memory_GMD is not None)
-        if memory_GMD is None:
-            q, k, v = shape.split(affine(y_GND, inner, "qkv", "qkv_bias"), 3)
-        else:
-            (q,) = shape.split(affine(y_GND, inner, "q", "q_bias"), 1)
-            k, v = shape.split(affine(memory_GMD, inner, "kv", "kv_bias"), 2)
+        q, k, v = _project(shape, y_GND, memory_GMD, inner)
         alpha = q.shape[-1] ** -0.5
         q.mul_(alpha)
         a_XTS = torch.baddbmm(mask, q, k.mT).softmax(-1)
@@ -102,11 +98,11 @@ class AttentionTape:
     ) -> tuple[Float[Tensor, "G N D"], Float[Tensor, "G M D"] | None, dict[str, Tensor]]:
         """skip + Jᵀc, the memory's cotangent, and the gradients of the weights."""
         weights, (q, k, v) = self.weights, self.qkv
-        inner = _projections(weights, crosses=self.memory_GMD is not None)
+        crosses = self.memory_GMD is not None
+        inner = _projections(weights, crosses=crosses)
         gradients = linear_gradients(c_GND, self.mixed_GND, weights, "out_proj", "out_bias")
         (c_XTK,) = self.shape.split(torch.bmm(c_GND, weights["out_proj"]), 1)
         c_XTS = _softmax_derivative(torch.bmm(c_XTK, v.mT), self.a_XTS)
-        crosses = self.memory_GMD is not None
         shapes = [(1, *q.shape), (2, *k.shape)] if crosses else [(3, *q.shape)]
         parts = [q.new_empty(shape) for shape in shapes]
         c_q, c_k, c_v = (each for part in parts for each in part)
@@ -152,11 +148,7 @@ class AttentionTape:
     def _push_weights(self, steps: Weights) -> tuple[Tensor, Tensor]:
         """How the steps of the projections alone move logits and mixed values, by head."""
         q, k, _ = self.qkv
-        if self.memory_GMD is None:
-            dq, dk, dv = self.shape.split(affine(self.y_GND, steps, "qkv", "qkv_bias"), 3)
-        else:
-            (dq,) = self.shape.split(affine(self.y_GND, steps, "q", "q_bias"), 1)
-            dk, dv = self.shape.split(affine(self.memory_GMD, steps, "kv", "kv_bias"), 2)
+        dq, dk, dv = _project(self.shape, self.y_GND, self.memory_GMD, steps)
         logits = torch.bmm(dq, k.mT).baddbmm_(q, dk.mT)
         return self.shape.by_head(logits), self.shape.by_head(torch.bmm(self.a_XTS, dv))
 
@@ -206,6 +198,18 @@ def _through(
         return torch.bmm(d_GRD.view(lanes, -1, d), xw_YSD.mT, out=out)
     dw_YLK = torch.bmm(d_GRD, w_GKD.mT).view(lanes, -1, k)
     return torch.bmm(dw_YLK, x_YSK.mT, out=out)
+
+
+def _project(
+    shape: AttentionShape, y_GND: Tensor, memory_GMD: Tensor | None, inner: Weights
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries of y, keys and values of the memory or of y, by lane."""
+    if memory_GMD is None:
+        q, k, v = shape.split(affine(y_GND, inner, "qkv", "qkv_bias"), 3)
+    else:
+        (q,) = shape.split(affine(y_GND, inner, "q", "q_bias"), 1)
+        k, v = shape.split(affine(memory_GMD, inner, "kv", "kv_bias"), 2)
+    return q, k, v
 
 
 def _projections(held: Weights, *, crosses: bool) -> Weights:

@@ -1,22 +1,18 @@
-import io
 import json
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
-from rich.console import Console
 
 from numerics.cli.main import run
-from numerics.cli.sweep import Sweep, render
+from numerics.cli.sweep import Sweep
 from numerics.models import Architecture
-from numerics.roles import ALL_PARTS
 from numerics.schemes import SCHEMES
 from numerics.sweep import (
     Settings,
@@ -338,32 +334,6 @@ def test_all_is_every_scheme_and_every_row_is_finite():
     assert frame["finite"].all()
     with pytest.raises(InputError, match="did you mean 'rezero'"):
         Sweep(schemes="rezerro").config()
-
-
-def test_of_many_schemes_only_the_stacks_are_printed():
-    def printed(schemes: Iterable[str], *below: str, width: int = 100) -> str:
-        rows = [
-            (scheme, "sgd", part, "update", 0.5, 0.4, 0.6, 6, "undecided")
-            for scheme in schemes
-            for part in (*ALL_PARTS, "decoder.mlp.*", *below)
-        ]
-        columns = ["scheme", "optimizer", "part", "quantity", "exponent", "low", "high", "points"]
-        table = pl.DataFrame(rows, schema=[*columns, "note"], orient="row")
-        written = io.StringIO()
-        Console(width=width, file=written).print(render(table, 6))
-        return written.getvalue()
-
-    few, many = printed(["tfixup"]), printed(SCHEMES)
-    assert all(f"  {part} " in few for part in ALL_PARTS)
-    assert {part for part in ALL_PARTS if f"  {part} " in many} == {
-        part for part in ALL_PARTS if "." not in part
-    }
-    assert "decoder.mlp.* " in many, "asked for by --detail"
-    assert "every part is in the rows" in many
-    assert "every part is in the rows" not in few
-    narrow = printed(["tfixup"], "decoder.cross_attention.out_proj", width=80)
-    assert "decoder.cross_attention.out_proj " in narrow
-    assert narrow.count("undecided") == len(ALL_PARTS) + 2
 
 
 COMMAND = """

@@ -29,7 +29,7 @@ from scipy import stats
 
 from numerics.plots import STYLE, colour
 from numerics.training.config import TrainConfig
-from numerics.training.evaluate import paired_difference, read_counts
+from numerics.training.evaluate import Counts, bleu_of, paired_difference, read_counts
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
 from numerics.training.experiments.selection import Runs, exchanged, matching, values_of
 from numerics.training.experiments.warmup import Rule
@@ -37,7 +37,7 @@ from numerics.training.recorded import RecordedRun
 
 OWN = "tfixup"
 NOISE = 0.5
-"""BLEU points: what the paper's own text calls a small improvement, and seeds differ by."""
+"""BLEU points: what the paper's own text calls a small improvement."""
 LEVEL = 0.99
 """Confidence of each of some thirty comparisons."""
 WARMED = ("pre-ln", "post-ln", "r-fixup", "admin", "ds-init", "dlcl-pre", "lri", "deepnorm")
@@ -126,13 +126,16 @@ def comparisons(
     Seeds scatter alike in all comparisons, so that all runs, not those of ``names`` alone, say by
     how much.
     """
-    found = _differences(runs, samples)
-    deviation, freedom = seed_deviation([[one[0] for one in each] for each in found.values()])
+    found = _pairs(runs)
+    deviation, freedom = seed_deviation(
+        [[bleu_of(one) - bleu_of(other) for one, other in each] for each in found.values()]
+    )
     wanted = {name for name, _ in found} if names is None else set(names)
     for (name, layers), each in found.items():
         if name not in wanted:
             continue
-        middle, low, high = (fmean(column) for column in zip(*each, strict=True))
+        seen = [paired_difference(*pair, level=LEVEL, samples=samples) for pair in each]
+        middle, low, high = (fmean(column) for column in zip(*seen, strict=True))
         quantile = stats.t.ppf((1 + LEVEL) / 2, freedom) if freedom else inf
         seeds = float(quantile) * deviation / sqrt(len(each)) if freedom else inf
         yield BleuComparison(
@@ -159,20 +162,17 @@ def seed_deviation(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
     return (sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
 
 
-def _differences(
-    runs: Runs, samples: int
-) -> dict[tuple[str, int], list[tuple[float, float, float]]]:
-    """By baseline and depth, each common seed's difference and its interval over sentences."""
+def _pairs(runs: Runs) -> dict[tuple[str, int], list[tuple[Counts, Counts]]]:
+    """By baseline and depth, T-Fixup's counts and the baseline's with each common seed."""
     own = {(r.config["layers"], r.config["seed"]): r for r in runs if name_of(r) == OWN}
-    found: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
+    found: dict[tuple[str, int], list[tuple[Counts, Counts]]] = {}
     for run in runs:
         name, cell = name_of(run), (run.config["layers"], run.config["seed"])
         if name == OWN or cell not in own:
             continue
         (dataset,) = set(run.bleu) & set(own[cell].bleu)
-        one, other = (read_counts(each.path, dataset) for each in (own[cell], run))
-        difference = paired_difference(one, other, level=LEVEL, samples=samples)
-        found.setdefault((name, cell[0]), []).append(difference)
+        pair = (read_counts(own[cell].path, dataset), read_counts(run.path, dataset))
+        found.setdefault((name, cell[0]), []).append(pair)
     return found
 
 
