@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from numerics.block_derivatives import Weights
 from numerics.features import TokenBatch, embed_inputs
@@ -70,7 +71,8 @@ class ClosedGradient(nn.Module):
         features_BTD: Any = _ClosedFeatures.apply(
             model, batch, tuple(inputs), *inputs.values(), *self._moving
         )
-        return model.logits(features_BTD)
+        table_VD = model.target_embedding if model.output is None else model.output
+        return F.linear(features_BTD, table_VD)
 
 
 def _moving(model: Transformer) -> Iterator[nn.Parameter]:

@@ -122,11 +122,8 @@ class Transformer(nn.Module):
         padding_BS: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B T V"]:
         """Logits of the next target token; of an encoder alone, at every source token."""
-        return self.logits(self.features(source_BS, target_BT, padding_BS))
-
-    def logits(self, features_BTD: Float[Tensor, "*B D"]) -> Float[Tensor, "*B V"]:
-        """f against every row of the output table."""
-        return F.linear(features_BTD, self.target_embedding if self.output is None else self.output)
+        table = self.target_embedding if self.output is None else self.output
+        return F.linear(self.features(source_BS, target_BT, padding_BS), table)
 
 
 def _history(spec: ModelSpec, stack: str) -> LayerHistory | None:

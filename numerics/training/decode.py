@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from numerics.data.tokenizer import BEGIN, END, PADDING
 from numerics.models.transformer import Transformer
@@ -105,7 +106,8 @@ def next_log_p(
 ) -> Float[Tensor, "B V"]:
     """log p(next token | x, tokens so far), −∞ for padding and BEGIN."""
     features_BTD = model.decode(memory_BSD, model.embed_target(target_BT), hidden)
-    logits_BV = model.logits(features_BTD[:, -1])
+    table_VD = model.target_embedding if model.output is None else model.output
+    logits_BV = F.linear(features_BTD[:, -1], table_VD)
     logits_BV[:, list(NEVER)] = float("-inf")
     return logits_BV.log_softmax(-1)
 
