@@ -62,6 +62,8 @@ class DaskCluster(Engine):
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
+            # Without a dashboard its server still listens: on any free port, not on a fixed one.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
             env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
         )

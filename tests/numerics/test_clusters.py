@@ -3,12 +3,13 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
@@ -46,14 +47,31 @@ def _until(condition, seconds: float = 60) -> None:
 def _at_three_shards(folder: Path, strike) -> Iterator[None]:
     """Run ``strike`` in the middle of the sweep that is written to ``folder``."""
 
+    ended = threading.Event()
+
     def wait_and_strike() -> None:
-        _until(lambda: len(list((folder / "shards").glob("*.parquet"))) >= 3)
+        while len(list((folder / "shards").glob("*.parquet"))) < 3:
+            if ended.wait(0.02):
+                return
         strike()
 
     thread = threading.Thread(target=wait_and_strike)
     thread.start()
-    yield
-    thread.join()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_local_cluster_starts_where_another_has_the_usual_port():
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):  # somebody else's, then
+            taken.bind(("", 8787))
+            taken.listen()
+        with DaskCluster(1) as engine:
+            assert engine.executor().submit(abs, -1).result(timeout=60) == 1
 
 
 def test_a_dask_worker_killed_in_the_middle_changes_nothing(tmp_path):
