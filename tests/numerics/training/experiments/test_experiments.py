@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -220,21 +221,29 @@ def test_fig3c_can_fail():
 
 @pytest.mark.parametrize(
     ("falls", "answer"),
-    [((False, True, False), Answer.REPRODUCED), ((False, True, True), Answer.NOT_REPRODUCED)],
+    [
+        ((False, True, False), Answer.REPRODUCED),
+        ((False, True, True), Answer.NOT_REPRODUCED),
+        ((True, True, False), Answer.NOT_REPRODUCED),
+    ],
 )
 def test_fig2_can_fail(tmp_path, falls, answer):
     runs = []
-    for place, (fall, config) in enumerate(zip(falls, fig2.configs(12, 20), strict=True)):
+    configs = fig2.configs(12, 20, (0, 1), (2,))
+    for place, (fall, config) in enumerate(zip(np.repeat(falls, (2, 3, 2)), configs, strict=True)):
         path = tmp_path / str(place)
         path.mkdir()
-        gradient = [1.0 if not fall or i < 10 else 1e-3 for i in range(50)]
+        end = 1e-3 * 1.1**place
+        gradient = [1.0 if not fall or i < 10 else end for i in range(50)]
         log = pl.DataFrame({column: gradient for column in fig2.COLUMNS})
         log.with_columns(adam_update_encoder=pl.lit(1.0)).write_parquet(path / LOG)
         runs.append(run_of(STUCK, path, scheme=config.scheme, warmup=config.warmup))
     found = fig2.decide(runs)
     assert found.answer is answer
-    assert "gradient × 0.001" in found.line
-    assert "Adam's update × 1" in found.line
+    assert "no warm-up: gradient × 0.0013 [0.001" in found.line
+    assert "Adam's update × 1, 3 seeds" in found.line
+    # One seed says nothing about seeds.
+    assert fig2.decide([runs[0], runs[2], runs[-1]]).answer is Answer.UNDECIDED
 
 
 def test_signals_are_what_they_say(tmp_path):
