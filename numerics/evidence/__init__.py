@@ -9,7 +9,7 @@ from numerics.evidence import (
     conditions,
     depth,
     expansion,
-    experiments,
+    experiment_rows,
     layer_norm,
     matrix,
     official_code,
@@ -44,6 +44,6 @@ PROVIDERS: tuple[Provider, ...] = (
     *official_code.PROVIDERS,
     *prediction.PROVIDERS,
     *training.PROVIDERS,
-    *experiments.PROVIDERS,
+    *experiment_rows.PROVIDERS,
 )
 """Every provider of measurements and training runs, the slowest first."""

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 
 from numerics.evidence import experiments as evidence
+from numerics.evidence.experiment_rows import PROVIDERS, ROWS
 from numerics.results import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS, fig4b
-from numerics.training.experiments.experiment import Experiment, label
+from numerics.training.experiments.experiment import Answer, Experiment, Finding, label
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import LOG
 from theory.claims import Context, Kind, verdict
@@ -38,7 +39,7 @@ NUMBERS = {
 
 def row_of(claim: str) -> evidence.Row:
     """The first row about a claim."""
-    return next(row for row in evidence.ROWS if row.claim == claim)
+    return next(row for row in ROWS if row.claim == claim)
 
 
 def store(folder: Path, config: TrainConfig, outcome: RunOutcome) -> None:
@@ -94,6 +95,25 @@ def test_a_failure_and_an_open_question_are_said(results):
         assert item.control.rejected
 
 
+@pytest.mark.parametrize("answer", [Answer.REPRODUCED, Answer.NOT_REPRODUCED])
+def test_a_rule_that_always_says_the_same_is_caught_by_its_control(answer):
+    """One that never says reproduced, and one that always does, whatever the runs."""
+    deaf = evidence.Variant("nothing", lambda _: Finding(answer, ""))
+    row = evidence.Row("tfixup.fig4b", "fig4b", deaf.rule, deaf, deaf)
+    assert not evidence.control(row, deaf.rule([]), []).rejected
+
+
+RECORDED = Path(__file__).parents[2] / "results"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.claim} {row.experiment}")
+def test_both_variants_of_recorded_runs_are_told_apart(row):
+    with evidence.recorded(row.experiment, Context(results=RECORDED)) as runs:
+        assert runs, f"no recorded {row.experiment}"
+        assert row.false.rule(runs).answer is not Answer.REPRODUCED
+        assert row.true.rule(runs).answer is not Answer.NOT_REPRODUCED
+
+
 def test_what_the_experiment_wrote_down_does_not_count(results):
     (results / "fig4b" / "verdict.json").write_text('{"answer": "not reproduced"}')
     assert found(results)[0].passed
@@ -121,15 +141,15 @@ def test_a_rerun_takes_the_runs_again(results):
 
 def test_every_experiment_has_a_row_and_every_row_a_claim():
     known = {claim.id for claim in LEDGER}
-    assert {row.claim for row in evidence.ROWS} <= known
-    assert {row.experiment for row in evidence.ROWS} == set(EXPERIMENTS)
-    assert all(provider.kind is Kind.TRAINING for provider in evidence.PROVIDERS)
+    assert {row.claim for row in ROWS} <= known
+    assert {row.experiment for row in ROWS} == set(EXPERIMENTS)
+    assert all(provider.kind is Kind.TRAINING for provider in PROVIDERS)
     assert isinstance(EXPERIMENTS["fig4b"], Experiment)
 
 
 def test_the_ledger_states_the_scale_of_the_runs():
     """Steps and batch sizes in the assumptions are those of the experiments."""
-    for row in evidence.ROWS:
+    for row in ROWS:
         told = " ".join(claim_named(row.claim).assumptions).replace(",", "")
         if "reduced scale" not in told or row.claim.startswith("tfixup.no-"):
             continue

@@ -11,7 +11,7 @@ Reduced: 64-128-2, generated sentences, 150 steps of 256 tokens.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -25,6 +25,8 @@ from numerics.training.experiments.fig4a import configs as tfixup_configs
 from numerics.training.experiments.selection import Runs, matching, values_of
 from numerics.training.recorded import RecordedRun
 
+Growth = Callable[[RecordedRun, str], float]
+"""A run's growth along the skip path of a stack."""
 BLOCKS = {"encoder": 1, "decoder": 2}
 """Attention blocks a layer."""
 COLUMNS = tuple(
@@ -50,39 +52,48 @@ def aligned_growth(run: RecordedRun, stack: str) -> float:
     return (1 + at_end(run, f"strength_{stack}")) ** (2 * blocks)
 
 
-def exponents(runs: Runs, stack: str) -> tuple[Exponent, Exponent, Exponent]:
+def trained_growth(run: RecordedRun, stack: str) -> float:
+    """Growth along the skip path at the end of training."""
+    return at_end(run, f"skip_growth_{stack}")
+
+
+def coherent_growth(run: RecordedRun, stack: str) -> float:
+    """√(1 + ρ²L), what bounds the growth at the trained ρ."""
+    count = BLOCKS[stack] * int(run.config["layers"])
+    return math.hypot(1, at_end(run, f"coherence_{stack}") * count**0.5)
+
+
+def exponents(
+    runs: Runs, stack: str, growth_of: Growth = trained_growth
+) -> tuple[Exponent, Exponent, Exponent]:
     """Powers of L in √(1 + ρ²L), in the growth as trained, and in the growth if aligned.
 
     The first stays bounded exactly where r = ρ√L does, and is positive where ρ is not.
     """
     blocks = [float(BLOCKS[stack] * run.config["layers"]) for run in runs]
-    r = [
-        math.hypot(1, at_end(run, f"coherence_{stack}") * count**0.5)
-        for run, count in zip(runs, blocks, strict=True)
-    ]
-    trained = [at_end(run, f"skip_growth_{stack}") for run in runs]
-    aligned = [aligned_growth(run, stack) for run in runs]
-    first, second, third = (fitted(power_law(blocks, values)) for values in (r, trained, aligned))
+    first, second, third = (
+        fitted(power_law(blocks, [size(run, stack) for run in runs]))
+        for size in (coherent_growth, growth_of, aligned_growth)
+    )
     return first, second, third
 
 
-def decide(runs: Runs, *, aligned: bool = False) -> Finding:
+def decide(runs: Runs, *, growth_of: Growth = trained_growth) -> Finding:
     """Reproduced if, in both stacks, the growth is flat in L where √(1 + ρ²L) is, and only there.
 
     *Flat*: the 95 % interval of the exponent lies within the tolerance; not flat: it lies outside.
-    Undecided where an interval does neither. With ``aligned`` the growth is the one at ρ = 1, which
-    the trained ρ does not explain: a negative control.
+    Undecided where an interval does neither. With another ``growth_of`` that growth takes the
+    trained one's place, such as the one at ρ = 1, which the trained ρ does not explain: a control.
     """
     margin, told, agree = tolerance("trained-growth-exponent"), [], []
     decisive = None
     for stack in BLOCKS:
-        r, trained, alike = exponents(runs, stack)
-        growth = alike if aligned else trained
+        r, growth, alike = exponents(runs, stack, growth_of)
         flat = [fit.equivalent(0.0, margin) for fit in (r, growth)]
         agree.append(None if None in flat else flat[0] == flat[1])
         ends = ", ".join(_at_depth(runs, depth, stack) for depth in values_of(runs, "layers"))
         told.append(
-            f"{stack}: √(1 + ρ²L) ~ L^{r.value:+.2f}, growth ~ L^{trained.value:+.2f} "
+            f"{stack}: √(1 + ρ²L) ~ L^{r.value:+.2f}, growth ~ L^{growth.value:+.2f} "
             f"(aligned it would be L^{alike.value:+.2f}); {ends}"
         )
         decisive = decisive or growth

@@ -75,14 +75,15 @@ def groups(runs: Runs) -> tuple[list[RecordedRun], list[RecordedRun], list[Recor
     return warm, cold, matching(runs, scheme="tfixup")
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs, *, faded: float = 1.0) -> Finding:
     """Reproduced if gradients vanish in Post-LN without warm-up, and there alone.
 
     By the 95 % intervals of the geometric means over seeds: all of it below or above the bound.
+    With ``faded`` the changes of Post-LN without warm-up count times that: a control.
     """
     warm, cold, tfixup = groups(runs)
     told = "; ".join(f"{_name(group[0])}: {_signals(group)}" for group in (warm, cold, tfixup))
-    value, interval = changes(cold, "gradient_encoder")
+    value, interval = changes(cold, "gradient_encoder", faded)
     others = [changes(group, "gradient_encoder")[1] for group in (warm, tfixup)]
     low, high = changes(tfixup, "adam_update_encoder")[1]
     vanish = interval[1] < VANISHED and all(other[0] >= VANISHED for other in others)
@@ -99,9 +100,9 @@ def decide(runs: Runs) -> Finding:
     return Finding(answer, told, value, interval)
 
 
-def changes(group: Runs, column: str) -> tuple[float, tuple[float, float]]:
-    """Geometric mean of `change` over seeds and its 95 % interval."""
-    return geometric_interval([change(run, column) for run in group])
+def changes(group: Runs, column: str, factor: float = 1.0) -> tuple[float, tuple[float, float]]:
+    """Geometric mean of `change`, times a factor, over seeds, and its 95 % interval."""
+    return geometric_interval([factor * change(run, column) for run in group])
 
 
 def _signals(group: Runs) -> str:

@@ -31,11 +31,15 @@ def growth(run: RecordedRun, column: str = "norm_self_attention_upper") -> float
     return geometric_interval(last)[0] / values[0]
 
 
-def decide(runs: Runs) -> Finding:
-    """Reproduced if the norms at least double without warm-up, and do not with it."""
+def decide(runs: Runs, *, grown: float = 1.0) -> Finding:
+    """Reproduced if the norms at least double without warm-up, and do not with it.
+
+    With ``grown`` the growth without warm-up counts times that: a control.
+    """
     warm, cold, _ = fig2.groups(runs)
     (with_it, warm_interval), (without, cold_interval) = (
-        geometric_interval([growth(run) for run in group]) for group in (warm, cold)
+        geometric_interval([factor * growth(run) for run in group])
+        for group, factor in ((warm, 1.0), (cold, grown))
     )
     lower = geometric_interval([growth(run, "norm_self_attention_lower") for run in cold])[0]
     line = (

@@ -215,15 +215,35 @@ def decide(runs: Runs) -> Finding:
 
 def weakest_in_its_place(runs: Runs, names: Iterable[str] | None = None) -> list[RecordedRun]:
     """A negative control: the runs of the baseline with the lowest BLEU pass for T-Fixup's."""
-    known = {name_of(run) for run in runs} - {OWN, "radam"}
-    wanted = sorted(known if names is None else known & set(names))
-    scores = {
+    rest = [run for run in runs if name_of(run) != "radam"]
+    scores = _scores(rest, names)
+    least = min(scores, key=lambda name: scores[name])
+    return exchanged(rest, "scheme", {least: OWN, OWN: least})
+
+
+def strongest_in_its_place(runs: Runs, names: Iterable[str] | None = None) -> list[RecordedRun]:
+    """A positive control: at each depth the runs of the scheme with the highest BLEU pass for it.
+
+    T-Fixup itself is among those schemes.
+    """
+    rest = [run for run in runs if name_of(run) != "radam"]
+    found = []
+    for depth in values_of(rest, "layers"):
+        here = matching(rest, layers=depth)
+        scores = _scores(here, names) | _scores(here, (OWN,))
+        most = max(scores, key=lambda name: scores[name])
+        found += exchanged(here, "scheme", {most: OWN, OWN: most})
+    return found
+
+
+def _scores(runs: Runs, names: Iterable[str] | None) -> dict[str, float]:
+    """BLEU summed over the first seeds' runs, by scheme; all but T-Fixup without names."""
+    known = {name_of(run) for run in runs}
+    wanted = sorted(known - {OWN} if names is None else known & set(names))
+    return {
         name: sum(_bleu(run) for run in runs if name_of(run) == name and not run.config["seed"])
         for name in wanted
     }
-    least = min(wanted, key=lambda name: scores[name])
-    rest = [run for run in runs if name_of(run) != "radam"]
-    return exchanged(rest, "scheme", {least: OWN, OWN: least})
 
 
 def _bleu(run: RecordedRun) -> float:

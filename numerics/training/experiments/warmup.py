@@ -199,11 +199,12 @@ def gradients_not_the_cause(runs: Runs) -> Finding:
     return Finding(Answer.NOT_REPRODUCED if separated else Answer.REPRODUCED, line, value)
 
 
-def dealt_by_balance(runs: Runs) -> list[RecordedRun]:
-    """The runs without warm-up with false outcomes: the more balanced half trained."""
+def dealt_by_balance(runs: Runs, balanced: RunOutcome = RunOutcome.TRAINED) -> list[RecordedRun]:
+    """The runs without warm-up with other outcomes: the more balanced half trained, or stuck."""
+    (other,) = {RunOutcome.TRAINED, RunOutcome.STUCK} - {balanced}
     without = sorted(matching(runs, optimizer="adam", warmup=0), key=imbalance)
     half = len(without) // 2
-    outcomes = [RunOutcome.TRAINED] * half + [RunOutcome.STUCK] * (len(without) - half)
+    outcomes = [balanced] * half + [other] * (len(without) - half)
     return [replace(run, outcome=outcome) for run, outcome in zip(without, outcomes, strict=True)]
 
 

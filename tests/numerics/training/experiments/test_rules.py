@@ -329,7 +329,7 @@ def test_coherence(tmp_path, rho, growth, answer):
     runs = coherent_runs(tmp_path, rho, growth)
     assert coherence.decide(runs).answer is answer
     if answer is YES and not rho:
-        assert coherence.decide(runs, aligned=True).answer is NO
+        assert coherence.decide(runs, growth_of=coherence.aligned_growth).answer is NO
 
 
 def test_intervals_over_seeds():
