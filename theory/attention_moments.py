@@ -8,13 +8,18 @@ and two queries' logits have covariance c_ij = s² K_ij D. Values and cotangents
     Σ_σ a_iσ a_jσ             → mixed = E A Z Aᵀ, and E AᵀBA
     Σ_σσ' a_iσ a_jσ' Ž_σσ' Z_σσ'   → response (Ž: centred by both queries' weights)
 
-in units of D and D². Two queries use the moments at variance c_ij in place of v_i, exact to first
-order, scaled by n/m when they see n ≤ m keys.
+in units of D and D². For two queries whose logits have the variance v each and the covariance c,
+q(c) = E Σ_σ a_σ b_σ and R(c) = E tr J_a J_bᵀ with J = diag(a) − a aᵀ obey dq/dc = R. Both ends are
+known, q(0) = 1/n, R(0) = (1 − q(v))²/(n − 1) and q(v), R(v) of one query, and between them q is a
+cubic. It is scaled by n/m where queries see n ≤ m keys.
 
-Finite widths enter to first order, as E f(x) over a quantity's own fluctuation, through two points
-one standard deviation from its mean: ‖q_i‖² of a head of width d' by √(2/d'); the correlation ρ of
-two queries by (1 − ρ²)/√d; and keys are 1/d aligned with the query's own direction, where the
-weights are tilted.
+Finite widths enter to first order. As E f(x) over a quantity's own fluctuation, through two points
+one standard deviation from its mean: a head's |W_k q_i|² by √(2/d' + 2/d); the correlation ρ of two
+queries by (1 − ρ²)/√d, and by W_q and W_k that of their logits by (1 − ρ²) √(1/d' + 2/d). And as
+shares of one direction in d: keys are 1/d aligned with the query's own, where the weights are
+tilted, and 1/d with the value's. For the same reason cotangents know the keys that they belong to:
+E δ_σ·δ_σ' z_σ·z_σ' is not the product of the two, and the cotangents that a key receives by its
+value and by its logit have (1/d) E Σ a_σ² (ℓ_σ − ℓ̄) in common.
 """
 
 from collections.abc import Callable
@@ -31,7 +36,8 @@ from theory.token_gram import (
     told_apart,
 )
 
-Softmax = Callable[[int, Number], SoftmaxMoments]
+Softmax = Callable[[int, Number, Number], SoftmaxMoments]
+"""Moments by number of keys, variance of the logits and spread of the keys' lengths."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +63,17 @@ class AttentionMoments:
     mixed: Gram
     """E A Z Aᵀ per coordinate: what the queries read."""
     excess: Gram
-    """E Σ_σ a_iσ a_jσ − 1/max(n_i, n_j)."""
+    """E Σ_σ a_iσ a_jσ − 1/max(n_i, n_j), with what value and logit have in common."""
     response: Gram
     """E of the logits' response in units of D², for the cotangent of the queries."""
     aligned: Gram
     """E K_ij times that response: what the gradients of W_q and W_k have."""
     onto_keys: Gram
     """E K_ij times the response of single keys, in units of D."""
-
-
-@dataclass(frozen=True)
-class _Pair:
-    mixed: Number
-    excess: Number
-    response: Number
-    aligned: Number
-    onto_keys: Number
+    known_own: Gram
+    """E δ_σ·δ_σ z_σ·z_σ of the cotangents on keys beyond the product, over keys σ."""
+    known_beside: Gram
+    """The same of pairs of keys."""
 
 
 def two_points(mean: Number, deviation: Number) -> tuple[Number, ...]:
@@ -93,7 +94,7 @@ def attention_moments(
     logit_scale: Number,
     softmax: Softmax,
     fluctuations: Fluctuations,
-    spread: tuple[Number, ...] | None = None,
+    spreads: tuple[tuple[Number, ...], tuple[Number, ...]] | None = None,
 ) -> AttentionMoments:
     """Expectations over W_q and W_k, given the Grams of queries and keys.
 
@@ -109,8 +110,9 @@ def attention_moments(
         Moments by number and variance of the logits.
     fluctuations
         Finite widths.
-    spread
-        Relative variance of each token's length², where no layer norm makes it 0.
+    spreads
+        Relative variance of each query's and each key's length², 0 behind a layer norm and unless
+        given.
 
     Examples
     --------
@@ -125,55 +127,127 @@ def attention_moments(
     rho = correlations(queries)
     roots = [square_root(own) for own in diagonal(queries)]
     base = averaged(keys, seen)
+    vary, longer = spreads or ((0,) * len(queries), (0,) * len(keys))
 
-    def pair(i: int, j: int) -> _Pair:
+    def pair(i: int, j: int) -> dict[str, Number]:
         n, m = sorted((seen[i], seen[j]))
         length = roots[i] * roots[j]
-        vary = None if spread is None else spread[i]
-        deviation = 0 if i == j else (1 - rho[i][j] ** 2) * square_root(fluctuations.width)
+        unit = logit_scale * apart[n] * length
+        own, weights = fluctuations.width, fluctuations.width + fluctuations.head
+        deviation = 0 if i == j else (1 - rho[i][j] ** 2) * square_root(own + weights)
         found = [
-            _query_pair(n, logit_scale * apart[n] * length, r, softmax, fluctuations, vary)
+            _query_pair(
+                n,
+                unit,
+                r,
+                # What of the logits' correlation is the queries' own, not the weights'.
+                rho[i][j] + (own / (own + weights) * (r - rho[i][j]) if own else 0),
+                softmax,
+                fluctuations,
+                (vary[i], sum(longer[:n]) / n),
+                same=i == j,
+            )
             for r in two_points(rho[i][j], deviation)
         ]
-        mean = [sum(column) / len(found) * n / m for column in zip(*found, strict=True)]
-        return _Pair(
-            base[i][j] + mean[0] * apart[n], mean[1], mean[2], mean[3] * length, mean[4] * length
-        )
+        mean = {name: sum(one[name] for one in found) / len(found) * n / m for name in found[0]}
+        scales = {
+            "mixed": apart[n],
+            "aligned": length,
+            "onto_keys": length,
+            "known_own": apart[n],
+            "known_beside": apart[n],
+        }
+        mean |= {name: scale * mean[name] for name, scale in scales.items()}
+        return mean | {"mixed": base[i][j] + mean["mixed"]}
 
     size = range(len(seen))
     lower = [[pair(i, j) for j in range(i + 1)] for i in size]
     pairs = [[lower[max(i, j)][min(i, j)] for j in size] for i in size]
-
-    def gram(name: str) -> Gram:
-        return tuple(tuple(getattr(entry, name) for entry in row) for row in pairs)
-
     return AttentionMoments(
-        seen, apart, *(gram(n) for n in ("mixed", "excess", "response", "aligned", "onto_keys"))
+        seen,
+        apart,
+        **{name: tuple(tuple(entry[name] for entry in row) for row in pairs) for name in _NAMES},
     )
+
+
+_NAMES = (
+    *("mixed", "excess", "response", "aligned", "onto_keys"),
+    *("known_own", "known_beside"),
+)
+"""The Grams of `AttentionMoments`."""
+
+
+def shared(n: int, alone: SoftmaxMoments, rho: Number, variance: Number) -> tuple[Number, Number]:
+    """q and R of two queries whose logits are correlated by ρ, from the moments of one.
+
+    Examples
+    --------
+    >>> from theory.softmax_moments import moments
+    >>> one = moments(16, 1.0)
+    >>> [round(value, 4) for value in (one.square, one.response)]
+    [0.1325, 0.0935]
+    >>> [round(value, 4) for value in shared(16, one, 1.0, 1.0)]
+    [0.1325, 0.0935]
+    >>> [round(value, 4) for value in shared(16, one, 0.5, 1.0)]  # by sampling 0.0919, 0.0685
+    [0.0921, 0.069]
+    """
+    start, rise = 1 / n, alone.square - 1 / n
+    if rise == 0:
+        return start, alone.response
+    first = variance * (1 - alone.square) ** 2 / (n - 1)
+    last = variance * alone.response
+    bend, twist = 3 * rise - 2 * first - last, first + last - 2 * rise
+    q = start + rho * (first + rho * (bend + rho * twist))
+    return q, (first + rho * (2 * bend + rho * 3 * twist)) / variance
 
 
 def _query_pair(
     n: int,
     unit: Number,
     rho: Number,
+    alike: Number,
     softmax: Softmax,
     fluctuations: Fluctuations,
-    spread: Number | None,
-) -> tuple[Number, ...]:
-    """(mixed − base, excess, response, aligned, onto_keys) at a logit covariance of ρ ``unit``."""
+    spreads: tuple[Number, Number],
+    *,
+    same: bool,
+) -> dict[str, Number]:
+    """Moments of queries alike by ``alike``, logits by ρ at variance ``unit``, without the base."""
     if n == 1:
-        return (0,) * 5
-    deviation = square_root(2 * fluctuations.head + (spread or 0))
-    found = [softmax(n, rho * unit * x) for x in two_points(1, deviation)]
-    square, tilt, beside, response = (
-        sum(getattr(item, name) for item in found) / len(found)
-        for name in ("square", "tilt", "beside", "response")
-    )
-    # Behind a layer norm all keys have one length, so only σ ≠ σ' terms fluctuate.
-    along = beside if spread is None else tilt - square
-    lengths = 0 if spread is None else 2 * response
-    aligned = response + fluctuations.width * ((1 - square) ** 2 + lengths)
-    excess = square - 1 / n
-    return (
-        excess + fluctuations.width * along, excess, aligned, rho * aligned, rho * response
-    )  # fmt: skip
+        return dict.fromkeys(_NAMES, 0)
+    epsilon = fluctuations.width
+    of_query, of_key = spreads
+    # Gaussian keys, whose lengths² vary by 2/d, have Gaussian logits.
+    beyond = of_key - 2 * epsilon
+    found = []
+    for head in two_points(1, square_root(2 * fluctuations.head + 2 * epsilon)):
+        for length in two_points(1, square_root(of_query)):
+            v = unit * head * length
+            item = softmax(n, v, beyond)
+            square, response = item.square, item.response
+            # To first order in 1/d: along the query, with and without σ = σ', and along the value.
+            own, beside = item.tilt - item.beside - item.square, item.beside
+            if not same:
+                square, response = shared(n, item, rho, v)
+                apart = 2 * v * (1 - item.square) * (1 - 2 * item.square) / n
+                own = rho * own + (1 - rho) * apart
+                beside = rho * beside - (1 - rho) * apart
+            own, beside = of_key / 2 * own, epsilon * beside
+            response += epsilon * (item.along - item.along_own)
+            response += of_key / 2 * (item.along_own - item.response)
+            logit_own = of_key / 2 * (item.single + item.along_own - item.response)
+            logit_beside = epsilon * (item.paired + item.along - item.along_own)
+            excess = square - 1 / n
+            aligned = response + logit_own + logit_beside
+            found.append(
+                {
+                    "mixed": excess + own + beside,
+                    "excess": excess + 2 * epsilon * rho * v * item.lean,
+                    "response": aligned,
+                    "aligned": alike * aligned * (length if same else 1),
+                    "onto_keys": alike * response * (length if same else 1),
+                    "known_own": own + rho * v * logit_own,
+                    "known_beside": beside + rho * v * logit_beside,
+                }
+            )
+    return {name: sum(one[name] for one in found) / len(found) for name in _NAMES}

@@ -14,7 +14,7 @@ in 1/d. Sequences must be long enough to be alike: nothing here is specific to o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from theory.attention_moments import Fluctuations, Softmax
 from theory.errors import InputError, require_positive
@@ -25,6 +25,7 @@ from theory.norm_moments import (
     normalised,
     parameter_energy,
     pulled_through,
+    unknowing,
 )
 from theory.residual_block import Block, Norm, Setting
 from theory.signal_propagation import Passed, backward, forward
@@ -147,10 +148,10 @@ def predict(
     """
     setting = setting_of(network, assumptions)
     encoded, memory = _run(network.source, network.encoder, None, network, setting)
-    decoded, output = _run(network.target, network.decoder, memory.gram, network, setting)
+    decoded, output = _run(network.target, network.decoder, memory, network, setting)
     tokens = network.target.tokens
     energies: dict[str, Number] = {}
-    u = exchangeable(tokens, 1 / tokens)
+    u = unknowing(exchangeable(tokens, 1 / tokens), setting.fluctuations)
     on_target, on_memory = _pull(decoded, u, "decoder", memory, setting, energies)
     on_source, _ = _pull(encoded, on_memory, "encoder", None, setting, energies)
     for side, inputs, gram in (
@@ -194,7 +195,7 @@ def setting_of(network: Network, assumptions: Assumptions = EVERYTHING) -> Setti
 def _run(
     inputs: Inputs,
     blocks: Sequence[Block],
-    memory: Gram | None,
+    memory: Stream | None,
     network: Network,
     setting: Setting,
 ) -> tuple[list[Passed], Stream]:
@@ -209,27 +210,32 @@ def _run(
 
 def _pull(
     passed: Sequence[Passed],
-    gram: Gram,
+    cotangent: Cotangent,
     stack: str,
     memory: Stream | None,
     setting: Setting,
     energies: dict[str, Number],
-) -> tuple[Gram, Gram]:
+) -> tuple[Gram, Cotangent]:
     """Cotangents on a stack's inputs and on its memory; ``energies`` are added to."""
-    size = len(gram)
-    isotropic = (2 * setting.fluctuations.width,) * size
-    cotangent = Cotangent(gram, isotropic, (0,) * size)
     if _has_final_norm([item.block for item in passed]):
         last = passed[-1].left
-        energies[f"{stack}.norm"] = parameter_energy(gram, last)
-        within = pulled_through(gram, isotropic, last)
-        cotangent = Cotangent(within, isotropic, tuple(1 / k for k in diagonal(last.gram)))
-    on_memory = exchangeable(len(memory.gram) if memory else 1, 0)
+        energies[f"{stack}.norm"] = parameter_energy(cotangent.gram, last)
+        cotangent = replace(
+            cotangent,
+            gram=pulled_through(cotangent.gram, cotangent.removed, last),
+            sensitivity=tuple(1 / k for k in diagonal(last.gram)),
+        )
+    nothing = exchangeable(len(memory.gram) if memory else 1, 0)
+    on_memory = unknowing(nothing, setting.fluctuations)
     for item in reversed(passed):
         pulled = backward(item, cotangent, setting)
         cotangent = pulled.stream
         if pulled.memory is not None:
-            on_memory = combine(1, on_memory, 1, pulled.memory)
+            on_memory = replace(
+                on_memory,
+                gram=combine(1, on_memory.gram, 1, pulled.memory.gram),
+                known=combine(1, on_memory.known, 1, pulled.memory.known),
+            )
         for matrix, energy in pulled.energies.items():
             shared = matrix == "alpha"  # one a layer, whatever the block
             key = f"{stack}.alpha" if shared else f"{item.block.part}.{matrix}"

@@ -24,6 +24,7 @@ _s1, _s2 = sp.symbols("sigma_1 sigma_2", positive=True)
 _row = sp.symbols("y1:4", real=True)
 _weights = sp.symbols("w1:4", real=True)
 _sigma = sp.Symbol("sigma", positive=True)
+_m2, _m3, _R = sp.symbols("m_2 m_3 R")
 
 
 def growth() -> sp.Expr:
@@ -98,6 +99,49 @@ def _response(statement: sp.Basic) -> bool:
         jacobian = sp.Matrix(weights).jacobian(sp.Matrix(logits)).subs(at_zero)
         exact = sp.Add(*(entry**2 for entry in jacobian))
         if sp.simplify(exact - statement.args[1].subs(n, size)) != 0:
+            return False
+    return True
+
+
+def _stein(statement: sp.Basic) -> bool:
+    """E h·ℓ = v E div h for independent ℓ of variance v: the divergence by ℓ, for n = 2, 3."""
+    for size in (2, 3):
+        logits, weights = _softmax(size)
+        m_2, m_3 = (sp.Add(*(a**k for a in weights)) for k in (2, 3))
+        # Σ a² (ℓ_σ − ℓ̄) = Σ_ρ h_ρ ℓ_ρ
+        field = [a**2 - a * m_2 for a in weights]
+        divergence = sp.Add(*(sp.diff(h, x) for h, x in zip(field, logits, strict=True)))
+        exact = statement.args[1].subs({_m2: m_2, _m3: m_3})
+        at = {x: sp.Rational(k, 3) for k, x in enumerate(logits)}
+        if abs(sp.N((divergence - exact).subs(at), 30)) > 1e-20:
+            return False
+    return True
+
+
+def _mean_jacobian(statement: sp.Basic) -> bool:
+    """‖E J‖² for exchangeable weights: E a_σ = 1/n and the moments that E m_2 = q leaves."""
+    for size in (2, 3, 4, 7):
+        square = (1 - q) / size
+        beside = -(1 - q) / (size * (size - 1))
+        exact = size * square**2 + size * (size - 1) * beside**2
+        if sp.simplify(exact - statement.args[1].subs(n, size)) != 0:
+            return False
+    return True
+
+
+def _shared_slope(statement: sp.Basic) -> bool:
+    """∂/∂c E Σ a_σ b_σ = E Σ_σρ ∂a_ρ/∂ℓ_σ ∂b_ρ/∂ℓ'_σ, entry by entry for n = 2, 3."""
+    for size in (2, 3):
+        logits, a = _softmax(size)
+        others = sp.symbols(f"k1:{size + 1}", real=True)
+        b = [weight.subs(dict(zip(logits, others, strict=True))) for weight in a]
+        common = sp.Add(*(x * y for x, y in zip(a, b, strict=True)))
+        # Price's theorem: one covariance a key.
+        slope = sp.Add(*(sp.diff(common, x, y) for x, y in zip(logits, others, strict=True)))
+        each = [x * y * (1 - x - y + common) for x, y in zip(a, b, strict=True)]
+        exact = statement.args[1].subs(_R, sp.Add(*each))
+        at = {x: sp.Rational(k, 5) for k, x in enumerate((*logits, *others))}
+        if abs(sp.N((slope - exact).subs(at), 30)) > 1e-20:
             return False
     return True
 
@@ -199,6 +243,24 @@ def _attention_steps() -> tuple[Step, ...]:
             equation(sp.Symbol("response"), (1 - 1 / n) / n),
             _response,
             equation(sp.Symbol("response"), 1 / n),
+        ),
+        Step(
+            "two queries: q(c) = E Σ a_σ b_σ has dq/dc = R = E Σ a_σ b_σ (1 − a_σ − b_σ + Σ a b)",
+            equation(sp.Symbol("dq/dc"), _R),
+            _shared_slope,
+            equation(sp.Symbol("dq/dc"), 2 * _R),
+        ),
+        Step(
+            "uncorrelated queries with E m_2 = q have R = ‖E J‖² = (1 − q)²/(n − 1)",
+            equation(_R, (1 - q) ** 2 / (n - 1)),
+            _mean_jacobian,
+            equation(_R, (1 - q) ** 2 / n),
+        ),
+        Step(
+            "what a key's cotangents by value and by logit have in common, by Stein's lemma",
+            equation(sp.Symbol("lean"), _m2 - 4 * _m3 + 3 * _m2**2),
+            _stein,
+            equation(sp.Symbol("lean"), _m2 - 4 * _m3 + _m2**2),
         ),
     )
 

@@ -18,7 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from theory.attention_moments import Fluctuations
-from theory.token_gram import Gram, Number, combine, correlations, diagonal, rescaled
+from theory.token_gram import (
+    Gram,
+    Number,
+    combine,
+    correlations,
+    diagonal,
+    entrywise,
+    exchangeable,
+    rescaled,
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ class Cotangent:
     """p_i, share of δ_i along 1 and along the stream: what a layer norm's projector removes."""
     sensitivity: tuple[Number, ...]
     """−∂ log B_ii/∂K_ii: later layer norms divide by a length that contains this one."""
+    known: Gram
+    """E δ_i·δ_j x_i·x_j/d beyond the product B_ij K_ij: attention's cotangents know their keys."""
 
 
 def gaussian(gram: Gram, fluctuations: Fluctuations) -> Stream:
@@ -54,6 +65,19 @@ def gaussian(gram: Gram, fluctuations: Fluctuations) -> Stream:
     Stream(gram=((1.0,),), spread=(0.03125,), mean=0.015625)
     """
     return Stream(gram, (2 * fluctuations.width,) * len(gram), fluctuations.width)
+
+
+def unknowing(gram: Gram, fluctuations: Fluctuations) -> Cotangent:
+    """Isotropic cotangents that know nothing of the tokens.
+
+    Examples
+    --------
+    >>> unknowing(((2.0,),), Fluctuations(width=1 / 64))
+    Cotangent(gram=((2.0,),), removed=(0.03125,), sensitivity=(0,), known=((0,),))
+    """
+    size = len(gram)
+    removed = (2 * fluctuations.width,) * size
+    return Cotangent(gram, removed, (0,) * size, exchangeable(size, 0))
 
 
 def normalised(stream: Stream) -> Stream:
@@ -100,8 +124,31 @@ def jacobian_gain(stream: Stream) -> tuple[Number, ...]:
 
 def pulled_through(gram: Gram, removed: Sequence[Number], stream: Stream) -> Gram:
     """Cotangents on LN(x) turned into cotangents on x."""
-    gains = jacobian_gain(stream)
-    return rescaled(gram, tuple((1 - p) * g for p, g in zip(removed, gains, strict=True)))
+    kept = tuple((1 - p) * g for p, g in zip(removed, jacobian_gain(stream), strict=True))
+    return entrywise(
+        lambda entry, less: entry * less, rescaled(gram, kept), parting(stream, removed)
+    )
+
+
+def parting(stream: Stream, removed: Sequence[Number]) -> Gram:
+    """What two tokens' Jacobians leave of a common cotangent, over the root of what each leaves.
+
+    P_i P_j takes out 1, x_i and x_j, (3 − ρ²)/d where P_i takes p = 2/d; and two lengths have
+    E (S_i S_j)^(−1/2) = (1 + (3 + ρ²) r/4)/E S where one has (1 + r)/E S.
+
+    Examples
+    --------
+    >>> from theory.token_gram import exchangeable
+    >>> tokens = gaussian(exchangeable(2, 1.0), Fluctuations(width=1 / 64))
+    >>> parting(tokens, (2 / 64,) * 2)  # beside the diagonal 1 − 1/d − r/4
+    ((1.0, 0.9765625), (0.9765625, 1.0))
+    """
+    rho = correlations(stream.gram)
+    lost = tuple(p / 4 + r / 8 for p, r in zip(removed, stream.spread, strict=True))
+    return tuple(
+        tuple(1 - (1 - r**2) * (one + other) for r, other in zip(row, lost, strict=True))
+        for row, one in zip(rho, lost, strict=True)
+    )
 
 
 def parameter_energy(gram: Gram, stream: Stream) -> Number:

@@ -85,7 +85,7 @@ def _passes(network: Network, choice: Choice) -> dict[str, list[Passed]]:
     setting = setting_of(network)
 
     def pass_stack(
-        inputs: Inputs, blocks: Sequence[Block], memory: Gram | None, setting: Setting
+        inputs: Inputs, blocks: Sequence[Block], memory: Stream | None, setting: Setting
     ) -> tuple[list[Passed], Stream]:
         stream = gaussian(inputs.gram(network.width, network.vocabulary), setting.fluctuations)
         passed: list[Passed] = []
@@ -95,5 +95,5 @@ def _passes(network: Network, choice: Choice) -> dict[str, list[Passed]]:
         return passed, stream
 
     encoded, memory = pass_stack(network.source, network.encoder, None, setting)
-    decoded, _ = pass_stack(network.target, network.decoder, memory.gram, setting)
+    decoded, _ = pass_stack(network.target, network.decoder, memory, setting)
     return {"encoder": encoded, "decoder": decoded}

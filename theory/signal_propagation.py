@@ -16,7 +16,7 @@ S = ‖x − x̄‖²/d, E 1/S = (1 + r)/E S to first order in the spread r = Va
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from theory.attention_moments import AttentionMoments, attention_moments
 from theory.norm_moments import (
@@ -26,7 +26,9 @@ from theory.norm_moments import (
     jacobian_gain,
     normalised,
     parameter_energy,
+    parting,
     pulled_through,
+    unknowing,
 )
 from theory.relu_kernel import ReluPairs, relu_pairs
 from theory.residual_block import Block, BlockKind, Norm, Setting
@@ -41,6 +43,7 @@ from theory.token_gram import (
     inner,
     pulled_back,
     rescaled,
+    scattered,
     visible,
 )
 
@@ -61,15 +64,15 @@ class Passed:
     inside: ReluPairs | AttentionMoments
 
 
-def forward(block: Block, entered: Stream, memory: Gram | None, setting: Setting) -> Passed:
-    """Second moments behind a block; ``memory`` is the Gram that encoder-attention reads.
+def forward(block: Block, entered: Stream, memory: Stream | None, setting: Setting) -> Passed:
+    """Second moments behind a block; ``memory`` is what encoder-attention reads.
 
     Examples
     --------
     >>> from theory.attention_moments import Fluctuations
     >>> from theory.norm_moments import gaussian
     >>> from theory.softmax_moments import uniform
-    >>> setting = Setting(64, 128, lambda n, v: uniform(n), Fluctuations())
+    >>> setting = Setting(64, 128, lambda n, *_: uniform(n), Fluctuations())
     >>> xavier = {"w1": 2 / 192, "w2": 2 / 192}
     >>> x = gaussian(((1.0,),), Fluctuations())
     >>> round(forward(Block("mlp", BlockKind.MLP, xavier), x, None, setting).left.gram[0][0], 4)
@@ -82,11 +85,13 @@ def forward(block: Block, entered: Stream, memory: Gram | None, setting: Setting
         gain = variances["w1"] * variances["w2"] * d * setting.hidden
         mixed, spread = inside.values, 2 * epsilon.width + 5 * epsilon.hidden
     else:
-        keys = memory if block.kind is BlockKind.CROSS and memory is not None else read.gram
-        seen = visible(len(read.gram), len(keys), causal=block.causal)
+        keys = memory if block.kind is BlockKind.CROSS and memory is not None else read
+        seen = visible(len(read.gram), len(keys.gram), causal=block.causal)
         scale = variances["q"] * variances["k"] * d**2
-        own = entered.spread if block.norm is Norm.NONE else None
-        inside = attention_moments(read.gram, keys, seen, scale, setting.softmax, epsilon, own)
+        spreads = (read.spread, keys.spread)
+        inside = attention_moments(
+            read.gram, keys.gram, seen, scale, setting.softmax, epsilon, spreads
+        )
         gain = variances["v"] * variances["out_proj"] * d**2
         mixed, spread = inside.mixed, 4 * epsilon.width
     output = entrywise(lambda entry: gain * entry, mixed)
@@ -102,7 +107,7 @@ class Pulled:
 
     stream: Cotangent
     """On x."""
-    memory: Gram | None
+    memory: Cotangent | None
     """On the memory that encoder-attention reads."""
     energies: Mapping[str, Number]
     """By matrix, and of the layer norm (``norm``), ω (``omega``) and γ (``alpha``)."""
@@ -122,35 +127,71 @@ def backward(passed: Passed, arriving: Cotangent, setting: Setting) -> Pulled:
         energies["alpha"] = inner(gram, passed.output_gram)
     scaled = entrywise(lambda entry: block.branch**2 * entry, gram)
     kept = rescaled(scaled, tuple(1 - x * _inner_width(passed, setting) for x in bound))
-    through = _through_mlp if block.kind is BlockKind.MLP else _through_attention
-    back, memory, own = through(passed, scaled, kept, setting)
+    known = _known_before(passed, arriving)
+    read = entrywise(lambda entry: block.branch**2 * entry, known)
+    if block.norm is Norm.PRE:
+        read = rescaled(read, tuple(1 / own for own in diagonal(passed.entered.gram)))
+    onto_keys = None
+    if block.kind is BlockKind.MLP:
+        back, own = _through_mlp(passed, scaled, kept, read, setting)
+    else:
+        back, onto_keys, own = _through_attention(passed, scaled, kept, read, setting)
     energies |= own
+    known = entrywise(lambda entry: block.shortcut**2 * entry, known)
+    memory = None
+    if onto_keys is not None and block.kind is BlockKind.CROSS:
+        memory = onto_keys
+    elif onto_keys is not None:
+        back, known = combine(1, back, 1, onto_keys.gram), combine(1, known, 1, onto_keys.known)
     if block.norm is Norm.PRE:
         energies["norm"] = parameter_energy(back, passed.entered)
-        return Pulled(_before_branch(passed, gram, back, arriving, setting), memory, energies)
-    if block.norm is Norm.POST:
-        return Pulled(_before_sum(passed, gram, back, setting), memory, energies)
-    stream = combine(block.shortcut**2, gram, 1, back)
-    return Pulled(Cotangent(stream, arriving.removed, arriving.sensitivity), memory, energies)
+        before = _before_branch(passed, gram, back, arriving, setting)
+    elif block.norm is Norm.POST:
+        before = _before_sum(passed, gram, back, setting)
+    else:
+        stream = combine(block.shortcut**2, gram, 1, back)
+        before = Cotangent(stream, arriving.removed, arriving.sensitivity, known)
+    return Pulled(replace(before, known=known), memory, energies)
 
 
-_Back = tuple[Gram, Gram | None, dict[str, Number]]
+def _known_before(passed: Passed, arriving: Cotangent) -> Gram:
+    """What cotangents on y know of x: α K_x/K_y of what they know of y, for each of two tokens."""
+    shares = tuple(
+        passed.block.shortcut * own / whole
+        for own, whole in zip(
+            diagonal(passed.entered.gram), diagonal(passed.summed.gram), strict=True
+        )
+    )
+    return tuple(
+        tuple(entry * one * other for entry, other in zip(row, shares, strict=True))
+        for row, one in zip(arriving.known, shares, strict=True)
+    )
 
 
-def _through_mlp(passed: Passed, scaled: Gram, kept: Gram, setting: Setting) -> _Back:
+def _through_mlp(
+    passed: Passed, scaled: Gram, kept: Gram, known: Gram, setting: Setting
+) -> tuple[Gram, dict[str, Number]]:
+    """Cotangents behind the branch, and energies; known tokens meet the gradients of both."""
     inside, variances = passed.inside, passed.block.variances
     assert isinstance(inside, ReluPairs)
     d, hidden = setting.width, setting.hidden
     back = entrywise(lambda b, open_: b * open_, kept, inside.gates)
     gain = variances["w1"] * variances["w2"] * d * hidden
+    met = inner(inside.gates, known)
     energies = {
-        "w2": inner(inside.values, scaled) * variances["w1"] * d * hidden,
-        "w1": inner(inside.gated, kept) * variances["w2"] * d * hidden,
+        "w2": (inner(inside.values, scaled) + met) * variances["w1"] * d * hidden,
+        "w1": (inner(inside.gated, kept) + met) * variances["w2"] * d * hidden,
     }
-    return entrywise(lambda b: gain * b, back), None, energies
+    return entrywise(lambda b: gain * b, back), energies
 
 
-def _through_attention(passed: Passed, scaled: Gram, kept: Gram, setting: Setting) -> _Back:
+def _through_attention(
+    passed: Passed, scaled: Gram, kept: Gram, known: Gram, setting: Setting
+) -> tuple[Gram, Cotangent, dict[str, Number]]:
+    """Cotangents by the queries and on the keys, and energies.
+
+    Known queries meet the logits: K_ij in the gradients of W_q and W_k, and q(c_ij) in the others.
+    """
     inside, variances, d = passed.inside, passed.block.variances, setting.width
     assert isinstance(inside, AttentionMoments)
     seen, keys = inside.seen, len(inside.apart) - 1
@@ -161,22 +202,49 @@ def _through_attention(passed: Passed, scaled: Gram, kept: Gram, setting: Settin
     def weighted(moments: Gram, power: int) -> Gram:
         return entrywise(lambda b, m, a: b * m * a**power, kept, moments, apart)
 
-    shared = sum(map(sum, weighted(inside.aligned, 2))) * gain * d**2
+    met = sum(map(sum, entrywise(lambda k, r, a: k * r * a**2, known, inside.response, apart)))
+    shared = (sum(map(sum, weighted(inside.aligned, 2))) + met) * gain * d**2
+    read = _read_behind_own_norm(passed, inside.mixed)
     energies = {
-        "v": inner(inside.mixed, kept) * variances["out_proj"] * d**2,
-        "out_proj": inner(inside.mixed, scaled) * variances["v"] * d**2,
+        "v": (inner(read, kept) + logit * met) * variances["out_proj"] * d**2,
+        "out_proj": (inner(read, scaled) + logit * met) * variances["v"] * d**2,
         "q": shared * variances["k"],
         "k": shared * variances["q"],
     }
     by_value = combine(
         gain, pulled_back(kept, seen, keys), gain, contrast(weighted(inside.excess, 0), seen, keys)
     )
-    onto_keys = contrast(weighted(inside.onto_keys, 1), seen, keys)
-    memory = combine(1, by_value, gain * logit, onto_keys)
+    by_logit = contrast(weighted(inside.onto_keys, 1), seen, keys)
     by_query = entrywise(lambda t: gain * logit * t, weighted(inside.response, 2))
-    if passed.block.kind is BlockKind.CROSS:
-        return by_query, memory, energies
-    return combine(1, by_query, 1, memory), None, energies
+    known = scattered(weighted(inside.known_own, 0), weighted(inside.known_beside, 0), seen, keys)
+    memory = unknowing(combine(1, by_value, gain * logit, by_logit), setting.fluctuations)
+    known = entrywise(lambda entry: gain * entry, known)
+    return by_query, replace(memory, known=known), energies
+
+
+def _read_behind_own_norm(passed: Passed, mixed: Gram) -> Gram:
+    """What a query reads, as its own cotangent sees it.
+
+    Post-LN divides the cotangent by a length that contains x_i, of which query i reads x_i/n_i: a
+    long token reads more and gets less, by r K_ii/n_i² times its share of the sum.
+    """
+    block, inside = passed.block, passed.inside
+    if block.norm is not Norm.POST or block.kind is not BlockKind.SELF:
+        return mixed
+    assert isinstance(inside, AttentionMoments)
+    own, whole = diagonal(passed.entered.gram), diagonal(passed.summed.gram)
+    return tuple(
+        tuple(
+            entry
+            - (i == j)
+            * passed.entered.spread[i]
+            * block.shortcut**2
+            * own[i] ** 2
+            / (whole[i] * inside.seen[i] ** 2)
+            for j, entry in enumerate(row)
+        )
+        for i, row in enumerate(mixed)
+    )
 
 
 def _before_branch(
@@ -198,7 +266,8 @@ def _before_branch(
         (1 - isotropic) * gains[i] * (1 + alike * arriving.sensitivity[i] * r * own[i])
         for i, r in enumerate(stream.spread)
     )
-    branch = rescaled(back, factors)
+    apart = parting(stream, (isotropic,) * size)
+    branch = entrywise(lambda entry, less: entry * less, rescaled(back, factors), apart)
     before = combine(passed.block.shortcut**2, gram, 1, branch)
     sensitivity = tuple(
         s + _share(b, whole) * (1 / k - (1 - alike) * s)
@@ -206,7 +275,7 @@ def _before_branch(
             arriving.sensitivity, diagonal(branch), diagonal(before), own, strict=True
         )
     )
-    return Cotangent(before, arriving.removed, sensitivity)
+    return Cotangent(before, arriving.removed, sensitivity, before)
 
 
 def _before_sum(passed: Passed, gram: Gram, back: Gram, setting: Setting) -> Cotangent:
@@ -230,7 +299,7 @@ def _before_sum(passed: Passed, gram: Gram, back: Gram, setting: Setting) -> Cot
         along = b + h - _share((b + c) ** 2, b) / (1 + g)
         factors.append(kept)
         removed.append(_share(along + h, whole) * epsilon / kept)
-    return Cotangent(rescaled(before, factors), tuple(removed), (0,) * len(removed))
+    return Cotangent(rescaled(before, factors), tuple(removed), (0,) * len(removed), before)
 
 
 def _branch_covariances(

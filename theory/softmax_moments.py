@@ -1,18 +1,27 @@
 """Moments of softmax weights whose logits are independent Gaussians: how far from uniform they are.
 
-With n logits ℓ of variance v, a = softmax(ℓ) and m_k = Σ_σ a_σ^k, attention needs four numbers:
+With n logits ℓ of variance v, a = softmax(ℓ), m_k = Σ_σ a_σ^k and ℓ̄ = Σ a ℓ, attention needs
 
     square     E m_2                           second moment of an average of independent values
-    tilt       E (Σ a_σ ℓ_σ)²/v                the same for the values' share along the query
+    tilt       E ℓ̄²/v                          the same for the values' share along the query
     beside     the σ ≠ σ' terms of tilt        tilt where the keys' lengths are all alike
-    response   E (m_2 − 2 m_3 + m_2²)          second moment of the logits' gradient
+    response   E F, F = Σ F_σ                  second moment of the logits' gradient
+    lean       E Σ a_σ² (ℓ_σ − ℓ̄)/v           values and logits together
+    single     E 2 Σ a_σ² (1 − a_σ)²           the response's share along one value, σ = σ' terms
+    paired     E Σ a_σ a_σ' ((1 − a_σ)(1 − a_σ') + a_σ a_σ')       and σ ≠ σ' terms
+    along_own  E Σ F_σ ℓ_σ²/v                  the response's share along the query, σ = σ' terms
+    along      E Σ a_σ² (ℓ_σ − ℓ̄)²/v           and all of it
 
-all exact at every v and n through 1/S^p = ∫_0^∞ z^(p−1) e^(−zS) dz/Γ(p) with S = Σ e^ℓ:
-independence turns each into powers of φ_jk(z) = E X^j ℓ^k e^(−zX), X = e^ℓ. At v = 0 they are
-1/n, 1/n, 0 and (1 − 1/n)/n, the values of the uniform average, which symbols use.
+with F_σ = a_σ² (1 − 2 a_σ + m_2), all exact at every v and n through
+1/S^p = ∫_0^∞ z^(p−1) e^(−zS) dz/Γ(p) with S = Σ e^ℓ: independence turns each into powers of
+φ_jk(z) = E X^j ℓ^k e^(−zX), X = e^ℓ. ``lean`` has no ℓ left by Stein's lemma. At v = 0 they are the
+values of the uniform average, which symbols use.
+
+Logits of keys whose lengths² have a relative variance r beyond that of Gaussian keys (−2/d behind a
+layer norm) have E over v (1 ± √r): to first order a weight 1 + r He_4(ℓ/√v)/8 in every φ.
 """
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from functools import cache, lru_cache
 from math import exp, gamma, log, log1p, pi, sqrt
 
@@ -27,12 +36,24 @@ _NORMAL = [(0.25 * i, 0.25 / sqrt(2 * pi) * exp(-((0.25 * i) ** 2) / 2)) for i i
 
 @dataclass(frozen=True)
 class SoftmaxMoments:
-    """The four moments of the weights of one query."""
+    """The moments of the weights of one query."""
 
     square: Number
     tilt: Number
     beside: Number
     response: Number
+    lean: Number
+    single: Number
+    paired: Number
+    along_own: Number
+    along: Number
+
+    def faded(self, factor: float) -> "SoftmaxMoments":
+        """All that vanish where one logit has all the weight, times ``factor``."""
+        return SoftmaxMoments(
+            *(self.square, self.tilt, self.beside),
+            *(factor * moment for moment in astuple(self)[3:]),
+        )
 
 
 def uniform(n: int) -> SoftmaxMoments:
@@ -40,17 +61,31 @@ def uniform(n: int) -> SoftmaxMoments:
 
     Examples
     --------
-    >>> uniform(4)
-    SoftmaxMoments(square=0.25, tilt=0.25, beside=0.0, response=0.1875)
+    >>> uniform(4).square, uniform(4).response, uniform(4).single
+    (0.25, 0.1875, 0.28125)
     """
-    return SoftmaxMoments(1 / n, 1 / n, 0.0, (1 - 1 / n) / n)
+    share, rest = 1 / n, 1 - 1 / n
+    response = rest / n
+    return SoftmaxMoments(
+        *(share, share, 0.0, response, response),
+        *(2 * rest**2 / n, rest**3 + rest / n**2, response, response),
+    )
 
 
-def moments(n: int, variance: float) -> SoftmaxMoments:
-    """The moments for ``n`` logits of ``variance``, odd in the variance about v = 0.
+def moments(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
+    """The moments for ``n`` logits of ``variance``.
 
     The covariance of two queries' logits stands for the variance in the moments that they share,
-    and may be negative.
+    and may be negative: n E Σ a_σ b_σ goes as e^v of many logits, so that −v takes its inverse.
+
+    Parameters
+    ----------
+    n
+        Number of logits.
+    variance
+        v.
+    spread
+        r, relative variance of the keys' length² beyond that of Gaussian keys.
 
     Examples
     --------
@@ -58,15 +93,16 @@ def moments(n: int, variance: float) -> SoftmaxMoments:
     True
     >>> round((moments(16, 1e-3).square - 1 / 16) / 1e-3, 4)  # to first order v (1 − 1/n)/n
     0.0585
+    >>> round(moments(16, 1.0).square * moments(16, -1.0).square * 16**2, 12)
+    1.0
     """
     if n == 1 or variance == 0:
         return uniform(n)
     if variance > LARGEST:
-        last = moments(n, LARGEST)
-        return replace(last, response=last.response * sqrt(LARGEST / variance))
+        return moments(n, LARGEST, spread).faded(sqrt(LARGEST / variance))
     if variance < 0:
-        pairs = zip(astuple(uniform(n)), astuple(moments(n, -variance)), strict=True)
-        return SoftmaxMoments(*(2 * still - moved for still, moved in pairs))
+        pairs = zip(astuple(uniform(n)), astuple(moments(n, -variance, spread)), strict=True)
+        return SoftmaxMoments(*(_reflected(still, moved) for still, moved in pairs))
     place = log1p(variance) / STEP
     first = max(0, int(place) - 1)
     x = place - first
@@ -76,7 +112,7 @@ def moments(n: int, variance: float) -> SoftmaxMoments:
         -x * (x - 1) * (x - 3) / 2,
         x * (x - 1) * (x - 2) / 6,
     )
-    near = [astuple(_tabulated(n, first + shift)) for shift in range(4)]
+    near = [astuple(_tabulated(n, first + shift, spread)) for shift in range(4)]
     return SoftmaxMoments(
         *(
             sum(w * value for w, value in zip(weights, column, strict=True))
@@ -85,12 +121,17 @@ def moments(n: int, variance: float) -> SoftmaxMoments:
     )
 
 
+def _reflected(still: Number, moved: Number) -> Number:
+    """The value at −v from those at 0 and v."""
+    return still**2 / moved if still * moved > 0 else 2 * still - moved
+
+
 @cache
-def _tabulated(n: int, node: int) -> SoftmaxMoments:
-    return exact(n, exp(node * STEP) - 1) if node else uniform(n)
+def _tabulated(n: int, node: int, spread: float) -> SoftmaxMoments:
+    return exact(n, exp(node * STEP) - 1, spread) if node else uniform(n)
 
 
-def exact(n: int, variance: float) -> SoftmaxMoments:
+def exact(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
     """The moments by quadrature, without interpolation, for n ≥ 2 and v > 0.
 
     Examples
@@ -99,32 +140,57 @@ def exact(n: int, variance: float) -> SoftmaxMoments:
     >>> round(found.square, 5), round(found.response, 5)
     (0.5, 0.25)
     """
-    square = tilt = beside = response = 0.0
-    for z, dz, phi in _laplace(variance):
-
-        def term(*distinct: tuple[int, int], z: float = z, dz: float = dz, phi=phi) -> float:
-            """Summed over distinct tokens, one factor X^j ℓ^k each, over S^(Σ j)."""
+    sums: dict[tuple[tuple[int, int], ...], float] = dict.fromkeys(_TERMS, 0.0)
+    for z, dz, phi in _laplace(variance, spread):
+        for distinct in _TERMS:
             power, count = sum(j for j, _ in distinct), len(distinct)
             if count > n:
-                return 0.0
+                continue
             value = dz * z ** (power - 1) / gamma(power) * phi[0][0] ** (n - count)
             for taken, (j, k) in enumerate(distinct):
                 value *= (n - taken) * phi[j][k]
-            return value
+            sums[distinct] += value
 
-        m_2 = term((2, 0))
-        square += m_2
-        beside += term((1, 1), (1, 1)) / variance
-        tilt += term((2, 2)) / variance
-        response += m_2 - 2 * term((3, 0)) + term((4, 0)) + term((2, 0), (2, 0))
-    return SoftmaxMoments(square, tilt + beside, beside, response)
+    def of(*distinct: tuple[int, int]) -> float:
+        """E of the sum over distinct tokens of one factor a^j ℓ^k each."""
+        return sums[distinct]
+
+    m_2, m_3, m_4 = of((2, 0)), of((3, 0)), of((4, 0))
+    square_square = m_4 + of((2, 0), (2, 0))
+    beside = of((1, 1), (1, 1)) / variance
+    mixed = of((3, 2)) + of((2, 1), (1, 1))
+    spread_out = of((4, 2)) + 2 * of((3, 1), (1, 1)) + of((2, 2), (2, 0))
+    spread_out += of((2, 0), (1, 1), (1, 1))
+    own = of((2, 2)) - 2 * of((3, 2)) + of((4, 2)) + of((2, 2), (2, 0))
+    return SoftmaxMoments(
+        square=m_2,
+        tilt=of((2, 2)) / variance + beside,
+        beside=beside,
+        response=m_2 - 2 * m_3 + square_square,
+        lean=m_2 - 4 * m_3 + 3 * square_square,
+        single=2 * (m_2 - 2 * m_3 + m_4),
+        paired=1 - 3 * m_2 + 2 * m_3 + 2 * square_square - 2 * m_4,
+        along_own=own / variance,
+        along=(of((2, 2)) - 2 * mixed + spread_out) / variance,
+    )
+
+
+_TERMS = (
+    *(((2, 0),), ((3, 0),), ((4, 0),), ((2, 2),), ((3, 2),), ((4, 2),)),
+    *(((2, 0), (2, 0)), ((1, 1), (1, 1)), ((2, 1), (1, 1)), ((3, 1), (1, 1)), ((2, 2), (2, 0))),
+    ((2, 0), (1, 1), (1, 1)),
+)
+"""Exponents (j, k) of a^j ℓ^k, one pair for each of several distinct tokens."""
 
 
 @lru_cache(maxsize=8)
-def _laplace(variance: float) -> list[tuple[float, float, list[list[float]]]]:
+def _laplace(variance: float, spread: float) -> list[tuple[float, float, list[list[float]]]]:
     """Nodes z, weights dz and φ_jk at them: the trapezoid rule in log z and in the normal."""
-    spread = sqrt(variance)
-    points = [(exp(spread * x), spread * x, weight) for x, weight in _NORMAL]
+    scale = sqrt(variance)
+    points = [
+        (exp(scale * x), scale * x, weight * (1 + spread * (x**4 - 6 * x**2 + 3) / 8))
+        for x, weight in _NORMAL
+    ]
     low, high, step = -log(points[-1][0]) - 9, -log(points[0][0]) + 4, 0.2
     found = []
     for position in range(int((high - low) / step) + 1):

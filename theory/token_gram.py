@@ -189,6 +189,35 @@ def contrast(weights: Gram, seen: Sequence[int], keys: int) -> Gram:
     return tuple(tuple(own[k] if k == m else -beside[max(k, m)] or 0 for m in span) for k in span)
 
 
+def scattered(own: Gram, beside: Gram, seen: Sequence[int], keys: int) -> Gram:
+    """Σ_ij (own_ij I/n + beside_ij (1 − I)/(n (n − 1))) over queries i, j, n = min(n_i, n_j) keys.
+
+    The Gram over keys whose diagonal adds up to all of ``own``, the rest to ``beside``.
+
+    Examples
+    --------
+    >>> scattered(((1.0,),), ((3.0,),), (2,), 2)
+    ((0.5, 1.5), (1.5, 0.5))
+    """
+    counts = tuple(tuple(min(n, m) for m in seen) for n in seen)
+    even = entrywise(lambda a, b, n: (a + b) / n if n > 1 else 0, own, beside, counts)
+    # C_n + J/n = I: the diagonal gets what C_n gives it, the rest what is left of J.
+    tilted = entrywise(lambda a, e, n: a - e if n > 1 else 0, own, even, counts)
+    return combine(1, _spread_evenly(even, seen, keys), 1, contrast(tilted, seen, keys))
+
+
+def _spread_evenly(weights: Gram, seen: Sequence[int], keys: int) -> Gram:
+    """Σ_ij w_ij J_n/n, J_n all ones on the first n = min(n_i, n_j) keys."""
+    by_count: list[Number] = [0] * (keys + 1)
+    for n_i, row in zip(seen, weights, strict=True):
+        for n_j, weight in zip(seen, row, strict=True):
+            by_count[min(n_i, n_j)] += weight / min(n_i, n_j)
+    for n in range(keys - 1, 0, -1):
+        by_count[n] += by_count[n + 1]
+    span = range(1, keys + 1)
+    return tuple(tuple(by_count[max(k, m)] for m in span) for k in span)
+
+
 def correlations(gram: Gram) -> Gram:
     """K_ij/√(K_ii K_jj): the Gram behind a layer norm, which makes every token's K_ii 1.
 

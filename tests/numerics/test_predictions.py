@@ -1,6 +1,7 @@
 """Prediction beside measurement: the bridge, the statistics, and a real comparison."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -15,10 +16,12 @@ from numerics.schemes import build
 from numerics.schemes.profiling import residuals
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM
 from numerics.updates import measure_update
+from theory.attention_moments import Fluctuations, attention_moments
 from theory.errors import InputError
 from theory.mean_field import Assumptions, predict
 from theory.residual_block import Norm
-from theory.softmax_moments import uniform
+from theory.softmax_moments import moments, uniform
+from theory.token_gram import exchangeable
 
 
 @pytest.mark.parametrize("scheme", ["tfixup", "tfixup-code", "post-ln", "pre-ln"])
@@ -93,7 +96,7 @@ def test_wrong_rules_are_told_from_right_ones():
 
 def test_uniform_attention_is_not_enough_with_layer_norms():
     network = network_of("pre-ln", ModelSpec(1, 1))
-    flat = predict(network, Assumptions(softmax=lambda n, _: uniform(n)))
+    flat = predict(network, Assumptions(softmax=lambda n, *_: uniform(n)))
     full = predict(network)
     assert full.part("decoder.self_attention") > 1.05 * flat.part("decoder.self_attention")
 
@@ -188,3 +191,52 @@ def test_rezero_moves_its_scalars_and_inputs_alone():
 def test_a_part_that_should_not_move_and_does_is_infinitely_off():
     assert PartComparison("total", 1.0, 0.0, 0.0).deviation == float("inf")
     assert PartComparison("total", 0.0, 1.0, 0.1).deviation == -1
+
+
+@pytest.mark.parametrize("normed", [False, True])
+def test_attention_moments_by_sampling(normed):
+    """Gaussian tokens or tokens of one length, queries correlated by 1/2; two heads' widths."""
+    d, head, n, rho, draws = 64, 32, 16, 0.5, 2_500
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape):
+        return torch.randn(draws, *shape, generator=generator, dtype=torch.float64)
+
+    queries = math.sqrt(1 - rho) * normal(n, d) + math.sqrt(rho) * normal(1, d)
+    keys = normal(n, d)
+    if normed:
+        queries, keys = (math.sqrt(d) * x / x.norm(dim=-1, keepdim=True) for x in (queries, keys))
+    q, k = (x @ normal(d, head) / math.sqrt(d) for x in (queries, keys))
+    weights = (q @ k.mT / math.sqrt(head)).softmax(-1)
+    values = (keys @ normal(d, 1) / math.sqrt(d)).mT
+    slopes = weights * (values - (weights * values).sum(-1, keepdim=True))
+    read, pulled = weights @ keys, slopes @ keys
+    alike = queries @ queries.mT / d
+    sampled = {
+        "mixed": read @ read.mT / d,
+        "response": pulled @ pulled.mT / d,
+        "aligned": pulled @ pulled.mT / d * alike,
+        "onto_keys": slopes @ slopes.mT * alike,
+    }
+    gram = exchangeable(n, 1.0, rho)
+    spread = (0.0 if normed else 2 / d,) * n
+    found, limit = (
+        attention_moments(
+            gram, exchangeable(n, 1.0), (n,) * n, 1.0, moments, widths, (spread, spread)
+        )
+        for widths in (Fluctuations(1 / d, 1 / head), Fluctuations())
+    )
+    for name, values in sampled.items():
+        own = float(values.diagonal(dim1=-2, dim2=-1).mean())
+        beside = float((values.sum() / draws - n * own) / (n * (n - 1)))
+        assert getattr(found, name)[0][0] == pytest.approx(own, rel=0.02), name
+        assert getattr(found, name)[0][1] == pytest.approx(beside, rel=0.08), name
+    assert limit.response[0][0] != pytest.approx(
+        float(sampled["response"].diagonal(dim1=-2, dim2=-1).mean()), rel=0.05
+    )
+    # Σ_σσ' z_σ·z_σ' a_σ a_σ' beyond the products, together: what the cotangents know of their keys.
+    squares = (weights.mT @ weights).diagonal(dim1=-2, dim2=-1).sum(-1).mean() / n
+    by_value = float(sampled["mixed"].diagonal(dim1=-2, dim2=-1).mean() - squares)
+    by_logit = float((sampled["response"] - slopes @ slopes.mT).diagonal(dim1=-2, dim2=-1).mean())
+    known = found.known_own[0][0] + found.known_beside[0][0]
+    assert known == pytest.approx(by_value + by_logit, rel=0.1)

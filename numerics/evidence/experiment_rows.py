@@ -1,0 +1,279 @@
+"""What each training experiment says about which claims, with the variants that keep it honest.
+
+A variant renames runs or deals out their outcomes anew, so that the very rule that judges the runs
+judges it too: once the statement is made false, once it is made true.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from numerics.evidence.experiments import Row, Rule, Variant, evidence
+from numerics.training.experiments import (
+    baselines,
+    coherence,
+    fig2,
+    fig3ab,
+    fig3c,
+    fig4a,
+    fig4b,
+    fig4c,
+    phase,
+    tables,
+    warmup,
+)
+from numerics.training.experiments.experiment import Finding
+from numerics.training.experiments.selection import (
+    Runs,
+    exchanged,
+    impostors,
+    matching,
+    values_of,
+)
+from numerics.training.outcome import RunOutcome
+from theory.claims import Kind, Level, Provider, Reading
+
+TRAINED, STUCK = RunOutcome.TRAINED, RunOutcome.STUCK
+_COLD = "Post-LN without warm-up in its place"
+_XAVIER = "Xavier without layer norm in its place"
+
+
+def _warmup_exchanged(rule: Rule) -> Variant:
+    """Runs with and without warm-up have changed names."""
+
+    def false(runs: Runs) -> Finding:
+        (steps,) = [value for value in values_of(runs, "warmup") if value]
+        return rule(exchanged(runs, "warmup", {steps: 0, 0: steps}))
+
+    return Variant("runs with and without warm-up exchanged", false)
+
+
+def _schemes_exchanged(rule: Rule, one: str, other: str) -> Rule:
+    return lambda runs: rule(exchanged(runs, "scheme", {one: other, other: one}))
+
+
+def _declared(
+    rule: Rule, trained: Callable[[Runs], Runs], stuck: Callable[[Runs], Runs] = lambda _: ()
+) -> Variant:
+    """These runs count as trained and those as stuck, whatever their numbers."""
+
+    def true(runs: Runs) -> Finding:
+        outcomes = {run.path: TRAINED for run in trained(runs)}
+        outcomes |= {run.path: STUCK for run in stuck(runs)}
+        return rule([replace(r, outcome=outcomes.get(r.path, r.outcome)) for r in runs])
+
+    return Variant("outcomes as the statement has them", true)
+
+
+def _scheme(name: str) -> Callable[[Runs], Runs]:
+    return partial(matching, scheme=name)
+
+
+def _outcomes_as_in_fig3c() -> Variant:
+    def stuck(runs: Runs) -> Runs:
+        return matching(runs, scheme="post-ln", optimizer="adam", warmup=0)
+
+    def trained(runs: Runs) -> Runs:
+        cold = {run.path for run in stuck(runs)}
+        return [run for run in matching(runs, scheme="post-ln") if run.path not in cold]
+
+    return _declared(fig3c.decide, trained, stuck)
+
+
+def _depths_mirrored(runs: Runs) -> Finding:
+    depths = values_of(runs, "layers")
+    return fig4a.decide(exchanged(runs, "layers", dict(zip(depths, depths[::-1], strict=True))))
+
+
+def _cold_post_ln_as(rule: Rule, **names: object) -> Variant:
+    """Post-LN under Adam without warm-up poses as the model of those settings."""
+    return Variant(
+        _COLD,
+        lambda runs: rule(impostors(runs, matching(runs, **names), warmup.cold(runs), **names)),
+    )
+
+
+def _exchanged_with_warm(rule: Rule, scheme: str) -> Variant:
+    """A scheme without warm-up and Post-LN with it pass for each other."""
+
+    def true(runs: Runs) -> Finding:
+        (steps,) = [value for value in values_of(runs, "warmup") if value]
+        own, base = matching(runs, scheme=scheme), warmup.warm(runs)
+        posing = impostors(runs, own, base, scheme=scheme, warmup=0)
+        return rule(impostors(posing, base, own, scheme="post-ln", warmup=steps))
+
+    return Variant("it and Post-LN with warm-up exchanged", true)
+
+
+def _warm_as_cold(rule: Rule) -> Variant:
+    return Variant(
+        "the warmed-up runs pass for those without",
+        lambda runs: rule(impostors(runs, warmup.cold(runs), warmup.warm(runs), warmup=0)),
+    )
+
+
+def _dealt_by_balance(altered: str, *, balanced: RunOutcome) -> Variant:
+    return Variant(
+        altered,
+        lambda runs: warmup.gradients_not_the_cause(warmup.dealt_by_balance(runs, balanced)),
+    )
+
+
+def _needs_warmup(rule: Rule, reading: Reading, text: Callable[[Runs], str] = lambda _: "") -> Row:
+    return Row(
+        "xiong.needs-warmup",
+        "warmup",
+        rule,
+        _warm_as_cold(rule),
+        _declared(rule, warmup.warm, warmup.cold),
+        reading,
+        text,
+    )
+
+
+def _table(claim: str, *names: str) -> Row:
+    """At least these baselines, all without a name."""
+    chosen = names or None
+
+    def rule(runs: Runs) -> Finding:
+        return tables.at_least(runs, chosen)
+
+    return Row(
+        claim,
+        "tables",
+        rule,
+        Variant(
+            "the weakest baseline in T-Fixup's place",
+            lambda runs: rule(tables.weakest_in_its_place(runs, chosen)),
+        ),
+        Variant(
+            "the strongest at each depth in T-Fixup's place",
+            lambda runs: rule(tables.strongest_in_its_place(runs, chosen)),
+        ),
+    )
+
+
+def _baseline(claim: str, scheme: str) -> Row:
+    """Whether a baseline trains."""
+    rule = partial(baselines.trains, scheme=scheme)
+
+    def false(runs: Runs) -> Finding:
+        control = matching(runs, scheme=baselines.CONTROL)
+        return rule(impostors(runs, matching(runs, scheme=scheme), control, scheme=scheme))
+
+    return Row(claim, "baselines", rule, Variant(_XAVIER, false), _declared(rule, _scheme(scheme)))
+
+
+def _trains(claim: str, experiment: str, rule: Rule, scheme: str, control: str) -> Row:
+    """A scheme trains where another does not: the two exchanged, and dealt out as stated."""
+    return Row(
+        claim,
+        experiment,
+        rule,
+        Variant(f"{scheme} and {control} exchanged", _schemes_exchanged(rule, scheme, control)),
+        _declared(rule, _scheme(scheme), _scheme(control)),
+    )
+
+
+ROWS = (
+    Row(
+        "tfixup.fig2",
+        "fig2",
+        fig2.decide,
+        _warmup_exchanged(fig2.decide),
+        Variant(
+            "Post-LN's last gradients without warm-up divided by a million",
+            partial(fig2.decide, faded=1e-6),
+        ),
+    ),
+    Row(
+        "tfixup.fig3ab",
+        "fig3ab",
+        fig3ab.decide,
+        _warmup_exchanged(fig3ab.decide),
+        Variant("the last norms without warm-up doubled", partial(fig3ab.decide, grown=2.0)),
+    ),
+    Row(
+        "tfixup.fig3c",
+        "fig3c",
+        fig3c.decide,
+        _warmup_exchanged(fig3c.decide),
+        _outcomes_as_in_fig3c(),
+    ),
+    Row(
+        "tfixup.fig4a",
+        "fig4a",
+        fig4a.decide,
+        Variant("depths in reverse order", _depths_mirrored),
+        Variant("depths in reverse order", _depths_mirrored),
+    ),
+    _trains("tfixup.fig4b", "fig4b", fig4b.decide, "tfixup", fig4b.CONTROL),
+    _trains("tfixup.fig4c", "fig4c", fig4c.decide, "tfixup", fig4c.CONTROL),
+    _table("tfixup.table1"),
+    _table("tfixup.table2", "pre-ln", "dlcl-pre"),
+    _table("tfixup.table3", "ds-init", "lri"),
+    _trains(
+        "tfixup.adam",
+        "phase",
+        partial(phase.bounded_at_any_depth, scheme="tfixup"),
+        "tfixup",
+        "xavier",
+    ),
+    _trains(
+        "ours.adam-scale",
+        "phase",
+        partial(phase.bounded_at_any_depth, scheme="tfixup-adam"),
+        "tfixup-adam",
+        "xavier",
+    ),
+    _trains("ours.adam-scale", "fig4b", fig4b.squared_trains, fig4b.SQUARED, fig4b.CONTROL),
+    _trains("tfixup.no-warmup", "phase", phase.decide, "tfixup", "post-ln"),
+    _needs_warmup(warmup.needs_warmup, Reading.PRINTED),
+    _needs_warmup(warmup.needs_warmup_when_deep, Reading.RESTRICTED, warmup.depth_text),
+    Row(
+        "xiong.no-warmup",
+        "warmup",
+        warmup.pre_ln_comparable,
+        _cold_post_ln_as(warmup.pre_ln_comparable, scheme="pre-ln"),
+        _exchanged_with_warm(warmup.pre_ln_comparable, "pre-ln"),
+    ),
+    Row(
+        "admin.trains",
+        "warmup",
+        warmup.admin_trains,
+        _cold_post_ln_as(warmup.admin_trains, scheme="admin"),
+        _exchanged_with_warm(warmup.admin_trains, "admin"),
+    ),
+    Row(
+        "admin.not-gradients",
+        "warmup",
+        warmup.gradients_not_the_cause,
+        _dealt_by_balance("the balanced half counts as trained", balanced=TRAINED),
+        _dealt_by_balance("the balanced half counts as stuck", balanced=STUCK),
+    ),
+    Row(
+        "radam.no-warmup",
+        "warmup",
+        warmup.radam_replaces,
+        _cold_post_ln_as(warmup.radam_replaces, optimizer="radam"),
+        _declared(warmup.radam_replaces, partial(matching, optimizer="radam")),
+    ),
+    Row(
+        "ours.coherence",
+        "coherence",
+        coherence.decide,
+        Variant(
+            "the same strengths fully aligned",
+            partial(coherence.decide, growth_of=coherence.aligned_growth),
+        ),
+        Variant(
+            "the growth that the trained coherence explains",
+            partial(coherence.decide, growth_of=coherence.coherent_growth),
+        ),
+    ),
+    *(_baseline(f"{paper}.trains", scheme) for paper, scheme in baselines.SCHEMES.items()),
+)
+
+PROVIDERS = tuple(
+    Provider((row.claim,), Kind.TRAINING, Level.QUICK, partial(evidence, row)) for row in ROWS
+)
