@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from numerics.data.batches import Batch, Encoded, batches
-from numerics.data.tokenizer import END
+from numerics.data.tokenizer import END, PADDING
 from numerics.models import ModelSpec
 from numerics.schemes import build
 from numerics.training.objective import batch_loss, sentence_losses, token_losses
@@ -41,6 +41,33 @@ def test_against_torch_over_tokens_that_are_not_padding():
     torch.testing.assert_close(batch_loss(model, batch, 0.1), theirs)
     counted = F.cross_entropy(logits.transpose(1, 2), batch.expected_BT, label_smoothing=0.1)
     assert abs((counted - theirs).item()) > 1e-3
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_gradient_against_torch(smoothing, dtype):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(3, 5, 11, generator=generator, dtype=torch.float64).to(dtype)
+    expected = torch.randint(0, 11, (3, 5), generator=generator)
+    expected[:, -1] = PADDING
+    weights = torch.rand(3, 5, generator=generator)
+    ours, theirs, other = (logits.clone().requires_grad_() for _ in range(3))
+    losses = token_losses(ours, expected, smoothing)
+    (losses * weights).sum().backward(retain_graph=True)
+    for leaf, epsilon in ((theirs, smoothing), (other, smoothing + 0.05)):
+        reference = F.cross_entropy(
+            leaf.float().flatten(0, 1) if dtype is torch.bfloat16 else leaf.flatten(0, 1),
+            expected.flatten(),
+            ignore_index=PADDING,
+            reduction="none",
+            label_smoothing=epsilon,
+        )
+        (reference * weights.flatten()).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    assert not torch.allclose(ours.grad, other.grad, rtol=1e-2, atol=1e-3)
+    assert not ours.grad[:, -1].any()
+    with pytest.raises(RuntimeError, match="differentiated once"):
+        torch.autograd.grad(losses.sum(), ours)
 
 
 def test_sentence_losses_do_not_depend_on_the_batches():
