@@ -11,7 +11,7 @@ and two queries' logits have covariance c_ij = s² K_ij D. Values and cotangents
 in units of D and D². For two queries whose logits have the variance v each and the covariance c,
 q(c) = E Σ_σ a_σ b_σ and R(c) = E tr J_a J_bᵀ with J = diag(a) − a aᵀ obey dq/dc = R. Both ends are
 known, q(0) = 1/n, R(0) = (1 − q(v))²/(n − 1) and q(v), R(v) of one query, and between them q is a
-cubic. It is scaled by n/m where queries see n ≤ m keys.
+monotone cubic; −c takes the inverse of n q. It is scaled by n/m where queries see n ≤ m keys.
 
 Finite widths enter to first order. As E f(x) over a quantity's own fluctuation, through two points
 one standard deviation from its mean: a head's |W_k q_i|² by √(2/d' + 2/d); the correlation ρ of two
@@ -194,8 +194,12 @@ def shared(n: int, alone: SoftmaxMoments, rho: Number, variance: Number) -> tupl
     start, rise = 1 / n, alone.square - 1 / n
     if rise == 0:
         return start, alone.response
-    first = variance * (1 - alone.square) ** 2 / (n - 1)
-    last = variance * alone.response
+    if rho < 0:
+        q, slope = shared(n, alone, -rho, variance)
+        return start**2 / q, slope * (start / q) ** 2
+    # A cubic whose slopes are at most three times its rise is monotone (Fritsch and Carlson).
+    first = min(variance * (1 - alone.square) ** 2 / (n - 1), 3 * rise)
+    last = min(variance * alone.response, 3 * rise)
     bend, twist = 3 * rise - 2 * first - last, first + last - 2 * rise
     q = start + rho * (first + rho * (bend + rho * twist))
     return q, (first + rho * (2 * bend + rho * 3 * twist)) / variance
@@ -229,7 +233,7 @@ def _query_pair(
             own, beside = item.tilt - item.beside - item.square, item.beside
             if not same:
                 square, response = shared(n, item, rho, v)
-                apart = 2 * v * (1 - item.square) * (1 - 2 * item.square) / n
+                apart = 2 * item.stretch / n
                 own = rho * own + (1 - rho) * apart
                 beside = rho * beside - (1 - rho) * apart
             own, beside = of_key / 2 * own, epsilon * beside

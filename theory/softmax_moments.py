@@ -5,6 +5,7 @@ With n logits ℓ of variance v, a = softmax(ℓ), m_k = Σ_σ a_σ^k and ℓ̄ 
     square     E m_2                           second moment of an average of independent values
     tilt       E ℓ̄²/v                          the same for the values' share along the query
     beside     the σ ≠ σ' terms of tilt        tilt where the keys' lengths are all alike
+    stretch    E Σ a_σ ℓ_σ²/v − 1              what one query's tilt gives the average of another
     response   E F, F = Σ F_σ                  second moment of the logits' gradient
     lean       E Σ a_σ² (ℓ_σ − ℓ̄)/v           values and logits together
     single     E 2 Σ a_σ² (1 − a_σ)²           the response's share along one value, σ = σ' terms
@@ -31,6 +32,8 @@ STEP = 1 / 8
 """Spacing of tabulated values in log(1 + v); cubic interpolation between them errs by 1e-4."""
 LARGEST = 25.0
 """Beyond it one logit has most of the weight: moments stay, the response falls like v^(-1/2)."""
+REFERENCE = -1 / 32
+"""Spread of lengths at which moments are tabulated; to first order they are linear in it."""
 _NORMAL = [(0.25 * i, 0.25 / sqrt(2 * pi) * exp(-((0.25 * i) ** 2) / 2)) for i in range(-28, 29)]
 
 
@@ -41,6 +44,7 @@ class SoftmaxMoments:
     square: Number
     tilt: Number
     beside: Number
+    stretch: Number
     response: Number
     lean: Number
     single: Number
@@ -51,8 +55,8 @@ class SoftmaxMoments:
     def faded(self, factor: float) -> "SoftmaxMoments":
         """All that vanish where one logit has all the weight, times ``factor``."""
         return SoftmaxMoments(
-            *(self.square, self.tilt, self.beside),
-            *(factor * moment for moment in astuple(self)[3:]),
+            *(self.square, self.tilt, self.beside, self.stretch),
+            *(factor * moment for moment in astuple(self)[4:]),
         )
 
 
@@ -67,11 +71,12 @@ def uniform(n: int) -> SoftmaxMoments:
     share, rest = 1 / n, 1 - 1 / n
     response = rest / n
     return SoftmaxMoments(
-        *(share, share, 0.0, response, response),
+        *(share, share, 0.0, 0.0, response, response),
         *(2 * rest**2 / n, rest**3 + rest / n**2, response, response),
     )
 
 
+@lru_cache(maxsize=100_000)
 def moments(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
     """The moments for ``n`` logits of ``variance``.
 
@@ -103,6 +108,10 @@ def moments(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
     if variance < 0:
         pairs = zip(astuple(uniform(n)), astuple(moments(n, -variance, spread)), strict=True)
         return SoftmaxMoments(*(_reflected(still, moved) for still, moved in pairs))
+    if spread and spread != REFERENCE:
+        plain, other = (astuple(moments(n, variance, r)) for r in (0.0, REFERENCE))
+        pairs = zip(plain, other, strict=True)
+        return SoftmaxMoments(*(a + spread / REFERENCE * (b - a) for a, b in pairs))
     place = log1p(variance) / STEP
     first = max(0, int(place) - 1)
     x = place - first
@@ -166,6 +175,7 @@ def exact(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
         square=m_2,
         tilt=of((2, 2)) / variance + beside,
         beside=beside,
+        stretch=of((1, 2)) / variance - 1,
         response=m_2 - 2 * m_3 + square_square,
         lean=m_2 - 4 * m_3 + 3 * square_square,
         single=2 * (m_2 - 2 * m_3 + m_4),
@@ -176,7 +186,7 @@ def exact(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
 
 
 _TERMS = (
-    *(((2, 0),), ((3, 0),), ((4, 0),), ((2, 2),), ((3, 2),), ((4, 2),)),
+    *(((1, 2),), ((2, 0),), ((3, 0),), ((4, 0),), ((2, 2),), ((3, 2),), ((4, 2),)),
     *(((2, 0), (2, 0)), ((1, 1), (1, 1)), ((2, 1), (1, 1)), ((3, 1), (1, 1)), ((2, 2), (2, 0))),
     ((2, 0), (1, 1), (1, 1)),
 )
