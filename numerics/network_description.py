@@ -8,10 +8,9 @@ skip path and the branch:
     deepnorm, admin   LN(α x + G(x)), α a number a stack or the ω that the theory profiles itself
     pre-ln            x + G(LN(x))
     rezero            x + γ G(x) at γ = 0
+    dlcl-pre, -post   as pre-ln and post-ln, of averages over all layers below
 
-DLCL is refused: its layers read weighted sums of all layers below, whose streams and cotangents are
-correlated across layers, and the theory carries second moments of one layer at a time. So are
-learned positions, whose Gram is not the sinusoids'.
+Learned positions are refused: their Gram is not the sinusoids'.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from numerics.schemes.dt_fixup import DTFixup
 from numerics.schemes.tfixup import scaled_roles
 from theory import mean_field, profiled_shortcuts
 from theory.errors import InputError
+from theory.layer_history import History
 from theory.mean_field import Network
 from theory.residual_block import Block, BlockKind, Norm
 
@@ -36,8 +36,15 @@ NORMS: Mapping[Wiring, Norm] = {
     Wiring.DEEPNORM: Norm.POST,
     Wiring.ADMIN: Norm.POST,
     Wiring.PRE_LN: Norm.PRE,
+    Wiring.DLCL_PRE: Norm.PRE,
+    Wiring.DLCL_POST: Norm.POST,
 }
-"""Where each wiring that the theory describes has its layer norms."""
+"""Where each wiring has its layer norms."""
+HISTORIES: Mapping[Wiring, History] = {
+    Wiring.DLCL_PRE: History.PRE,
+    Wiring.DLCL_POST: History.POST,
+}
+"""The wirings whose layers read all layers below."""
 PROFILE_TOKENS = 8 * 16
 """Tokens of the batch that schemes profile on."""
 _KINDS = {
@@ -105,6 +112,7 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
         target=inputs(prescription.target_factor),
         encoder=stack("encoder"),
         decoder=stack("decoder"),
+        history=HISTORIES.get(spec.wiring),
     )
     if isinstance(chosen, AdminPaper):
         return profiled_shortcuts.paper(network)

@@ -14,10 +14,12 @@ in 1/d. Sequences must be long enough to be alike: nothing here is specific to o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from theory.attention_moments import Fluctuations, Softmax
 from theory.errors import InputError, require_positive
+from theory.history_cotangents import pull_history
+from theory.layer_history import History, run_history
 from theory.norm_moments import (
     Cotangent,
     Stream,
@@ -79,6 +81,8 @@ class Network:
     target: Inputs
     encoder: Sequence[Block]
     decoder: Sequence[Block]
+    history: History | None = field(default=None, kw_only=True)
+    """Whether layers read sums of all layers below, instead of the one below."""
 
     def __post_init__(self) -> None:
         require_positive(source_tokens=self.source.tokens, target_tokens=self.target.tokens)
@@ -147,6 +151,8 @@ def predict(
     (1.4444, 42.67)
     """
     setting = setting_of(network, assumptions)
+    if network.history is not None:
+        return _predict_history(network, setting, network.history, free_inputs=free_inputs)
     encoded, memory = _run(network.source, network.encoder, None, network, setting)
     decoded, output = _run(network.target, network.decoder, memory, network, setting)
     tokens = network.target.tokens
@@ -154,6 +160,39 @@ def predict(
     u = unknowing(exchangeable(tokens, 1 / tokens), setting.fluctuations)
     on_target, on_memory = _pull(decoded, u, "decoder", memory, setting, energies)
     on_source, _ = _pull(encoded, on_memory, "encoder", None, setting, energies)
+    return _with_inputs(network, energies, on_source, on_target, output, free_inputs=free_inputs)
+
+
+def _predict_history(
+    network: Network, setting: Setting, history: History, *, free_inputs: bool
+) -> Prediction:
+    """The same where every layer reads all layers below."""
+    source, target = (
+        inputs.gram(network.width, network.vocabulary)
+        for inputs in (network.source, network.target)
+    )
+    encoded = run_history(source, network.encoder, history, "encoder", None, setting)
+    memory = encoded.output
+    decoded = run_history(target, network.decoder, history, "decoder", memory, setting)
+    energies: dict[str, Number] = {}
+    tokens, keys = network.target.tokens, network.source.tokens
+    u = unknowing(exchangeable(tokens, 1 / tokens), setting.fluctuations)
+    on_target, on_memory = pull_history(decoded, u, keys, setting, energies)
+    on_source, _ = pull_history(encoded, on_memory, keys, setting, energies)
+    output = decoded.output
+    return _with_inputs(network, energies, on_source, on_target, output, free_inputs=free_inputs)
+
+
+def _with_inputs(
+    network: Network,
+    energies: dict[str, Number],
+    on_source: Gram,
+    on_target: Gram,
+    output: Stream,
+    *,
+    free_inputs: bool,
+) -> Prediction:
+    """The prediction, with the energies of the embedded inputs or of their tables."""
     for side, inputs, gram in (
         ("source", network.source, on_source),
         ("target", network.target, on_target),
@@ -161,6 +200,7 @@ def predict(
         energies[f"embeddings.{side}"] = (
             trace(gram) if free_inputs else table_energy(gram, inputs, network.vocabulary)
         )
+    tokens = network.target.tokens
     square = trace(output.gram) / tokens
     start = trace(network.target.gram(network.width, network.vocabulary)) / tokens
     return Prediction(energies, square, square / start)

@@ -141,9 +141,18 @@ def test_one_seed_is_not_enough():
 
 
 @pytest.mark.parametrize("scheme", ["dlcl-pre", "dlcl-post"])
-def test_wirings_that_the_theory_does_not_describe_are_refused(scheme):
-    with pytest.raises(InputError, match=f"a prediction needs a wiring of none.* got {scheme}"):
-        network_of(scheme, ModelSpec(2, 2))
+def test_layers_that_read_all_layers_below_are_predicted(scheme):
+    spec = ModelSpec(2, 2)
+    found = compare(scheme, spec, 24)
+    for item in found:
+        assert abs(item.deviation) < 0.05 + 3 * item.noise, item
+    history = {item.part: item for item in found}["decoder.history"]
+    assert history.within(0.2) is not False
+    # Without the history, neither its weights nor what they share out is right.
+    plain = {"dlcl-pre": "pre-ln", "dlcl-post": "post-ln"}[scheme]
+    wrong = compare(scheme, spec, 24, predicted_scheme=plain)
+    assert prediction.agreement(wrong, 0.05) is False
+    assert {item.part: item for item in wrong}["decoder.history"].predicted == 0
 
 
 @pytest.mark.parametrize("scheme", ["admin", "admin-code"])
