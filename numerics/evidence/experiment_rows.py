@@ -205,7 +205,7 @@ ROWS = (
         "fig4a",
         fig4a.decide,
         Variant("depths in reverse order", _depths_mirrored),
-        Variant("depths in reverse order", _depths_mirrored),
+        Variant("the deepest's losses a nat lower", partial(fig4a.decide, lowered=1.0)),
     ),
     _trains("tfixup.fig4b", "fig4b", fig4b.decide, "tfixup", fig4b.CONTROL),
     _trains("tfixup.fig4c", "fig4c", fig4c.decide, "tfixup", fig4c.CONTROL),

@@ -106,7 +106,11 @@ def test_a_rule_that_always_says_the_same_is_caught_by_its_control(answer):
 RECORDED = Path(__file__).parents[2] / "results"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.claim} {row.experiment}")
+# Tables 1 and 3 have Table 2's rule and runs; bootstrapping all of them takes a minute.
+TOLD_APART = [row for row in ROWS if row.claim not in ("tfixup.table1", "tfixup.table3")]
+
+
+@pytest.mark.parametrize("row", TOLD_APART, ids=lambda row: f"{row.claim} {row.experiment}")
 def test_both_variants_of_recorded_runs_are_told_apart(row):
     with evidence.recorded(row.experiment, Context(results=RECORDED)) as runs:
         assert runs, f"no recorded {row.experiment}"

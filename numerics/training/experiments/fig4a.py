@@ -47,8 +47,11 @@ def mean_loss(run: RecordedRun) -> float:
     return sum(losses) / len(losses)
 
 
-def decide(runs: Runs) -> Finding:
-    """Reproduced if the deepest ends and stays lower than the shallowest, beyond seeds."""
+def decide(runs: Runs, *, lowered: float = 0.0) -> Finding:
+    """Reproduced if the deepest ends and stays lower than the shallowest, beyond seeds.
+
+    With ``lowered`` the deepest's losses count that much less: a control.
+    """
     depths = values_of(runs, "layers")
     told = "; ".join(
         f"N = {depth} ends at "
@@ -61,10 +64,10 @@ def decide(runs: Runs) -> Finding:
         for other in matching(runs, layers=depths[-1], seed=one.config["seed"])
     ]
     value, interval = mean_interval(
-        [shallow.validation_loss - deep.validation_loss for shallow, deep in pairs]
+        [shallow.validation_loss - deep.validation_loss + lowered for shallow, deep in pairs]
     )
     course, (low, high) = mean_interval(
-        [mean_loss(shallow) - mean_loss(deep) for shallow, deep in pairs]
+        [mean_loss(shallow) - mean_loss(deep) + lowered for shallow, deep in pairs]
     )
     told += (
         f"; the deepest ends {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats a token "
