@@ -17,6 +17,7 @@ from theory.norm_moments import (
     jacobian_gain,
     parameter_energy,
     pulled_through,
+    together,
     unknowing,
 )
 from theory.residual_block import Norm, Setting
@@ -73,11 +74,7 @@ def pull_history(
             for matrix, energy in pulled.energies.items():
                 spend(f"{operation.passed.block.part}.{matrix}", energy)
             if pulled.memory is not None:
-                on_memory = replace(
-                    on_memory,
-                    gram=combine(1, on_memory.gram, 1, pulled.memory.gram),
-                    known=combine(1, on_memory.known, 1, pulled.memory.known),
-                )
+                on_memory = together(on_memory, pulled.memory)
             straight, back = dict(shares), pulled.stream.gram
             # Behind Pre-LN's own layer norm the branch's cotangent is orthogonal to what it read.
             read: int | None = operation.place

@@ -166,6 +166,15 @@ def mixed_gram(mix: Mix, sources: Sequence[Gram]) -> Gram:
     )
 
 
+def _over_lengths(mix: Mix, gram: Gram) -> Mix:
+    """Every token divided by its length, √K_ii."""
+    roots = [square_root(own) for own in diagonal(gram)]
+    return {
+        source: tuple(c / root for c, root in zip(own, roots, strict=True))
+        for source, own in mix.items()
+    }
+
+
 @dataclass(frozen=True)
 class _Forwards:
     """The forward pass as it grows."""
@@ -207,11 +216,7 @@ class _Forwards:
     def norm(self, place: int, part: str) -> int:
         """A layer norm: every token's second moment becomes 1."""
         stream = self.stream(place)
-        factors = tuple(1 / square_root(own) for own in diagonal(stream.gram))
-        mix = {
-            source: tuple(f * c for f, c in zip(factors, own, strict=True))
-            for source, own in self.mixes[place].items()
-        }
+        mix = _over_lengths(self.mixes[place], stream.gram)
         return self._append(Normed(place, stream, part), mix)
 
     def branch(self, place: int, block: Block, memory: Stream | None) -> int:
@@ -222,9 +227,5 @@ class _Forwards:
         size = len(passed.output_gram)
         mix = dict(self.mixes[place]) | {len(self.sources) - 1: (1,) * size}
         if block.norm is Norm.POST:
-            whole = diagonal(mixed_gram(mix, self.sources))
-            mix = {
-                source: tuple(c / square_root(k) for c, k in zip(own, whole, strict=True))
-                for source, own in mix.items()
-            }
+            mix = _over_lengths(mix, mixed_gram(mix, self.sources))
         return self._append(Branched(place, passed), mix)

@@ -27,6 +27,7 @@ from theory.norm_moments import (
     normalised,
     parameter_energy,
     pulled_through,
+    together,
     unknowing,
 )
 from theory.residual_block import Block, Norm, Setting
@@ -271,11 +272,7 @@ def _pull(
         pulled = backward(item, cotangent, setting)
         cotangent = pulled.stream
         if pulled.memory is not None:
-            on_memory = replace(
-                on_memory,
-                gram=combine(1, on_memory.gram, 1, pulled.memory.gram),
-                known=combine(1, on_memory.known, 1, pulled.memory.known),
-            )
+            on_memory = together(on_memory, pulled.memory)
         for matrix, energy in pulled.energies.items():
             shared = matrix == "alpha"  # one a layer, whatever the block
             key = f"{stack}.alpha" if shared else f"{item.block.part}.{matrix}"

@@ -15,7 +15,7 @@ r_G = 4/d for a product of two matrices and 2/d + 5/d_ff behind a ReLU. Behind a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from theory.attention_moments import Fluctuations
 from theory.token_gram import (
@@ -78,6 +78,12 @@ def unknowing(gram: Gram, fluctuations: Fluctuations) -> Cotangent:
     size = len(gram)
     removed = (2 * fluctuations.width,) * size
     return Cotangent(gram, removed, (0,) * size, exchangeable(size, 0))
+
+
+def together(one: Cotangent, other: Cotangent) -> Cotangent:
+    """Uncorrelated cotangents of the same tokens, added; what is removed is as of ``one``."""
+    gram, known = combine(1, one.gram, 1, other.gram), combine(1, one.known, 1, other.known)
+    return replace(one, gram=gram, known=known)
 
 
 def normalised(stream: Stream) -> Stream:

@@ -82,7 +82,7 @@ def prediction(context: Context) -> Iterator[Evidence]:
         tolerance=margin,
         details={f"{s} {n} {item.part}": str(item) for (s, n), c in found.items() for item in c},
     )
-    plain = compare("xavier", ModelSpec(1, 1), 48, first_seed=first)
+    plain = compare("xavier", ModelSpec(1, 1), 192, first_seed=first)
     still = compare("tfixup", ModelSpec(1, 1), 24, first_seed=first + 50_000)
     off = worst(plain, margin)
     yield Evidence(
