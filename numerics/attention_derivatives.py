@@ -29,19 +29,21 @@ class AttentionShape:
     heads: int
     """H"""
 
-    def split(self, packed_GNC: Tensor, count: int) -> Float[Tensor, "C X T K"]:
+    def split(self, packed_GNC: Tensor, count: int) -> tuple[Float[Tensor, "X T K"], ...]:
         """``count`` projections, head by head.
 
         Examples
         --------
-        >>> AttentionShape(1, 2).split(torch.arange(8.0).view(1, 1, 8), 2).tolist()
-        [[[[0.0, 1.0]], [[2.0, 3.0]]], [[[4.0, 5.0]], [[6.0, 7.0]]]]
+        >>> first, second = AttentionShape(1, 2).split(torch.arange(8.0).view(1, 1, 8), 2)
+        >>> first.tolist(), second.tolist()
+        ([[[0.0, 1.0]], [[2.0, 3.0]]], [[[4.0, 5.0]], [[6.0, 7.0]]])
         """
         models, rows, columns = packed_GNC.shape
         lanes, t = models * self.sequences, rows // self.sequences
         each = columns // (count * self.heads)
         view = packed_GNC.view(lanes, t, count, self.heads, each)
-        return view.permute(2, 3, 0, 1, 4).reshape(count, self.heads * lanes, t, each)
+        apart = view.permute(2, 3, 0, 1, 4).reshape(count, self.heads * lanes, t, each)
+        return apart.unbind()
 
     def pack(self, parts_CXTK: Tensor) -> Float[Tensor, "G N C"]:
         """The inverse of ``split``."""
@@ -105,7 +107,7 @@ class AttentionTape:
         c_XTS = _softmax_derivative(torch.bmm(c_XTK, v.mT), self.a_XTS)
         shapes = [(1, *q.shape), (2, *k.shape)] if crosses else [(3, *q.shape)]
         parts = [q.new_empty(shape) for shape in shapes]
-        c_q, c_k, c_v = (each for part in parts for each in part)
+        c_q, c_k, c_v = (each for part in parts for each in part.unbind())
         torch.bmm(c_XTS, k, out=c_q)
         torch.bmm(c_XTS.mT, q, out=c_k)
         torch.bmm(self.a_XTS.mT, c_XTK, out=c_v)

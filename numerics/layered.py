@@ -308,9 +308,9 @@ def residuals_of(
     for number, layers in enumerate(zip(*stacks, strict=True)):
         alphas = [layer._parameters.get("alpha") for layer in layers]
         alpha = None if alphas[0] is None else side_by_side(alphas)
-        for block in dict(layers[0].named_children()):
+        for block in layers[0]._modules:
             place = Place(f"{name}.{block}", number, alpha)
-            found = [layer.get_submodule(block) for layer in layers]
+            found = [layer._modules[block] for layer in layers]
             yield place, [residual for residual in found if isinstance(residual, Residual)]
 
 

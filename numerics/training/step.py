@@ -36,7 +36,7 @@ def training_step(
     for group in optimizer.param_groups:
         group["lr"] = rate
     # Dropout depends on (seed, step) alone, so a resumed run draws the same masks.
-    torch.manual_seed(config.seed * 1_000_003 + taken + fabric.global_rank * 1_000_000_007)
+    _seed(config.seed * 1_000_003 + taken + fabric.global_rank * 1_000_000_007, fabric.device)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     before = [parameter.detach().clone() for parameter in parameters]
     optimizer.zero_grad()
@@ -58,6 +58,17 @@ def training_step(
         row["update_norm"] = _moved(parameters, before)
     seconds = time.perf_counter() - started
     return row | {"tokens": float(batch.tokens), "seconds": seconds}
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed the generators that dropout draws from.
+
+    `torch.manual_seed` also leaves a note, with a stack trace, for every kind of device that was
+    never used, at every step.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _moved(parameters: Sequence[Tensor], before: Sequence[Tensor]) -> float:
