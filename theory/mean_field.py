@@ -8,9 +8,10 @@ cotangents backward (``theory.signal_propagation``), and each matrix has the ene
 
 Where it fails, and how badly: a mean over draws is predicted, and a deep stack with layer norms has
 a log-normal spread, so single draws lie below; logits of variance well above 1 (a deep stack with
-Xavier and no layer norm) tie the weights to the tokens' lengths beyond first order; energies of
-W_q and W_k of tokens that have become alike depend on fourth moments; widths enter to first order
-in 1/d. Sequences must be long enough to be alike: nothing here is specific to one draw of tokens.
+Xavier and no layer norm) tie the weights to the tokens beyond first order; energies of W_q and W_k
+of tokens that have become alike depend on fourth moments; widths enter to first order in 1/d, and
+what layer norms take out of cotangents that meet again by several paths (DLCL) only roughly: 12 %
+at N = 12. Sequences must be long enough to be alike: nothing here is specific to one draw of tokens.
 """
 
 from collections.abc import Mapping, Sequence
