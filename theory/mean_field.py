@@ -11,7 +11,7 @@ a log-normal spread, so single draws lie below; logits of variance well above 1 
 Xavier and no layer norm) tie the weights to the tokens beyond first order; energies of W_q and W_k
 of tokens that have become alike depend on fourth moments; widths enter to first order in 1/d, and
 what layer norms take out of cotangents that meet again by several paths (DLCL) only roughly: 12 %
-at N = 12. Sequences must be long enough to be alike: nothing here is specific to one draw of tokens.
+at N = 12. Sequences must be long enough to be alike: one draw of tokens has no prediction.
 """
 
 from collections.abc import Mapping, Sequence
