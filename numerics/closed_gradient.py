@@ -6,7 +6,8 @@ multiply heads of all sequences in batched products, which short sequences do fa
 attention kernel. Suffixes as in ``block_derivatives.py``, with one model: G = 1.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from numerics.block_derivatives import Weights
 from numerics.features import TokenBatch, embed_inputs
 from numerics.layered import (
     ModelSteps,
@@ -26,7 +26,6 @@ from numerics.layered import (
     residuals_of,
 )
 from numerics.models import ModelSpec, Transformer
-from numerics.models.attention import Attention
 from numerics.residual_blocks import GradientRecorder
 
 
@@ -54,7 +53,7 @@ class ClosedGradient(nn.Module):
     def __init__(self, model: Transformer) -> None:
         super().__init__()
         self.model = model
-        self._moving = tuple(_moving(model))
+        self._places = tuple(_places(model))
 
     def forward(
         self,
@@ -68,19 +67,44 @@ class ClosedGradient(nn.Module):
             return model(source_BS, target_BT, padding_BS)
         batch = TokenBatch(source_BS, target_BT, padding_BS)
         inputs = embed_inputs(model, batch)
+        moving = (place.parameter for place in self._places)
         features_BTD: Any = _ClosedFeatures.apply(
-            model, batch, tuple(inputs), *inputs.values(), *self._moving
+            model, self._places, batch, tuple(inputs), *inputs.values(), *moving
         )
         table_VD = model.target_embedding if model.output is None else model.output
         return F.linear(features_BTD, table_VD)
 
 
-def _moving(model: Transformer) -> Iterator[nn.Parameter]:
-    """The parameters between the embedded inputs and f."""
+@dataclass(frozen=True)
+class _Place:
+    """Where the gradient of a parameter between the embedded inputs and f is found."""
+
+    parameter: nn.Parameter
+    stack: str
+    block: int | None
+    """Number in the stack; none of the norm behind it."""
+    name: str
+
+
+def _places(model: Transformer) -> Iterator[_Place]:
+    """Every parameter once."""
     for stack in model.spec.stacks:
-        for part in (getattr(model, stack), getattr(model, f"{stack}_norm")):
-            if part is not None:
-                yield from part.parameters()
+        norm, layers = getattr(model, f"{stack}_norm"), getattr(model, stack)
+        if norm is not None:
+            yield from _named(norm, stack, None)
+        for number, (place, (residual,)) in enumerate(residuals_of([layers], stack)):
+            for module in (residual, residual.branch, residual.norm):
+                if module is not None:
+                    yield from _named(module, stack, number)
+            alpha = layers[place.layer]._parameters.get("alpha")
+            if alpha is not None and place.part == f"{stack}.mlp":  # one for all blocks of a layer
+                yield _Place(alpha, stack, number, "alpha")
+
+
+def _named(module: nn.Module, stack: str, block: int | None) -> Iterator[_Place]:
+    for name, parameter in module._parameters.items():
+        if parameter is not None:
+            yield _Place(parameter, stack, block, name)
 
 
 class _ClosedFeatures(torch.autograd.Function):
@@ -88,11 +112,15 @@ class _ClosedFeatures(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, model: Transformer, batch: TokenBatch, names: tuple[str, ...], *tensors: Tensor
+        ctx: Any,
+        model: Transformer,
+        places: tuple[_Place, ...],
+        batch: TokenBatch,
+        names: tuple[str, ...],
+        *tensors: Tensor,
     ) -> Tensor:
         embedded = dict(zip(names, (tensor.detach()[None] for tensor in tensors), strict=False))
-        ctx.model, ctx.shapes = model, {name: x.shape[1:] for name, x in embedded.items()}
-        ctx.moving = tensors[len(names) :]
+        ctx.places, ctx.shapes = places, {name: x.shape[1:] for name, x in embedded.items()}
         ctx.tapes = apply_stacks([model], [batch], embedded)
         return ctx.tapes.output_GBTD[0]
 
@@ -101,42 +129,23 @@ class _ClosedFeatures(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Tensor) -> Any:  # type: ignore[override]
         (c_BTD,) = cotangents
         found = pull_stacks(ctx.tapes, [lambda _: c_BTD], GradientRecorder())
-        gradients = dict(_by_parameter(ctx.model, found))
         inputs = (found.inputs[name].view(shape) for name, shape in ctx.shapes.items())
-        own = (gradients[id(parameter)].view_as(parameter) for parameter in ctx.moving)
-        return (None, None, None, *inputs, *own)
+        own = (_gradient(found, place).view_as(place.parameter) for place in ctx.places)
+        return (None, None, None, None, *inputs, *own)
 
 
-def _by_parameter(model: Transformer, found: ModelSteps) -> Iterator[tuple[int, Tensor]]:
-    """The gradient of every parameter, by the parameter's identity."""
-    for stack in model.spec.stacks:
-        steps: StackSteps = getattr(found, stack)
-        norm = getattr(model, f"{stack}_norm")
-        if norm is not None:
-            yield from _named(norm, steps.norm)
-        places = residuals_of([getattr(model, stack)], stack)
-        for (place, (residual,)), gradients in zip(places, steps.blocks, strict=True):
-            yield from _named(residual, gradients)
-            whole = _whole(gradients) if isinstance(residual.branch, Attention) else gradients
-            yield from _named(residual.branch, whole)
-            if residual.norm is not None:
-                yield from _named(residual.norm, gradients)
-            if "alpha" in gradients:
-                yield id(getattr(model, stack)[place.layer].alpha), gradients["alpha"]
+def _gradient(found: ModelSteps, place: _Place) -> Tensor:
+    """The gradient of a parameter; those of the packed projections are found in two pieces."""
+    steps: StackSteps = getattr(found, place.stack)
+    held = steps.norm if place.block is None else steps.blocks[place.block]
+    packed = _PACKED.get(place.name)
+    if packed is None:
+        return held[place.name]
+    suffix, rows = packed
+    if "qkv" + suffix in held:
+        return held["qkv" + suffix]
+    return torch.cat([held[name + suffix] for name in ("q", "kv")], rows)
 
 
-def _named(module: nn.Module, gradients: Weights) -> Iterator[tuple[int, Tensor]]:
-    for name, parameter in module._parameters.items():
-        if parameter is not None:
-            yield id(parameter), gradients[name]
-
-
-def _whole(gradients: Weights) -> Mapping[str, Tensor]:
-    """With the gradients of the packed projections under their parameters' names."""
-    found = dict(gradients)
-    for suffix, name, rows in (("", "in_proj", 1), ("_bias", "in_bias", 2)):
-        if "qkv" + suffix in gradients:
-            found[name] = gradients["qkv" + suffix]
-        elif "q" + suffix in gradients:
-            found[name] = torch.cat([gradients[k + suffix] for k in ("q", "kv")], rows)
-    return found
+_PACKED = {"in_proj": ("", 1), "in_bias": ("_bias", 2)}
+"""By parameter, the ending of its pieces' names and the dimension along which they stand."""
