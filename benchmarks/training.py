@@ -57,7 +57,7 @@ class Settings:
     depths: tuple[int, ...] = (6, 50)
     tokens: tuple[int, ...] = (512, 2_048)
     data: str = "generated"
-    repeats: int = 7
+    repeats: int = 15
 
 
 class TorchModel(nn.Module):
