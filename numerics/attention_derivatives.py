@@ -68,7 +68,7 @@ class AttentionTape:
     y_GND: Tensor
     memory_GMD: Tensor | None
     qkv: tuple[Tensor, Tensor, Tensor]
-    """α q, α k and v, each (X, T or S, K)."""
+    """q, k and v, each (X, T or S, K)."""
     a_XTS: Tensor
     """The attention matrix A."""
     mixed_GND: Tensor
@@ -86,10 +86,7 @@ class AttentionTape:
         """skip + attention; ``mask`` is added to the logits."""
         inner = _projections(weights, crosses=memory_GMD is not None)
         q, k, v = _project(shape, y_GND, memory_GMD, inner)
-        alpha = q.shape[-1] ** -0.5
-        q.mul_(alpha)
-        a_XTS = torch.baddbmm(mask, q, k.mT).softmax(-1)
-        k.mul_(alpha)
+        a_XTS = torch.baddbmm(mask, q, k.mT, alpha=_alpha(q)).softmax(-1)
         mixed_GND = shape.pack(torch.bmm(a_XTS, v)[None])
         out_GND = affine(mixed_GND, weights, "out_proj", "out_bias", skip_GND)
         tape = AttentionTape(weights, shape, y_GND, memory_GMD, (q, k, v), a_XTS, mixed_GND)
@@ -108,8 +105,8 @@ class AttentionTape:
         shapes = [(1, *q.shape), (2, *k.shape)] if crosses else [(3, *q.shape)]
         parts = [q.new_empty(shape) for shape in shapes]
         c_q, c_k, c_v = (each for part in parts for each in part.unbind())
-        torch.bmm(c_XTS, k, out=c_q)
-        torch.bmm(c_XTS.mT, q, out=c_k)
+        torch.baddbmm(c_q, c_XTS, k, beta=0, alpha=_alpha(q), out=c_q)
+        torch.baddbmm(c_k, c_XTS.mT, q, beta=0, alpha=_alpha(q), out=c_k)
         torch.bmm(self.a_XTS.mT, c_XTK, out=c_v)
         c_GNC, *c_kv = (self.shape.pack(part) for part in parts)
         if self.memory_GMD is None:
@@ -149,14 +146,14 @@ class AttentionTape:
 
     def _push_weights(self, steps: Weights) -> tuple[Tensor, Tensor]:
         """How the steps of the projections alone move logits and mixed values, by head."""
-        q, k, _ = self.qkv
+        q, k = (_alpha(x) * x for x in self.qkv[:2])
         dq, dk, dv = _project(self.shape, self.y_GND, self.memory_GMD, steps)
         logits = torch.bmm(dq, k.mT).baddbmm_(q, dk.mT)
         return self.shape.by_head(logits), self.shape.by_head(torch.bmm(self.a_XTS, dv))
 
     def _push_logits(self, d_GRD: Tensor, source_GQD: Tensor) -> Float[Tensor, "H Y T P S"]:
         """α d W_qᵀ kᵀ + α q W_k dᵀ, by head."""
-        q, k = (self.shape.by_head(x) for x in self.qkv[:2])
+        q, k = (self.shape.by_head(_alpha(x) * x) for x in self.qkv[:2])
         heads, lanes, s = k.shape[:3]
         t = q.shape[2]
         da = d_GRD.new_empty(heads, lanes, t, d_GRD.shape[1] // self.y_GND.shape[1], s)
@@ -200,6 +197,11 @@ def _through(
         return torch.bmm(d_GRD.view(lanes, -1, d), xw_YSD.mT, out=out)
     dw_YLK = torch.bmm(d_GRD, w_GKD.mT).view(lanes, -1, k)
     return torch.bmm(dw_YLK, x_YSK.mT, out=out)
+
+
+def _alpha(x_XTK: Tensor) -> float:
+    """α = K^(-1/2)."""
+    return x_XTK.shape[-1] ** -0.5
 
 
 def _project(

@@ -70,8 +70,6 @@ class MLPTape:
     weights: Weights
     y_GND: Tensor
     hidden_GNF: Tensor
-    active_GNF: Tensor
-    """1 where the ReLU passes, else 0."""
 
     @staticmethod
     def apply(
@@ -80,13 +78,15 @@ class MLPTape:
         """skip + W₂ ReLU(W₁ y)."""
         hidden_GNF = affine(y_GND, weights, "w1", "bias1").relu_()
         out_GND = affine(hidden_GNF, weights, "w2", "bias2", skip_GND)
-        return out_GND, MLPTape(weights, y_GND, hidden_GNF, hidden_GNF.sign())
+        return out_GND, MLPTape(weights, y_GND, hidden_GNF)
 
     def pull(
         self, c_GND: Float[Tensor, "G N D"], skip_GND: Tensor | None
     ) -> tuple[Float[Tensor, "G N D"], None, dict[str, Tensor]]:
         """skip + Jᵀc, no memory, and the gradients of the weights."""
-        c_GNF = torch.bmm(c_GND, self.weights["w2"]).mul_(self.active_GNF)
+        c_GNF = torch.bmm(c_GND, self.weights["w2"])
+        # c where the ReLU passes, else 0, in place.
+        torch.ops.aten.threshold_backward.grad_input(c_GNF, self.hidden_GNF, 0, grad_input=c_GNF)
         gradients = linear_gradients(c_GND, self.hidden_GNF, self.weights, "w2", "bias2")
         gradients |= linear_gradients(c_GNF, self.y_GND, self.weights, "w1", "bias1")
         return add_product(skip_GND, c_GNF, self.weights["w1"]), None, gradients
@@ -103,7 +103,7 @@ class MLPTape:
         del dmemory_GQD
         d_GRF = torch.bmm(d_GRD, self.weights["w1"].mT)
         add_own(d_GRF, slot, self.y_GND, steps, "w1", "bias1")
-        slots_of(d_GRF, self.active_GNF).mul_(self.active_GNF[:, :, None])
+        slots_of(d_GRF, self.hidden_GNF).mul_(self.hidden_GNF.sign()[:, :, None])
         out_GRD = add_product(skip_GRD, d_GRF, self.weights["w2"].mT)
         add_own(out_GRD, slot, self.hidden_GNF, steps, "w2", "bias2")
         return out_GRD
