@@ -15,18 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from theory.norm_moments import (
-    Stream,
-)
+from theory.norm_moments import Stream
 from theory.residual_block import Block, BlockKind, Norm, Setting
 from theory.signal_propagation import Passed, forward
-from theory.token_gram import (
-    Gram,
-    Number,
-    diagonal,
-    entrywise,
-    square_root,
-)
+from theory.token_gram import Gram, Number, diagonal, entrywise, square_root
 
 
 class History(StrEnum):
