@@ -146,9 +146,9 @@ class AttentionTape:
 
     def _push_weights(self, steps: Weights) -> tuple[Tensor, Tensor]:
         """How the steps of the projections alone move logits and mixed values, by head."""
-        q, k = (_alpha(x) * x for x in self.qkv[:2])
+        q, k, _ = self.qkv
         dq, dk, dv = _project(self.shape, self.y_GND, self.memory_GMD, steps)
-        logits = torch.bmm(dq, k.mT).baddbmm_(q, dk.mT)
+        logits = torch.bmm(dq, k.mT).baddbmm_(q, dk.mT, beta=_alpha(q), alpha=_alpha(q))
         return self.shape.by_head(logits), self.shape.by_head(torch.bmm(self.a_XTS, dv))
 
     def _push_logits(self, d_GRD: Tensor, source_GQD: Tensor) -> Float[Tensor, "H Y T P S"]:

@@ -173,9 +173,6 @@ def dt_fixup_square(layers: int, width: int, vocabulary: int) -> float:
 
 
 def _require_described(scheme: Scheme, spec: ModelSpec) -> None:
-    if spec.wiring not in NORMS:
-        known = ", ".join(wiring.value for wiring in NORMS)
-        raise InputError(f"a prediction needs a wiring of {known}, got {spec.wiring.value}")
     if not (spec.has_encoder and spec.has_decoder):
         raise InputError(f"a prediction needs encoder-decoder, got {spec.architecture.value}")
     if spec.positions not in (Positions.NONE, Positions.SINUSOIDAL):

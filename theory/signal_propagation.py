@@ -145,13 +145,13 @@ def backward(passed: Passed, arriving: Cotangent, setting: Setting) -> Pulled:
         back, known = combine(1, back, 1, onto_keys.gram), combine(1, known, 1, onto_keys.known)
     if block.norm is Norm.PRE:
         energies["norm"] = parameter_energy(back, passed.entered)
-        before = _before_branch(passed, gram, back, arriving, setting)
+        before = _before_branch(passed, gram, back, known, arriving, setting)
     elif block.norm is Norm.POST:
-        before = _before_sum(passed, gram, back, setting)
+        before = _before_sum(passed, gram, back, known, setting)
     else:
         stream = combine(block.shortcut**2, gram, 1, back)
         before = Cotangent(stream, arriving.removed, arriving.sensitivity, known)
-    return Pulled(replace(before, known=known), memory, energies)
+    return Pulled(before, memory, energies)
 
 
 def _known_before(passed: Passed, arriving: Cotangent) -> Gram:
@@ -248,7 +248,7 @@ def _read_behind_own_norm(passed: Passed, mixed: Gram) -> Gram:
 
 
 def _before_branch(
-    passed: Passed, gram: Gram, back: Gram, arriving: Cotangent, setting: Setting
+    passed: Passed, gram: Gram, back: Gram, known: Gram, arriving: Cotangent, setting: Setting
 ) -> Cotangent:
     """Pre-LN: the branch's cotangent goes through the layer norm, whose length later ones contain.
 
@@ -275,10 +275,10 @@ def _before_branch(
             arriving.sensitivity, diagonal(branch), diagonal(before), own, strict=True
         )
     )
-    return Cotangent(before, arriving.removed, sensitivity, before)
+    return Cotangent(before, arriving.removed, sensitivity, known)
 
 
-def _before_sum(passed: Passed, gram: Gram, back: Gram, setting: Setting) -> Cotangent:
+def _before_sum(passed: Passed, gram: Gram, back: Gram, known: Gram, setting: Setting) -> Cotangent:
     """Post-LN: what δ ⊥ y, y = α x + γ G(x), says of the cotangent's share along x.
 
     With δ isotropic in front of the projector, p = α δ·x has second moment b/d, δ·γG has b g/d, and
@@ -299,7 +299,7 @@ def _before_sum(passed: Passed, gram: Gram, back: Gram, setting: Setting) -> Cot
         along = b + h - _share((b + c) ** 2, b) / (1 + g)
         factors.append(kept)
         removed.append(_share(along + h, whole) * epsilon / kept)
-    return Cotangent(rescaled(before, factors), tuple(removed), (0,) * len(removed), before)
+    return Cotangent(rescaled(before, factors), tuple(removed), (0,) * len(removed), known)
 
 
 def _branch_covariances(

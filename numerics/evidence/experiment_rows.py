@@ -105,6 +105,12 @@ def _exchanged_with_warm(rule: Rule, scheme: str) -> Variant:
     return Variant("it and Post-LN with warm-up exchanged", true)
 
 
+def _beside_warm(claim: str, rule: Rule, scheme: str) -> Row:
+    """A scheme without warm-up against Post-LN with it."""
+    false = _cold_post_ln_as(rule, scheme=scheme)
+    return Row(claim, "warmup", rule, false, _exchanged_with_warm(rule, scheme))
+
+
 def _warm_as_cold(rule: Rule) -> Variant:
     return Variant(
         "the warmed-up runs pass for those without",
@@ -230,20 +236,8 @@ ROWS = (
     _trains("tfixup.no-warmup", "phase", phase.decide, "tfixup", "post-ln"),
     _needs_warmup(warmup.needs_warmup, Reading.PRINTED),
     _needs_warmup(warmup.needs_warmup_when_deep, Reading.RESTRICTED, warmup.depth_text),
-    Row(
-        "xiong.no-warmup",
-        "warmup",
-        warmup.pre_ln_comparable,
-        _cold_post_ln_as(warmup.pre_ln_comparable, scheme="pre-ln"),
-        _exchanged_with_warm(warmup.pre_ln_comparable, "pre-ln"),
-    ),
-    Row(
-        "admin.trains",
-        "warmup",
-        warmup.admin_trains,
-        _cold_post_ln_as(warmup.admin_trains, scheme="admin"),
-        _exchanged_with_warm(warmup.admin_trains, "admin"),
-    ),
+    _beside_warm("xiong.no-warmup", warmup.pre_ln_comparable, "pre-ln"),
+    _beside_warm("admin.trains", warmup.admin_trains, "admin"),
     Row(
         "admin.not-gradients",
         "warmup",
