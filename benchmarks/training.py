@@ -8,10 +8,11 @@
     post-ln    `training_step` with Post-LN: torch's layer norms, no biases
     floor      the bare matrix products of the weights: one forward, two backward
 
-All have the same widths, ReLU, batch, Adam (fused but for plain), label smoothing, and no dropout,
-on one thread. Each repeat gives every contestant the same batch in turn, so that whatever else the
-machine does falls on all alike. Reported are medians over the repeats of CPU seconds a step and of
-torch's seconds ÷ the contestant's on the same batch. The goal for tfixup is at least 1.5.
+All have the same widths, ReLU, batch, Adam (fused but for plain), label smoothing, and no dropout.
+Each repeat gives every contestant the same batch in turn, so that whatever else the machine does
+falls on all alike. Reported are medians over the repeats of seconds a step and of torch's seconds ÷
+the contestant's on the same batch: wall time, or on one thread CPU time, which other programs on
+the machine disturb less. The goal for tfixup is at least 1.5.
 """
 
 import argparse
@@ -58,6 +59,7 @@ class Settings:
     tokens: tuple[int, ...] = (512, 2_048)
     data: str = "generated"
     repeats: int = 15
+    threads: int = 1
 
 
 class TorchModel(nn.Module):
@@ -190,14 +192,16 @@ def contestants(config: TrainConfig) -> dict[str, Step]:
     return steps | {"floor": floor_step(config)}
 
 
-def time_interleaved(steps: dict[str, Step], given: list[Batch]) -> dict[str, list[float]]:
-    """CPU seconds of every contestant on every batch but the first, which warms up."""
+def time_interleaved(
+    steps: dict[str, Step], given: list[Batch], clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    """Seconds of every contestant on every batch but the first, which warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for batch in given:
         for name, step in steps.items():
-            started = time.process_time()
+            started = clock()
             step(batch)
-            seconds[name].append(time.process_time() - started)
+            seconds[name].append(clock() - started)
     return {name: times[1:] for name, times in seconds.items()}
 
 
@@ -213,14 +217,14 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
     """One cell a depth and batch size."""
     config = TrainConfig(data=settings.data)
     corpus, cells = load_corpus(config), []
+    clock = time.process_time if settings.threads == 1 else time.perf_counter
     for tokens in settings.tokens:
         task = prepare(corpus, replace(config, tokens=tokens), torch.device("cpu"))
         order = np.random.default_rng(config.seed)
         given = list(islice(batches(task.train, tokens, order), settings.repeats + 1))
         for depth in settings.depths:
-            seconds = time_interleaved(
-                contestants(replace(config, tokens=tokens, layers=depth)), given
-            )
+            steps = contestants(replace(config, tokens=tokens, layers=depth))
+            seconds = time_interleaved(steps, given, clock)
             medians = {name: statistics.median(times) for name, times in seconds.items()}
             cells.append(
                 {
@@ -234,10 +238,11 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
     return cells
 
 
-def table(cells: list[dict[str, Any]]) -> Table:
+def table(cells: list[dict[str, Any]], threads: int) -> Table:
     """Medians and ratios, a row a contestant."""
-    shown = Table(title="a training step at 64-128-2, one thread")
-    for column in ("N", "tokens", "", "CPU s a step", "times torch's throughput"):
+    shown = Table(title=f"a training step at 64-128-2, threads: {threads}")
+    seconds = "CPU s a step" if threads == 1 else "s a step"
+    for column in ("N", "tokens", "", seconds, "times torch's throughput"):
         shown.add_column(column, justify="left" if not column else "right")
     for cell in cells:
         for name, median in cell["median_seconds"].items():
@@ -255,16 +260,18 @@ def main() -> None:
     parser.add_argument("--tokens", nargs="+", type=int, default=default.tokens)
     parser.add_argument("--data", default=default.data)
     parser.add_argument("--repeats", type=int, default=default.repeats)
+    parser.add_argument("--threads", type=int, default=default.threads)
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/training.json"))
     options = vars(parser.parse_args())
     out = options.pop("out")
     settings = Settings(**options)
-    torch.set_num_threads(1)
+    torch.set_num_threads(settings.threads)
     started = time.perf_counter()
     cells = measure(settings)
-    Console().print(table(cells))
-    reached = all(cell["throughput_in_torchs"]["tfixup"] >= GOAL for cell in cells)
-    print(f"goal, tfixup at least {GOAL} times torch's throughput: {reached}")
+    Console().print(table(cells, settings.threads))
+    least = min(cell["throughput_in_torchs"]["tfixup"] for cell in cells)
+    reached = least >= GOAL
+    print(f"goal, tfixup at least {GOAL} times torch's throughput: {reached}, least {least:.2f}")
     stored = asdict(settings) | {"data": TrainConfig(data=settings.data).stored()["data"]}
     made = provenance(
         command=command_line(),
