@@ -65,8 +65,8 @@ def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
 
     handles = [
         module.register_forward_pre_hook(hook_for(names))
-        for name, module in model.named_modules()
-        if watched and isinstance(module, nn.LayerNorm)
+        for name, module in (model.named_modules() if watched else ())
+        if isinstance(module, nn.LayerNorm)
         for parts in [name.split(".")]
         for names in [[key for key in seen if any(part.startswith(key) for part in parts)]]
         if names
