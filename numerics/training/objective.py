@@ -1,9 +1,10 @@
 """The training loss: cross-entropy with label smoothing over non-padding tokens.
 
-With smoothing ε and V classes a token y costs, under predicted probabilities q,
-ℓ(y) = −(1 − ε) log q_y − (ε/V) Σ_c log q_c; a batch costs the mean over its tokens. The gradient
-by the logits is q − (1 − ε) e_y − ε/V, written over log q in place: of all steps of training none
-but this one moves arrays of V numbers a token, and each new one costs more than its arithmetic.
+With smoothing ε and V classes a token y with logits z costs
+ℓ(y) = log Σ_c e^(z_c) − (1 − ε) z_y − (ε/V) Σ_c z_c; a batch costs the mean over its tokens. The
+gradient by the logits is q − (1 − ε) e_y − ε/V, q = softmax z. Of all steps of training none but
+this one moves arrays of V numbers a token, and each new one costs more than its arithmetic: a
+training step writes e^(z − max z) over the logits, and the gradient over that.
 """
 
 from dataclasses import dataclass
@@ -32,9 +33,20 @@ class SentenceLosses:
 
 
 def token_losses(
-    logits_BTV: Float[Tensor, "B T V"], expected_BT: Int[Tensor, "B T"], smoothing: float
+    logits_BTV: Float[Tensor, "B T V"],
+    expected_BT: Int[Tensor, "B T"],
+    smoothing: float,
+    *,
+    consume: bool = False,
 ) -> Float[Tensor, "B T"]:
     """ℓ(y) at every place, 0 where padding is expected.
+
+    Parameters
+    ----------
+    logits_BTV, expected_BT, smoothing
+        z, y and ε.
+    consume
+        Whether the logits may be written over; for those that nothing else reads.
 
     Examples
     --------
@@ -43,7 +55,7 @@ def token_losses(
     tensor([[2.0794, 0.0000]])
     """
     losses: Any = _SmoothedCrossEntropy.apply(
-        logits_BTV.flatten(0, 1), expected_BT.flatten(), smoothing
+        logits_BTV.flatten(0, 1), expected_BT.flatten(), smoothing, consume
     )
     return losses.view_as(expected_BT)
 
@@ -53,34 +65,36 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits_NV: Tensor, expected_N: Tensor, smoothing: float
+        ctx: Any, logits_NV: Tensor, expected_N: Tensor, smoothing: float, consume: bool
     ) -> Float[Tensor, " N"]:
-        logs_NV = torch.log_softmax(logits_NV, -1, dtype=_at_least_float32(logits_NV))
-        own_N = logs_NV.gather(1, expected_N[:, None])[:, 0]
-        losses_N = -(1 - smoothing) * own_N
+        z_NV = logits_NV.to(_at_least_float32(logits_NV))
+        weighted_N = (1 - smoothing) * z_NV.gather(1, expected_N[:, None])[:, 0]
         if smoothing:
-            losses_N -= smoothing * logs_NV.mean(-1)
-        ctx.save_for_backward(expected_N)
-        ctx.logs_NV, ctx.smoothing, ctx.dtype = logs_NV, smoothing, logits_NV.dtype
+            weighted_N += smoothing * z_NV.mean(-1)
+        top_N1 = z_NV.amax(-1, keepdim=True)
+        own = consume or z_NV is not logits_NV
+        powers_NV = (z_NV.sub_(top_N1) if own else z_NV - top_N1).exp_()
+        sums_N = powers_NV.sum(-1)
+        ctx.save_for_backward(expected_N, sums_N)
+        ctx.powers_NV, ctx.smoothing, ctx.dtype = powers_NV, smoothing, logits_NV.dtype
+        losses_N = sums_N.log() + top_N1[:, 0] - weighted_N
         return losses_N.masked_fill_(expected_N == PADDING, 0)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         (c_N,) = cotangents
-        (expected_N,) = ctx.saved_tensors
-        if ctx.logs_NV is None:
+        expected_N, sums_N = ctx.saved_tensors
+        if ctx.powers_NV is None:
             raise RuntimeError(
                 "a training loss is differentiated once: its backward writes over it"
             )
-        c_N = c_N.masked_fill(expected_N == PADDING, 0)
-        slopes_NV, ctx.logs_NV = ctx.logs_NV.exp_(), None
+        c_N1 = c_N.masked_fill(expected_N == PADDING, 0)[:, None]
+        slopes_NV, ctx.powers_NV = ctx.powers_NV.mul_(c_N1 / sums_N[:, None]), None
         if ctx.smoothing:
-            slopes_NV -= ctx.smoothing / slopes_NV.shape[1]
-        ones_N1 = slopes_NV.new_full((len(expected_N), 1), ctx.smoothing - 1)
-        slopes_NV.scatter_add_(1, expected_N[:, None], ones_N1)
-        slopes_NV *= c_N[:, None]
-        return slopes_NV.to(ctx.dtype), None, None
+            slopes_NV -= c_N1 * (ctx.smoothing / slopes_NV.shape[1])
+        slopes_NV.scatter_add_(1, expected_N[:, None], c_N1 * (ctx.smoothing - 1))
+        return slopes_NV.to(ctx.dtype), None, None, None
 
 
 def _at_least_float32(x: Tensor) -> torch.dtype:
@@ -91,7 +105,8 @@ def _at_least_float32(x: Tensor) -> torch.dtype:
 def batch_loss(model: nn.Module, batch: Batch, smoothing: float) -> Float[Tensor, ""]:
     """Mean of ℓ(y) over the tokens of a batch, teacher-forced."""
     logits_BTV = model(batch.source_BS, batch.target_BT, batch.padding_BS)
-    return token_losses(logits_BTV, batch.expected_BT, smoothing).sum() / batch.tokens
+    losses_BT = token_losses(logits_BTV, batch.expected_BT, smoothing, consume=True)
+    return losses_BT.sum() / batch.tokens
 
 
 @torch.no_grad()
@@ -102,7 +117,8 @@ def sentence_losses(model: nn.Module, batches: list[Batch], smoothing: float) ->
     losses, tokens = [], []
     for batch in batches:
         logits_BTV = model(batch.source_BS, batch.target_BT, batch.padding_BS)
-        losses.append(token_losses(logits_BTV, batch.expected_BT, smoothing).cpu().double().sum(1))
+        found_BT = token_losses(logits_BTV, batch.expected_BT, smoothing, consume=True)
+        losses.append(found_BT.cpu().double().sum(1))
         tokens.append((batch.expected_BT != PADDING).sum(1).cpu())
     model.train(training)
     return SentenceLosses(torch.cat(losses), torch.cat(tokens))

@@ -72,6 +72,38 @@ def test_gradient_against_torch(smoothing, dtype):
         torch.autograd.grad(losses.sum(), ours)
 
 
+def test_consumed_logits_are_written_over_and_others_left():
+    logits, expected = (
+        torch.randn(2, 3, 7, dtype=torch.float64),
+        torch.tensor([[1, 2, 0], [3, 4, 5]]),
+    )
+    kept, used = (logits.clone().requires_grad_() for _ in range(2))
+    found = token_losses(kept, expected, 0.1)
+    consumed = token_losses(used, expected, 0.1, consume=True)
+    torch.testing.assert_close(consumed, found, rtol=0, atol=0)
+    assert torch.equal(kept, logits)
+    assert not torch.equal(used, logits)
+    found.sum().backward()
+    consumed.sum().backward()
+    assert used.grad is not None
+    assert kept.grad is not None
+    assert torch.equal(used.grad, kept.grad)
+
+
+def test_consuming_what_a_backward_pass_still_needs_is_an_error():
+    logits = torch.randn(1, 2, 7, requires_grad=True).tanh()  # tanh differentiates by its output
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        token_losses(logits, torch.tensor([[1, 2]]), 0.0, consume=True).sum().backward()
+
+
+def test_large_logits_do_not_overflow_and_infinite_ones_show():
+    logits = torch.tensor([[[1e30, 0.0, -1e30], [3e4, 3e4, 0.0]]])
+    found = token_losses(logits, torch.tensor([[1, 2]]), 0.0)
+    torch.testing.assert_close(found, torch.tensor([[1e30, 3e4 + math.log(2)]]))
+    logits[0, 0, 0] = math.inf
+    assert not token_losses(logits, torch.tensor([[1, 2]]), 0.0)[0, 0].isfinite()
+
+
 def test_sentence_losses_do_not_depend_on_the_batches():
     model = tiny_model()
     one, many = (sentence_losses(model, tiny_batches(tokens), 0.1) for tokens in (1000, 12))
