@@ -17,45 +17,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from numerics.block_derivatives import Weights, add_own, add_product, affine, linear_gradients
-
-
-@dataclass(frozen=True)
-class AttentionShape:
-    """How rows of a stream split into sequences and heads."""
-
-    sequences: int
-    """B"""
-    heads: int
-    """H"""
-
-    def split(self, packed_GNC: Tensor, count: int) -> tuple[Float[Tensor, "X T K"], ...]:
-        """``count`` projections, head by head.
-
-        Examples
-        --------
-        >>> first, second = AttentionShape(1, 2).split(torch.arange(8.0).view(1, 1, 8), 2)
-        >>> first.tolist(), second.tolist()
-        ([[[0.0, 1.0]], [[2.0, 3.0]]], [[[4.0, 5.0]], [[6.0, 7.0]]])
-        """
-        models, rows, columns = packed_GNC.shape
-        lanes, t = models * self.sequences, rows // self.sequences
-        each = columns // (count * self.heads)
-        view = packed_GNC.view(lanes, t, count, self.heads, each)
-        apart = view.permute(2, 3, 0, 1, 4).reshape(count, self.heads * lanes, t, each)
-        return apart.unbind()
-
-    def pack(self, parts_CXTK: Tensor) -> Float[Tensor, "G N C"]:
-        """The inverse of ``split``."""
-        count, lanes, t, k = parts_CXTK.shape
-        models = lanes // (self.heads * self.sequences)
-        view = parts_CXTK.view(count, self.heads, models * self.sequences, t, k)
-        packed = view.permute(2, 3, 0, 1, 4)
-        return packed.reshape(models, self.sequences * t, count * self.heads * k)
-
-    def by_head(self, lanes_XTK: Tensor) -> Float[Tensor, "H Y T K"]:
-        """The lanes of each head, Y = G·B."""
-        return lanes_XTK.unflatten(0, (self.heads, -1))
+from numerics.block_derivatives import Weights, add_own, add_product
+from numerics.head_products import AttentionShape, Lanes
 
 
 @dataclass(frozen=True)
@@ -64,6 +27,8 @@ class AttentionTape:
 
     weights: Weights
     """``in_proj``, the rows of q, k and v one below the other, ``out_proj``, and their biases."""
+    inner: Weights
+    """The projections as they are multiplied: ``qkv``, or ``q`` and ``kv``; and their biases."""
     shape: AttentionShape
     y_GND: Tensor
     memory_GMD: Tensor | None
@@ -71,12 +36,13 @@ class AttentionTape:
     """q, k and v, each (X, T or S, K)."""
     a_XTS: Tensor
     """The attention matrix A."""
-    mixed_GND: Tensor
-    """A v, heads side by side."""
+    mixed: Lanes
+    """A v."""
 
     @staticmethod
     def apply(
         weights: Weights,
+        inner: Weights,
         shape: AttentionShape,
         y_GND: Float[Tensor, "G N D"],
         memory_GMD: Float[Tensor, "G M D"] | None,
@@ -84,23 +50,29 @@ class AttentionTape:
         skip_GND: Tensor | None,
     ) -> tuple[Float[Tensor, "G N D"], "AttentionTape"]:
         """skip + attention; ``mask`` is added to the logits."""
-        inner = _projections(weights, crosses=memory_GMD is not None)
         q, k, v = _project(shape, y_GND, memory_GMD, inner)
         a_XTS = torch.baddbmm(mask, q, k.mT, alpha=_alpha(q)).softmax(-1)
-        mixed_GND = shape.pack(torch.bmm(a_XTS, v)[None])
-        out_GND = affine(mixed_GND, weights, "out_proj", "out_bias", skip_GND)
-        tape = AttentionTape(weights, shape, y_GND, memory_GMD, (q, k, v), a_XTS, mixed_GND)
+        mixed = Lanes(shape, torch.bmm(a_XTS, v)[None])
+        out_GND = mixed.times(weights["out_proj"].mT, skip_GND, keep=True)
+        if "out_bias" in weights:
+            out_GND.add_(weights["out_bias"])
+        tape = AttentionTape(weights, inner, shape, y_GND, memory_GMD, (q, k, v), a_XTS, mixed)
         return out_GND, tape
 
     def pull(
-        self, c_GND: Float[Tensor, "G N D"], skip_GND: Tensor | None
+        self,
+        c_GND: Float[Tensor, "G N D"],
+        skip_GND: Tensor | None,
+        c_memory_GMD: Float[Tensor, "G M D"] | None = None,
     ) -> tuple[Float[Tensor, "G N D"], Float[Tensor, "G M D"] | None, dict[str, Tensor]]:
-        """skip + Jᵀc, the memory's cotangent, and the gradients of the weights."""
-        weights, (q, k, v) = self.weights, self.qkv
+        """skip + Jᵀc, c_memory + the memory's cotangent, and the gradients of the weights."""
+        weights, inner, (q, k, v) = self.weights, self.inner, self.qkv
         crosses = self.memory_GMD is not None
-        inner = _projections(weights, crosses=crosses)
-        gradients = linear_gradients(c_GND, self.mixed_GND, weights, "out_proj", "out_bias")
-        (c_XTK,) = self.shape.split(torch.bmm(c_GND, weights["out_proj"]), 1)
+        outer = {"rows": weights["out_proj"].mT}
+        gradients = {"out_proj": self.mixed.gradients(c_GND, outer, "rows", "")["rows"].mT}
+        if "out_bias" in weights:
+            gradients["out_bias"] = c_GND.sum(1, keepdim=True)
+        (c_XTK,) = self.shape.project(c_GND, outer, "rows", "")
         c_XTS = _softmax_derivative(torch.bmm(c_XTK, v.mT), self.a_XTS)
         shapes = [(1, *q.shape), (2, *k.shape)] if crosses else [(3, *q.shape)]
         parts = [q.new_empty(shape) for shape in shapes]
@@ -108,13 +80,14 @@ class AttentionTape:
         torch.baddbmm(c_q, c_XTS, k, beta=0, alpha=_alpha(q), out=c_q)
         torch.baddbmm(c_k, c_XTS.mT, q, beta=0, alpha=_alpha(q), out=c_k)
         torch.bmm(self.a_XTS.mT, c_XTK, out=c_v)
-        c_GNC, *c_kv = (self.shape.pack(part) for part in parts)
+        own, *kv = (Lanes(self.shape, part) for part in parts)
+        name = "q" if crosses else "qkv"
+        gradients |= own.gradients(self.y_GND, inner, name, name + "_bias")
+        c_GND = own.times(inner[name], skip_GND, keep=False)
         if self.memory_GMD is None:
-            gradients |= linear_gradients(c_GNC, self.y_GND, inner, "qkv", "qkv_bias")
-            return add_product(skip_GND, c_GNC, inner["qkv"]), None, gradients
-        gradients |= linear_gradients(c_GNC, self.y_GND, inner, "q", "q_bias")
-        gradients |= linear_gradients(c_kv[0], self.memory_GMD, inner, "kv", "kv_bias")
-        return add_product(skip_GND, c_GNC, inner["q"]), torch.bmm(c_kv[0], inner["kv"]), gradients
+            return c_GND, c_memory_GMD, gradients
+        gradients |= kv[0].gradients(self.memory_GMD, inner, "kv", "kv_bias")
+        return c_GND, kv[0].times(inner["kv"], c_memory_GMD, keep=False), gradients
 
     def push(
         self,
@@ -141,7 +114,7 @@ class AttentionTape:
             moved_GRK = each.view(*d_GRD.shape[:2], k)
             out_GRD = add_product(out_GRD, moved_GRK, outer[:, :, head].mT)
         assert out_GRD is not None
-        add_own(out_GRD, slot, self.mixed_GND, steps, "out_proj", "out_bias")
+        add_own(out_GRD, slot, self.mixed.rows_GNC, steps, "out_proj", "out_bias")
         return out_GRD
 
     def _push_weights(self, steps: Weights) -> tuple[Tensor, Tensor]:
@@ -209,27 +182,11 @@ def _project(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries of y, keys and values of the memory or of y, by lane."""
     if memory_GMD is None:
-        q, k, v = shape.split(affine(y_GND, inner, "qkv", "qkv_bias"), 3)
+        q, k, v = shape.project(y_GND, inner, "qkv", "qkv_bias")
     else:
-        (q,) = shape.split(affine(y_GND, inner, "q", "q_bias"), 1)
-        k, v = shape.split(affine(memory_GMD, inner, "kv", "kv_bias"), 2)
+        (q,) = shape.project(y_GND, inner, "q", "q_bias")
+        k, v = shape.project(memory_GMD, inner, "kv", "kv_bias")
     return q, k, v
-
-
-def _projections(held: Weights, *, crosses: bool) -> Weights:
-    """Views of the packed projections: q, k, v together, or q apart from k, v."""
-    d = held["out_proj"].shape[1]
-    found = {}
-    for suffix, name, rows in (("", "in_proj", 1), ("_bias", "in_bias", 2)):
-        if name not in held:
-            continue
-        packed = held[name]
-        if crosses:
-            found["q" + suffix] = packed.narrow(rows, 0, d)
-            found["kv" + suffix] = packed.narrow(rows, d, 2 * d)
-        else:
-            found["qkv" + suffix] = packed
-    return found
 
 
 def _softmax_derivative(g: Float[Tensor, "*X S"], a: Float[Tensor, "*#X S"]) -> Tensor:

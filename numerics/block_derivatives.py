@@ -13,7 +13,8 @@ Layout: G models of one shape side by side, each with weights of its own, so tha
 one batched product. A stream is a matrix of N = B·T rows, sequence by sequence; tangents have
 R = N·P rows, the P of a stream's row together, so that one slot is a strided matrix and a sequence
 of all tangents one block. M = B·S rows of the memory, Q of its tangents, F = d_ff. Matrices are
-(G, out, in), vectors (G, 1, D), scalars (G, 1, 1). A ``skip`` of ``pull`` and ``push`` is used up.
+(G, out, in), vectors (G, 1, D), scalars (G, 1, 1). A ``skip`` or
+``c_memory`` of ``pull`` and ``push`` is used up.
 """
 
 from collections.abc import Mapping
@@ -81,15 +82,18 @@ class MLPTape:
         return out_GND, MLPTape(weights, y_GND, hidden_GNF)
 
     def pull(
-        self, c_GND: Float[Tensor, "G N D"], skip_GND: Tensor | None
-    ) -> tuple[Float[Tensor, "G N D"], None, dict[str, Tensor]]:
-        """skip + Jᵀc, no memory, and the gradients of the weights."""
+        self,
+        c_GND: Float[Tensor, "G N D"],
+        skip_GND: Tensor | None,
+        c_memory_GMD: Float[Tensor, "G M D"] | None = None,
+    ) -> tuple[Float[Tensor, "G N D"], Float[Tensor, "G M D"] | None, dict[str, Tensor]]:
+        """skip + Jᵀc, c_memory as it is, and the gradients of the weights."""
         c_GNF = torch.bmm(c_GND, self.weights["w2"])
         # c where the ReLU passes, else 0, in place.
         torch.ops.aten.threshold_backward.grad_input(c_GNF, self.hidden_GNF, 0, grad_input=c_GNF)
         gradients = linear_gradients(c_GND, self.hidden_GNF, self.weights, "w2", "bias2")
         gradients |= linear_gradients(c_GNF, self.y_GND, self.weights, "w1", "bias1")
-        return add_product(skip_GND, c_GNF, self.weights["w1"]), None, gradients
+        return add_product(skip_GND, c_GNF, self.weights["w1"]), c_memory_GMD, gradients
 
     def push(
         self,

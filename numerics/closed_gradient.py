@@ -6,7 +6,7 @@ multiply heads of all sequences in batched products, which short sequences do fa
 attention kernel. Suffixes as in ``block_derivatives.py``, with one model: G = 1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from numerics.block_weights import StackWeights, gather, residuals_of
 from numerics.features import TokenBatch, embed_inputs
 from numerics.layered import (
     ModelSteps,
@@ -23,7 +24,6 @@ from numerics.layered import (
     apply_stacks,
     has_closed_form,
     pull_stacks,
-    residuals_of,
 )
 from numerics.models import ModelSpec, Transformer
 from numerics.residual_blocks import GradientRecorder
@@ -54,6 +54,8 @@ class ClosedGradient(nn.Module):
         super().__init__()
         self.model = model
         self._places = tuple(_places(model))
+        self._stacks: dict[str, StackWeights] = {}
+        self._gathered_at: list[int] = []
 
     def forward(
         self,
@@ -67,10 +69,14 @@ class ClosedGradient(nn.Module):
             return model(source_BS, target_BT, padding_BS)
         batch = TokenBatch(source_BS, target_BT, padding_BS)
         inputs = embed_inputs(model, batch)
-        moving = (place.parameter for place in self._places)
-        features_BTD: Any = _ClosedFeatures.apply(
-            model, self._places, batch, tuple(inputs), *inputs.values(), *moving
-        )
+        moving = [place.parameter for place in self._places]
+        # Moving a model to another device or format gives its parameters other memory.
+        at = [parameter.data_ptr() for parameter in moving]
+        if at != self._gathered_at:
+            with torch.no_grad():
+                self._stacks, self._gathered_at = gather([model]), at
+        work = _Work(self._stacks, model.spec.heads, self._places, batch, tuple(inputs))
+        features_BTD: Any = _ClosedFeatures.apply(work, *inputs.values(), *moving)
         table_VD = model.target_embedding if model.output is None else model.output
         return F.linear(features_BTD, table_VD)
 
@@ -92,12 +98,12 @@ def _places(model: Transformer) -> Iterator[_Place]:
         norm, layers = getattr(model, f"{stack}_norm"), getattr(model, stack)
         if norm is not None:
             yield from _named(norm, stack, None)
-        for number, (place, (residual,)) in enumerate(residuals_of([layers], stack)):
+        for number, (part, layer, residual) in enumerate(residuals_of(model, stack)):
             for module in (residual, residual.branch, residual.norm):
                 if module is not None:
                     yield from _named(module, stack, number)
-            alpha = layers[place.layer]._parameters.get("alpha")
-            if alpha is not None and place.part == f"{stack}.mlp":  # one for all blocks of a layer
+            alpha = layers[layer]._parameters.get("alpha")
+            if alpha is not None and part == f"{stack}.mlp":  # one for all blocks of a layer
                 yield _Place(alpha, stack, number, "alpha")
 
 
@@ -107,21 +113,26 @@ def _named(module: nn.Module, stack: str, block: int | None) -> Iterator[_Place]
             yield _Place(parameter, stack, block, name)
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a step's forward pass is made of, beside the tensors that it differentiates by."""
+
+    stacks: Mapping[str, StackWeights]
+    heads: int
+    places: tuple[_Place, ...]
+    batch: TokenBatch
+    inputs: tuple[str, ...]
+
+
 class _ClosedFeatures(torch.autograd.Function):
     """Embedded inputs and parameters ↦ f."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        model: Transformer,
-        places: tuple[_Place, ...],
-        batch: TokenBatch,
-        names: tuple[str, ...],
-        *tensors: Tensor,
-    ) -> Tensor:
-        embedded = dict(zip(names, (tensor.detach()[None] for tensor in tensors), strict=False))
-        ctx.places, ctx.shapes = places, {name: x.shape[1:] for name, x in embedded.items()}
-        ctx.tapes = apply_stacks([model], [batch], embedded)
+    def forward(ctx: Any, work: _Work, *tensors: Tensor) -> Tensor:
+        given = zip(work.inputs, tensors, strict=False)
+        embedded = {name: tensor.detach()[None] for name, tensor in given}
+        ctx.places, ctx.shapes = work.places, {name: x.shape[1:] for name, x in embedded.items()}
+        ctx.tapes = apply_stacks(work.stacks, work.heads, [work.batch], embedded)
         return ctx.tapes.output_GBTD[0]
 
     @staticmethod
@@ -131,7 +142,7 @@ class _ClosedFeatures(torch.autograd.Function):
         found = pull_stacks(ctx.tapes, [lambda _: c_BTD], GradientRecorder())
         inputs = (found.inputs[name].view(shape) for name, shape in ctx.shapes.items())
         own = (_gradient(found, place).view_as(place.parameter) for place in ctx.places)
-        return (None, None, None, None, *inputs, *own)
+        return (None, *inputs, *own)
 
 
 def _gradient(found: ModelSteps, place: _Place) -> Tensor:

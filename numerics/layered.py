@@ -10,32 +10,29 @@ operation costs beyond its arithmetic is then paid once. Rows of a stream are as
 ``block_derivatives.py``: N = B·T, R = N·P.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from numerics.attention_derivatives import AttentionShape
 from numerics.block_derivatives import NormTape, Weights, slots_of
+from numerics.block_weights import StackWeights, gather
 from numerics.directions import Rule
 from numerics.features import Inputs, TokenBatch, check_inputs, embed_inputs
+from numerics.head_products import AttentionShape
 from numerics.input_steps import input_steps
 from numerics.linearization import Cotangent, Linearization
 from numerics.models import ModelSpec, Transformer
-from numerics.models.wiring import Residual
 from numerics.residual_blocks import (
     LAYERED_WIRINGS,
     Block,
     GradientRecorder,
-    Place,
     Slots,
     StepLedger,
     apply_block,
-    own_weights,
     share_alpha,
-    side_by_side,
 )
 from numerics.roles import EMBEDDINGS
 from theory.errors import InputError
@@ -111,7 +108,8 @@ def linearize_side_by_side(
     with torch.inference_mode():
         each = [embed_inputs(model, batch) for model, batch in zip(models, batches, strict=True)]
         embedded = {name: torch.stack([one[name] for one in each]) for name in each[0]}
-        tapes = apply_stacks(models, batches, embedded)
+        heads = models[0].spec.heads
+        tapes = apply_stacks(gather(models), heads, batches, embedded)
         past = [_gradients(models, batches, tapes, before, inputs) for before in earlier]
         ledger = StepLedger(rule, past)
         steps = pull_stacks(tapes, cotangents, ledger)
@@ -199,25 +197,28 @@ class ModelSteps:
 
 
 def apply_stacks(
-    models: Sequence[Transformer], batches: Sequence[TokenBatch], embedded: Mapping[str, Tensor]
+    stacks: Mapping[str, StackWeights],
+    heads: int,
+    batches: Sequence[TokenBatch],
+    embedded: Mapping[str, Tensor],
 ) -> Tapes:
     """Forward from the embedded inputs, (G, B, T, D) by name: f, and every block's tape."""
     encoder = decoder = memory = None
-    sequences = batches[0].source_BS.shape[0]
-    shape = AttentionShape(sequences, models[0].spec.heads)
-    padding = _padding(batches, shape, next(iter(embedded.values())))
+    first = next(iter(embedded.values()))
+    shape = AttentionShape.of(first, heads)
+    padding = _padding(batches, shape, first)
     if "source" in embedded:
         y = embedded["source"]
-        encoder = _apply_stack(models, "encoder", y, shape, padding, None, padding)
+        encoder = _apply_stack(stacks, "encoder", y, shape, padding, None, padding)
         memory = encoder.out_GND
     if "target" in embedded:
         y = embedded["target"]
-        decoder = _apply_stack(models, "decoder", y, shape, _causal(y), memory, padding)
+        decoder = _apply_stack(stacks, "decoder", y, shape, _causal(y), memory, padding)
     return Tapes(encoder, decoder)
 
 
 def _apply_stack(
-    models: Sequence[Transformer],
+    stacks: Mapping[str, StackWeights],
     name: str,
     y_GBTD: Tensor,
     shape: AttentionShape,
@@ -226,15 +227,15 @@ def _apply_stack(
     memory_mask: Tensor,
 ) -> StackTape:
     _, sequences, t, d = y_GBTD.shape
-    y_GND, blocks = y_GBTD.flatten(1, 2), []
-    for place, residuals in residuals_of([getattr(model, name) for model in models], name):
-        crosses = place.part == "decoder.cross_attention"
+    y_GND, blocks, norm = y_GBTD.flatten(1, 2), [], stacks[name].norm
+    for held in stacks[name].blocks:
+        crosses = held.part == "decoder.cross_attention"
         mask, seen = (memory_mask, memory_GMD) if crosses else (own_mask, None)
-        y_GND, block = apply_block(residuals, place, y_GND, shape, mask, seen)
+        y_GND, block = apply_block(held, y_GND, shape, mask, seen)
         blocks.append(block)
-    tape, norms = None, [getattr(model, f"{name}_norm") for model in models]
-    if norms[0] is not None:
-        y_GND, tape = NormTape.apply(own_weights(norms), y_GND, norms[0].eps)
+    tape = None
+    if norm is not None:
+        y_GND, tape = NormTape.apply(norm.weights, y_GND, norm.eps)
     return StackTape(name, blocks, tape, y_GND, (sequences, t, d))
 
 
@@ -245,29 +246,25 @@ def pull_stacks(tapes: Tapes, cotangents: Sequence[Cotangent], ledger: StepLedge
     encoder = decoder = None
     inputs: dict[str, Tensor] = {}
     if tapes.decoder is not None:
-        like = None if tapes.encoder is None else tapes.encoder.out_GND
-        inputs["target"], c_memory, decoder = _pull_stack(tapes.decoder, c, like, ledger)
+        inputs["target"], c_memory, decoder = _pull_stack(tapes.decoder, c, ledger)
         c = c if c_memory is None else c_memory
     if tapes.encoder is not None:
-        inputs["source"], _, encoder = _pull_stack(tapes.encoder, c, None, ledger)
+        inputs["source"], _, encoder = _pull_stack(tapes.encoder, c, ledger)
     return ModelSteps(encoder, decoder, inputs)
 
 
 def _pull_stack(
-    tape: StackTape, c_GND: Tensor, memory_GMD: Tensor | None, ledger: StepLedger
+    tape: StackTape, c_GND: Tensor, ledger: StepLedger
 ) -> tuple[Tensor, Tensor | None, StackSteps]:
-    """Cotangents of a stack's input and of the memory it read, and its steps."""
+    """Cotangents of a stack's input and of the memory it read, if any, and its steps."""
     norm_steps: Weights = {}
     if tape.norm is not None:
         c_GND, gradients = tape.norm.pull(c_GND)
         norm_steps = ledger.steps(f"{tape.name}.norm", gradients)
-    c_memory = None if memory_GMD is None else torch.zeros_like(memory_GMD)
-    pulled = []
+    c_memory, pulled = None, []
     for block in reversed(tape.blocks):
-        c_GND, c_seen, steps = block.pull(c_GND, ledger)
+        c_GND, c_memory, steps = block.pull(c_GND, c_memory, ledger)
         pulled.append(steps)
-        if c_memory is not None and c_seen is not None:
-            c_memory += c_seen
     return c_GND, c_memory, StackSteps(share_alpha(tape.blocks, pulled[::-1], ledger), norm_steps)
 
 
@@ -299,19 +296,6 @@ def _push_stack(
     if slot >= each.shape[2]:
         d_GRD = nn.functional.pad(each, (0, 0, 0, slot + 1 - each.shape[2])).flatten(1, 2)
     return tape.norm.push(d_GRD, steps.norm, slot)
-
-
-def residuals_of(
-    stacks: Sequence[nn.ModuleList], name: str
-) -> Iterator[tuple[Place, list[Residual]]]:
-    """Every place of a stack, and the blocks of all models there."""
-    for number, layers in enumerate(zip(*stacks, strict=True)):
-        alphas = [layer._parameters.get("alpha") for layer in layers]
-        alpha = None if alphas[0] is None else side_by_side(alphas)
-        for block in layers[0]._modules:
-            place = Place(f"{name}.{block}", number, alpha)
-            found = [layer._modules[block] for layer in layers]
-            yield place, [residual for residual in found if isinstance(residual, Residual)]
 
 
 def _causal(y_GBTD: Tensor) -> Float[Tensor, "1 T T"]:

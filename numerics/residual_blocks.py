@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from numerics.attention_derivatives import AttentionShape, AttentionTape
+from numerics.attention_derivatives import AttentionTape
 from numerics.block_derivatives import MLPTape, NormTape, Weights, slots_of
+from numerics.block_weights import BlockWeights
 from numerics.directions import Rule, rule_named
+from numerics.head_products import AttentionShape
 from numerics.models import ModelSpec, Wiring
-from numerics.models.attention import Attention
 from numerics.models.spec import NORM_AFTER, NORM_BEFORE
-from numerics.models.wiring import MLP, Residual
 from numerics.roles import EMBEDDINGS
 
 LAYERED_WIRINGS = (
@@ -139,33 +139,37 @@ class Block:
         """The part of this block's α."""
         return self.part.partition(".")[0] + ".alpha"
 
-    def pull(self, c_GND: Tensor, ledger: StepLedger) -> tuple[Tensor, Tensor | None, Weights]:
-        """Cotangents of the stream and the memory, and the steps of the weights.
+    def pull(
+        self, c_GND: Tensor, c_memory_GMD: Tensor | None, ledger: StepLedger
+    ) -> tuple[Tensor, Tensor | None, Weights]:
+        """Cotangents of the stream and, added to ``c_memory``, of the memory; the weights' steps.
 
         ReZero's α is shared by a layer: its *gradient* from this block stands under ``alpha``.
         """
         if self.alpha is not None:
-            return self._pull_gated(c_GND, ledger)
+            return self._pull_gated(c_GND, c_memory_GMD, ledger)
         own: dict[str, Tensor] = {}
         if self.norm is not None and self.wiring in NORM_AFTER:
             c_GND, own = self.norm.pull(c_GND)
         if self.y_GND is not None:
             own = own | {"omega": (c_GND * self.y_GND).sum(1, keepdim=True)}
         skip = None if self.wiring in NORM_BEFORE else self._skipped(c_GND)
-        inner_GND, memory_GMD, gradients = self.branch.pull(c_GND, skip)
+        inner_GND, c_memory_GMD, gradients = self.branch.pull(c_GND, skip, c_memory_GMD)
         if self.norm is not None and self.wiring in NORM_BEFORE:
             inner_GND, own = self.norm.pull(inner_GND)
             inner_GND = inner_GND.add_(c_GND)
-        return inner_GND, memory_GMD, ledger.steps(self.part, gradients | own)
+        return inner_GND, c_memory_GMD, ledger.steps(self.part, gradients | own)
 
     def _pull_gated(
-        self, c_GND: Tensor, ledger: StepLedger
+        self, c_GND: Tensor, c_memory_GMD: Tensor | None, ledger: StepLedger
     ) -> tuple[Tensor, Tensor | None, Weights]:
         assert self.alpha is not None
         assert self.g_GND is not None
         slope = (c_GND * self.g_GND).sum((1, 2), keepdim=True)
-        inner_GND, memory_GMD, gradients = self.branch.pull(c_GND * self.alpha, c_GND)
-        return inner_GND, memory_GMD, {**ledger.steps(self.part, gradients), "alpha": slope}
+        inner_GND, c_memory_GMD, gradients = self.branch.pull(
+            c_GND * self.alpha, c_GND, c_memory_GMD
+        )
+        return inner_GND, c_memory_GMD, {**ledger.steps(self.part, gradients), "alpha": slope}
 
     def push(
         self, d_GRD: Tensor, dmemory_GQD: Tensor | None, steps: Weights, slots: Slots
@@ -210,74 +214,30 @@ def share_alpha(
     ]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a block stands."""
-
-    part: str
-    layer: int
-    alpha: Tensor | None
-    """ReZero's α of the layer, (G, 1, 1)."""
-
-
 def apply_block(
-    residuals: Sequence[Residual],
-    place: Place,
+    held: BlockWeights,
     y_GND: Tensor,
     shape: AttentionShape,
     mask: Tensor,
     memory_GMD: Tensor | None = None,
 ) -> tuple[Tensor, Block]:
-    """The blocks' outputs, and their linearisation; one block from the same place of each model."""
-    first = residuals[0]
-    tape, norms = None, [residual.norm for residual in residuals]
-    x_GND, wiring, alpha, shortcut = y_GND, first.wiring, place.alpha, _shortcut(residuals)
-    if first.norm is not None and wiring in NORM_BEFORE:
-        x_GND, tape = NormTape.apply(own_weights(norms), y_GND, first.norm.eps)
+    """A block's output, and its linearisation; the memory is read by encoder-attention only."""
+    tape, norm, wiring, alpha, shortcut = None, held.norm, held.wiring, held.alpha, held.shortcut
+    x_GND = y_GND
+    if norm is not None and wiring in NORM_BEFORE:
+        x_GND, tape = NormTape.apply(norm.weights, y_GND, norm.eps)
     skip_GND = None if alpha is not None else y_GND if shortcut is None else y_GND * shortcut
-    branches = [residual.branch for residual in residuals]
-    if isinstance(first.branch, MLP):
-        z_GND, linear = MLPTape.apply(own_weights(branches), x_GND, skip_GND)
+    if held.projections is None:
+        z_GND, linear = MLPTape.apply(held.branch, x_GND, skip_GND)
     else:
-        assert isinstance(first.branch, Attention)
         z_GND, linear = AttentionTape.apply(
-            own_weights(branches), shape, x_GND, memory_GMD, mask, skip_GND
+            held.branch, held.projections, shape, x_GND, memory_GMD, mask, skip_GND
         )
     g_GND = None if alpha is None else z_GND
     if alpha is not None:
         z_GND = y_GND + alpha * z_GND
-    if first.norm is not None and wiring in NORM_AFTER:
-        z_GND, tape = NormTape.apply(own_weights(norms), z_GND, first.norm.eps)
+    if norm is not None and wiring in NORM_AFTER:
+        z_GND, tape = NormTape.apply(norm.weights, z_GND, norm.eps)
     kept_GND = y_GND if isinstance(shortcut, Tensor) else None
-    block = Block(place.part, place.layer, wiring, linear, tape, kept_GND, shortcut, alpha, g_GND)
+    block = Block(held.part, held.layer, wiring, linear, tape, kept_GND, shortcut, alpha, g_GND)
     return z_GND, block
-
-
-def _shortcut(residuals: Sequence[Residual]) -> Tensor | float | None:
-    first = residuals[0]
-    if first.wiring is Wiring.ADMIN:
-        return side_by_side([residual.omega for residual in residuals])
-    return first.shortcut if first.wiring is Wiring.DEEPNORM else None
-
-
-def side_by_side(tensors: Sequence[Tensor | None]) -> Tensor:
-    """Matrices as (G, out, in), vectors as (G, 1, D), scalars as (G, 1, 1); of one model a view.
-
-    Examples
-    --------
-    >>> side_by_side([torch.zeros(3), torch.ones(3)]).shape
-    torch.Size([2, 1, 3])
-    """
-    present = [tensor for tensor in tensors if tensor is not None]
-    together = present[0][None] if len(present) == 1 else torch.stack(present)
-    return together if together.ndim == 3 else together.view(len(present), 1, -1)
-
-
-def own_weights(modules: Sequence[nn.Module | None]) -> Weights:
-    """The parameters of the same module of each model, side by side by name."""
-    held = [module._parameters for module in modules if module is not None]
-    return {
-        name: side_by_side([parameters[name] for parameters in held])
-        for name, value in held[0].items()
-        if value is not None
-    }

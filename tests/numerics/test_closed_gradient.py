@@ -57,6 +57,7 @@ def _agree(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) ->
     )
 
 
+@pytest.mark.usefixtures("heads")
 @pytest.mark.parametrize("spec", [SPEC, ENCODER, DECODER])
 @pytest.mark.parametrize("scheme", CLOSED)
 def test_every_gradient_is_that_of_automatic_differentiation(scheme: str, spec: ModelSpec):
@@ -81,6 +82,7 @@ def test_every_gradient_is_that_of_automatic_differentiation(scheme: str, spec: 
         {"positions": Positions.LEARNED},
     ],
 )
+@pytest.mark.usefixtures("heads")
 def test_biases_shared_tables_and_learned_positions(changes: dict[str, object]):
     model = _model("post-ln", replace(SPEC, **changes))
     assert _agree(_gradients(ClosedGradient(model), model), _gradients(model, model))
@@ -90,6 +92,16 @@ def test_without_gradients_the_logits_are_the_models_own():
     model, tokens = _model("pre-ln", SPEC), torch.arange(8).view(2, 4)
     with torch.no_grad():
         assert torch.equal(ClosedGradient(model)(tokens, tokens), model(tokens, tokens))
+
+
+def test_weights_that_were_moved_elsewhere_are_found_again():
+    model = _model("post-ln", SPEC)
+    closed = ClosedGradient(model)
+    before = _gradients(closed, model)
+    for parameter in model.parameters():
+        parameter.data = 1.1 * parameter.data
+    assert _agree(_gradients(closed, model), _gradients(model, model))
+    assert not _agree(_gradients(closed, model), before)
 
 
 def test_dropout_and_other_wirings_have_none():

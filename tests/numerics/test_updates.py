@@ -81,6 +81,7 @@ def test_dense_jacobian_check_rejects_a_wrong_part():
     assert report.update["total"] != pytest.approx(summed_norms, rel=1e-3)
 
 
+@pytest.mark.usefixtures("heads")
 @pytest.mark.parametrize("biases", [False, True])
 @pytest.mark.parametrize("inputs", ["free", "table"])
 @pytest.mark.parametrize("optimizer", ["sgd", "sign"])
