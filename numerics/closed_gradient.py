@@ -77,8 +77,7 @@ class ClosedGradient(nn.Module):
                 self._stacks, self._gathered_at = gather([model]), at
         work = _Work(self._stacks, model.spec.heads, self._places, batch, tuple(inputs))
         features_BTD: Any = _ClosedFeatures.apply(work, *inputs.values(), *moving)
-        table_VD = model.target_embedding if model.output is None else model.output
-        return F.linear(features_BTD, table_VD)
+        return F.linear(features_BTD, model.output_table)
 
 
 @dataclass(frozen=True)

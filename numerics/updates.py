@@ -267,7 +267,7 @@ def random_cotangent(shape: Sequence[int], generator: torch.Generator) -> Cotang
 
 def cross_entropy_cotangent(model: Transformer, labels_BT: Tensor) -> Cotangent:
     """f ↦ ∂L/∂f / ‖∂L/∂f‖ of the cross-entropy L behind the model's output projection."""
-    table = model.target_embedding if model.output is None else model.output
+    table = model.output_table
 
     def cotangent(output: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         table_VD = table.detach().to(output.dtype)

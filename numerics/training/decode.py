@@ -106,8 +106,7 @@ def next_log_p(
 ) -> Float[Tensor, "B V"]:
     """log p(next token | x, tokens so far), −∞ for padding and BEGIN."""
     features_BTD = model.decode(memory_BSD, model.embed_target(target_BT), hidden)
-    table_VD = model.target_embedding if model.output is None else model.output
-    logits_BV = F.linear(features_BTD[:, -1], table_VD)
+    logits_BV = F.linear(features_BTD[:, -1], model.output_table)
     logits_BV[:, list(NEVER)] = float("-inf")
     return logits_BV.log_softmax(-1)
 

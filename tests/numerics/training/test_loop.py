@@ -1,12 +1,7 @@
 import json
 import math
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,66 +9,15 @@ import torch
 from polars.testing import assert_frame_equal
 
 from numerics.schemes import build
-from numerics.training import checkpoint, loop, step, task
+from numerics.training import checkpoint, loop, step
 from numerics.training.config import TrainConfig
 from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import CHECKPOINT, CONFIG, LOG, OUTCOME, read_run, read_runs
+from tests.numerics.training.short_run import TINY, contents, interrupt, losses
 from theory.errors import InputError
 
-TINY = TrainConfig(
-    layers=1,
-    d_model=16,
-    d_ff=32,
-    pairs=300,
-    vocabulary=200,
-    tokens=1024,
-    steps=16,
-    dropout=0.2,
-    validate_every=6,
-    checkpoint_every=3,
-)
-"""About 13 batches an epoch, so that 16 steps cross into the second one."""
-
-
-def losses(out: Path) -> pl.DataFrame:
-    return pl.read_parquet(out / LOG).drop("seconds")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def interrupt(config: TrainConfig, out: Path, taken: int) -> None:
-    """Run ``config`` and break off when ``taken`` steps are done, the judgement left out."""
-
-    def training_step(*args):
-        if args[-1] == taken:
-            raise KeyboardInterrupt
-        return step.training_step(*args)
-
-    def judge(*_, **__):
-        raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(loop, "training_step", training_step)
-        patched.setattr(loop, "judge", judge)
-        with pytest.raises(KeyboardInterrupt):
-            run_training(config, out)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _few_validation_pairs():
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(task, "VALIDATION_PAIRS", 100)
-        yield
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("whole") / "run"
-    run_training(TINY, out)
-    return out
+pytestmark = pytest.mark.usefixtures("few_validation_pairs")
 
 
 def test_the_run_is_recorded(whole):
@@ -144,112 +88,6 @@ def test_a_finished_run_is_read_not_repeated(whole):
 def test_the_seed_matters(whole, tmp_path):
     run_training(replace(TINY, seed=1, steps=2), tmp_path / "run")
     assert losses(tmp_path / "run")["loss"][0] != losses(whole)["loss"][0]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"scheme": "xavier"}, "config scheme is 'tfixup' there and 'xavier' here"),
-        ({"lr": 2e-3}, "config lr is 0.001 there and 0.002 here"),
-        ({"data_seed": 1}, "holds another run: config data_seed is 0 there and 1 here"),
-    ],
-)
-def test_a_folder_of_another_run_is_left_alone(whole, change, message):
-    before = contents(whole)
-    with pytest.raises(InputError, match=message):
-        run_training(replace(TINY, **change), whole)
-    assert contents(whole) == before
-
-
-def test_other_text_under_the_same_config_is_another_run(tmp_path):
-    folder, out = tmp_path / "text", tmp_path / "run"
-    folder.mkdir()
-    for stem in ("train", "val"):
-        for side in ("de", "en"):
-            (folder / f"{stem}.{side}").write_text(f"{side} a b c\n" * 20)
-    config = replace(TINY, data=f"text:{folder}", vocabulary=14, steps=1)
-    run = run_training(config, out)
-    assert run.data == read_run(out).data
-    assert run.data["train_pairs"] == 20
-    assert str(tmp_path) not in "".join(path.read_text() for path in out.glob("*.json"))
-    (folder / "val.en").write_text("en c b a\n" * 20)
-    with pytest.raises(InputError, match="holds another run: data sha256 is"):
-        run_training(config, out)
-
-
-def test_a_folder_with_other_files_is_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("chapter 1")
-    with pytest.raises(InputError, match="must be a new folder or hold this very run"):
-        run_training(TINY, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"scheme": "tfixpu"}, "unknown scheme 'tfixpu': did you mean 'tfixup'"),
-        ({"heads": 3}, "heads must divide the width d_model, got heads=3, d_model=16"),
-        ({"layers": 0}, "layers must be an integer of at least 1, got 0"),
-        ({"vocabulary": 100_000}, r"vocabulary may be at most \d+ .* got 100000"),
-        ({"tokens": 8}, r"at least the longest sentence's \d+, got 8"),
-        ({"data": "text:nowhere"}, "needs a folder, got nowhere"),
-    ],
-)
-def test_bad_input_makes_no_folder(tmp_path, change, message):
-    with pytest.raises(InputError, match=message):
-        run_training(replace(TINY, **change), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a device that is there")
-def test_a_missing_device(tmp_path):
-    with pytest.raises(InputError, match="device cuda needs a CUDA device"):
-        run_training(replace(TINY, device="cuda"), tmp_path / "run")
-
-
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    out = tmp_path / "run"
-    interrupt(TINY, out, 4)
-    path = out / CHECKPOINT
-    path.write_bytes(path.read_bytes()[:1000])
-    before = contents(out)
-    with pytest.raises(InputError, match=r"checkpoint\.pt must be a whole checkpoint"):
-        run_training(TINY, out)
-    assert contents(out) == before
-
-
-def test_a_newest_checkpoint_cut_short_falls_back_on_the_one_before(whole, tmp_path, capsys):
-    out = tmp_path / "run"
-    interrupt(TINY, out, 10)
-    path = out / CHECKPOINT
-    assert [file.name for file in checkpoint.kept(path)] == ["checkpoint.pt", "checkpoint-1.pt"]
-    path.write_bytes(path.read_bytes()[:1000])
-    run_training(TINY, out)
-    said = capsys.readouterr().err
-    assert "checkpoint.pt must be a whole checkpoint" in said
-    assert "going on from checkpoint-1.pt, step 6" in said
-    assert_frame_equal(losses(out), losses(whole), check_exact=True)
-
-
-def test_a_checkpoint_of_another_run_shows_every_difference(tmp_path):
-    one, other = tmp_path / "one", tmp_path / "other"
-    interrupt(TINY, one, 4)
-    config = replace(TINY, lr=0.5, schedule="tfixup")
-    interrupt(config, other, 4)
-    shutil.copy(one / CHECKPOINT, other / CHECKPOINT)
-    found = r"is of another run: .*lr is 0.001 there and 0.5 here; .*'constant' there and 'tfixup'"
-    with pytest.raises(InputError, match=found):
-        run_training(config, other)
-
-
-def test_killed_between_the_renames_of_a_checkpoint(whole, tmp_path):
-    out = tmp_path / "run"
-    interrupt(TINY, out, 10)
-    (out / CHECKPOINT).replace(out / "checkpoint-7.pt")
-    (out / "checkpoint-1.pt").replace(out / "checkpoint-8.pt")
-    run_training(TINY, out)
-    assert_frame_equal(losses(out), losses(whole), check_exact=True)
-    assert len(checkpoint.kept(out / CHECKPOINT)) == checkpoint.LEAST_KEPT
 
 
 def test_the_average_of_the_last_checkpoints(tmp_path):
@@ -388,19 +226,6 @@ def test_threads_and_random_state_are_left_as_they_were(tmp_path, monkeypatch):
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name", [CONFIG, OUTCOME])
-def test_a_damaged_record_is_named(whole, tmp_path, name):
-    for path in whole.glob("*.json"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    assert read_run(tmp_path).outcome == read_run(whole).outcome
-    (tmp_path / name).write_text("{")
-    with pytest.raises(InputError, match=f"{name} must be a JSON file"):
-        read_run(tmp_path)
-    (tmp_path / name).write_text("{}")
-    with pytest.raises(InputError, match="must hold a whole run"):
-        read_run(tmp_path)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_starts_where_the_cpu_does(tmp_path):
@@ -408,22 +233,3 @@ def test_cuda_starts_where_the_cpu_does(tmp_path):
         run_training(replace(TINY, steps=3, dropout=0.0, device=device), tmp_path / device)
     cpu, cuda = (losses(tmp_path / device)["loss"].to_torch() for device in ("cpu", "cuda"))
     torch.testing.assert_close(cpu, cuda, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.slow
-def test_killed_at_any_moment_and_restarted_is_bit_identical(whole, tmp_path):
-    out = tmp_path / "run"
-    script = (
-        "import sys; from pathlib import Path\n"
-        "from numerics.training import task; task.VALIDATION_PAIRS = 100\n"
-        "from numerics.training.config import TrainConfig\n"
-        "from numerics.training.loop import run_training\n"
-        f"run_training({TINY!r}, Path(sys.argv[1]))"
-    )
-    ran = subprocess.Popen([sys.executable, "-c", script, str(out)])
-    while not (out / CHECKPOINT).exists() and ran.poll() is None:
-        time.sleep(0.01)
-    ran.send_signal(signal.SIGKILL)
-    ran.wait()
-    run_training(TINY, out)
-    assert_frame_equal(losses(out), losses(whole), check_exact=True)
