@@ -68,11 +68,10 @@ class AttentionTape:
         """skip + Jᵀc, c_memory + the memory's cotangent, and the gradients of the weights."""
         weights, inner, (q, k, v) = self.weights, self.inner, self.qkv
         crosses = self.memory_GMD is not None
-        outer = {"rows": weights["out_proj"].mT}
-        gradients = {"out_proj": self.mixed.gradients(c_GND, outer, "rows", "")["rows"].mT}
+        gradients = {"out_proj": self.mixed.gradient(c_GND).mT}
         if "out_bias" in weights:
             gradients["out_bias"] = c_GND.sum(1, keepdim=True)
-        (c_XTK,) = self.shape.project(c_GND, outer, "rows", "")
+        (c_XTK,) = self.shape.project(c_GND, weights["out_proj"].mT)
         c_XTS = _softmax_derivative(torch.bmm(c_XTK, v.mT), self.a_XTS)
         shapes = [(1, *q.shape), (2, *k.shape)] if crosses else [(3, *q.shape)]
         parts = [q.new_empty(shape) for shape in shapes]
@@ -82,11 +81,11 @@ class AttentionTape:
         torch.bmm(self.a_XTS.mT, c_XTK, out=c_v)
         own, *kv = (Lanes(self.shape, part) for part in parts)
         name = "q" if crosses else "qkv"
-        gradients |= own.gradients(self.y_GND, inner, name, name + "_bias")
+        gradients |= _gradients(own, self.y_GND, inner, name)
         c_GND = own.times(inner[name], skip_GND, keep=False)
         if self.memory_GMD is None:
             return c_GND, c_memory_GMD, gradients
-        gradients |= kv[0].gradients(self.memory_GMD, inner, "kv", "kv_bias")
+        gradients |= _gradients(kv[0], self.memory_GMD, inner, "kv")
         return c_GND, kv[0].times(inner["kv"], c_memory_GMD, keep=False), gradients
 
     def push(
@@ -182,11 +181,17 @@ def _project(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries of y, keys and values of the memory or of y, by lane."""
     if memory_GMD is None:
-        q, k, v = shape.project(y_GND, inner, "qkv", "qkv_bias")
+        q, k, v = shape.project(y_GND, inner["qkv"], inner.get("qkv_bias"))
     else:
-        (q,) = shape.project(y_GND, inner, "q", "q_bias")
-        k, v = shape.project(memory_GMD, inner, "kv", "kv_bias")
+        (q,) = shape.project(y_GND, inner["q"], inner.get("q_bias"))
+        k, v = shape.project(memory_GMD, inner["kv"], inner.get("kv_bias"))
     return q, k, v
+
+
+def _gradients(lanes: Lanes, x_GND: Tensor, inner: Weights, name: str) -> dict[str, Tensor]:
+    """Of a projection of x and its bias, from the cotangents of its lanes."""
+    found = {name: lanes.gradient(x_GND)}
+    return found | {name + "_bias": lanes.sums()} if name + "_bias" in inner else found
 
 
 def _softmax_derivative(g: Float[Tensor, "*X S"], a: Float[Tensor, "*#X S"]) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from numerics.block_derivatives import Weights, add_product, affine, linear_gradients
+from numerics.block_derivatives import add_product
 
 FEWEST_ROWS = 256
 """N from which copies cost more than calls."""
@@ -82,7 +82,7 @@ class AttentionShape:
         return lanes_XTK.unflatten(0, (self.heads, -1))
 
     def project(
-        self, x_GND: Tensor, weights: Weights, weight: str, bias: str
+        self, x_GND: Tensor, w_GCD: Tensor, bias_G1C: Tensor | None = None
     ) -> tuple[Float[Tensor, "X T K"], ...]:
         """x Wᵀ + b by lane; each D rows of W are one projection.
 
@@ -90,7 +90,7 @@ class AttentionShape:
         --------
         >>> x, w = torch.randn(1, 6, 32), torch.randn(1, 64, 32)
         >>> shape = AttentionShape(3, 2, apart=True)  # three sequences of two tokens
-        >>> q, k = shape.project(x, {"w": w}, "w", "b")
+        >>> q, k = shape.project(x, w)
         >>> q.shape
         torch.Size([6, 2, 16])
         >>> expected = shape.split(x @ w.mT, 2)
@@ -98,14 +98,14 @@ class AttentionShape:
         True
         """
         _, rows, d = x_GND.shape
-        w_GCD = weights[weight]
         count = w_GCD.shape[1] // d
         if not self.apart:
-            return self.split(affine(x_GND, weights, weight, bias), count)
+            packed_GNC = torch.bmm(x_GND, w_GCD.mT)
+            return self.split(packed_GNC if bias_G1C is None else packed_GNC.add_(bias_G1C), count)
         heads_JKD = _heads(w_GCD, d // self.heads)
         lanes_JNK = torch.bmm(x_GND.expand(count * self.heads, -1, -1), heads_JKD.mT)
-        if bias in weights:
-            lanes_JNK += weights[bias].view(count * self.heads, 1, -1)
+        if bias_G1C is not None:
+            lanes_JNK += bias_G1C.view(count * self.heads, 1, -1)
         t = rows // self.sequences
         return lanes_JNK.view(count, self.heads * self.sequences, t, -1).unbind()
 
@@ -150,25 +150,27 @@ class Lanes:
             out_ND.addmm_(lanes_NK, head_KD)
         return out_ND[None]
 
-    def gradients(
-        self, x_GND: Tensor, weights: Weights, weight: str, bias: str
-    ) -> dict[str, Tensor]:
-        """Gradients of W and b, where these are the cotangents of the lanes of x Wᵀ + b.
+    def gradient(self, x_GND: Tensor) -> Float[Tensor, "G C D"]:
+        """Of W, where these are the cotangents of the lanes of x Wᵀ.
 
         Examples
         --------
-        >>> x, w = torch.randn(1, 6, 32), {"w": torch.randn(1, 64, 32)}
-        >>> lanes = Lanes(AttentionShape(3, 2, apart=True), torch.ones(2, 6, 2, 16))
-        >>> found = lanes.gradients(x, w, "w", "b")
-        >>> torch.allclose(found["w"], x.sum(1).expand(1, 64, 32), atol=1e-5)
+        >>> x, shape = torch.randn(1, 6, 32), AttentionShape(3, 2, apart=True)
+        >>> found = Lanes(shape, torch.ones(2, 6, 2, 16)).gradient(x)
+        >>> torch.allclose(found, x.sum(1).expand(1, 64, 32), atol=1e-5)
         True
         """
         if not self.shape.apart:
-            return linear_gradients(self.rows_GNC, x_GND, weights, weight, bias)
+            return torch.bmm(self.rows_GNC.mT, x_GND)
         lanes_JNK = self._lanes_JNK()
         heads_JKD = torch.bmm(lanes_JNK.mT, x_GND.expand(lanes_JNK.shape[0], -1, -1))
-        found = {weight: heads_JKD.view(1, -1, x_GND.shape[2])}
-        return found | {bias: lanes_JNK.sum(1).view(1, 1, -1)} if bias in weights else found
+        return heads_JKD.view(1, -1, x_GND.shape[2])
+
+    def sums(self) -> Float[Tensor, "G 1 C"]:
+        """Over the rows: the gradient of a bias."""
+        if not self.shape.apart:
+            return self.rows_GNC.sum(1, keepdim=True)
+        return self._lanes_JNK().sum(1).view(1, 1, -1)
 
     def _lanes_JNK(self) -> Tensor:
         """The lanes of each head one below the other, of one model."""
