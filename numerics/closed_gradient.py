@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from numerics.block_weights import StackWeights, gather, residuals_of
-from numerics.features import TokenBatch, embed_inputs
+from numerics.features import TokenBatch, embed_inputs, output_table
 from numerics.layered import (
     ModelSteps,
     StackSteps,
@@ -77,7 +77,7 @@ class ClosedGradient(nn.Module):
                 self._stacks, self._gathered_at = gather([model]), at
         work = _Work(self._stacks, model.spec.heads, self._places, batch, tuple(inputs))
         features_BTD: Any = _ClosedFeatures.apply(work, *inputs.values(), *moving)
-        return F.linear(features_BTD, model.output_table)
+        return F.linear(features_BTD, output_table(model))
 
 
 @dataclass(frozen=True)

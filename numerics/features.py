@@ -100,6 +100,11 @@ def embed_inputs(model: Transformer, batch: TokenBatch) -> dict[str, Tensor]:
     return inputs
 
 
+def output_table(model: Transformer) -> Float[Tensor, "V D"]:
+    """What takes f to logits: the target embedding where there is no table of its own."""
+    return model.target_embedding if model.output is None else model.output
+
+
 def output_shape(spec: ModelSpec, batch: TokenBatch) -> tuple[int, int, int]:
     """(B, T, D) of f; (B, S, D) for an encoder alone.
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from numerics.directions import Rule, rule_named
 from numerics.features import Inputs as Inputs
 from numerics.features import TokenBatch as TokenBatch
-from numerics.features import embed_inputs, features_of, output_shape
+from numerics.features import embed_inputs, features_of, output_shape, output_table
 from numerics.features import random_batch as random_batch
 from numerics.layered import has_closed_form, linearize_layered, linearize_side_by_side
 from numerics.linearization import Cotangent, Linearization, linearize
@@ -267,7 +267,7 @@ def random_cotangent(shape: Sequence[int], generator: torch.Generator) -> Cotang
 
 def cross_entropy_cotangent(model: Transformer, labels_BT: Tensor) -> Cotangent:
     """f ↦ ∂L/∂f / ‖∂L/∂f‖ of the cross-entropy L behind the model's output projection."""
-    table = model.output_table
+    table = output_table(model)
 
     def cotangent(output: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         table_VD = table.detach().to(output.dtype)

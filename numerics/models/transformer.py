@@ -122,12 +122,8 @@ class Transformer(nn.Module):
         padding_BS: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B T V"]:
         """Logits of the next target token; of an encoder alone, at every source token."""
-        return F.linear(self.features(source_BS, target_BT, padding_BS), self.output_table)
-
-    @property
-    def output_table(self) -> Float[Tensor, "V D"]:
-        """What takes f to logits: the target embedding where there is no table of its own."""
-        return self.target_embedding if self.output is None else self.output
+        table = self.target_embedding if self.output is None else self.output
+        return F.linear(self.features(source_BS, target_BT, padding_BS), table)
 
 
 def _history(spec: ModelSpec, stack: str) -> LayerHistory | None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from numerics.data.tokenizer import BEGIN, END, PADDING
+from numerics.features import output_table
 from numerics.models.transformer import Transformer
 from theory.errors import InputError, require_positive
 
@@ -106,7 +107,7 @@ def next_log_p(
 ) -> Float[Tensor, "B V"]:
     """log p(next token | x, tokens so far), −∞ for padding and BEGIN."""
     features_BTD = model.decode(memory_BSD, model.embed_target(target_BT), hidden)
-    logits_BV = F.linear(features_BTD[:, -1], model.output_table)
+    logits_BV = F.linear(features_BTD[:, -1], output_table(model))
     logits_BV[:, list(NEVER)] = float("-inf")
     return logits_BV.log_softmax(-1)
 
