@@ -31,6 +31,8 @@ class BlockWeights:
     part: str
     layer: int
     wiring: Wiring
+    crosses: bool
+    """Whether it attends to the memory."""
     branch: Weights
     projections: Weights | None
     """Attention's as they are multiplied; an MLP has none."""
@@ -88,6 +90,7 @@ def _stack(models: Sequence[Transformer], name: str) -> StackWeights:
                 part,
                 number,
                 first.wiring,
+                crosses,
                 branch,
                 projections(branch, crosses=crosses) if attends else None,
                 _norm([residual.norm for residual in residuals]),

@@ -229,8 +229,7 @@ def _apply_stack(
     _, sequences, t, d = y_GBTD.shape
     y_GND, blocks, norm = y_GBTD.flatten(1, 2), [], stacks[name].norm
     for held in stacks[name].blocks:
-        crosses = held.part == "decoder.cross_attention"
-        mask, seen = (memory_mask, memory_GMD) if crosses else (own_mask, None)
+        mask, seen = (memory_mask, memory_GMD) if held.crosses else (own_mask, None)
         y_GND, block = apply_block(held, y_GND, shape, mask, seen)
         blocks.append(block)
     tape = None

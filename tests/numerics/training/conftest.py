@@ -6,10 +6,7 @@ import pytest
 
 from numerics.training import task
 from numerics.training.loop import run_training
-from tests.numerics.training.short_run import TINY
-
-FEW = 100
-"""Validation pairs; a run of as many as by default would mostly validate."""
+from tests.numerics.training.short_run import FEW, TINY
 
 
 @pytest.fixture

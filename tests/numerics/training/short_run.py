@@ -24,6 +24,9 @@ TINY = TrainConfig(
 )
 """About 13 batches an epoch, so that 16 steps cross into the second one."""
 
+FEW = 100
+"""Validation pairs; a run of as many as by default would mostly validate."""
+
 
 def losses(out: Path) -> pl.DataFrame:
     return pl.read_parquet(out / LOG).drop("seconds")

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from numerics.training import checkpoint
 from numerics.training.loop import run_training
 from numerics.training.recorded import CHECKPOINT, CONFIG, OUTCOME, read_run
-from tests.numerics.training.short_run import TINY, contents, interrupt, losses
+from tests.numerics.training.short_run import FEW, TINY, contents, interrupt, losses
 from theory.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("few_validation_pairs")
@@ -142,7 +142,7 @@ def test_killed_at_any_moment_and_restarted_is_bit_identical(whole, tmp_path):
     out = tmp_path / "run"
     script = (
         "import sys; from pathlib import Path\n"
-        "from numerics.training import task; task.VALIDATION_PAIRS = 100\n"
+        f"from numerics.training import task; task.VALIDATION_PAIRS = {FEW}\n"
         "from numerics.training.config import TrainConfig\n"
         "from numerics.training.loop import run_training\n"
         f"run_training({TINY!r}, Path(sys.argv[1]))"
