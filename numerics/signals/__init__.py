@@ -1,4 +1,4 @@
-"""What is read inside a network while it runs: streams, branches, gradients, and their coherence."""
+"""What is read inside a network while it runs: streams, branches, gradients, coherence."""
 
 __all__ = [
     "residual_stream",

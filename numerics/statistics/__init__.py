@@ -1,4 +1,4 @@
-"""From measured numbers to decisions: intervals, exponents in the depth, growth laws, tolerances."""
+"""From measured numbers to decisions: intervals, depth exponents, growth laws, tolerances."""
 
 __all__ = [
     "tolerances",

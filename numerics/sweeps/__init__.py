@@ -1,6 +1,7 @@
 """Grids of measurements that can be interrupted, resumed and spread over machines.
 
-``settings`` and ``grid`` say what is measured, ``task`` measures one point, ``store`` keeps it, ``run`` does a grid.
+``settings`` and ``grid`` say what is measured, ``task`` measures one point, ``store`` keeps it,
+``run`` does a grid.
 """
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""The prediction of every part of the gradient's energy from widths, scales and depths, with no fitted number.
+"""The gradient's energy by part, predicted from widths, scales and depths without a fitted number.
 
-``predict`` is the entry. It follows second moments forward (``signal_propagation``) and cotangents back, block
-by block (``residual_block``), through attention, layer norm and the histories of DLCL.
+``predict`` is the entry. It follows second moments forward (``signal_propagation``) and cotangents
+back, block by block (``residual_block``), through attention, layer norm and the histories of DLCL.
 """
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Derivatives of this project's Transformer, written out: one engine for measurements and for training.
+"""Derivatives of this project's Transformer, written out, for measurements and for training.
 
 Automatic differentiation is the oracle against which every function here is tested.
 """
