@@ -1,15 +1,17 @@
 """The ledger's types: a claim, the evidence for it, and the verdict computed from the evidence.
 
-Every statement of a paper is a `Claim`. A *provider* is a function that produces `Evidence` about
-one or more claims; each evidence says which *reading* of the statement it tested and whether that
-reading passed. `verdict` is a pure function of the evidence and nothing else: no verdict is typed.
+Every statement of a paper is a `Claim`. A *provider* is a function that yields an `Observation` per
+check; the `Provider` adds the claim, the kind and the time, which makes it `Evidence`. Each
+evidence says which *reading* of the statement it tested and whether that reading passed. `verdict`
+is a pure function of the evidence and nothing else: no verdict is typed.
 
 Evidence counts only when its negative control, a deliberately false variant put through the same
 check, was rejected.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -79,6 +81,36 @@ class Control:
 
 
 @dataclass(frozen=True)
+class Observation:
+    """What one check of one reading of a claim found, as its provider yields it."""
+
+    passed: bool | None
+    """Whether the tested reading passed; ``None`` when the check could not decide."""
+    summary: str
+    """One line: what was found, with its numbers."""
+    control: Control
+    """The outcome of the negative control."""
+    reading: Reading = Reading.PRINTED
+    """Which form of the statement was tested."""
+    reading_text: str = ""
+    """The hypothesis added, or the repaired statement; empty as printed."""
+    value: float | str | None = None
+    """The number or expression found."""
+    expected: float | str | None = None
+    """What the statement says it should be."""
+    tolerance: float | None = None
+    """Largest deviation that passes."""
+    interval: tuple[float, float] | None = None
+    """95 % confidence interval of ``value``, where it is a measurement."""
+    source: str = "computed"
+    """``computed`` in this run, or the recorded result it was read from."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """Whatever a reader needs to repeat the check."""
+    claim: str = ""
+    """Identifier of the claim; empty where its provider speaks about one claim only."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The outcome of one check of one reading of one claim."""
 
@@ -104,10 +136,10 @@ class Evidence:
     """Largest deviation that passes."""
     interval: tuple[float, float] | None = None
     """95 % confidence interval of ``value``, where it is a measurement."""
-    seconds: float = 0.0
-    """Wall time of the check."""
     source: str = "computed"
     """``computed`` in this run, or the recorded result it was read from."""
+    seconds: float = 0.0
+    """Wall time of the check."""
     details: Mapping[str, object] = field(default_factory=dict)
     """Whatever a reader needs to repeat the check."""
 
@@ -202,6 +234,9 @@ class Context:
     """Device of the measurements."""
 
 
+Yielded = Iterable[Observation] | Iterable[Evidence]
+
+
 @dataclass(frozen=True)
 class Provider:
     """A function that produces evidence about some claims."""
@@ -209,19 +244,38 @@ class Provider:
     claims: tuple[str, ...]
     kind: Kind
     level: Level
-    run: Callable[[Context], Iterable[Evidence]]
+    run: Callable[[Context], Yielded]
+    name: str
+    """Unique name, by which a worker process finds it: module and function."""
 
     def __call__(self, context: Context) -> tuple[Evidence, ...]:
-        """Run the check; it may only speak about the claims and the kind it declared."""
-        items = tuple(self.run(context))
+        """Run the check; it may only speak about the claims and the kind it declared.
+
+        An `Observation` without a claim is about the provider's only claim. Evidence without a
+        time gets the wall time since the evidence before it.
+        """
+        items = []
+        start = time.perf_counter()
+        for found in self.run(context):
+            item = self._evidence(found)
+            items.append(replace(item, seconds=item.seconds or time.perf_counter() - start))
+            start = time.perf_counter()
         strangers = {item.claim for item in items} - set(self.claims)
-        assert not strangers, f"{self.claims} spoke about undeclared claims {strangers}"
-        assert all(item.kind is self.kind for item in items), self.claims
-        return items
+        assert not strangers, f"{self.name} spoke about undeclared claims {strangers}"
+        assert all(item.kind is self.kind for item in items), self.name
+        return tuple(items)
+
+    def _evidence(self, found: Observation | Evidence) -> Evidence:
+        if isinstance(found, Evidence):
+            return found
+        values = {entry.name: getattr(found, entry.name) for entry in fields(found)}
+        if not found.claim:
+            (values["claim"],) = self.claims
+        return Evidence(kind=self.kind, **values)
 
 
 def provides(
     *claims: str, kind: Kind, level: Level = Level.QUICK
-) -> Callable[[Callable[[Context], Iterable[Evidence]]], Provider]:
+) -> Callable[[Callable[[Context], Yielded]], Provider]:
     """Turn a function of the context into a `Provider` of evidence about ``claims``."""
-    return lambda run: Provider(claims, kind, level, run)
+    return lambda run: Provider(claims, kind, level, run, f"{run.__module__}.{run.__qualname__}")

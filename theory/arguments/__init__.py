@@ -29,7 +29,9 @@ def _provide(claim: str, context: Context) -> Iterator[Evidence]:
 
 
 PROVIDERS = tuple(
-    Provider((claim,), Kind.DERIVATION, Level.QUICK, partial(_provide, claim))
+    Provider(
+        (claim,), Kind.DERIVATION, Level.QUICK, partial(_provide, claim), f"{__name__}.{claim}"
+    )
     for claim in dict.fromkeys(argument.claim for argument in ARGUMENTS)
 )
 """One provider of derivations a claim."""
