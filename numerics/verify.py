@@ -73,10 +73,10 @@ def selected(pattern: str) -> tuple[Claim, ...]:
 
 
 def verify(
-    claims: tuple[Claim, ...],
-    context: Context,
+    claims: str | tuple[Claim, ...] = "*",
+    context: Context | None = None,
     *,
-    workers: int,
+    workers: int = 1,
     on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[Verdict, ...]:
     """Run every provider that speaks about ``claims`` and compute their verdicts.
@@ -84,14 +84,17 @@ def verify(
     Parameters
     ----------
     claims
-        Rows of the ledger.
+        Rows of the ledger, or a pattern of ids as `selected` takes it.
     context
-        Level, seed, recorded results, device.
+        Level, seed, recorded results, device; the quick level unless given.
     workers
         Processes.
     on_done
         Called with (finished, total) as providers finish.
     """
+    if isinstance(claims, str):
+        claims = selected(claims)
+    context = context or Context()
     wanted = {claim.id for claim in claims}
     known = providers_by_name()
     jobs = [
