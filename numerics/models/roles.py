@@ -15,17 +15,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from numerics.models.spec import LAYER_BLOCKS
 from numerics.models.transformer import Transformer
 from theory.errors import nearest
 
 EMBEDDINGS = "embeddings"
 LEAF_PARTS = (
     EMBEDDINGS,
-    "encoder.attention",
-    "encoder.mlp",
-    "decoder.self_attention",
-    "decoder.cross_attention",
-    "decoder.mlp",
+    *(f"{stack}.{block}" for stack, blocks in LAYER_BLOCKS.items() for block in blocks),
 )
 ALL_PARTS = ("total", EMBEDDINGS, "encoder", "decoder", *LEAF_PARTS[1:])
 MATRICES = tuple(

@@ -4,10 +4,21 @@ Notation: ``d_model`` is the papers' d, ``d_ff`` the hidden width of the MLP blo
 number of attention heads of width d' = d / heads. y is a block's input, G its branch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from numerics.models.wiring import WIRINGS, Wiring
 from theory.errors import InputError, nearest, require_positive
+
+LAYER_BLOCKS: Mapping[str, tuple[str, ...]] = {
+    "encoder": ("attention", "mlp"),
+    "decoder": ("self_attention", "cross_attention", "mlp"),
+}
+"""The residual blocks of one layer of each stack, in order.
+
+A decoder that has no memory to read has no encoder-attention (``cross_attention``).
+"""
 
 
 class Architecture(StrEnum):
@@ -19,35 +30,6 @@ class Architecture(StrEnum):
     """f = f_e(x): N layers of self-attention and MLP, every token seen by every other."""
     DECODER_ONLY = "decoder-only"
     """f = f_d(y): N layers of self-attention and MLP, no token sees its future."""
-
-
-class Wiring(StrEnum):
-    """What joins a residual block's branch to its skip path."""
-
-    NONE = "none"
-    """y + G(y)"""
-    POST_LN = "post-ln"
-    """LN(y + G(y))"""
-    PRE_LN = "pre-ln"
-    """y + G(LN(y)), and one final layer norm a stack"""
-    ADMIN = "admin"
-    """LN(ω∘y + G(y)), ω a trainable vector a block"""
-    DEEPNORM = "deepnorm"
-    """LN(α y + G(y)), α a number a stack"""
-    REZERO = "rezero"
-    """y + α G(y), α a trainable scalar a layer"""
-    R_FIXUP = "r-fixup"
-    """y + s G(y + b), s and b trainable scalars a block; two more shifts inside an MLP"""
-    DLCL_PRE = "dlcl-pre"
-    """Pre-LN; each layer reads Σ_k W_k LN(y_k) over all layers below"""
-    DLCL_POST = "dlcl-post"
-    """Post-LN; each layer reads LN(Σ_k W_k y_k) over all layers below"""
-
-
-NORM_AFTER = frozenset({Wiring.POST_LN, Wiring.ADMIN, Wiring.DEEPNORM, Wiring.DLCL_POST})
-"""Wirings whose blocks end in a layer norm."""
-NORM_BEFORE = frozenset({Wiring.PRE_LN, Wiring.DLCL_PRE})
-"""Wirings whose branches begin with a layer norm, and whose stacks end in one."""
 
 
 class Positions(StrEnum):
@@ -64,9 +46,9 @@ class ModelSpec:
     """A Transformer; the default width is the T-Fixup paper's 64-128-2."""
 
     encoder_layers: int
-    """N_e, each of two residual blocks: self-attention, MLP; 0 without an encoder."""
+    """N_e, each with the residual blocks `LAYER_BLOCKS` names; 0 without an encoder."""
     decoder_layers: int
-    """N_d, each of three residual blocks: self-attention, encoder-attention, MLP; 0 without one."""
+    """N_d, likewise; 0 without a decoder."""
     d_model: int = 64
     """d, the width of the residual stream."""
     d_ff: int = 128
@@ -75,8 +57,8 @@ class ModelSpec:
     """Attention heads, each of width d / heads."""
     vocabulary: int = 1000
     """Rows of each embedding table."""
-    wiring: Wiring = Wiring.NONE
-    """Where the layer norms are."""
+    wiring: Wiring = WIRINGS["none"]
+    """How the residual blocks join their branches."""
     positions: Positions = Positions.NONE
     """What is added to the embedded tokens."""
     position_scale: float = 1.0
@@ -165,8 +147,22 @@ class ModelSpec:
         >>> ModelSpec(6, 4).stack_blocks("encoder"), ModelSpec(6, 4).stack_blocks("decoder")
         (12, 12)
         """
-        reads_memory = stack == "decoder" and self.has_encoder
-        return (3 if reads_memory else 2) * self.layers(stack)
+        return len(self.layer_blocks(stack)) * self.layers(stack)
+
+    def layer_blocks(self, stack: str) -> tuple[str, ...]:
+        """The residual blocks of one layer of a stack, in order.
+
+        Examples
+        --------
+        >>> single_stack(Architecture.DECODER_ONLY, 6).layer_blocks("decoder")
+        ('self_attention', 'mlp')
+        """
+        names = LAYER_BLOCKS[stack]
+        return tuple(name for name in names if name != "cross_attention" or self.has_encoder)
+
+    def shortcut(self, stack: str) -> float:
+        """Factor on a stack's skip paths."""
+        return {"encoder": self.encoder_shortcut, "decoder": self.decoder_shortcut}[stack]
 
     @property
     def multiplier(self) -> float:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from numerics.models.history import LayerHistory
-from numerics.models.layers import DecoderLayer, EncoderLayer
+from numerics.models.layers import Layer
 from numerics.models.positions import sinusoids
-from numerics.models.spec import NORM_BEFORE, ModelSpec, Positions, Wiring
+from numerics.models.spec import ModelSpec, Positions
 from theory.errors import InputError
 
 
@@ -41,8 +41,8 @@ class Transformer(nn.Module):
         learned = spec.positions is Positions.LEARNED
         self.source_positions = table(spec.max_tokens) if learned and spec.has_encoder else None
         self.target_positions = table(spec.max_tokens) if learned and spec.has_decoder else None
-        self.encoder = nn.ModuleList(EncoderLayer(spec) for _ in range(spec.encoder_layers))
-        self.decoder = nn.ModuleList(DecoderLayer(spec) for _ in range(spec.decoder_layers))
+        self.encoder = nn.ModuleList(Layer(spec, "encoder") for _ in range(spec.encoder_layers))
+        self.decoder = nn.ModuleList(Layer(spec, "decoder") for _ in range(spec.decoder_layers))
         self.encoder_history = _history(spec, "encoder")
         self.decoder_history = _history(spec, "decoder")
         self.encoder_norm = _final_norm(spec, "encoder")
@@ -96,7 +96,7 @@ class Transformer(nn.Module):
         """The output f_d(m, y; θ_d), each token seeing itself and those before it."""
         t = y_BTD.shape[-2]
         causal = torch.ones(t, t, dtype=torch.bool, device=y_BTD.device).triu(1)
-        y_BTD = _run(self.decoder, self.decoder_history, y_BTD, memory_BSD, causal, padding)
+        y_BTD = _run(self.decoder, self.decoder_history, y_BTD, causal, memory_BSD, padding)
         return y_BTD if self.decoder_norm is None else self.decoder_norm(y_BTD)
 
     def features(
@@ -127,14 +127,14 @@ class Transformer(nn.Module):
 
 
 def _history(spec: ModelSpec, stack: str) -> LayerHistory | None:
-    if spec.wiring not in (Wiring.DLCL_PRE, Wiring.DLCL_POST) or stack not in spec.stacks:
+    if not spec.wiring.history or stack not in spec.stacks:
         return None
-    first = spec.wiring is Wiring.DLCL_PRE
+    first = spec.wiring.norm_before
     return LayerHistory(spec.layers(stack), spec.d_model, norm_first=first)
 
 
 def _final_norm(spec: ModelSpec, stack: str) -> nn.LayerNorm | None:
-    there = spec.wiring in NORM_BEFORE and stack in spec.stacks
+    there = spec.wiring.final_norm and stack in spec.stacks
     return nn.LayerNorm(spec.d_model) if there else None
 
 

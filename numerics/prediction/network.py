@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from scipy import integrate, stats
 
 from numerics.models import ModelSpec, Positions, Wiring
+from numerics.models.wiring import BranchFactor, Shortcut
 from numerics.schemes import Scheme, scheme_named
 from numerics.schemes.admin import AdminCode, AdminPaper
 from numerics.schemes.dt_fixup import DTFixup
@@ -29,23 +30,6 @@ from theory.mean_field.layer_history import History
 from theory.mean_field.predict import Network
 from theory.mean_field.residual_block import Block, BlockKind, Norm
 
-NORMS: Mapping[Wiring, Norm] = {
-    Wiring.NONE: Norm.NONE,
-    Wiring.R_FIXUP: Norm.NONE,
-    Wiring.REZERO: Norm.NONE,
-    Wiring.POST_LN: Norm.POST,
-    Wiring.DEEPNORM: Norm.POST,
-    Wiring.ADMIN: Norm.POST,
-    Wiring.PRE_LN: Norm.PRE,
-    Wiring.DLCL_PRE: Norm.PRE,
-    Wiring.DLCL_POST: Norm.POST,
-}
-"""Where each wiring has its layer norms."""
-HISTORIES: Mapping[Wiring, History] = {
-    Wiring.DLCL_PRE: History.PRE,
-    Wiring.DLCL_POST: History.POST,
-}
-"""The wirings whose layers read all layers below."""
 PROFILE_TOKENS = 8 * 16
 """Tokens of the batch that schemes profile on."""
 _KINDS = {
@@ -55,10 +39,6 @@ _KINDS = {
     "mlp": BlockKind.MLP,
 }
 _MATRICES = {BlockKind.MLP: ("w1", "w2")}
-_LAYERS = {
-    "encoder": ("attention", "mlp"),
-    "decoder": ("self_attention", "cross_attention", "mlp"),
-}
 
 
 def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Network:
@@ -95,8 +75,8 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
         return own * (layer + 1) ** prescription.depth_power
 
     def stack(name: str) -> tuple[Block, ...]:
-        layers = range(spec.layers(name))
-        return tuple(_block(spec, name, kind, n, factor) for n in layers for kind in _LAYERS[name])
+        layers, kinds = range(spec.layers(name)), spec.layer_blocks(name)
+        return tuple(_block(spec, name, kind, n, factor) for n in layers for kind in kinds)
 
     def inputs(own: float) -> mean_field.Inputs:
         square = (spec.multiplier * own) ** 2 / spec.d_model
@@ -113,7 +93,7 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
         target=inputs(prescription.target_factor),
         encoder=stack("encoder"),
         decoder=stack("decoder"),
-        history=HISTORIES.get(spec.wiring),
+        history=_history(spec.wiring),
     )
     if isinstance(chosen, AdminPaper):
         return profiled_shortcuts.paper(network)
@@ -125,6 +105,7 @@ def _block(
 ) -> Block:
     kind, part, d = _KINDS[name], f"{stack}.{name}", spec.d_model
     fans = d + (spec.d_ff if kind is BlockKind.MLP else d)
+    gated = spec.wiring.branch is BranchFactor.LAYER_GATE
     return Block(
         part,
         kind,
@@ -132,13 +113,32 @@ def _block(
             matrix: 2 * factor(f"{part}.{matrix}", layer) ** 2 / fans
             for matrix in _MATRICES.get(kind, ("q", "k", "v", "out_proj"))
         },
-        NORMS[spec.wiring],
-        shortcut={"encoder": spec.encoder_shortcut, "decoder": spec.decoder_shortcut}[stack],
-        branch=0 if spec.wiring is Wiring.REZERO else 1,
+        norm_place(spec.wiring),
+        shortcut=spec.shortcut(stack),
+        branch=0 if gated else 1,
         causal=name == "self_attention",
-        trained_shortcut=spec.wiring is Wiring.ADMIN,
-        trained_branch=spec.wiring is Wiring.REZERO,
+        trained_shortcut=spec.wiring.shortcut is Shortcut.VECTOR,
+        trained_branch=gated,
     )
+
+
+def norm_place(wiring: Wiring) -> Norm:
+    """Where a wiring has its layer norms, as the theory says it.
+
+    Examples
+    --------
+    >>> norm_place(Wiring(norm_after=True)).value
+    'post-ln'
+    """
+    if wiring.norm_before:
+        return Norm.PRE
+    return Norm.POST if wiring.norm_after else Norm.NONE
+
+
+def _history(wiring: Wiring) -> History | None:
+    if not wiring.history:
+        return None
+    return History.PRE if wiring.norm_before else History.POST
 
 
 def _profiled_factors(scheme: Scheme, spec: ModelSpec) -> Mapping[str, float]:

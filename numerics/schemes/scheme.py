@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from numerics.models.history import LayerHistory, row_averages
 from numerics.models.roles import matrices
-from numerics.models.spec import Architecture, ModelSpec, Wiring
+from numerics.models.spec import Architecture, ModelSpec
 from numerics.models.transformer import Transformer
+from numerics.models.wiring import Wiring
 from theory.errors import InputError
 
 EVERY_ARCHITECTURE = frozenset(Architecture)

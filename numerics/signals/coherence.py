@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from numerics.models import ModelSpec, Transformer
 from numerics.models.attention import Attention
-from numerics.models.wiring import Residual
+from numerics.models.blocks import Residual
 from theory.errors import InputError, require_positive
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from numerics.models.attention import Attention
-from numerics.models.wiring import MLP
+from numerics.models.mlp import MLP
 from numerics.signals.branches import BranchCall
 from theory.errors import nearest
 

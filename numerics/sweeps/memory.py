@@ -14,9 +14,9 @@ from typing import Literal
 
 from numerics.executors import Engine
 from numerics.linearization.closed_form.stacks import has_closed_form
-from numerics.models import ModelSpec, Wiring
+from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
-from numerics.models.spec import NORM_AFTER, NORM_BEFORE
+from numerics.models.wiring import BranchFactor
 from numerics.schemes import scheme_named
 from numerics.sweeps.grid import Task
 from theory.errors import InputError
@@ -50,7 +50,7 @@ def measurement_bytes(
     stacks = sum(
         spec.layers(stack)
         * sum(_block_numbers(spec, block, sequences, tokens, closed) for block in blocks)
-        for stack, blocks in _blocks(spec).items()
+        for stack, blocks in ((name, spec.layer_blocks(name)) for name in spec.stacks)
     )
     rows = sequences * tokens
     tables = 3 * 3 * spec.vocabulary * spec.d_model
@@ -62,19 +62,15 @@ def measurement_bytes(
     return round(PROCESS + ALLOCATOR * size * numbers)
 
 
-def _blocks(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
-    crossing = ("cross",) if spec.has_encoder else ()
-    found = {"encoder": ("self", "mlp"), "decoder": ("self", *crossing, "mlp")}
-    return {stack: found[stack] for stack in spec.stacks}
-
-
 def _block_weights(spec: ModelSpec, block: str) -> int:
     return 2 * spec.d_model * spec.d_ff if block == "mlp" else 4 * spec.d_model**2
 
 
 def _weights(spec: ModelSpec) -> int:
-    blocks = _blocks(spec).items()
-    layers = (spec.layers(k) * sum(_block_weights(spec, b) for b in v) for k, v in blocks)
+    layers = (
+        spec.layers(stack) * sum(_block_weights(spec, block) for block in spec.layer_blocks(stack))
+        for stack in spec.stacks
+    )
     return sum(layers) + 3 * spec.vocabulary * spec.d_model
 
 
@@ -85,9 +81,9 @@ def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, clo
         tape = rows * (d + 2 * spec.d_ff)
     else:
         tape = (7 if differentiated else 5) * rows * d + sequences * spec.heads * tokens**2
-    if spec.wiring in NORM_AFTER | NORM_BEFORE:
-        tape += rows * (4 * d + 1)
-    if spec.wiring is Wiring.REZERO:
+    norms = (spec.wiring.norm_before, spec.wiring.norm_after)
+    tape += sum(norms) * rows * (4 * d + 1)
+    if spec.wiring.branch is BranchFactor.LAYER_GATE:
         tape += rows * d
     return tape + (4 if differentiated else 2) * _block_weights(spec, block)
 

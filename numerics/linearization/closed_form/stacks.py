@@ -126,8 +126,8 @@ def linearize_side_by_side(
 def _check(models: Sequence[Transformer], batches: Sequence[TokenBatch], rule: Rule) -> None:
     spec = models[0].spec
     if not has_closed_form(spec):
-        known = ", ".join(wiring.value for wiring in LAYERED_WIRINGS)
-        raise InputError(f"closed forms need a wiring of {known}, got {spec.wiring.value}")
+        known = ", ".join(wiring.name for wiring in LAYERED_WIRINGS)
+        raise InputError(f"closed forms need a wiring of {known}, got {spec.wiring.name}")
     if not rule.elementwise:
         raise InputError(f"closed forms need an elementwise update rule, got {rule.name}")
     other = next((model.spec for model in models if model.spec != spec), None)

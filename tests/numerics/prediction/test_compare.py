@@ -10,11 +10,11 @@ from numerics.evidence import prediction
 from numerics.linearization.measured_function import features_of, random_batch
 from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec, Positions
+from numerics.models.blocks import residual_blocks
 from numerics.models.roles import matrices
 from numerics.prediction.compare import PartComparison, compare, measured_energies, network_of
 from numerics.prediction.network import dt_fixup_square
 from numerics.schemes import build
-from numerics.schemes.profiling import residuals
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM
 from theory.errors import InputError
 from theory.mean_field.attention_moments import Fluctuations, attention_moments
@@ -38,7 +38,7 @@ def test_described_variances_are_those_that_are_drawn(scheme):
     for (part, _), squares in drawn.items():
         block = next(blocks)
         assert block.part == part
-        assert block.norm == Norm(model.spec.wiring.value)
+        assert block.norm == Norm(model.spec.wiring.name)
         assert dict(block.variances) == pytest.approx(squares, rel=0.06)
     assert next(blocks, None) is None
 
@@ -160,7 +160,7 @@ def test_profiled_shortcuts_are_those_that_are_drawn(scheme):
     spec, found = ModelSpec(3, 2), []
     for seed in range(6):
         model = build(scheme, spec, torch.Generator().manual_seed(seed))
-        omegas = [block.omega for _, block in residuals(model)]
+        omegas = [block.omega for *_, block in residual_blocks(model)]
         found.append([float(omega.detach()[0]) for omega in omegas if omega is not None])
     network = network_of(scheme, spec)
     described = [float(block.shortcut) for block in (*network.encoder, *network.decoder)]
