@@ -101,8 +101,10 @@ def embed_inputs(model: Transformer, batch: TokenBatch) -> dict[str, Tensor]:
 
 
 def output_table(model: Transformer) -> Float[Tensor, "V D"]:
-    """What takes f to logits: the target embedding where there is no table of its own."""
-    return model.target_embedding if model.output is None else model.output
+    """What takes f to logits: the target embedding without a table of its own; times a factor."""
+    table = model.target_embedding if model.output is None else model.output
+    factor = model.spec.logit_multiplier
+    return table if factor == 1 else factor * table
 
 
 def output_shape(spec: ModelSpec, batch: TokenBatch) -> tuple[int, int, int]:

@@ -16,43 +16,109 @@ from torch.utils.hooks import RemovableHandle
 from numerics.models.attention import Attention
 from numerics.models.hooks import hooked
 from numerics.models.mlp import shifted
+from numerics.models.norms import AnyNorm, is_norm, make_norm
 from numerics.models.spec import ModelSpec
-from numerics.models.wiring import BranchFactor, Shortcut
+from numerics.models.wiring import BranchFactor, Parallel, Shortcut
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a block stands in its model."""
+
+    stack: str
+    layer: int
+    """Layer within the stack, from 0."""
+    kind: str
+    """The block's name within its layer, such as ``mlp``."""
+
+    def number(self, spec: ModelSpec) -> int:
+        """The block's number in its stack, from 0."""
+        kinds = spec.layer_blocks(self.stack)
+        return self.layer * len(kinds) + kinds.index(self.kind)
+
+    def norm(self, spec: ModelSpec, width: int | None = None) -> AnyNorm | None:
+        """A norm of this block, of the stream unless another width is given."""
+        traits = spec.norm
+        attends = self.kind != "mlp"
+        return make_norm(
+            traits,
+            spec.d_model if width is None else width,
+            factor=(self.layer + 1) ** -0.5 if traits.by_layer else 1.0,
+            slope=traits.attention_slope if attends else None,
+        )
 
 
 class Residual(nn.Module):
-    """A branch G with its skip path and layer norm, as its `numerics.models.wiring.Wiring` says.
+    """A branch G with its skip path and norms, as its `numerics.models.wiring.Wiring` says.
 
-    ``shortcut`` multiplies the skip path: DeepNorm's α, or where Admin's trainable ω starts.
+    ``shortcut`` and ``factor`` multiply skip path and branch, or are where their trained
+    multipliers start: Admin's ω, SkipInit's γ, LayerScale's λ.
     """
 
-    def __init__(self, branch: nn.Module, spec: ModelSpec, shortcut: float = 1.0) -> None:
+    def __init__(self, branch: nn.Module, spec: ModelSpec, place: Place) -> None:
         super().__init__()
         self.branch = branch
-        self.wiring = wiring = spec.wiring
-        normed = wiring.norm_before or wiring.norm_after
-        self.norm = nn.LayerNorm(spec.d_model) if normed else None
+        self.wiring = wiring = spec.wiring.at(place.layer, spec.layers(place.stack))
+        shared = wiring.parallel is Parallel.ONE_NORM
+        own_before = wiring.norm_before and not shared
+        self.norm = place.norm(spec) if own_before or wiring.norm_after else None
+        self.sum_norm = place.norm(spec) if own_before and wiring.norm_after else None
+        self.branch_norm = place.norm(spec) if wiring.norm_on_branch else None
         self.dropout = nn.Dropout(spec.dropout)
-        self.shortcut = shortcut
+        self.shortcut = spec.shortcut(place.stack, place.number(spec))
+        self.factor = spec.branch_factor(place.stack, place.number(spec))
         trained = wiring.shortcut is Shortcut.VECTOR
-        self.omega = nn.Parameter(torch.full((spec.d_model,), shortcut)) if trained else None
+        self.omega = nn.Parameter(torch.full((spec.d_model,), self.shortcut)) if trained else None
         scalars = wiring.branch is BranchFactor.SCALARS
         self.shift = nn.Parameter(torch.zeros(())) if scalars else None
         self.scale = nn.Parameter(torch.ones(())) if scalars else None
+        sizes = {BranchFactor.SCALAR: (), BranchFactor.VECTOR: (spec.d_model,)}
+        size = sizes.get(wiring.branch)
+        self.branch_scale = None if size is None else nn.Parameter(torch.full(size, self.factor))
 
     def forward(
-        self, y_BTD: Float[Tensor, "B T D"], *context: object, gate: Tensor | None = None
+        self,
+        y_BTD: Float[Tensor, "B T D"],
+        *context: object,
+        gate: Tensor | None = None,
+        onto: Float[Tensor, "B T D"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Add the branch to the stream; ``context`` goes to the branch, ``gate`` is ReZero's α."""
+        """Add the branch to the stream.
+
+        Parameters
+        ----------
+        y_BTD
+            What the branch reads, and the stream unless ``onto`` is.
+        context
+            Goes to the branch.
+        gate
+            ReZero's α.
+        onto
+            The stream, where blocks are parallel.
+        """
         read_BTD = shifted(y_BTD, self.shift)
         if self.norm is not None and self.wiring.norm_before:
             read_BTD = self.norm(read_BTD)
-        branch_BTD = self.dropout(self.branch(read_BTD, *context))
-        factor = self.scale if gate is None else gate
+        branch_BTD = self.branch(read_BTD, *context)
+        if self.branch_norm is not None:
+            branch_BTD = self.branch_norm(branch_BTD)
+        branch_BTD = self.dropout(branch_BTD)
+        factor = self._factor(gate)
         if factor is not None:
             branch_BTD = factor * branch_BTD
-        sum_BTD = self.skip(y_BTD, branch_BTD)
-        return self.norm(sum_BTD) if self.norm is not None and self.wiring.norm_after else sum_BTD
+        sum_BTD = self.skip(y_BTD if onto is None else onto, branch_BTD)
+        if not self.wiring.norm_after:
+            return sum_BTD
+        norm = self.norm if self.sum_norm is None else self.sum_norm
+        return sum_BTD if norm is None else norm(sum_BTD)
+
+    def _factor(self, gate: Tensor | None) -> Tensor | float | None:
+        """What multiplies the branch; ``None`` is 1."""
+        if gate is not None:
+            return gate
+        if self.wiring.branch is BranchFactor.FIXED:
+            return self.factor
+        return self.scale if self.branch_scale is None else self.branch_scale
 
     def skip(
         self, y_BTD: Float[Tensor, "B T D"], branch_BTD: Float[Tensor, "B T D"]
@@ -155,8 +221,9 @@ def watch(
         read: list[tuple[Any, ...]] = []
         arrived: list[Arrival] = []
 
-        def enter(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-            entered.append(arguments[0])
+        def enter(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            onto = named.get("onto")
+            entered.append(arguments[0] if onto is None else onto)
 
         def call(_: nn.Module, arguments: tuple[Any, ...]) -> None:
             attends = isinstance(block.branch, Attention)
@@ -172,7 +239,7 @@ def watch(
             sites.append(Site(**vars(arrived.pop()), after=output))
 
         return (
-            block.register_forward_pre_hook(enter),
+            block.register_forward_pre_hook(enter, with_kwargs=True),
             block.branch.register_forward_pre_hook(call),
             block.dropout.register_forward_hook(branched),
             block.register_forward_hook(leave),
@@ -198,6 +265,6 @@ def watch_norms(model: nn.Module, read: Callable[[str, Tensor], None]) -> Iterat
     def reader(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda _, arguments: read(name, arguments[0])
 
-    norms = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.LayerNorm)]
+    norms = [(name, part) for name, part in model.named_modules() if is_norm(part)]
     with hooked([part.register_forward_pre_hook(reader(name)) for name, part in norms]):
         yield

@@ -1,4 +1,4 @@
-"""A layer of either stack: residual blocks in sequence. Shape suffixes as in ``attention.py``.
+"""A layer of either stack: its residual blocks. Shape suffixes as in ``attention.py``.
 
 Which blocks a layer has is said by `numerics.models.spec.ModelSpec.layer_blocks`.
 """
@@ -8,21 +8,24 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from numerics.models.attention import Attention
-from numerics.models.blocks import Residual
+from numerics.models.blocks import Place, Residual
 from numerics.models.mlp import MLP
-from numerics.models.spec import ModelSpec
-from numerics.models.wiring import BranchFactor
+from numerics.models.spec import ModelSpec, Positions
+from numerics.models.wiring import BranchFactor, Parallel
 
 
 class Layer(nn.Module):
     """The residual blocks of one layer of a stack, and what they share."""
 
-    def __init__(self, spec: ModelSpec, stack: str) -> None:
+    def __init__(self, spec: ModelSpec, stack: str, layer: int) -> None:
         super().__init__()
-        shortcut = spec.shortcut(stack)
         self.blocks = spec.layer_blocks(stack)
-        for name in self.blocks:
-            self.add_module(name, Residual(_branch(spec, name), spec, shortcut))
+        self.parallel = spec.wiring.parallel
+        places = [Place(stack, layer, kind) for kind in self.blocks]
+        shared = self.parallel is Parallel.ONE_NORM
+        self.norm = places[0].norm(spec) if shared else None
+        for place in places:
+            self.add_module(place.kind, Residual(_branch(spec, place), spec, place))
         gated = spec.wiring.branch is BranchFactor.LAYER_GATE
         self.alpha = nn.Parameter(torch.zeros(())) if gated else None
 
@@ -33,7 +36,7 @@ class Layer(nn.Module):
         memory_BSD: Float[Tensor, "B S D"] | None = None,
         padding: Bool[Tensor, "B 1 1 S"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Add every block's branch in turn.
+        """Add every block's branch, each to what the one before has left or all to one stream.
 
         Parameters
         ----------
@@ -46,15 +49,36 @@ class Layer(nn.Module):
         padding
             True where a token of the memory is padding.
         """
-        contexts: dict[str, tuple[object, ...]] = {"cross_attention": (memory_BSD, padding)}
-        for name in self.blocks:
-            context = () if name == "mlp" else contexts.get(name, (None, own))
-            y_BTD = self.get_submodule(name)(y_BTD, *context, gate=self.alpha)
+        attended: dict[str, tuple[object, ...]] = {
+            "mlp": (),
+            "cross_attention": (memory_BSD, padding),
+        }
+        read_BTD = y_BTD if self.norm is None else self.norm(y_BTD)
+        for kind in self.blocks:
+            block, context = self.get_submodule(kind), attended.get(kind, (None, own))
+            if self.parallel is Parallel.NO:
+                y_BTD = block(y_BTD, *context, gate=self.alpha)
+            else:
+                y_BTD = block(read_BTD, *context, gate=self.alpha, onto=y_BTD)
         return y_BTD
 
 
-def _branch(spec: ModelSpec, name: str) -> nn.Module:
-    if name == "mlp":
-        shifts = spec.wiring.branch is BranchFactor.SCALARS
-        return MLP(spec.d_model, spec.d_ff, biases=spec.biases, shifts=shifts)
-    return Attention(spec.d_model, spec.heads, biases=spec.biases)
+def _branch(spec: ModelSpec, place: Place) -> nn.Module:
+    inside = spec.wiring.norm_inside
+    if place.kind == "mlp":
+        return MLP(
+            spec.d_model,
+            spec.d_ff,
+            biases=spec.biases,
+            shifts=spec.wiring.branch is BranchFactor.SCALARS,
+            traits=spec.mlp,
+            inner_norm=place.norm(spec, spec.d_ff) if inside else None,
+        )
+    return Attention(
+        spec.d_model,
+        spec.heads,
+        biases=spec.biases,
+        traits=spec.attention,
+        rotary=spec.positions is Positions.ROTARY and place.kind != "cross_attention",
+        inner_norm=place.norm(spec) if inside else None,
+    )

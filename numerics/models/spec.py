@@ -5,9 +5,12 @@ number of attention heads of width d' = d / heads. y is a block's input, G its b
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from numerics.models.attention import PLAIN_ATTENTION, AttentionTraits, QKNorm
+from numerics.models.mlp import RELU_MLP, MLPTraits
+from numerics.models.norms import LAYER_NORM, Gain, NormKind, NormTraits
 from numerics.models.wiring import WIRINGS, Wiring
 from theory.errors import InputError, nearest, require_positive
 
@@ -19,6 +22,10 @@ LAYER_BLOCKS: Mapping[str, tuple[str, ...]] = {
 
 A decoder that has no memory to read has no encoder-attention (``cross_attention``).
 """
+
+
+Multiplier = float | tuple[float, ...]
+"""One number for all residual blocks of a stack, or one per block in order."""
 
 
 class Architecture(StrEnum):
@@ -39,6 +46,8 @@ class Positions(StrEnum):
     SINUSOIDAL = "sinusoidal"
     LEARNED = "learned"
     """A trainable table a stack, drawn from N(0, d^(-1/2)) and not times the multiplier."""
+    ROTARY = "rotary"
+    """Nothing is added: self-attention turns queries and keys by their positions."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +88,24 @@ class ModelSpec:
     """Token whose embedding rows start at 0, if there is one."""
     max_tokens: int = 512
     """Rows of a learned position table."""
-    encoder_shortcut: float = 1.0
+    encoder_shortcut: Multiplier = 1.0
     """Factor on the encoder's skip paths: DeepNorm's α_e, or where Admin's ω starts."""
-    decoder_shortcut: float = 1.0
+    decoder_shortcut: Multiplier = 1.0
     """Factor on the decoder's skip paths: DeepNorm's α_d, or where Admin's ω starts."""
+    encoder_branch: Multiplier = 1.0
+    """Factor on the encoder's branches where the wiring has one, or where a trained one starts."""
+    decoder_branch: Multiplier = 1.0
+    """Factor on the decoder's branches, likewise."""
+    norm: NormTraits = LAYER_NORM
+    """What every norm of the stream computes."""
+    attention: AttentionTraits = PLAIN_ATTENTION
+    """What attention does beside Eq. 5."""
+    mlp: MLPTraits = RELU_MLP
+    """What an MLP computes between its matrices."""
+    embedding_norm: bool = False
+    """Whether the embedded inputs, positions included, are normalised before the first layer."""
+    logit_multiplier: float = 1.0
+    """Factor on the logits."""
 
     def __post_init__(self) -> None:
         for layers, present in (
@@ -114,6 +137,16 @@ class ModelSpec:
                 f"padding_token must lie in [0, vocabulary = {self.vocabulary}), got "
                 f"{self.padding_token}"
             )
+        own = self.d_model // self.heads
+        if self.positions is Positions.ROTARY and own % 2:
+            raise InputError(f"rotary positions need heads of even width, got {own}")
+        if self.heads % self.key_heads:
+            raise InputError(
+                f"key_heads must divide heads, got key_heads={self.key_heads}, heads={self.heads}"
+            )
+        for name in ("shortcut", "branch"):
+            for stack in self.stacks:
+                self._check_multiplier(f"{stack}_{name}", self.stack_blocks(stack))
         if self.shared_embeddings and not (self.has_encoder and self.has_decoder):
             raise InputError(
                 f"shared_embeddings needs encoder-decoder, got {self.architecture.value}"
@@ -160,9 +193,63 @@ class ModelSpec:
         names = LAYER_BLOCKS[stack]
         return tuple(name for name in names if name != "cross_attention" or self.has_encoder)
 
-    def shortcut(self, stack: str) -> float:
-        """Factor on a stack's skip paths."""
-        return {"encoder": self.encoder_shortcut, "decoder": self.decoder_shortcut}[stack]
+    def shortcut(self, stack: str, block: int = 0) -> float:
+        """Factor on the skip path of one block of a stack, from 0."""
+        return _at(
+            {"encoder": self.encoder_shortcut, "decoder": self.decoder_shortcut}, stack, block
+        )
+
+    def branch_factor(self, stack: str, block: int = 0) -> float:
+        """Factor on the branch of one block of a stack, from 0."""
+        return _at({"encoder": self.encoder_branch, "decoder": self.decoder_branch}, stack, block)
+
+    def _check_multiplier(self, name: str, blocks: int) -> None:
+        value = getattr(self, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if isinstance(value, tuple) and len(value) != blocks:
+            raise InputError(
+                f"{name} must be one number or one per residual block, {blocks}, got {len(value)}"
+            )
+        if not all(abs(number) < float("inf") for number in numbers):
+            raise InputError(f"{name} must be finite, got {value}")
+
+    @property
+    def key_heads(self) -> int:
+        """Heads of keys and values."""
+        return self.attention.key_heads or self.heads
+
+    @property
+    def plain(self) -> bool:
+        """Whether branches, norms and inputs are those of 2017: ReLU, layer norm, one key per head.
+
+        Which of today's traits a model has instead is said by `unusual`.
+        """
+        return not self.unusual
+
+    @property
+    def unusual(self) -> tuple[str, ...]:
+        """The traits that are not those of 2017, in words; what the wiring says is not among them.
+
+        Examples
+        --------
+        >>> ModelSpec(1, 1, norm=NormTraits(NormKind.RMS), embedding_norm=True).unusual
+        ('norms of kind rms', 'a norm after the embedding')
+        """
+        norm, gated = self.norm, "gated " if self.mlp.gated else ""
+        found = {
+            f"norms of kind {norm.kind.value}": norm.kind is not NormKind.LAYER,
+            f"norms with gain {norm.gain.value}": norm.gain is not Gain.WEIGHT,
+            "norms of its own constants": replace(norm, kind=NormKind.LAYER, gain=Gain.WEIGHT)
+            != LAYER_NORM,
+            f"{self.key_heads} heads of keys": self.key_heads != self.heads,
+            f"QK-norm over {self.attention.qk_norm.value}": self.attention.qk_norm
+            is not QKNorm.ABSENT,
+            f"logits times d'^{self.attention.power:g}": self.attention.power != -0.5,
+            f"{gated}MLPs with {self.mlp.activation.value}": self.mlp != RELU_MLP,
+            "rotary positions": self.positions is Positions.ROTARY,
+            "a norm after the embedding": self.embedding_norm,
+        }
+        return tuple(words for words, there in found.items() if there)
 
     @property
     def multiplier(self) -> float:
@@ -173,6 +260,11 @@ class ModelSpec:
     def blocks(self) -> int:
         """L: 2 N_e + 3 N_d residual blocks, 2 N for a stack alone."""
         return sum(self.stack_blocks(stack) for stack in self.stacks)
+
+
+def _at(multipliers: Mapping[str, Multiplier], stack: str, block: int) -> float:
+    value = multipliers[stack]
+    return value[block] if isinstance(value, tuple) else value
 
 
 def architecture_named(name: str) -> Architecture:

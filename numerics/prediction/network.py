@@ -18,7 +18,8 @@ from collections.abc import Callable, Mapping
 from scipy import integrate, stats
 
 from numerics.models import ModelSpec, Positions, Wiring
-from numerics.models.wiring import BranchFactor, Shortcut
+from numerics.models.blocks import Place
+from numerics.models.wiring import BranchFactor, Parallel, Shortcut
 from numerics.schemes import Scheme, scheme_named
 from numerics.schemes.admin import AdminCode, AdminPaper
 from numerics.schemes.dt_fixup import DTFixup
@@ -75,8 +76,11 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
         return own * (layer + 1) ** prescription.depth_power
 
     def stack(name: str) -> tuple[Block, ...]:
-        layers, kinds = range(spec.layers(name)), spec.layer_blocks(name)
-        return tuple(_block(spec, name, kind, n, factor) for n in layers for kind in kinds)
+        return tuple(
+            _block(spec, Place(name, layer, kind), factor)
+            for layer in range(spec.layers(name))
+            for kind in spec.layer_blocks(name)
+        )
 
     def inputs(own: float) -> mean_field.Inputs:
         square = (spec.multiplier * own) ** 2 / spec.d_model
@@ -100,26 +104,39 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     return profiled_shortcuts.code(network) if isinstance(chosen, AdminCode) else network
 
 
-def _block(
-    spec: ModelSpec, stack: str, name: str, layer: int, factor: Callable[[str, int], float]
-) -> Block:
-    kind, part, d = _KINDS[name], f"{stack}.{name}", spec.d_model
+def _block(spec: ModelSpec, place: Place, factor: Callable[[str, int], float]) -> Block:
+    kind, part, d = _KINDS[place.kind], f"{place.stack}.{place.kind}", spec.d_model
     fans = d + (spec.d_ff if kind is BlockKind.MLP else d)
-    gated = spec.wiring.branch is BranchFactor.LAYER_GATE
+    gated, number = spec.wiring.branch is BranchFactor.LAYER_GATE, place.number(spec)
+    fixed = spec.wiring.branch is BranchFactor.FIXED
     return Block(
         part,
         kind,
         {
-            matrix: 2 * factor(f"{part}.{matrix}", layer) ** 2 / fans
+            matrix: 2 * factor(f"{part}.{matrix}", place.layer) ** 2 / fans
             for matrix in _MATRICES.get(kind, ("q", "k", "v", "out_proj"))
         },
         norm_place(spec.wiring),
-        shortcut=spec.shortcut(stack),
-        branch=0 if gated else 1,
-        causal=name == "self_attention",
+        shortcut=spec.shortcut(place.stack, number),
+        branch=0 if gated else spec.branch_factor(place.stack, number) if fixed else 1,
+        causal=place.kind == "self_attention",
         trained_shortcut=spec.wiring.shortcut is Shortcut.VECTOR,
         trained_branch=gated,
     )
+
+
+def _undescribed(wiring: Wiring) -> tuple[str, ...]:
+    """What a wiring has that the theory does not describe, in words."""
+    found = {
+        "norm on the branch's output": wiring.norm_on_branch,
+        "norm inside the branch": wiring.norm_inside,
+        "norms before and after one block": wiring.norm_before and wiring.norm_after,
+        "layers of two kinds": wiring.after_share > 0,
+        "parallel blocks": wiring.parallel is not Parallel.NO,
+        "trained multiplier of a block's branch": wiring.branch
+        in (BranchFactor.SCALAR, BranchFactor.VECTOR),
+    }
+    return tuple(words for words, there in found.items() if there)
 
 
 def norm_place(wiring: Wiring) -> Norm:
@@ -180,6 +197,9 @@ def _require_described(scheme: Scheme, spec: ModelSpec) -> None:
         raise InputError(
             f"a prediction needs positions none or sinusoidal, got {spec.positions.value}"
         )
+    undescribed = (*_undescribed(spec.wiring), *spec.unusual)
+    if undescribed:
+        raise InputError(f"a prediction has no {undescribed[0]}")
     if scheme.profiled and not isinstance(scheme, (AdminPaper, AdminCode, DTFixup)):
         raise InputError(
             f"a prediction needs scales that the theory can profile, got {scheme.name}"

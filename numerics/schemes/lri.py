@@ -19,7 +19,7 @@ class LRI(Scheme):
     def prescribe(self, spec: ModelSpec) -> Prescription:
         """√((fan_in + fan_out)/(6 fan_in)) by role, and uniform embeddings."""
         d, hidden = spec.d_model, spec.d_ff
-        fans = {"w1": (d, hidden), "w2": (hidden, d)}
+        fans = {"w1": (d, hidden), "w3": (d, hidden), "w2": (hidden, d)}
 
         def factor(role: str) -> float:
             fan_in, fan_out = fans.get(role.rpartition(".")[2], (d, d))

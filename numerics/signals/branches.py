@@ -6,7 +6,7 @@ the block's own output by −η J Jᵀu. Here
 
     own_gain    ‖Jᵀu‖²,
     own_change  ‖J Jᵀu‖ = lim ‖ΔG‖/η, the query y held fixed,
-    logits      q kᵀ/√d' of every query and visible key.
+    logits      q kᵀ/√d' of every query and visible key, as the softmax meets them.
 
 Shape suffixes: B sequences, T queries, S keys, D width, H heads, K = D/H.
 """
@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp
-from torch.nn import functional as F
 
 from numerics.models.attention import Attention
 from numerics.models.blocks import Site, watch
@@ -121,16 +120,10 @@ def logits(called: BranchCall) -> Float[Tensor, " n"]:
     """
     module = called.module
     assert isinstance(module, Attention)
-    d = called.read_BTD.shape[-1]
-    biases = (None, None) if module.in_bias is None else module.in_bias.detach()[: 2 * d].chunk(2)
-    weights = module.in_proj.detach()[: 2 * d].chunk(2)
-    q_BHTK, k_BHSK = (
-        F.linear(x, weight, bias).unflatten(-1, (module.heads, -1)).transpose(-2, -3)
-        for x, weight, bias in zip(
-            (called.read_BTD, called.memory_BSD), weights, biases, strict=True
-        )
-    )
-    found_BHTS = q_BHTK @ k_BHSK.transpose(-1, -2) * (d // module.heads) ** -0.5
+    with torch.no_grad():
+        q_BHTK, k_BHSK, _ = module.heads_of(called.read_BTD, called.memory_BSD)
+        scale = q_BHTK.shape[-1] ** module.traits.power
+        found_BHTS = q_BHTK @ k_BHSK.transpose(-1, -2) * scale
     if called.blocked is None:
         return found_BHTS.flatten()
     return found_BHTS[~called.blocked.expand_as(found_BHTS)]

@@ -63,7 +63,9 @@ def measurement_bytes(
 
 
 def _block_weights(spec: ModelSpec, block: str) -> int:
-    return 2 * spec.d_model * spec.d_ff if block == "mlp" else 4 * spec.d_model**2
+    if block == "mlp":
+        return (3 if spec.mlp.gated else 2) * spec.d_model * spec.d_ff
+    return 4 * spec.d_model**2
 
 
 def _weights(spec: ModelSpec) -> int:
@@ -78,11 +80,10 @@ def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, clo
     rows, d = sequences * tokens, spec.d_model
     differentiated = not closed or not has_closed_form(spec)
     if block == "mlp":
-        tape = rows * (d + 2 * spec.d_ff)
+        tape = rows * (d + (4 if spec.mlp.gated else 2) * spec.d_ff)
     else:
         tape = (7 if differentiated else 5) * rows * d + sequences * spec.heads * tokens**2
-    norms = (spec.wiring.norm_before, spec.wiring.norm_after)
-    tape += sum(norms) * rows * (4 * d + 1)
+    tape += spec.wiring.norms_per_block * rows * (4 * d + 1)
     if spec.wiring.branch is BranchFactor.LAYER_GATE:
         tape += rows * d
     return tape + (4 if differentiated else 2) * _block_weights(spec, block)

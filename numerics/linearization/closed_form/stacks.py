@@ -39,8 +39,8 @@ from theory.errors import InputError
 
 
 def has_closed_form(spec: ModelSpec) -> bool:
-    """Whether the wiring is one that this module differentiates."""
-    return spec.wiring in LAYERED_WIRINGS
+    """Whether wiring and branches are those that this module differentiates."""
+    return spec.wiring in LAYERED_WIRINGS and spec.plain
 
 
 def linearize_layered(
@@ -127,6 +127,8 @@ def _check(models: Sequence[Transformer], batches: Sequence[TokenBatch], rule: R
     spec = models[0].spec
     if not has_closed_form(spec):
         known = ", ".join(wiring.name for wiring in LAYERED_WIRINGS)
+        if spec.unusual:
+            raise InputError(f"closed forms have no {spec.unusual[0]}")
         raise InputError(f"closed forms need a wiring of {known}, got {spec.wiring.name}")
     if not rule.elementwise:
         raise InputError(f"closed forms need an elementwise update rule, got {rule.name}")

@@ -144,7 +144,8 @@ def test_variances(name):
 
 
 def test_every_scheme_is_tested():
-    assert set(SCHEMES) == set(EXPECTED) == set(EXPECTED_WIRINGS)
+    """Those of today are in ``test_modern_schemes.py``."""
+    assert set(EXPECTED) == set(EXPECTED_WIRINGS) <= set(SCHEMES)
 
 
 EXPECTED_WIRINGS = {
