@@ -38,7 +38,7 @@ def system(architecture: Architecture, rule: UpdateRule) -> tuple[Condition, ...
     --------
     >>> from theory.architectures import encoder_decoder
     >>> [condition.name for condition in system(encoder_decoder(), SGD)]
-    ['encoder', 'decoder', 'source input', 'memory']
+    ['encoder', 'decoder', 'memory']
     """
     own = tuple(
         Condition(

@@ -24,6 +24,7 @@ from theory.architectures import (
     encoder_decoder,
     require_depth,
 )
+from theory.depth_names import with_own_names
 from theory.errors import InputError, nearest
 from theory.stacks import V_D, V_E, W_D, W_E, Block, Branch, M, Stack, X, Y
 
@@ -57,6 +58,7 @@ def residual_branches(
     return Stack(name, ((block, blocks),)), (*alike, zero)
 
 
+@with_own_names
 def fixup(blocks: sp.Expr, matrices: int = 2) -> Architecture:
     """Fixup: one kind of branch of m matrices."""
     require_depth("blocks", blocks)
@@ -64,6 +66,7 @@ def fixup(blocks: sp.Expr, matrices: int = 2) -> Architecture:
     return Architecture("fixup", (stack,), ties=ties, known=tuple(blocks.free_symbols))
 
 
+@with_own_names
 def r_fixup(encoder_layers: sp.Expr, decoder_layers: sp.Expr) -> Architecture:
     """R-Fixup: L = 2 N_e + 3 N_d in the condition of either kind of branch."""
     blocks = 2 * encoder_layers + 3 * decoder_layers
@@ -75,8 +78,8 @@ def r_fixup(encoder_layers: sp.Expr, decoder_layers: sp.Expr) -> Architecture:
         ties=(*first, *second),
         known=tuple(blocks.free_symbols),
         remarks=(
-            f"L = {blocks}: each kind of branch is counted as if all L blocks were of that kind: "
-            "the sum is at most 2",
+            f"either kind of branch is counted as if all 2 N_e + 3 N_d = {blocks} blocks were of "
+            "that kind: the sum is at most 2",
         ),
     )
 
@@ -103,6 +106,7 @@ def _balance(name: str, alpha: sp.Symbol, beta: sp.Symbol) -> FurtherCondition:
     )
 
 
+@with_own_names
 def deepnorm(
     encoder_layers: sp.Expr, decoder_layers: sp.Expr, *, balanced: bool = True
 ) -> Architecture:
@@ -132,6 +136,7 @@ def deepnorm(
     )
 
 
+@with_own_names
 def deepnorm_single(layers: sp.Expr, *, balanced: bool = True) -> Architecture:
     """DeepNorm of an encoder or a decoder alone."""
     require_depth("layers", layers)
@@ -144,6 +149,7 @@ def deepnorm_single(layers: sp.Expr, *, balanced: bool = True) -> Architecture:
     )
 
 
+@with_own_names
 def dt_fixup(layers: sp.Expr, input_norm: sp.Expr = MU) -> Architecture:
     """DT-Fixup: relation-aware attention and MLP on inputs of given norm μ, not trained."""
     require_depth("layers", layers)
@@ -169,6 +175,7 @@ def dt_fixup(layers: sp.Expr, input_norm: sp.Expr = MU) -> Architecture:
     )
 
 
+@with_own_names
 def rezero(blocks: sp.Expr) -> Architecture:
     """ReZero: α v w x with v w x of norm 1 and α = 0; its conditions have no solution."""
     require_depth("blocks", blocks)

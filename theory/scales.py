@@ -12,12 +12,13 @@ whose powers are as 1 to 2; beyond, a root of a polynomial with numbers for coef
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from theory.architectures import Architecture
 from theory.conditions import Condition, system
+from theory.depth_names import require_apart, with_names_of_the_user
 from theory.derivation import equal
 from theory.errors import InputError
 from theory.orders import order
@@ -234,6 +235,7 @@ def solve(architecture: Architecture, rule: UpdateRule) -> Solution:
     >>> sp.N((solved[V_E] * N ** sp.Rational(1, 4)).subs(N, 7), 12)
     0.669628722978
     """
+    require_apart(architecture)
     demanded = system(architecture, rule)
     ties = {tie.symbol: tie.value for tie in architecture.ties}
     tied = [(item, item.left_side.subs(ties)) for item in demanded]
@@ -246,12 +248,25 @@ def solve(architecture: Architecture, rule: UpdateRule) -> Solution:
         slot: _at(sp.sympify(ties.get(slot, slot)), found)
         for slot in sorted(slots - set(architecture.known), key=str)
     }
+
+    def named(expression: sp.Expr) -> sp.Expr:
+        return with_names_of_the_user(expression, architecture)
+
     return Solution(
         architecture,
         rule,
-        scales,
+        {slot: named(value) for slot, value in scales.items()},
         tuple(symbol for symbol in unknowns if symbol not in found),
-        tuple((item, sp.simplify(_at(side, found))) for item, side in tied),
+        tuple(
+            (
+                replace(
+                    item,
+                    left_side=with_names_of_the_user(item.left_side, architecture, marked=True),
+                ),
+                named(sp.simplify(_at(side, found))),
+            )
+            for item, side in tied
+        ),
     )
 
 

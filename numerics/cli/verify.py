@@ -28,7 +28,7 @@ class Verify:
     json: Path | None = None
     """Write everything to this file as JSON; '-' prints it instead of the table."""
     results: Path | None = None
-    """Folder of recorded runs; results in this folder, else beside the packages."""
+    """Folder of recorded runs; beside the packages unless given."""
     rerun: bool = False
     """Repeat recorded training runs on the generated data instead of reading them."""
     seed: int = 0
@@ -53,6 +53,7 @@ class Verify:
             TimeElapsedColumn,
         )
 
+        from numerics.record_folder import record_folder
         from numerics.results import jsonable, write_json
         from numerics.verify import as_document, selected, verify
         from proofs import hints
@@ -62,8 +63,8 @@ class Verify:
         workers = (os.cpu_count() or 1) if self.workers is None else self.workers
         require_positive(workers=workers)
         chosen = selected(self.claims)
-        recorded = _recorded_results(self.results)
-        context = Context(Level(self.level), self.seed, recorded, self.rerun)
+        records = record_folder(self.results)
+        context = Context(Level(self.level), self.seed, records.path, self.rerun)
         start = time.perf_counter()
         columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
@@ -75,26 +76,20 @@ class Verify:
                 on_done=lambda done, total: bar.update(line, completed=done, total=total),
             )
         seconds = time.perf_counter() - start
+
+        def document() -> dict[str, object]:
+            return as_document(verdicts, context) | {"records": records.told}
+
         if self.json == Path("-"):
-            print(json.dumps(jsonable(as_document(verdicts, context)), indent=1, allow_nan=False))
+            print(json.dumps(jsonable(document()), indent=1, allow_nan=False))
         else:
             if self.json is not None:
-                write_json(self.json, as_document(verdicts, context))
+                write_json(self.json, document())
+            Console().print(records.told, soft_wrap=True, markup=False, highlight=False)
             _show(Console(), verdicts, seconds, verbose=self.verbose)
             for hint in hints():
                 Console().print(hint, soft_wrap=True)
         return 0 if all(item.sound for item in verdicts) else 1
-
-
-def _recorded_results(asked: Path | None) -> Path:
-    from theory.errors import InputError
-
-    if asked is None:
-        here = Path("results")
-        return here if here.is_dir() else Path(__file__).parents[2] / "results"
-    if not asked.is_dir():
-        raise InputError(f"results must be a folder of recorded runs, got {asked}")
-    return asked
 
 
 def _show(
