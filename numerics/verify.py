@@ -68,8 +68,7 @@ def selected(pattern: str) -> tuple[Claim, ...]:
 
 
 def _matches(claim: Claim, word: str) -> bool:
-    whole = word if "." in word or word == "*" else f"*.{word}"
-    return fnmatch(claim.id, whole)
+    return fnmatch(claim.id, word) or fnmatch(claim.id.partition(".")[2], word)
 
 
 def verify(

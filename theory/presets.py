@@ -192,8 +192,8 @@ def rezero(blocks: sp.Expr) -> Architecture:
     )
 
 
-Published = Callable[[sp.Expr, sp.Expr], sp.Expr]
-"""A number as printed, from the encoder's and the decoder's layers."""
+Published = Callable[[sp.Expr, sp.Expr], sp.Expr | None]
+"""A number as printed, from the encoder's and the decoder's layers; ``None`` where none is."""
 
 
 @dataclass(frozen=True)
@@ -204,11 +204,32 @@ class Preset:
     names: Mapping[sp.Symbol, str]
     published: Mapping[sp.Symbol, Published]
     """The numbers as printed or coded, rounded constants included."""
+    rule: str = "sgd"
+    """The update rule that the publication derives them for."""
+    depths: tuple[str, ...] = ("encoder layers", "decoder layers")
+    """The depths that it reads."""
 
 
-_TFIXUP: Mapping[sp.Symbol, Published] = {
+def _printed_encoder_scale(n: sp.Expr, m: sp.Expr) -> sp.Expr | None:
+    """0.67 N^(-1/4), which the paper prints for stacks of one depth N alone."""
+    return sp.Rational("0.67") * n ** sp.Rational(-1, 4) if n == m else None
+
+
+def _decoder_scale(_: sp.Expr, m: sp.Expr) -> sp.Expr:
+    return (9 * m) ** sp.Rational(-1, 4)
+
+
+_PAPER: Mapping[sp.Symbol, Published] = {
+    V_E: _printed_encoder_scale,
+    V_D: _decoder_scale,
+    X: _decoder_scale,
+    Y: _decoder_scale,
+}
+_CODE: Mapping[sp.Symbol, Published] = {
     V_E: lambda n, _: sp.Rational("0.67") * n ** sp.Rational(-1, 4),
-    V_D: lambda _, m: (9 * m) ** sp.Rational(-1, 4),
+    V_D: _decoder_scale,
+    X: lambda n, _: (9 * n) ** sp.Rational(-1, 4),
+    Y: _decoder_scale,
 }
 _ENCODER_DECODER = {V_E: "encoder", V_D: "decoder", X: "source", Y: "target"}
 
@@ -217,16 +238,14 @@ def _sixteenth(constant: str, power: int) -> Published:
     return lambda n, m: sp.Rational(constant) * (n**4 * m) ** sp.Rational(power, 16)
 
 
+_TFIXUP = Preset(encoder_decoder, _ENCODER_DECODER, _PAPER)
 PRESETS: Mapping[str, Preset] = {
-    "tfixup": Preset(
-        encoder_decoder,
+    "tfixup": _TFIXUP,
+    "tfixup-paper": _TFIXUP,
+    "tfixup-code": Preset(
+        lambda n, m: encoder_decoder(n, m, input_depth="encoder"),
         _ENCODER_DECODER,
-        _TFIXUP,
-    ),
-    "tfixup-paper": Preset(
-        lambda n, m: encoder_decoder(n, m, input_depth="decoder"),
-        _ENCODER_DECODER,
-        _TFIXUP,
+        _CODE,
     ),
     "r-fixup": Preset(
         r_fixup,
@@ -253,11 +272,13 @@ PRESETS: Mapping[str, Preset] = {
             ALPHA_E: lambda n, _: (2 * n) ** sp.Rational(1, 4),
             V_E: lambda n, _: (8 * n) ** sp.Rational(-1, 4),
         },
+        depths=("encoder layers",),
     ),
     "dt-fixup": Preset(
         lambda n, _: dt_fixup(n),
         {T: "v, w, r and both MLP matrices"},
         {T: lambda n, _: (n * (4 * MU**2 + 2 * MU + 2)) ** sp.Rational(-1, 2)},
+        depths=("encoder layers",),
     ),
     "rezero": Preset(lambda n, m: rezero(2 * n + 3 * m), {}, {}),
 }

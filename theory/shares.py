@@ -30,8 +30,9 @@ class Share:
 
     @property
     def law(self) -> tuple[sp.Expr, sp.Expr] | None:
-        """(c, p) of its leading term c N^p as all depths N grow alike; ``None`` if free norms
-        decide it.
+        """(c, p) of its leading term c N^p as all depths N grow alike.
+
+        ``None`` where free norms decide it.
         """
         if self.value.free_symbols - self.depths:
             return None

@@ -43,7 +43,8 @@ def test_a_stack_with_one_block_missing_gives_another_equation():
 
 
 def test_the_system_of_an_encoder_decoder():
-    found = by_name(encoder_decoder(N_E, N_D), SGD)
+    assert list(by_name(encoder_decoder(N_E, N_D), SGD)) == ["encoder", "decoder", "memory"]
+    found = by_name(encoder_decoder(N_E, N_D, input_depth="encoder"), SGD)
     assert list(found) == ["encoder", "decoder", "source input", "memory"]
     assert [found[name].exact for name in found] == [True, True, True, False]
     assert sp.expand(found["encoder"].left_side - conditions.printed(6)) == 0

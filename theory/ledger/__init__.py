@@ -37,6 +37,8 @@ def claim_named(identifier: str) -> Claim:
 def unknown_claim(identifier: str) -> InputError:
     """The error for an id that no row has, with the nearest id, whole or without its paper."""
     known = [claim.id for claim in LEDGER]
-    whole = get_close_matches(identifier, [i.partition(".")[2] for i in known], n=1)
-    paper = next((i for i in known if whole and i.partition(".")[2] == whole[0]), identifier)
-    return nearest(identifier if "." in identifier else paper, known, "claim")
+    names = {claim.id.partition(".")[2]: claim.id for claim in reversed(LEDGER)}
+    short = get_close_matches(identifier, names, n=1)
+    if "." in identifier or not short:
+        return nearest(identifier, known, "claim")
+    return InputError(f"unknown claim {identifier!r}: did you mean {names[short[0]]!r}?")

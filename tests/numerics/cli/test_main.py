@@ -11,7 +11,7 @@ from numerics.cli.main import run
 def test_solve_prints_the_scales_as_json(capsys):
     assert run(["solve", "--encoder-layers", "12", "--decoder-layers", "6", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["scales"]["encoder"]["value"] == pytest.approx(0.669628722978 * 12**-0.25)
+    assert document["scales"]["encoder"]["value"] == pytest.approx(0.3305206911)
     assert document["scales"]["decoder"]["value"] == pytest.approx(54**-0.25)
     assert [document["conditions"][name]["value"] for name in ("encoder", "decoder")] == [1, 1]
     assert document["conditions"]["memory"]["value"] == pytest.approx(1 / 9)
