@@ -8,6 +8,8 @@ gain* K is the squared norm of G's gradient. Length n stays symbolic: sums are c
 the moments Z_r = Σ m_j^r e^(a m_j).
 """
 
+import random
+
 import sympy as sp
 
 from theory.derivation import Step, equation
@@ -148,6 +150,58 @@ def _named(values: dict[sp.Symbol, sp.Expr]) -> dict[str, sp.Expr]:
     return {symbol.name: value for symbol, value in values.items()}
 
 
+def drawn(generator: random.Random, *, one_sign: bool = False) -> dict[sp.Basic, sp.Basic]:
+    """Values of all the letters of this module at n = 3: weights drawn, moments computed.
+
+    Names of moments and bounds that others build on are in it too: B ≥ |q|, |k|, |y|, |m_j|, the
+    least and largest |m_j|, S = Σ (z_j − 1/n)², and K, Q̄ with c/L ≤ Q̄ ≤ C/L.
+    """
+
+    def value(*, positive: bool = False) -> sp.Float:
+        sign = 1 if positive else generator.choice((1, -1))
+        return sp.Float(sign * generator.uniform(0.2, 1.5), 40)
+
+    size = 3
+    at = {letter: value() for letter in (v, w, q, k, y)}
+    memory = [value(positive=one_sign) for _ in range(size)]
+    tilt = at[q] * at[k] * at[y]
+    powers = [sp.exp(tilt * entry) for entry in memory]
+    weights = [power / sum(powers) for power in powers]
+    average = sum(p * entry for p, entry in zip(weights, memory, strict=True))
+    around = sum(p * (entry - average) ** 2 for p, entry in zip(weights, memory, strict=True))
+    shares = [p * (1 + tilt * (e - average)) for p, e in zip(weights, memory, strict=True)]
+    numbers = {
+        "n": sp.Integer(size),
+        "mbar": average,
+        "V": around,
+        "B": max(abs(entry) for entry in (at[q], at[k], at[y], *memory)),
+        "m_min": min(abs(entry) for entry in memory),
+        "m_max": max(abs(entry) for entry in memory),
+        "S": sum((share - sp.Rational(1, size)) ** 2 for share in shares),
+    }
+    inner = sum(share**2 for share in shares) + (at[q] ** 2 + at[k] ** 2) * at[y] ** 2 * around**2
+    whole = at[v] ** 2 * at[w] ** 2
+    sides = at[v] ** 2 + at[w] ** 2
+    numbers["K"] = sides * average**2 + whole * inner
+    numbers["Qbar"] = sides * average**2 + whole
+    numbers["L"] = value(positive=True)
+    numbers["c"], numbers["C"] = (numbers["L"] * numbers["Qbar"] * f for f in (0.7, 1.6))
+    arrays = {s: weights, m: memory, sp.IndexedBase("z", real=True): shares}
+    entries = {
+        base[index]: entry
+        for base, entries in arrays.items()
+        for index, entry in enumerate(entries, start=1)
+    }
+    return at | entries | {n: numbers.pop("n")} | _by_name(numbers)
+
+
+def _by_name(numbers: dict[str, sp.Expr]) -> dict[sp.Basic, sp.Basic]:
+    """Values for every symbol of a name, whatever sign it is declared with."""
+    kinds: tuple[dict[str, bool], ...] = ({}, {"real": True}, {"nonnegative": True})
+    kinds = (*kinds, {"positive": True})
+    return {sp.Symbol(name, **kind): value for name, value in numbers.items() for kind in kinds}
+
+
 def steps() -> tuple[Step, ...]:
     """Eq. 5 at d = d' = 1, its five partial derivatives, and the update gain K."""
     scalar = sp.Function("G")(v, w, q, k, m[i])
@@ -164,6 +218,7 @@ def steps() -> tuple[Step, ...]:
             equation(sp.Derivative(scalar, parameter), partial),
             _is_partial,
             equation(sp.Derivative(scalar, parameter), -partial),
+            "for every n",
         )
         for parameter, partial in partials.items()
     )
@@ -173,6 +228,7 @@ def steps() -> tuple[Step, ...]:
         equation(sp.Symbol("K"), gain()),
         _is_gain,
         equation(sp.Symbol("K"), false_gain),
+        "for every n",
     )
     slope, gain_symbol = sp.symbols("g K", real=True)
     rate = sp.Limit(sp.Symbol("DeltaG") / sp.Symbol("eta"), sp.Symbol("eta"), 0)

@@ -24,7 +24,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivation import Check, Derivation, Step, equation, identity
+from theory.derivation import Check, Derivation, Step, at_step, equation, identity
 from theory.gradient_profile import gradient_profile
 from theory.hidden_norms import alikeness
 from theory.post_ln_jacobians import attention_half, gamma, mlp_half
@@ -78,11 +78,11 @@ def printed_is_false() -> Derivation:
         (
             *mlp_half(),
             *attention_half(),
-            Step(
+            at_step(
                 "one token is its own mean: c = γ = 1, and an attention half keeps E as well",
-                equation(at_one.subs({c: alikeness(rho, 1), gamma: alikeness(rho, 1)}), sp.S.One),
-                identity,
-                equation(at_one.subs({c: alikeness(rho, 1), gamma: 0}), sp.S.One),
+                equation(at_one, sp.S.One),
+                {c: alikeness(rho, 1), gamma: alikeness(rho, 1)},
+                {c: alikeness(rho, 1), gamma: sp.S.Zero},
             ),
             Step(
                 "K layers of one token: 1, not (2/3)^K",
@@ -102,6 +102,8 @@ def printed_is_false() -> Derivation:
                 sp.Gt(slowest, 1, evaluate=False),
                 _from(11),
                 sp.Gt(slowest * PRINTED_RATE, 1, evaluate=False),
+                given=("d ≥ 11",),
+                draw=lambda generator: {d: sp.Integer(generator.randint(11, 99))},
             ),
         ),
     )
@@ -184,11 +186,11 @@ def repaired() -> Derivation:
                 _telescopes,
                 equation(_after(K), PRINTED_RATE**K),
             ),
-            Step(
+            at_step(
                 "‖∂L/∂W₂‖² adds up over tokens: ∝ E γ where they are alike, which a layer keeps",
-                equation((kept * 2 / (1 + gamma)).subs(c, alikeness(1, t)), sp.S.One),
-                identity,
-                equation((kept * 2 / (1 + gamma)).subs(c, alikeness(0, t)), sp.S.One),
+                equation(kept * 2 / (1 + gamma), sp.S.One),
+                {c: alikeness(1, t)},
+                {c: alikeness(0, t)},
             ),
             Step(
                 "E itself never falls below 1/t there",

@@ -22,6 +22,7 @@ from theory.derivation import Derivation, Step, dominated, equation, identity
 from theory.hidden_norms import layer_norm
 from theory.orders import order, order_step
 from theory.relu_moments import d, expectation, relu_moment
+from theory.statements import OrderEquality
 
 L = sp.Symbol("L", positive=True)
 B = sp.Symbol("B", positive=True)
@@ -29,7 +30,7 @@ epsilon, delta, share = sp.symbols("epsilon delta alpha", positive=True)
 _H, _G, _JG = sp.symbols("H G JG", positive=True)
 """‖h‖², ‖g‖², ‖J g‖²."""
 _u, _a, _lambda = sp.symbols("u a lambda", positive=True)
-_theta, _power = sp.Function("Theta"), sp.Function("power")
+_power = sp.Function("power")
 POST_LN = sp.Rational(3, 2) * d
 """E‖x‖² of Lemma 2."""
 PRE_LN = (1 + L / 2) * d
@@ -234,8 +235,7 @@ def _width_order(statement: sp.Basic) -> bool:
     """Compare the orders in d of both sides."""
     width = sp.Symbol("d", positive=True)
     left, right = (
-        order(sp.expand_log(side.args[0].subs(d, width), force=True), width)
-        for side in statement.args
+        order(sp.expand_log(side.subs(d, width), force=True), width) for side in statement.args[:2]
     )
     return left.is_theta(right)
 
@@ -244,9 +244,9 @@ def _in_width(bound: sp.Expr) -> Step:
     root = sp.sqrt(sp.log(d))
     return Step(
         "the product of the three factors, in d",
-        equation(_theta(bound), _theta(d * root)),
+        OrderEquality(bound, d * root, d),
         _width_order,
-        equation(_theta(bound), _theta(d)),
+        OrderEquality(bound, d, d),
     )
 
 

@@ -10,7 +10,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivation import Derivation, Step, equation, identity
+from theory.derivation import Derivation, Step, equation, identity, mean_step
 from theory.relu_moments import pair_kernels
 from theory.sums import distribute
 from theory.token_gram import averaged, exchangeable, trace
@@ -184,11 +184,13 @@ def _weight_steps() -> tuple[Step, ...]:
             identity,
             equation(variance, 1 / (_fan_in + _fan_out)),
         ),
-        Step(
-            "a row of independent weights of variance σ² times y: E (w·y)² = σ² ‖y‖² (exact)",
-            equation(image, _sigma**2 * length),
+        mean_step(
+            "a row of independent weights of variance σ² times y: E (w·y)² = σ² ‖y‖²",
+            image,
+            _sigma**2 * length,
             _over_signs,
-            equation(image, _sigma**2 * sp.Add(*_row) ** 2),
+            _sigma**2 * sp.Add(*_row) ** 2,
+            "over all signs of three weights, exactly",
         ),
     )
 

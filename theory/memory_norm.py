@@ -17,7 +17,7 @@ from itertools import product
 import sympy as sp
 
 from theory.conditions import printed
-from theory.derivation import Derivation, Step, dominated, equation
+from theory.derivation import Derivation, Step, at_step, dominated, equation, rounded_step
 from theory.errors import require_positive
 from theory.stacks import N_D, N_E, V_E, W_E, X
 
@@ -118,7 +118,7 @@ def _mean_is_below(statement: sp.Basic) -> bool:
         y = sp.symbols(f"y1:{tokens + 1}", real=True)
         mean = sum(y) / tokens
         deviation = sum((entry - mean) ** 2 for entry in y) / tokens
-        found = statement.args[0].subs({_square: sum(e**2 for e in y) / tokens, _mean: mean})
+        found = statement.args[1].subs({_square: sum(e**2 for e in y) / tokens, _mean: mean})
         if sp.expand(found - deviation) != 0:
             return False
     return True
@@ -150,19 +150,13 @@ def _at_any_depth(statement: sp.Basic) -> bool:
     return bool(gap.subs(z, 0) == 0) and rises
 
 
-def _is_scale(statement: sp.Basic) -> bool:
-    """Insert s⁴ = value/N with x = (9N)^(-1/4) into Eq. 6, which must then be 1."""
-    scale = (statement.args[1] / N) ** sp.Rational(1, 4)
-    norms = {N_E: N, N_D: N, V_E: scale, W_E: scale, X: (9 * N) ** sp.Rational(-1, 4)}
-    return sp.simplify(sp.sqrtdenest(sp.expand(printed(6).subs(norms))) - 1) == 0
-
-
 def _scale_step() -> Step:
-    return Step(
-        "the encoder's scale, from Eq. 6: s⁴ N = a² = ((√22 − 2)/6)²",
-        equation(N * s**4, (13 - 2 * sp.sqrt(22)) / 18),
-        _is_scale,
-        equation(N * s**4, (13 + 2 * sp.sqrt(22)) / 18),
+    norms = {N_E: N, N_D: N, V_E: s, W_E: s, X: (9 * N) ** sp.Rational(-1, 4)}
+    return at_step(
+        "the encoder's scale, from Eq. 6 set to 1: s⁴ N = a² with a = (√22 − 2)/6",
+        equation(printed(6).subs(norms), sp.S.One),
+        {s: sp.sqrt((sp.sqrt(22) - 2) / 6) * N ** sp.Rational(-1, 4)},
+        {s: sp.sqrt((sp.sqrt(22) + 2) / 6) * N ** sp.Rational(-1, 4)},
     )
 
 
@@ -173,10 +167,6 @@ def growth_steps() -> tuple[Step, ...]:
     half = sp.Rational(1, 2) * d_ff * d * _first**2 * _second**2
     shared = 2 * s**2 / (d + d_ff)
 
-    def at_xavier(statement: sp.Basic) -> bool:
-        inserted = statement.args[0].subs({_first: sp.sqrt(shared), _second: sp.sqrt(shared)})
-        return sp.simplify(inserted - statement.args[1]) == 0
-
     return (
         Step(
             "an MLP block: ReLU keeps half of the second moment (all signs, d = 2, exact)",
@@ -184,11 +174,11 @@ def growth_steps() -> tuple[Step, ...]:
             _mlp_in_mean_square,
             equation(mlp, 1 + 2 * half),
         ),
-        Step(
+        at_step(
             "at Xavier's variance 2/(d + d_ff) times s²",
             equation(1 + half, 1 + KAPPA * s**4),
-            at_xavier,
-            equation(1 + half, 1 + KAPPA * s**2),
+            {_first: sp.sqrt(shared), _second: sp.sqrt(shared)},
+            {_first: sp.sqrt(shared), _second: shared},
         ),
         Step(
             "self-attention over t independent tokens, uniform weights (all signs, exact)",
@@ -198,9 +188,10 @@ def growth_steps() -> tuple[Step, ...]:
         ),
         Step(
             "over any tokens at most 1 + s⁴: mean ‖y_j‖² − ‖mean y_j‖² = mean ‖y_j − mean‖² ≥ 0",
-            equation(_square - _mean**2, sp.Symbol("deviation")),
+            equation(sp.Symbol("deviation"), _square - _mean**2),
             _mean_is_below,
-            equation(_square - 2 * _mean**2, sp.Symbol("deviation")),
+            equation(sp.Symbol("deviation"), _square - 2 * _mean**2),
+            "for 1 to 4 tokens, every y",
         ),
     )
 
@@ -267,10 +258,6 @@ def unbounded() -> Derivation:
     def remainder(claimed: sp.Expr) -> sp.Basic:
         return equation(sp.Limit(logarithm - claimed, N, sp.oo), sp.S.Zero)
 
-    def rounds(statement: sp.Basic) -> bool:
-        exact, printed = statement.args
-        return bool(abs(exact / printed - 1) < sp.Rational(5, 1000))
-
     at_200 = (1 + root / sp.sqrt(200)) ** 400
     return Derivation(
         "tfixup.memory",
@@ -283,11 +270,6 @@ def unbounded() -> Derivation:
                 gap_closes,
                 remainder(2 * root * sp.sqrt(N)),
             ),
-            Step(
-                "at N = 200 a factor of 2.65 · 10⁵",
-                equation(at_200, sp.Integer(264_600)),
-                rounds,
-                equation(sp.sqrt(at_200), sp.Integer(264_600)),
-            ),
+            rounded_step("at N = 200 a factor of 2.65 · 10⁵", at_200 / 10**5, "2.65"),
         ),
     )

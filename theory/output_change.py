@@ -13,7 +13,7 @@ for Σ β_{i,i}², and that is Θ(N) for Pre-LN.
 
 import sympy as sp
 
-from theory.derivation import Check, Derivation, Step, dominated, equation, identity
+from theory.derivation import Check, Derivation, Step, dominated, equation, identity, mean_step
 from theory.layer_dependency import N, limit_step, log_bound_step, theta_step, v
 from theory.random_branches import relu_moments, sign_average
 
@@ -37,6 +37,22 @@ def _averaged(statement: sp.Basic) -> bool:
     return sp.simplify(left - statement.args[1]) == 0
 
 
+def _mean(because: str, inner: sp.Expr, value: sp.Expr, false: sp.Expr) -> Step:
+    """E[``inner``] = ``value`` over independent signs ε; E[``false``] is another."""
+    mean = sp.Function("E")
+
+    def check(statement: sp.Basic) -> bool:
+        return _averaged(sp.Eq(statement.args[0].args[0], statement.args[1], evaluate=False))
+
+    return Step(
+        because,
+        equation(mean(inner), value),
+        check,
+        equation(mean(false), value),
+        "over all signs ε, exactly",
+    )
+
+
 def _mean_square() -> Step:
     """One layer: the shortcut, the branch's Jacobian and δ's own effect."""
     kept, through, own = (
@@ -45,11 +61,11 @@ def _mean_square() -> Step:
         _weight * sp.sqrt(_C) * _signs[1],
     )
     together = kept + through + own
-    return Step(
+    return _mean(
         "one layer in mean square: Jacobian and δ's effect have zero mean and are independent",
-        equation(together**2, next_change(_D, _weight, _kappa)),
-        _averaged,
-        equation(together.subs(_signs[1], _signs[0]) ** 2, next_change(_D, _weight, _kappa)),
+        together**2,
+        next_change(_D, _weight, _kappa),
+        together.subs(_signs[1], _signs[0]) ** 2,
     )
 
 
@@ -94,11 +110,11 @@ def _own_effect() -> tuple[Step, ...]:
     aligned = (first + share * first) * (second + share * second)
     exact = first**2 * second**2 * (2 * share**2 + share**4)
     return (
-        Step(
+        _mean(
             "δ independent of W, of share s: the same constant C = 2s² + s⁴ at every layer",
-            equation((independent - first * second) ** 2, exact),
-            _averaged,
-            equation((aligned - first * second) ** 2, exact),
+            (independent - first * second) ** 2,
+            exact,
+            (aligned - first * second) ** 2,
         ),
     )
 
@@ -109,11 +125,11 @@ def _alignment() -> Step:
         sum(weight * _signs[0] for weight in _own),
         sum(weight * sign for weight, sign in zip(_own, _signs, strict=True)),
     )
-    return Step(
+    return _mean(
         "independence cannot be dropped: effects aligned at the output give (Σ β_{i,i})²",
-        equation(one**2, sum(_own) ** 2),
-        _averaged,
-        equation(each**2, sum(_own) ** 2),
+        one**2,
+        sum(_own) ** 2,
+        each**2,
     )
 
 
@@ -138,6 +154,7 @@ def theorem() -> Derivation:
                 equation(change, _C * sum(weight**2 for weight in _own)),
                 _after_four,
                 equation(change, _C * sum(_own)),
+                "for every β_1, …, β_4",
             ),
             Step(
                 "κ = 1 cannot be dropped: at constant β (N = 1…5) the change is exponential in N",
@@ -250,11 +267,13 @@ def post_ln() -> Derivation:
                 equation(sp.Sum(v / (1 + v), (_i, 1, _terms)), _terms * v),
             ),
             theta_step("so D_N = Θ(N) while δ is small", N * v / (1 + v), N, sp.log(N)),
-            Step(
+            mean_step(
                 "normalised outputs of correlation c: the difference in mean square",
-                equation((first - second) ** 2, 2 - 2 * c),
+                (first - second) ** 2,
+                2 - 2 * c,
                 normalised,
-                equation((first - second) ** 2, 2 + 2 * c),
+                2 + 2 * c,
+                "by E x² = E x*² = 1, E x x* = c",
             ),
             Step(
                 "so it is at most 4 (2 if uncorrelated): linear growth ends by N = 4 (1 + v)/(v C)",

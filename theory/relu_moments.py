@@ -96,9 +96,12 @@ def lemma1() -> tuple[Step, ...]:
         ),
         Step(
             "which is half of it, as X and −X have the same law: only because the mean is 0",
-            equation(density(), density().subs(_t, -_t)),
+            equation(upper_half, sp.Integral(_t**2 * density(), (_t, -sp.oo, 0))),
             identity,
-            equation(density(sigma), density(sigma).subs(_t, -_t)),
+            equation(
+                sp.Integral(_t**2 * density(sigma), (_t, 0, sp.oo)),
+                sp.Integral(_t**2 * density(sigma), (_t, -sp.oo, 0)),
+            ),
         ),
         Step(
             "d coordinates add up, independent or not: the expectation is linear",
