@@ -12,7 +12,7 @@ import random
 
 import sympy as sp
 
-from theory.derivation import Step, equation
+from theory.derivation import Step, covers, equation
 from theory.sums import distribute
 
 v, w, q, k, y = sp.symbols("v w q k y", real=True)
@@ -113,6 +113,7 @@ def _is_gain(statement: sp.Basic) -> bool:
     return sp.expand(distribute(total) - distribute(statement.args[1])) == 0
 
 
+@covers("at n = 1, 2, 3")
 def _is_equation_5(statement: sp.Basic) -> bool:
     for length in (1, 2, 3):
         memory = sp.Matrix(sp.symbols(f"m1:{length + 1}", real=True))
@@ -126,6 +127,7 @@ def _is_equation_5(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at two points with n = 2, to 25 digits")
 def _moves_by(statement: sp.Basic) -> bool:
     """Compare dG/dη at η = 0 along a real SGD step with a formula in g and K, to 30 digits."""
     eta, g, k_symbol = sp.symbols("eta g K", real=True)

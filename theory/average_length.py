@@ -12,7 +12,7 @@ also 1 at t = 1 and ρ_∞ in the limit, another function between.
 import sympy as sp
 
 from theory.adaptive_moments import first_order
-from theory.derivation import Derivation, Step, equation, identity
+from theory.derivation import Derivation, Step, covers, equation, identity
 from theory.rectification import length, longest, rectifier_squared
 
 beta = sp.Symbol("beta", positive=True)
@@ -51,16 +51,19 @@ def _matches_sums(statement: sp.Basic, total: "sp.Lambda") -> bool:
     )
 
 
+@covers("for t = 1 to 6, every β")
 def _mean_age(statement: sp.Basic) -> bool:
     weight, age = sp.symbols("weight age")
     return _matches_sums(statement, sp.Lambda((weight, age), weight * age))
 
 
+@covers("for t = 1 to 6, every β")
 def _squared_weights(statement: sp.Basic) -> bool:
     weight, age = sp.symbols("weight age")
     return _matches_sums(statement, sp.Lambda((weight, age), weight**2))
 
 
+@covers("for f = 1 to 6")
 def _plain_age(statement: sp.Basic) -> bool:
     """Compare a formula in f with the mean age of the last f gradients at f = 1…6."""
     return all(

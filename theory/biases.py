@@ -14,7 +14,7 @@ import sympy as sp
 
 from theory import stacks
 from theory.conditions import decoder_choice
-from theory.derivation import Derivation, Step, equation
+from theory.derivation import Derivation, Step, covers, equation
 from theory.orders import order_step
 from theory.stacks import N_D
 from theory.update_rules import SGD, stack_gain
@@ -36,6 +36,7 @@ def default_mean_square(fan_in: sp.Expr) -> sp.Expr:
     return mean.subs(bound, fan_in ** sp.Rational(-1, 2))
 
 
+@covers("for every v, w, x and both signs of b")
 def _block_with_biases(statement: sp.Basic) -> bool:
     """Squared partials of G = (v x + b) w + o by v, w, x, b, o, averaged over b's sign."""
     v, w, x, b, o = sp.symbols("v w x b o", real=True)

@@ -14,7 +14,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivation import Derivation, Step, at_step, dominated, equation, rounded_step
+from theory.derivation import Derivation, Step, at_step, covers, dominated, equation, rounded_step
 from theory.orders import order_step
 from theory.skip_path import L
 
@@ -133,6 +133,7 @@ def _limit(statement: sp.Basic) -> bool:
     return sp.simplify(found - sp.log(statement.args[1])) == 0
 
 
+@covers("to first order in 1/L, for every d")
 def _typical_log(statement: sp.Basic) -> bool:
     """E log(1 + 2z + z² + p) to first order in 1/L, z of variance a²/d, p of mean a² − a²/d."""
     z, p, scale = sp.symbols("z p e")

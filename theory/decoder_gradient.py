@@ -12,7 +12,7 @@ independent weights E F_l² = (1 + 1/(3L))^(L−l), so the remainder is a fixed 
 
 import sympy as sp
 
-from theory.derivation import Derivation, Step, dominated, equation
+from theory.derivation import Derivation, Step, covers, dominated, equation
 from theory.skip_path import L
 
 BLOCKS = 3
@@ -36,6 +36,7 @@ def _stream() -> list[sp.Expr]:
     return stream
 
 
+@covers("at twelve rational points, exactly")
 def _is_squared_gradient(statement: sp.Basic) -> bool:
     """Compare a formula in F_l and g_l with the squared gradient of three composed blocks."""
     stream = _stream()
@@ -82,6 +83,7 @@ def _share() -> sp.Expr:
     return 3 * ((1 + 1 / (3 * L)) ** L - 1) - 1
 
 
+@covers("for L = 1 to 6, exactly")
 def _geometric(statement: sp.Basic) -> bool:
     """Compare the closed form of the share with the sum itself for L = 1…6."""
     for length in range(1, 7):

@@ -59,8 +59,8 @@ class Step:
         """How it was checked, in words."""
         if isinstance(self.statement, Definition):
             return "definition: nothing to check"
-        told = _told(self.because) if isinstance(self.statement, Computed) else ""
-        return f"checked: {self.scope or told or _scope(self.statement)}"
+        decided = self.scope or str(getattr(self.check, "scope", "")) or _told(self.because)
+        return f"checked: {decided or _scope(self.statement)}"
 
 
 _WORDS = "exact|signs|digits|integrated|symbolic|every entry|points|[a-zLN] = [0-9]"
@@ -121,6 +121,26 @@ def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:
     """
     kind = Computed if is_name(sp.sympify(lhs)) else sp.Eq
     return kind(lhs, rhs, evaluate=False)
+
+
+def covers(scope: str) -> Callable[[Check], Check]:
+    """Mark a check with the instances that it decides, where these are not all values.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x")
+    >>> @covers("at x = 2")
+    ... def at_two(statement):
+    ...     return identity(statement.subs(x, 2))
+    >>> Step("a square", equation(x**2, 2 * x), at_two, equation(x**2, x)).checked
+    'checked: at x = 2'
+    """
+
+    def mark(check: Check) -> Check:
+        vars(check)["scope"] = scope
+        return check
+
+    return mark
 
 
 def definition(because: str, name: sp.Basic, meaning: sp.Basic) -> Step:

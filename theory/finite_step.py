@@ -25,7 +25,7 @@ import sympy as sp
 from theory import theorem31
 from theory.attention import k, q, v, w, y
 from theory.attention_hessian import bound_steps, curvature, hessian_steps
-from theory.derivation import Derivation, Step, dominated, equation
+from theory.derivation import Derivation, Step, covers, dominated, equation
 from theory.statements import Between
 from theory.theorem31 import B, L
 
@@ -133,6 +133,7 @@ def relative_move(memory: tuple[sp.Expr, ...], values: dict[str, sp.Expr], eta: 
     return abs(value(*moved, at[-1]) - value(*at)) / (eta * gain)
 
 
+@covers("at four points, to 60 digits")
 def _at_points(statement: sp.Basic) -> bool:
     """lhs ≤ |ΔG|/(η K) ≤ rhs at points with |·| ≤ 1 and |v|, |w| from 1 down to 1/100."""
     low, _, high = statement.args
@@ -147,6 +148,7 @@ def _at_points(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at L = 10⁸, to 60 digits")
 def _step_at_large_query(statement: sp.Basic) -> bool:
     """lim |ΔG|/(η K) at q = L, k = 0, y = 1, m = (1, 2), v = w = L^(-1/2), η = g = 1."""
     # Moving k alone by −∂G/∂k, the term of the gain that does not vanish, moves a = q k y to −L/4.

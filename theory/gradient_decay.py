@@ -24,7 +24,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivation import Check, Derivation, Step, at_step, equation, identity
+from theory.derivation import Check, Derivation, Step, at_step, covers, equation, identity
 from theory.gradient_profile import gradient_profile
 from theory.hidden_norms import alikeness
 from theory.post_ln_jacobians import attention_half, gamma, mlp_half
@@ -37,6 +37,7 @@ PRINTED_RATE = sp.Rational(2, 3)
 """The printed factor of the squared norm a layer."""
 
 
+@covers("for t = 1 to 4, every ρ")
 def _next_alikeness(statement: sp.Basic) -> bool:
     """c behind x_i + m W, from the Gram matrix of t tokens of cosine ρ, t = 1…4."""
     for tokens in range(1, 5):
@@ -55,6 +56,7 @@ def _attention_halves(kept: sp.Expr) -> sp.Expr:
     return sp.Mul(kept, c / ahead, behind / gamma)
 
 
+@covers("for K = 1 to 8, to 1e-12")
 def _one_token(statement: sp.Basic) -> bool:
     """Energy behind K layers of one token, by the recursion, K = 1…8."""
     return all(
@@ -122,6 +124,7 @@ def _from(width: int) -> Check:
     return check
 
 
+@covers("at t = 2, 5, 16 in 80 layers, to 1e-4")
 def _profile_tends_to(statement: sp.Basic) -> bool:
     """Rate of the middle layer of deep stacks of several t, against the claimed limit."""
     for tokens in (2, 5, 16):
@@ -132,6 +135,7 @@ def _profile_tends_to(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("for K = 1 to 6 and t = 1 to 5, exactly")
 def _telescopes(statement: sp.Basic) -> bool:
     """Π (1 + γ_k)/2 along γ → 2γ/(1 + γ) from 1/t, exactly, K = 1…6 and t = 1…5."""
     for tokens, layers in product(range(1, 6), range(1, 7)):

@@ -18,7 +18,7 @@ the mean, and ‖∂L/∂W₂‖_F then √(d/3) ‖g‖ in Post-LN.
 
 import sympy as sp
 
-from theory.derivation import Derivation, Step, dominated, equation, identity
+from theory.derivation import Derivation, Step, covers, dominated, equation, identity
 from theory.hidden_norms import layer_norm
 from theory.orders import order, order_step
 from theory.relu_moments import d, expectation, relu_moment
@@ -67,6 +67,7 @@ def _slope(x: sp.Matrix, direction: sp.Matrix, g: sp.Matrix) -> sp.Expr:
     return sp.diff((g.T * layer_norm(x + e * direction))[0], e).subs(e, 0)
 
 
+@covers("at two rational points with d = 3, exactly")
 def _weight_gradient(statement: sp.Basic) -> bool:
     """‖∂ g·LN(x + W h)/∂W‖² at rational points, d = 3, differentiated entry by entry."""
     units = [sp.eye(3).col(i) for i in range(3)]
@@ -80,6 +81,7 @@ def _weight_gradient(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at d = 2, 3, 4, exactly")
 def _mean_removed(statement: sp.Basic) -> bool:
     """E‖x − x̄‖² for x = z + w, w ~ N(0, I/2) given ‖h‖² = d/2, at d = 2…4."""
     for size in (2, 3, 4):
@@ -93,6 +95,7 @@ def _mean_removed(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("for every d")
 def _at_most(statement: sp.Basic) -> bool:
     """d e^(−u²/2) ≤ rhs for the u² that the left side names."""
     return bool(sp.simplify(d * sp.exp(-statement.args[0].args[0] / 2)) == statement.args[1])
@@ -122,6 +125,7 @@ def _largest_active() -> tuple[Step, ...]:
             equation(sp.Function("min")(exponent), -(_u**2) / 2),
             minimised,
             equation(sp.Function("min")(exponent), -(_u**2)),
+            "for every u",
         ),
         Step(
             "all d coordinates at once: P(some a_i > u) ≤ d exp(−u²/2) = 1/100 at this u²",
@@ -250,6 +254,7 @@ def _in_width(bound: sp.Expr) -> Step:
     )
 
 
+@covers("by the limit L → ∞")
 def _depth_power(statement: sp.Basic) -> bool:
     """lim L d(ln e)/dL: the power of L in e, ∞ if e grows exponentially."""
     slope = L * sp.diff(sp.log(statement.args[0].args[0]), L)

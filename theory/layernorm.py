@@ -10,7 +10,7 @@ paper prints O(√d/‖x‖), which fails when x is nearly constant: the ratio i
 
 import sympy as sp
 
-from theory.derivation import Derivation, Step, definition, dominated, equation
+from theory.derivation import Derivation, Step, covers, definition, dominated, equation
 from theory.orders import order_step
 
 d = sp.Symbol("d", integer=True, positive=True)
@@ -18,6 +18,7 @@ _U, _Y = sp.symbols("U Y", commutative=False)
 """11ᵀ/d and yyᵀ/‖y‖²: projectors on orthogonal unit vectors, as y has mean 0."""
 
 
+@covers("every entry, at d = 3")
 def _jacobian_is(statement: sp.Basic) -> bool:
     """Compare a formula for the Jacobian with the derivative of LN at d = 3, entry by entry."""
     x = sp.Matrix(sp.symbols("x1:4", real=True))
@@ -40,6 +41,7 @@ def _projectors(statement: sp.Basic) -> bool:
     return sp.expand(difference.subs(rules)) == 0
 
 
+@covers("at d = 2 to 6")
 def _rank_is(statement: sp.Basic) -> bool:
     """Compare a formula for the rank of P with the rank at an integer y of mean 0, d = 2…6."""
     for size in range(2, 7):

@@ -17,6 +17,7 @@ from theory.encoder_scale import N
 from theory.orders import order
 from theory.scales import Solution, solve
 from theory.stacks import V_D, V_E, W_E, Branch, X
+from theory.statements import OrderEquality
 from theory.update_rules import RULES, SGD, UpdateRule, branch_gain, stack_gain
 
 _beta = sp.Symbol("beta", positive=True)
@@ -71,6 +72,7 @@ def _moves(name: str) -> Step:
         equation(
             sp.Symbol("dG/deta"), -branch_gain(branch, RULES["sgd" if name != "sgd" else "sign"])
         ),
+        "at rational values of both signs, exactly",
     )
 
 
@@ -129,6 +131,7 @@ def _adam() -> tuple[Step, ...]:
             equation(moved, sp.sign(size) * shared / rms),
             common_factor,
             equation(moved, shared / rms),
+            "at D = 5 and −2/7, exactly",
         ),
         Step(
             "Adam: m̂/√v̂ of a steady gradient g > 0 is its sign, from the first step on "
@@ -163,6 +166,7 @@ def _orthogonalised() -> Step:
         equation(inner, sp.Integer(9)),
         check,
         equation(inner, sp.sqrt(53)),
+        "for one matrix g, exactly",
     )
 
 
@@ -181,9 +185,10 @@ def _power(name: str, paper: Solution) -> Step:
 
     return Step(
         f"{name}, T-Fixup's scales kept: ‖Δf‖/η has this power of N, so η must have its inverse",
-        equation(kept, N**power),
+        OrderEquality(kept, N**power, N),
         check,
-        equation(kept, N ** (power - sp.Rational(1, 4))),
+        OrderEquality(kept, N ** (power - sp.Rational(1, 4)), N),
+        "by the limits of both stacks' left sides over this power",
     )
 
 
@@ -201,6 +206,7 @@ def _scale(name: str) -> Step:
         equation(V_D, solved[V_D]),
         check,
         equation(V_D, solved[V_D] * N ** sp.Rational(1, 4)),
+        "inserted into the condition, for every N",
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import sympy as sp
 
 from theory import attention, theorem31
-from theory.derivation import Check, Step, equation
+from theory.derivation import Check, Step, covers, equation
 from theory.matrix_attention import (
     BLOCKS,
     Head,
@@ -143,6 +143,7 @@ def _is_trace(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at n = 2, symbolically")
 def _is_scalar_case(statement: sp.Basic) -> bool:
     """The matrix formula at d = T = H = 1 and n = 2 against the scalar one, symbolically."""
     size = 2

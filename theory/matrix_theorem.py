@@ -305,12 +305,14 @@ def head_steps() -> tuple[Step, ...]:
             equation(Q, sp.S.Zero),
             at_point,
             equation(Q, 2 / L),
+            "at this point, for every L",
         ),
         Step(
             "but K is 2/L, so κ > 0 is needed",
             equation(K, 2 / L),
             at_point,
             equation(K, sp.S.Zero),
+            "at this point, for every L",
         ),
         Step(
             "independent zero-mean heads: E‖Σ_h W‖² = κ Σ_h E‖W‖² (all signs, exact)",

@@ -17,7 +17,7 @@ from itertools import product
 import sympy as sp
 
 from theory.conditions import printed
-from theory.derivation import Derivation, Step, at_step, dominated, equation, rounded_step
+from theory.derivation import Derivation, Step, at_step, covers, dominated, equation, rounded_step
 from theory.errors import require_positive
 from theory.stacks import N_D, N_E, V_E, W_E, X
 
@@ -76,6 +76,7 @@ def _signed(count: int) -> product:
     return product((1, -1), repeat=count)
 
 
+@covers("over all signs at d = 2, d_ff = 1, 2, exactly")
 def _mlp_in_mean_square(statement: sp.Basic) -> bool:
     """Average ‖y + ReLU(y W₁) W₂‖² over all signs of W₁ (2 × k) and W₂ (k × 2), k = 1, 2."""
     y = (sp.Rational(2), sp.Rational(-1, 3))
@@ -98,6 +99,7 @@ def _mlp_in_mean_square(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("over all signs for t = 1, 2, 3, exactly")
 def _attention_in_mean_square(statement: sp.Basic) -> bool:
     """Average over signs of t tokens and of W_v, W_o (1 × 1) of (x_1 + mean(x) W_v W_o)²."""
     scale = sp.Rational(2, 3)

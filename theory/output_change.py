@@ -13,7 +13,16 @@ for Σ β_{i,i}², and that is Θ(N) for Pre-LN.
 
 import sympy as sp
 
-from theory.derivation import Check, Derivation, Step, dominated, equation, identity, mean_step
+from theory.derivation import (
+    Check,
+    Derivation,
+    Step,
+    covers,
+    dominated,
+    equation,
+    identity,
+    mean_step,
+)
 from theory.layer_dependency import N, limit_step, log_bound_step, theta_step, v
 from theory.random_branches import relu_moments, sign_average
 
@@ -69,6 +78,7 @@ def _mean_square() -> Step:
     )
 
 
+@covers("over all signs of three small branches, exactly")
 def _relu_keeps(statement: sp.Basic) -> bool:
     """Compare κ with (E‖J u‖²/‖u‖²)/(E‖f(x)‖²/‖x‖²) of small ReLU branches, over all signs."""
     cases = (((1, 3), (2, 1), 1), ((1, 3), (1, -2), 2), ((1, 2, 4), (3, 0, 1), 1))
@@ -87,6 +97,7 @@ def _iterated(kappa: sp.Expr | int, weights: tuple[sp.Expr, ...]) -> sp.Expr:
     return sp.expand(change)
 
 
+@covers("for every β_1, …, β_4")
 def _after_four(statement: sp.Basic) -> bool:
     """Compare a formula for D_4 with the recursion from D_0 = 0."""
     return sp.expand(_iterated(1, _own) - statement.args[1]) == 0

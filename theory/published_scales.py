@@ -123,6 +123,7 @@ def _solves(name: str, symbol: sp.Symbol, closed: sp.Expr, power: sp.Rational) -
         equation(symbol, closed),
         check,
         equation(symbol, closed * M**power),
+        "the solver's answer, for every N and M",
     )
 
 
@@ -163,6 +164,7 @@ def deepnorm() -> Derivation:
                 equation(sp.Symbol("free"), sp.Integer(2)),
                 leaves_free,
                 equation(sp.Symbol("free"), sp.Integer(0)),
+                "from the solver",
             ),
             _solves("α_d", ALPHA_D, (3 * M) ** quarter, quarter),
             _solves("β_d", V_D, (12 * M) ** -quarter, quarter),
@@ -176,6 +178,7 @@ def deepnorm() -> Derivation:
                     equation(slot, closed),
                     is_single,
                     equation(slot, closed * N**quarter),
+                    "the solver's answer, for every N",
                 )
                 for name, slot, closed in (
                     ("α", ALPHA_E, (2 * N) ** quarter),
@@ -211,6 +214,7 @@ def dt_fixup() -> Derivation:
                 equation(T, (N * (4 * MU**2 + 2 * MU + 2)) ** sp.Rational(-1, 2)),
                 is_scale,
                 equation(T, (N * (4 * MU**2 + 2 * MU + 2)) ** sp.Rational(-1, 4)),
+                "the solver's answer, for every N and μ",
             ),
             order_step("at fixed μ its power of the depth", solved[T], sp.Rational(-1, 2), N),
         ),
