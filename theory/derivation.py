@@ -64,12 +64,12 @@ class Step:
 
 
 _WORDS = "exact|signs|digits|integrated|symbolic|every entry|points|[a-zLN] = [0-9]"
-_INSTANCES = re.compile(rf"\(([^()]*(?:{_WORDS})[^()]*)\)|((?:at|over) (?:{_WORDS})[^,:]*)")
+_INSTANCES = re.compile(rf"\(([^()]*(?:{_WORDS})[^()]*)\)")
 
 
 def _told(because: str) -> str:
     """The instances that a line names in its own words, such as "exact, n = 2 and 3"."""
-    found = [whole or part for whole, part in _INSTANCES.findall(because)]
+    found = _INSTANCES.findall(because)
     return found[-1] if found else ""
 
 

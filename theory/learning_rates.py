@@ -88,6 +88,7 @@ def _momentum() -> Step:
         equation(total, 1 / (1 - _beta)),
         check,
         equation(total, 1 / (1 + _beta)),
+        "at β = 1/3, exactly",
     )
 
 
@@ -145,6 +146,7 @@ def _adam() -> tuple[Step, ...]:
             equation(noise, (1 - _beta) / (1 + _beta)),
             at_numbers,
             equation(noise, 1 - _beta),
+            "at β = 2/3, exactly",
         ),
     )
 

@@ -7,7 +7,7 @@ mean square of a token grows per encoder layer by two factors:
 - self-attention, uniform over t independent tokens: 1 + s⁴/t, and at most 1 + s⁴ for any tokens;
 - MLP with ReLU: 1 + ½ d_ff d σ₁² σ₂² = 1 + κ s⁴, κ = 2 d d_ff/(d + d_ff)² ≤ ½.
 
-So E‖m‖²/‖x‖² → exp((1/t + κ) a²), and at most exp(3a²/2) = 1.352 at any depth and width: the
+So E‖m‖²/‖x‖² → exp((1/t + κ) a²), and at most exp(3a²/2) = 1.352 at every N ≥ 1 and width: the
 statement is true in mean square. Reading each block as the scalar 1 ± v w gives exp(2a²) = 1.495.
 With all signs alike, which the same norms allow, the memory grows like exp(2a√N − a²).
 """

@@ -194,6 +194,7 @@ def value_path_steps() -> tuple[Step, ...]:
             equation(sp.Symbol("E_b"), 1 + rho * _row()),
             lambda statement: _forward(statement, _independent()),
             equation(sp.Symbol("E_b"), 1 + rho * coherent),
+            "for three tokens, over all signs, every S",
         ),
         Step(
             "backward by the value path, for every S: Σ_j Var[Δx_j] = Σ_i Var[Δx_i]",
@@ -206,6 +207,7 @@ def value_path_steps() -> tuple[Step, ...]:
             equation(sp.Symbol("E_b"), 1 + rho * coherent),
             lambda statement: _forward(statement, _equal_tokens()),
             equation(sp.Symbol("E_b"), 1 + rho * _row()),
+            "for three tokens, over all signs, every S",
         ),
         Step(
             "which at S = 1/n, gradients uncorrelated, leaves (1 + ρ/n)/(1 + ρ) ≤ 1",

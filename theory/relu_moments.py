@@ -15,7 +15,7 @@ from functools import cache
 
 import sympy as sp
 
-from theory.derivation import Step, equation, identity
+from theory.derivation import Step, covers, equation, identity
 from theory.relu_kernel import kappa_0, kappa_1
 
 sigma = sp.Symbol("sigma", positive=True)
@@ -121,6 +121,7 @@ def _radii(power: int) -> sp.Integral:
     return sp.Integral(_r ** (power + 1) * sp.exp(-(_r**2) / 2) / (2 * sp.pi), (_r, 0, sp.oo))
 
 
+@covers("at five angles between 0 and π, exactly")
 def _kernel(statement: sp.Basic) -> bool:
     """Compare the integral with the kernel at angles between 0 and π."""
     integral, kernel = (side.doit() for side in statement.args)

@@ -16,7 +16,7 @@ import random
 import sympy as sp
 
 from theory.attention import drawn, gain, j, k, m, mean, n, q, s, spread, v, variance, w, y
-from theory.derivation import Step, dominated, equation
+from theory.derivation import Step, at_step, dominated, equation
 from theory.sums import distribute
 
 B, L, c, C = sp.symbols("B L c C", positive=True)
@@ -255,7 +255,24 @@ def sufficient() -> tuple[Step, ...]:
             sp.Le(2 * v**2 * w**2, Q_BAR, evaluate=False),
             draw=drawn,
         ),
+        own_scales_step(),
     )
+
+
+def own_scales_step() -> Step:
+    """T-Fixup's own scales meet v²w² ≥ c/L with c = 1/3, whatever the memory is."""
+    scale = (3 * L) ** sp.Rational(-1, 4)
+    return at_step(
+        "T-Fixup's own v_d = w_d = (3 L_d)^(-1/4), with L for L_d, lie inside: Q̄ ≥ v²w²",
+        equation(v**2 * w**2, 1 / (3 * L)),
+        {v: scale, w: scale},
+        {v: scale**2, w: scale},
+    )
+
+
+def lower_repaired() -> tuple[Step, ...]:
+    """The lower bound with the attended mean, and that T-Fixup's own scales meet it."""
+    return (*lower_bound(), own_scales_step())
 
 
 def _mean_at_most(statement: sp.Basic) -> bool:

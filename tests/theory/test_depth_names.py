@@ -22,17 +22,18 @@ BUILDS = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("built", BUILDS)
-def test_a_depth_of_any_name_gives_the_same_scales(built, name):
+def test_a_depth_of_any_name_gives_the_same_scales(built):
     other = sp.Symbol("depth", positive=True)
-    named = sp.Symbol(name, positive=True)
-    expected = solve(BUILDS[built](other, other), SGD)
-    found = solve(BUILDS[built](named, named), SGD)
-    for slot, value in expected.scales.items():
-        if value.free_symbols <= {other}:
-            assert sp.simplify(found[slot].subs(named, 7) - value.subs(other, 7)) == 0
-        assert not found[slot].atoms(sp.Dummy)
+    expected = solve(BUILDS[built](other, other), SGD).scales
+    for name in NAMES:
+        named = sp.Symbol(name, positive=True)
+        found = solve(BUILDS[built](named, named), SGD)
+        for slot, value in expected.items():
+            assert not found[slot].atoms(sp.Dummy)
+            if value.free_symbols <= {other}:
+                gap = found[slot].subs(named, 7) - value.subs(other, 7)
+                assert abs(sp.N(gap, 20)) < 1e-15, (name, slot)
 
 
 def test_two_depths_may_have_the_names_of_each_others_norms():

@@ -93,7 +93,8 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         **{f"g{n}": f"∂G_{n}/∂θ_{n}, the gradient of block {n}" for n in range(1, 4)},
         "L": DEPTHS["L"],
         "S": "squared gradient of three composed blocks, by differentiation",
-        "share": "remainder divided by the sum: (1/L) Σ_l (E F_l² − 1)",
+        "share": "remainder divided by the sum, equal terms: (1/L) Σ_l (E F_l² − 1)",
+        "share_y": "the same with terms ∝ y_l²: Σ_l E y_l² (E F_l² − 1) ÷ Σ_l E y_l²",
         "x": "E(∂G/∂y)² of one block",
     },
     "tfixup.skip": {
