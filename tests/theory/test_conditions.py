@@ -7,6 +7,7 @@ from theory import conditions, stacks
 from theory.architectures import Architecture, Memory, encoder_decoder, single
 from theory.conditions import system
 from theory.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
+from theory.statements import sides
 from theory.update_rules import SGD, SIGN
 
 N = sp.Symbol("N", positive=True)
@@ -116,7 +117,7 @@ def test_the_decoders_choice_ties_four_norms():
 
 def test_values_at_the_choice_are_2_and_1_and_a_third():
     steps = conditions.evaluation_steps()
-    assert [step.statement.args[1] for step in steps] == [2, 1, sp.Rational(1, 3)]
+    assert [sides(step.statement)[1] for step in steps] == [2, 1, sp.Rational(1, 3)]
     u = sp.Symbol("u", positive=True)
     lefts = [18 * N_D * u**4, 9 * N_D * u**4, 3 * N_D * u**4]
     for step, exact in zip(steps, lefts, strict=True):
