@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from theory.architectures import Architecture
     from theory.presets import Preset
     from theory.scales import Solution
+    from theory.update_rules import UpdateRule
 
 _STACKS = {"e": "encoder", "d": "decoder"}
 _INPUTS = {"x": "source embeddings", "y": "target embeddings", "m": "the memory"}
@@ -57,6 +58,7 @@ class Solve:
     def run(self) -> int:
         """Print scales, formulas, what was assumed and the conditions' left sides."""
         from numerics.cli.solve_options import depth, general_depths, refuse_unread
+        from theory.errors import InputError
         from theory.presets import preset_named
         from theory.scales import solve
         from theory.update_rules import rule_named
@@ -71,10 +73,19 @@ class Solve:
                 ("decoder layers", self.decoder_layers),
             )
         )
-        solved = solve(self._built(preset, *depths), rule)
+        try:
+            solved, exact = solve(self._built(preset, *depths), rule), True
+        except InputError:
+            leading = self._leading(preset, rule) if depths[0] == depths[1] else None
+            if leading is None or depths[0].is_number:
+                raise
+            solved, exact = self._leading(preset, rule, depths[0]) or leading, False
         # A formula in the depth says more than its value at one: solve with symbols as well.
         general = _formulas(self._built(preset, *general_depths(depths)), solved)
-        document = _document(self, preset, depths, solved, general)
+        leading = self._leading(preset, rule) if general is solved else None
+        document = _document(self, preset, depths, solved, general, leading)
+        if not exact:
+            _mark_leading(document, str(depths[0]))
         if other := self._other_reading(preset, depths, solved):
             document["other_reading"] = other
         if self.json:
@@ -100,6 +111,22 @@ class Solve:
             memories=1 if self.memories is None else self.memories,
             ties=self.ties,
         )
+
+    def _leading(
+        self, preset: Preset | None, rule: UpdateRule, depth: sp.Expr | None = None
+    ) -> Solution | None:
+        """Leading laws with all depths alike; ``None`` where there are none."""
+        import sympy as sp
+
+        from theory.errors import InputError
+        from theory.leading_laws import leading_solution
+
+        alike = sp.Symbol("N", positive=True) if depth is None else depth
+        assert isinstance(alike, sp.Symbol)
+        try:
+            return leading_solution(self._built(preset, alike, alike), rule, alike)
+        except InputError:
+            return None
 
     def _other_reading(
         self, preset: Preset | None, depths: tuple[sp.Expr, ...], solved: Solution
@@ -190,7 +217,9 @@ def _document(
     depths: tuple[sp.Expr, ...],
     solved: Solution,
     general: Solution,
+    leading: Solution | None,
 ) -> dict[str, object]:
+    """Everything that is printed; ``leading`` has the laws where there is no formula."""
     import sympy as sp
 
     shown = (
@@ -208,6 +237,8 @@ def _document(
             "value": _number(solved[slot]),
             "formula": sp.sstr(general[slot]),
         } | _law(general[slot], general.free)
+        if leading is not None and depths[0] == depths[1] and "power" not in entry:
+            entry |= _law(leading[slot], leading.free) | {"exact": False}
         if preset is not None and as_published and slot in preset.published:
             printed = preset.published[slot](*depths)
             if printed is not None:
@@ -230,7 +261,7 @@ def _document(
             }
             for condition, value in solved.conditions
         },
-        "shares": _shares(solved, general),
+        "shares": _shares(solved, general if leading is None else leading),
         "assumed": list(solved.assumed),
     }
     if preset is not None and not as_published:
@@ -272,7 +303,7 @@ def _shares(solved: Solution, general: Solution) -> list[dict[str, object]]:
 
     found = []
     for own, formula in zip(shares(solved), shares(general), strict=True):
-        # Where no formula in the depth was found, `general` is the solution at these numbers.
+        # Where neither a formula nor a law was found, `general` is the solution at these numbers.
         law = None if general is solved and formula.depths == frozenset() else formula.law
         found.append(
             {
@@ -286,6 +317,23 @@ def _shares(solved: Solution, general: Solution) -> list[dict[str, object]]:
             }
         )
     return found
+
+
+def _mark_leading(document: dict[str, object], depth: str) -> None:
+    """Say that scales and conditions are those of the leading order alone."""
+    scales, conditions = document["scales"], document["conditions"]
+    assert isinstance(scales, dict)
+    assert isinstance(conditions, dict)
+    for entry in scales.values():
+        entry |= {"formula": "", "exact": False}
+    for condition in conditions.values():
+        if condition["asked"] == "1":
+            condition["value"] = f"1 in the limit {depth} → ∞"
+    shares = document["shares"]
+    assert isinstance(shares, list)
+    for share in shares:
+        share["formula"] = ""
+    document["leading"] = f"no closed form in {depth}: leading laws as {depth} → ∞"
 
 
 def _layers(architecture: Architecture, depths: tuple[sp.Expr, ...]) -> dict[str, str]:

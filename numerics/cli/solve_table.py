@@ -74,7 +74,7 @@ def _formula(entry: dict[str, Any]) -> str:
     law = f"{entry['constant']:.6g} {entry['depth']}^({entry['power']})"
     if entry["exact"]:
         return f"{law} = {entry['formula']}"
-    return f"{entry['formula']} ~ {law} as {entry['depth']} → ∞"
+    return f"{entry['formula']} ~ {law} as {entry['depth']} → ∞".strip()
 
 
 def _shares(document: dict[str, Any]) -> Table:
@@ -131,8 +131,8 @@ def _remarks(document: dict[str, Any]) -> list[str]:
             f"(--input-depth {other['input_depth']}) {scales}"
         )
     lines += [
-        document[key] if key == "unpublished" else f"learning rate: {document[key]}"
-        for key in ("unpublished", "learning_rate")
+        f"learning rate: {document[key]}" if key == "learning_rate" else document[key]
+        for key in ("leading", "unpublished", "learning_rate")
         if key in document
     ]
     return lines

@@ -7,7 +7,7 @@ from theory import conditions, stacks
 from theory.architectures import Architecture, Memory, encoder_decoder, single
 from theory.conditions import system
 from theory.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
-from theory.statements import sides
+from theory.statements import at, sides
 from theory.update_rules import SGD, SIGN
 
 N = sp.Symbol("N", positive=True)
@@ -121,12 +121,13 @@ def test_values_at_the_choice_are_2_and_1_and_a_third():
     u = sp.Symbol("u", positive=True)
     lefts = [18 * N_D * u**4, 9 * N_D * u**4, 3 * N_D * u**4]
     for step, exact in zip(steps, lefts, strict=True):
-        assert sp.expand(step.statement.args[0] - exact) == 0
-        assert sp.expand(step.false.args[0] - exact.subs(u, u**2)) == 0
+        left, right = sides(step.statement)
+        assert sp.expand(left - exact) == 0
+        assert step.statement.values == {u: (9 * N_D) ** sp.Rational(-1, 4)}
         assert step.check(step.statement)
         assert not step.check(step.false)
-        left, right = step.statement.args
-        assert not step.check(sp.Eq(left, right + 1, evaluate=False))
+        more = sp.Eq(left, right + 1, evaluate=False)
+        assert not step.check(at(more, step.statement.values))
 
 
 @pytest.mark.parametrize("number", [6, 7, 8])

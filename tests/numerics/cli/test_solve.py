@@ -128,6 +128,19 @@ def test_a_gated_mlp_is_seen_to_fall_behind(capsys):
     assert [share["power"] for share in numbers] == ["0", "-1"]
 
 
+@pytest.mark.parametrize("layers", ["6", "N", "m"])
+def test_a_gated_encoder_decoder_has_laws_where_it_has_no_closed_form(capsys, layers):
+    document = answer(capsys, "--mlp", "gated", "--layers", layers)
+    entry = document["scales"]["decoder"]
+    assert (entry["power"], entry["exact"]) == ("-1/4", False)
+    assert entry["constant"] == pytest.approx(6**-0.25)
+    gated = [share for share in document["shares"] if share["block"] == "gated MLP"]
+    assert [share["power"] for share in gated] == ["-1", "-1"]
+    assert ("leading" in document) == (layers != "6")
+    assert run(["solve", "--mlp", "gated", "--layers", layers]) == 0
+    assert "falls as" in capsys.readouterr().out
+
+
 def test_no_formula_is_cut_in_a_pipe_or_a_narrow_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     assert run(["solve", "--encoder-layers", "12", "--decoder-layers", "7"]) == 0
