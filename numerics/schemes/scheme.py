@@ -38,10 +38,11 @@ class Prescription:
 
     Examples
     --------
-    >>> Prescription(factors={"encoder.mlp.w_1": 0.1})
-    Traceback (most recent call last):
-    ...
-    theory.errors.InputError: unknown role 'encoder.mlp.w_1': did you mean 'encoder.mlp.w1'? ...
+    >>> try:
+    ...     Prescription(factors={"encoder.mlp.w_1": 0.1})
+    ... except InputError as refused:
+    ...     print(str(refused).partition(" (known")[0])
+    unknown role 'encoder.mlp.w_1': did you mean 'encoder.mlp.w1'?
     """
 
     factors: Mapping[str, float]
