@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, ParamSpec
 import sympy as sp
 
 from theory.errors import InputError
-from theory.stacks import Stack
+from theory.scales.stacks import Stack
 
 if TYPE_CHECKING:
-    from theory.architectures import Architecture
+    from theory.scales.architectures import Architecture
 
 P = ParamSpec("P")
 _DEPTHS = ("layers", "encoder_layers", "decoder_layers", "blocks")
@@ -28,7 +28,7 @@ def with_own_names(build: Callable[P, "Architecture"]) -> Callable[P, "Architect
 
     Examples
     --------
-    >>> from theory.architectures import single
+    >>> from theory.scales.architectures import single
     >>> (stand_in, depth), = single("encoder", sp.Symbol("x", positive=True)).stand_ins
     >>> depth, stand_in == depth
     (x, False)

@@ -9,11 +9,11 @@ from functools import partial
 
 import sympy as sp
 
-from theory.architectures import Architecture
+from theory.derivations.orders import order
 from theory.errors import InputError
-from theory.orders import order
-from theory.scales import Solution, positive_root, solve, terms_by_power
-from theory.update_rules import UpdateRule
+from theory.scales.architectures import Architecture
+from theory.scales.solver import Solution, positive_root, solve, terms_by_power
+from theory.scales.update_rules import UpdateRule
 
 
 def leading_root(left_side: sp.Expr, unknown: sp.Symbol, depth: sp.Symbol) -> sp.Expr:
@@ -58,9 +58,9 @@ def leading_solution(architecture: Architecture, rule: UpdateRule, depth: sp.Sym
 
     Examples
     --------
-    >>> from theory.architectures import encoder_decoder
-    >>> from theory.stacks import V_D
-    >>> from theory.update_rules import SGD
+    >>> from theory.scales.architectures import encoder_decoder
+    >>> from theory.scales.stacks import V_D
+    >>> from theory.scales.update_rules import SGD
     >>> N = sp.Symbol("N", positive=True)
     >>> leading_solution(encoder_decoder(N, N, mlp="gated"), SGD, N)[V_D]
     6**(3/4)/(6*N**(1/4))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.orders import order
-from theory.scales import Solution
-from theory.update_rules import branch_gain, stack_gain
+from theory.derivations.orders import order
+from theory.scales.solver import Solution
+from theory.scales.update_rules import branch_gain, stack_gain
 
 _DEPTH = sp.Symbol("N", positive=True)
 
@@ -46,9 +46,9 @@ def shares(solution: Solution) -> tuple[Share, ...]:
 
     Examples
     --------
-    >>> from theory.architectures import single
-    >>> from theory.scales import solve
-    >>> from theory.update_rules import SGD
+    >>> from theory.scales.architectures import single
+    >>> from theory.scales.solver import solve
+    >>> from theory.scales.update_rules import SGD
     >>> gated = solve(single("decoder", sp.Integer(6), mlp="gated"), SGD)
     >>> [(share.block, round(float(share.value), 3)) for share in shares(gated)]
     [('self-attention', 0.896), ('gated MLP', 0.104)]

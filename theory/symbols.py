@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from theory.derivation import Step
+from theory.derivations.derivation import Step
 from theory.legends import meanings
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sympy as sp
 
-    from theory.architectures import Architecture
-    from theory.presets import Preset
-    from theory.scales import Solution
-    from theory.update_rules import UpdateRule
+    from theory.scales.architectures import Architecture
+    from theory.scales.presets import Preset
+    from theory.scales.solver import Solution
+    from theory.scales.update_rules import UpdateRule
 
 _STACKS = {"e": "encoder", "d": "decoder"}
 _INPUTS = {"x": "source embeddings", "y": "target embeddings", "m": "the memory"}
@@ -59,9 +59,9 @@ class Solve:
         """Print scales, formulas, what was assumed and the conditions' left sides."""
         from numerics.cli.solve_options import depth, general_depths, refuse_unread
         from theory.errors import InputError
-        from theory.presets import preset_named
-        from theory.scales import solve
-        from theory.update_rules import rule_named
+        from theory.scales.presets import preset_named
+        from theory.scales.solver import solve
+        from theory.scales.update_rules import rule_named
 
         rule = rule_named(self.optimizer)
         preset = None if self.preset is None else preset_named(self.preset)
@@ -97,7 +97,7 @@ class Solve:
     def _built(
         self, preset: Preset | None, encoder_layers: sp.Expr, decoder_layers: sp.Expr
     ) -> Architecture:
-        from theory.architectures import architecture_named
+        from theory.scales.architectures import architecture_named
 
         if preset is not None:
             return preset.build(encoder_layers, decoder_layers)
@@ -132,7 +132,7 @@ class Solve:
         self, preset: Preset | None, depths: tuple[sp.Expr, ...], solved: Solution
     ) -> dict[str, object]:
         """The encoder's scales by the other of the paper and its code, where the two differ."""
-        from theory.stacks import V_E, X
+        from theory.scales.stacks import V_E, X
 
         presets = {"tfixup": "decoder", "tfixup-paper": "decoder", "tfixup-code": "encoder"}
         used = presets.get(self.preset or "", self.input_depth or "decoder")
@@ -159,7 +159,7 @@ class Solve:
 def _solved_or_none(architecture: Architecture, solved: Solution) -> Solution | None:
     """The solution under the same rule; ``None`` where it has no closed form."""
     from theory.errors import InputError
-    from theory.scales import solve
+    from theory.scales.solver import solve
 
     try:
         return solve(architecture, solved.rule)
@@ -185,9 +185,9 @@ def sp_text(value: sp.Expr) -> str:
 
 def _law(scale: sp.Expr, free: tuple[sp.Symbol, ...]) -> dict[str, object]:
     """Constant and power of the leading term in one depth, and whether it is the whole scale."""
+    from theory.derivations.orders import order
     from theory.errors import InputError
-    from theory.orders import order
-    from theory.scales import depth_law
+    from theory.scales.solver import depth_law
 
     if len(scale.free_symbols) != 1 or scale in free:
         return {}
@@ -354,8 +354,8 @@ def _order(general: Solution, name: str) -> str:
     """Power of the depth of a condition's left side, all depths alike."""
     import sympy as sp
 
+    from theory.derivations.orders import order
     from theory.errors import InputError
-    from theory.orders import order
 
     value = general.left_side(name)
     if value.has(*general.free) if general.free else False:
@@ -371,11 +371,11 @@ def _order(general: Solution, name: str) -> str:
 
 def _learning_rate(solved: Solution) -> str:
     """The other way out under a rule that is not SGD: T-Fixup's scales and a smaller rate."""
-    from theory.architectures import encoder_decoder
-    from theory.encoder_scale import N
-    from theory.learning_rates import change_power
-    from theory.scales import solve
-    from theory.update_rules import SGD
+    from theory.scales.architectures import encoder_decoder
+    from theory.scales.learning_rates import change_power
+    from theory.scales.solver import solve
+    from theory.scales.tfixup_constants import N
+    from theory.scales.update_rules import SGD
 
     power = change_power(solve(encoder_decoder(N, N), SGD), solved.rule)
     return (

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sympy as sp
 
     from numerics.cli.solve import Solve
-    from theory.presets import Preset
+    from theory.scales.presets import Preset
 
 LONGEST_NAME = 40
 """Characters of a depth's name: longer ones are no names, and tables and formulas repeat them."""
@@ -73,7 +73,7 @@ def depth(name: str, text: str) -> sp.Expr:
     """A positive symbol or integer; anything else is an error."""
     import sympy as sp
 
-    from theory.architectures import require_depth
+    from theory.scales.architectures import require_depth
 
     if text.isidentifier():
         if len(text) > LONGEST_NAME:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from numerics.models.history import LayerHistory, row_averages
+from numerics.models.roles import MATRICES, matrices
 from numerics.models.spec import Architecture, ModelSpec, Wiring
 from numerics.models.transformer import Transformer
-from numerics.roles import MATRICES, matrices
 from theory.errors import InputError, nearest
 
 EVERY_ARCHITECTURE = frozenset(Architecture)
@@ -33,8 +33,8 @@ class Prescription:
     Raises
     ------
     InputError
-        If a factor's role is none of `numerics.roles.MATRICES`, or a factor is not finite and
-        non-negative.
+        If a factor's role is none of `numerics.models.roles.MATRICES`, or a factor is not finite
+        and non-negative.
 
     Examples
     --------

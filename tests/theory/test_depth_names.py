@@ -1,12 +1,12 @@
 import pytest
 import sympy as sp
 
-from theory import presets
-from theory.architectures import Architecture, encoder_decoder, single
 from theory.errors import InputError
-from theory.scales import solve
-from theory.stacks import V_D, M, Stack, X, Y, encoder
-from theory.update_rules import SGD, SIGN
+from theory.scales import presets
+from theory.scales.architectures import Architecture, encoder_decoder, single
+from theory.scales.solver import solve
+from theory.scales.stacks import V_D, M, Stack, X, Y, encoder
+from theory.scales.update_rules import SGD, SIGN
 
 NAMES = (
     *("m", "y", "x", "v_e", "v_d", "w_e", "w_d", "g_e", "g_d", "m2", "m3", "a", "b", "a2", "a_4"),

@@ -1,13 +1,13 @@
 import pytest
 import sympy as sp
 
-from theory.architectures import encoder_decoder, single
 from theory.errors import InputError
 from theory.leading_laws import leading_root, leading_solution
-from theory.scales import depth_law, solve
+from theory.scales.architectures import encoder_decoder, single
+from theory.scales.solver import depth_law, solve
+from theory.scales.stacks import V_D, V_E
+from theory.scales.update_rules import SGD, SIGN
 from theory.shares import shares
-from theory.stacks import V_D, V_E
-from theory.update_rules import SGD, SIGN
 
 N, t = sp.symbols("N t", positive=True)
 

@@ -1,10 +1,10 @@
 import pytest
 import sympy as sp
 
-from theory.architectures import encoder_decoder, single
-from theory.scales import solve
+from theory.scales.architectures import encoder_decoder, single
+from theory.scales.solver import solve
+from theory.scales.update_rules import SGD, SIGN
 from theory.shares import shares
-from theory.update_rules import SGD, SIGN
 
 N = sp.Symbol("N", positive=True)
 

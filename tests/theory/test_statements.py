@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 from theory.arguments import ARGUMENTS
-from theory.derivation import (
+from theory.derivations.derivation import (
     Step,
     at_step,
     covers,
@@ -17,7 +17,7 @@ from theory.derivation import (
     mean_step,
     rounded_step,
 )
-from theory.orders import order_step
+from theory.derivations.orders import order_step
 from theory.statements import (
     At,
     Computed,
