@@ -235,7 +235,8 @@ def architecture_named(
     InputError
         For an unknown name, offering the nearest, or for memories without an encoder.
     """
-    encoder_layers, decoder_layers = sp.sympify(encoder_layers), sp.sympify(decoder_layers)
+    encoder_layers = sp.sympify(encoder_layers, strict=True)  # a string is never evaluated
+    decoder_layers = sp.sympify(decoder_layers, strict=True)
     if name not in ARCHITECTURES:
         raise nearest(name, ARCHITECTURES, "architecture")
     if name != "encoder-decoder":
