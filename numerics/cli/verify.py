@@ -60,7 +60,7 @@ class Verify:
             TimeElapsedColumn,
         )
 
-        from numerics.results import jsonable, write_json
+        from numerics.stores.files import jsonable, write_json
         from numerics.verify import as_document, selected, verify
         from proofs import hints
         from theory.claims import Context, Level
