@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 PAPERS = {
@@ -30,7 +30,7 @@ def write_all(folder: Path) -> None:
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; bars inside cells are escaped.
+    r"""A Markdown table; bars inside cells are escaped.
 
     Examples
     --------
@@ -123,11 +123,8 @@ def command_names() -> tuple[str, ...]:
 def help_text(run: Callable[[list[str]], int], name: str) -> str:
     """What ``tfixup NAME --help`` prints, without colours."""
     printed = io.StringIO()
-    with redirect_stdout(printed):
-        try:
-            run([*([name] if name else []), "--help"])
-        except SystemExit:
-            pass
+    with redirect_stdout(printed), suppress(SystemExit):
+        run([*([name] if name else []), "--help"])
     return re.sub(r"\x1b\[[0-9;]*m", "", printed.getvalue()).rstrip()
 
 
