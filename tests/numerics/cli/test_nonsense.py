@@ -60,3 +60,43 @@ def test_a_sweep_prints_what_it_measured(capsys):
     assert all(float(number) > 0 for number in numbers[2:])
     assert len(numbers) == 4
     assert any("no exponents: they need 3 depths" in line for line in lines)
+
+
+TRAIN = ["train", "--layers", "1", "--d-model", "16", "--d-ff", "32", "--heads", "2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--layers", "1000000"], "between 1 and 10000"),
+        (["--d-ff", "10000000000"], "between 1 and"),
+        (["--layers", "10000", "--d-model", "4096"], "GiB are free"),
+        (["--pairs", "100000000"], "between 2 and"),
+        (["--pairs", "1"], "between 2 and"),
+        (["--processes", "1000"], "between 1 and 64"),
+        (["--threads", "2147483648"], "between 1 and 1024"),
+        (["--vocabulary", "2147483648"], "between 2 and"),
+        (["--seed", "1000000000000000000"], "between 0 and"),
+        (["--lr", "1e-320"], "between 1e-12 and"),
+        (["--lr", "nan"], "between 1e-12 and"),
+        (["--clip", "inf"], "between 0 and"),
+        (["--clip", "1e-320"], "must be 0 or at least"),
+        (["--warmup", "1" + "0" * 30], "between 0 and"),
+        (["--tokens", str(2**63)], "between 1 and"),
+        (["--validate-every", "1" + "0" * 30], "between 1 and"),
+        (["--evaluate", "validation", "--beam", "0"], "beam must be between"),
+        (["--evaluate", "validation", "--beam", "100000"], "beam must be between"),
+        (["--evaluate", "validation", "--length-penalty", "nan"], "length_penalty must be between"),
+        (["--evaluate", "validation", "--average", "50"], "average must be at most 6"),
+        (["--beam", "7"], "beam needs --evaluate"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_training_refuses(monkeypatch, tmp_path, capsys, options, told):
+    monkeypatch.chdir(tmp_path)
+    assert run([*TRAIN, *options]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert told in shown
+    assert len(shown) < 400
+    assert list(tmp_path.iterdir()) == []
