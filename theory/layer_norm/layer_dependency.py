@@ -130,7 +130,8 @@ def theta_step(because: str, expression: sp.Expr, target: sp.Expr, false: sp.Exp
     """``expression`` = Θ(``target``) in N; ``false`` is of another order."""
 
     def same(statement: sp.Basic) -> bool:
-        return is_theta(*statement.args[:2], N)
+        left, right = statement.args[:2]
+        return is_theta(left, right, N)
 
     return Step(
         because,

@@ -22,7 +22,7 @@ from theory.derivations.orders import order
 from theory.errors import InputError
 from theory.scales.architectures import Architecture
 from theory.scales.conditions import Condition, system
-from theory.scales.update_rules import UpdateRule
+from theory.scales.update_rules import UpdateRule, rule_named
 
 _T = sp.Symbol("t", positive=True)
 DIGITS = 30
@@ -223,13 +223,17 @@ def _at(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
     return sp.powsimp(sp.powdenest(expression.subs(values), force=True))
 
 
-def solve(architecture: Architecture, rule: UpdateRule, root_of: Root = positive_root) -> Solution:
-    """Norms of an architecture under ``rule``, each from its condition by ``root_of``.
+def solve(
+    architecture: Architecture, rule: UpdateRule | str, root_of: Root = positive_root
+) -> Solution:
+    """Norms of an architecture under an update rule, each from its condition by ``root_of``.
+
+    The rule may be given by its name.
 
     Raises
     ------
     InputError
-        If the conditions contradict each other or the ties.
+        For an unknown rule, or if the conditions contradict each other or the ties.
 
     Examples
     --------
@@ -241,6 +245,8 @@ def solve(architecture: Architecture, rule: UpdateRule, root_of: Root = positive
     >>> sp.N((solved[V_E] * N ** sp.Rational(1, 4)).subs(N, 7), 12)
     0.669628722978
     """
+    if isinstance(rule, str):
+        rule = rule_named(rule)
     require_apart(architecture)
     demanded = system(architecture, rule)
     ties = {tie.symbol: tie.value for tie in architecture.ties}
