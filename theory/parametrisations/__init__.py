@@ -17,4 +17,7 @@ __all__ = [
     "linear_programs",
     "certificates",
     "families",
+    "prescriptions",
+    "gpt2_update",
+    "encoder_decoder_shares",
 ]

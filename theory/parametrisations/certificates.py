@@ -62,7 +62,7 @@ def _contradiction(certificate: Certificate) -> Step:
 
     def check(statement: sp.Basic) -> bool:
         left, right = statement.args
-        return sp.expand(left) == right and bool(right > 0) and certificate.valid
+        return sp.expand(left.doit()) == right and bool(right > 0) and certificate.valid
 
     return Step(
         "their sum is a positive number, though each term is 0 or at most 0: no solution exists",

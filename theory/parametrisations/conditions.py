@@ -13,8 +13,8 @@ All shares together are the statement that f moves by Θ(1) and every block by �
 the width blocks are few, and activations must be Θ(1), f at the start at most Θ(1).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -35,22 +35,34 @@ class Condition:
 
     family: str
     subject: str
-    """The stream or role that it is about."""
+    """The role or stream that it is about."""
     form: sp.Expr
     """The power of N or n, linear in the unknown powers."""
     exact: bool
     """Whether it must be 0; otherwise it may also be negative."""
-    role: str = ""
-    """The role whose contribution it is about, if it is about one."""
+    place: str = ""
+    """The kind of block in which it is asked; empty where all kinds ask the same."""
 
     @property
     def name(self) -> str:
-        """Family and subject."""
-        return f"{self.family}: {self.subject}"
+        """Family, subject and place."""
+        return f"{self.family}: {self.subject}" + (f" in {self.place}" if self.place else "")
 
     def met(self, value: sp.Expr) -> bool:
         """Whether a power meets it."""
         return bool(value == 0 if self.exact else value <= 0)
+
+
+def merged(asked: Iterable[Condition]) -> tuple[Condition, ...]:
+    """One condition for all kinds of block where their forms agree."""
+    groups: dict[tuple[str, str], list[Condition]] = {}
+    for item in asked:
+        groups.setdefault((item.family, item.subject), []).append(item)
+    found: list[Condition] = []
+    for group in groups.values():
+        alike = len({sp.expand(item.form) for item in group}) == 1
+        found += [replace(group[0], place="")] if alike else group
+    return tuple(found)
 
 
 def conditions(sizes: Sizes, families: tuple[str, ...] = STANDARD) -> tuple[Condition, ...]:
@@ -70,20 +82,18 @@ def conditions(sizes: Sizes, families: tuple[str, ...] = STANDARD) -> tuple[Cond
 def _all(sizes: Sizes) -> Iterator[Condition]:
     yield from _streams(sizes)
     for stream, branch, role in sizes.uses:
-        gradient = sizes.gradient(stream, branch, role)
-        where = f"{role} of {branch.name}"
-        changed = sizes.change(role, gradient, sp.Integer(1))
-        yield Condition("share", where, changed, True, role)
+        gradient, place = sizes.gradient(stream, branch, role), branch.name
+        yield Condition("share", role, sizes.change(role, gradient, sp.Integer(1)), True, place)
         relative = sizes.relative_change(role, gradient)
         if sizes.structure.kinds[role] == "hidden":
-            yield Condition("inside", where, relative, True, role)
+            yield Condition("inside", role, relative, True, place)
         if role != "bias":
-            yield Condition("bounded", where, relative, False, role)
+            yield Condition("bounded", role, relative, False, place)
     for role in sizes.ends:
         gradient = sizes.end_gradient(role)
-        yield Condition("ends", role, sizes.change(role, gradient), True, role)
+        yield Condition("ends", role, sizes.change(role, gradient), True)
         if role != sizes.structure.head:
-            yield Condition("bounded", role, sizes.relative_change(role, gradient), False, role)
+            yield Condition("bounded", role, sizes.relative_change(role, gradient), False)
     for stream in sizes.structure.streams[:-1]:
         yield Condition("memory", stream.name, sizes.memory(stream), True)
 
@@ -95,16 +105,16 @@ def _streams(sizes: Sizes) -> Iterator[Condition]:
             yield Condition("start", stream.name, sizes.start(stream), True)
         alpha = sizes.size(stream.shortcut) if stream.shortcut else sp.S.Zero
         for branch in stream.branches:
-            if "bias" in branch.roles:
-                continue
+            if branch.reads is None:
+                continue  # a bias starts at 0
             added = sizes.output(branch, stream) - sizes.start(stream) - alpha
-            subject = f"{branch.name} into {stream.name}"
-            yield Condition("stream", subject, added + HALF * sizes.blocks, wide)
+            grown = added + HALF * sizes.blocks
+            yield Condition("stream", stream.name, grown, wide, branch.name)
             if wide:
                 yield from _inside_wide(sizes, branch)
             elif branch.scores:
                 logits = 2 * sizes.size(branch.scores) + 2 * sizes.read(branch, stream)
-                yield Condition("scores", f"{branch.name} of {stream.name}", logits, False)
+                yield Condition("scores", stream.name, logits, False, branch.name)
     if wide and sizes.structure.head:
         yield Condition("stream", "f at the start", sizes.size(sizes.structure.head), False)
 
@@ -115,4 +125,4 @@ def _inside_wide(sizes: Sizes, branch: Branch) -> Iterator[Condition]:
     size = sp.S.Zero
     for role in trained[:-1]:
         size += sizes.size(role)
-        yield Condition("stream", f"{branch.name} after {role}", size, True)
+        yield Condition("stream", f"after {role}", size, True, branch.name)

@@ -7,12 +7,12 @@ exponents meet the conditions, the answer is a certificate that proves it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from theory.parametrisations.certificates import Certificate, contradiction, fraction
-from theory.parametrisations.conditions import STANDARD, Condition, conditions
+from theory.parametrisations.conditions import STANDARD, Condition, conditions, merged
 from theory.parametrisations.linear_programs import minimum
 from theory.parametrisations.powers import Powers, unknown
 from theory.parametrisations.recipes import RECIPES, Recipe
@@ -58,7 +58,9 @@ class Question:
         given = unknown(kinds) if powers is None else powers
         sizes = Sizes(self.structure, given, self.law, self.axis, steady=True)
         asked = [
-            item for item in conditions(sizes, self.families) if item.role not in self.without
+            item
+            for item in merged(conditions(sizes, self.families))
+            if not (item.family == "share" and item.subject in self.without)
         ]
         values = {
             symbol: value
@@ -75,10 +77,7 @@ class Question:
         )
         if powers is None and not self.multipliers:
             fixed = {multiplier(role): 0 for role in self.structure.trained}
-            asked = [
-                Condition(item.family, item.subject, item.form.subs(fixed), item.exact, item.role)
-                for item in asked
-            ]
+            asked = [replace(item, form=item.form.subs(fixed)) for item in asked]
         return _distinct((*asked, *tied))
 
 

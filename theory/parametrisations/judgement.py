@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.parametrisations.conditions import Condition, conditions
-from theory.parametrisations.powers import ZERO, Powers
+from theory.parametrisations.conditions import Condition, conditions, merged
+from theory.parametrisations.powers import ZERO
 from theory.parametrisations.recipes import Recipe
 from theory.parametrisations.sizes import Sizes, Sum
 from theory.parametrisations.step_laws import StepLaw
@@ -40,7 +40,7 @@ class Judgement:
     axis: str
     items: tuple[Judged, ...]
     changes: Mapping[str, Sum]
-    """Power of the change of f by role and kind of block."""
+    """Power of the change of f by role, and by kind of block where those differ."""
     total: Sum
     regular: bool
     """Whether sums over blocks are powers: without norms, or with norms after, a stream that its
@@ -68,7 +68,7 @@ def judge(recipe: Recipe, law: StepLaw, axis: str = "depth") -> Judgement:
     >>> from theory.parametrisations.recipes import RECIPES
     >>> from theory.parametrisations.step_laws import STEP_LAWS
     >>> found = judge(RECIPES["gpt2"], STEP_LAWS["adamw"])
-    >>> found["stream: attention into stream"].met, found["update"].power
+    >>> found["stream: stream"].met, found["update"].power
     (True, 1)
     """
     sizes = Sizes(recipe.wired, recipe.powers(axis), law, axis)
@@ -80,15 +80,16 @@ def judge(recipe: Recipe, law: StepLaw, axis: str = "depth") -> Judgement:
         stream.wiring == "pre-norm" or growths[stream.name].power <= 0
         for stream in recipe.wired.streams
     )
-    asked = conditions(sizes, ("start", "stream", "scores", "memory", "inside"))
+    asked = merged(conditions(sizes, ("start", "stream", "scores", "memory", "inside")))
     items = [
         Judged("update", total.power, "0", total.power == 0, total.logarithm, "f moves by Θ(1)"),
         *_stated(asked, growths),
         *_shares(sizes, changes, total),
         *_even(sizes),
     ]
+    found = {name: change for (_, name), change in _named(changes).items()}
     return Judgement(
-        recipe.name, recipe.structure, law.name, axis, tuple(items), changes, total, regular
+        recipe.name, recipe.structure, law.name, axis, tuple(items), found, total, regular
     )
 
 
@@ -97,18 +98,27 @@ _MEANINGS = {
     "stream": "branches add at most Θ(1) of the stream's start",
     "scores": "attention's logits do not grow",
     "memory": "f's derivative by the memory is Θ(1)",
-    "inside": "the role's output changes by a Θ(1) fraction of itself",
+    "inside": "what the role computes changes by a Θ(1) fraction of itself",
 }
 
 
-def _changes(sizes: Sizes) -> dict[str, Sum]:
+def _changes(sizes: Sizes) -> dict[tuple[str, str], Sum]:
+    """Power of the change of f by (role, kind of block); the ends stand in no block."""
     found = {
-        f"{role} of {branch.name}" if len(sizes.structure.streams) == 1
-        else f"{role} of {branch.name}": sizes.branch_change(stream, branch, role)
+        (role, branch.name): sizes.branch_change(stream, branch, role)
         for stream, branch, role in sizes.uses
     }
-    ends = {role: Sum(sizes.change(role, sizes.end_gradient(role))) for role in sizes.ends}
+    ends = {(role, ""): Sum(sizes.change(role, sizes.end_gradient(role))) for role in sizes.ends}
     return found | ends
+
+
+def _named(changes: Mapping[tuple[str, str], Sum]) -> dict[tuple[str, str], Sum]:
+    """One entry for a role in whose blocks of every kind the powers agree, by (role, name)."""
+    found = {}
+    for (role, place), change in changes.items():
+        alike = len({item for (other, _), item in changes.items() if other == role}) == 1
+        found[role, role if alike or not place else f"{role} in {place}"] = change
+    return found
 
 
 def _stated(asked: tuple[Condition, ...], growths: Mapping[str, Sum]) -> list[Judged]:
@@ -125,18 +135,21 @@ def _stated(asked: tuple[Condition, ...], growths: Mapping[str, Sum]) -> list[Ju
     ]
 
 
-def _shares(sizes: Sizes, changes: Mapping[str, Sum], total: Sum) -> list[Judged]:
+def _shares(
+    sizes: Sizes, changes: Mapping[tuple[str, str], Sum], total: Sum
+) -> list[Judged]:
+    end, block = "a Θ(1) part of f's change comes through it", ", Θ(1/N) through each block's"
     return [
         Judged(
             f"share: {name}",
+            # A change of 0 has no power that a total could be taken from.
             ZERO if change.power == ZERO else change.power - total.power,
             "0",
             change.power == total.power,
             False,
-            "a Θ(1) part of f's change comes through it"
-            + ("" if name in sizes.ends else ", Θ(1/N) from each block"),
+            end + ("" if role in sizes.ends or sizes.axis == "width" else block),
         )
-        for name, change in changes.items()
+        for (role, name), change in _named(changes).items()
     ]
 
 
@@ -172,8 +185,3 @@ def repaired_rates(recipe: Recipe, law: StepLaw, axis: str = "depth") -> dict[st
     return {
         role: given[role].rate - (0 if power == ZERO else power) for role, power in excess.items()
     }
-
-
-def powers_of(recipe: Recipe, axis: str = "depth") -> Mapping[str, Powers]:
-    """Exponents of every role of a recipe."""
-    return recipe.powers(axis)

@@ -6,7 +6,7 @@ off them and ``prescription`` numbers, so a recipe stands here once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import sympy as sp
 
@@ -36,13 +36,15 @@ class Recipe:
     """The step law that it was stated for."""
     source: str
     remark: str = ""
-    extent: tuple[str, ...] = field(default=("depth",))
+    extent: tuple[str, ...] = ("depth",)
     """Along which axes it is a rule."""
+    shape: Structure | None = None
+    """Its structure, where that is none of the named ones."""
 
     @property
     def wired(self) -> Structure:
         """Its structure."""
-        return structure_named(self.structure)
+        return self.shape or structure_named(self.structure)
 
     def rule(self, role: str) -> Rule:
         """Formulas of a role."""

@@ -1,0 +1,203 @@
+"""Small networks in float64 whose roles have given powers of N, and what one step does to f.
+
+Written apart from the solver and from the project's own models: plain torch, one head, 8 tokens.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, jvp
+
+from theory.parametrisations.powers import Powers
+from theory.parametrisations.structures import Branch, Stream, Structure
+
+DIM, HIDDEN, TOKENS, BATCH, WORDS = 32, 64, 8, 2, 64
+
+
+class Network(torch.nn.Module):
+    """A structure at N layers; every weight is named role.layer.branch and has size N^power."""
+
+    def __init__(
+        self,
+        structure: Structure,
+        powers: Mapping[str, Powers],
+        layers: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.structure, self.powers, self.layers = structure, powers, layers
+        self.weights = torch.nn.ParameterDict()
+        for stream in structure.streams:
+            self._add(stream.embedding, (WORDS, DIM), 1.0, generator)
+            for layer in range(layers):
+                for branch in stream.branches:
+                    self._add_branch(stream, branch, layer, generator)
+        if structure.head:
+            self._add(structure.head, (DIM, WORDS), DIM**-0.5, generator)
+
+    def _add(
+        self, role: str, shape: tuple[int, ...], unit: float, generator: torch.Generator, at: str = ""
+    ) -> None:
+        scale = float(self.layers) ** float(self.powers[role].std)
+        drawn = (
+            torch.ones(shape, dtype=torch.float64)
+            if role == "gain"
+            else torch.randn(shape, generator=generator, dtype=torch.float64) * unit
+        )
+        self.weights[_key(role, at)] = torch.nn.Parameter(drawn * scale)
+
+    def _add_branch(
+        self, stream: Stream, branch: Branch, layer: int, generator: torch.Generator
+    ) -> None:
+        wide = branch.scores is None
+        for position, role in enumerate(branch.roles):
+            last = role.split(".")[-1]
+            at = f"{stream.name}-{layer}-{branch.name}-{position}"
+            if last == "gain":
+                self._add(role, (DIM,), 1.0, generator, at)
+            elif last == "bias":
+                self._add(role, (DIM,), 1.0, generator, at)
+            elif last == "in":
+                self._add(role, (DIM, HIDDEN if wide else DIM), DIM**-0.5, generator, at)
+            elif last == "out":
+                unit = (2 / HIDDEN) ** 0.5 if wide else DIM**-0.5
+                self._add(role, (HIDDEN if wide else DIM, DIM), unit, generator, at)
+        if branch.scores:
+            for side in ("query", "key"):
+                at = f"{stream.name}-{layer}-{branch.name}-{side}"
+                self._add(branch.scores, (DIM, DIM), DIM**-0.5, generator, at)
+
+    def weight(self, role: str, at: str = "") -> Tensor:
+        """Multiplier × weight."""
+        return self.weights[_key(role, at)] * self._multiplier(role)
+
+    def _multiplier(self, role: str | None) -> float:
+        return 1.0 if role is None else float(self.layers) ** float(self.powers[role].multiplier)
+
+    def forward(self, words: Mapping[str, Tensor]) -> Tensor:
+        ends: dict[str, Tensor] = {}
+        y = torch.empty(0)
+        for stream in self.structure.streams:
+            y = self.weight(stream.embedding)[words[stream.name]]
+            for layer in range(self.layers):
+                for branch in stream.branches:
+                    y = self._residual(stream, branch, layer, y, ends)
+            ends[stream.name] = _normalised(y) if stream.wiring == "pre-norm" else y
+        y = ends[self.structure.streams[-1].name]
+        return y @ self.weight(self.structure.head) if self.structure.head else y
+
+    def _residual(
+        self, stream: Stream, branch: Branch, layer: int, y: Tensor, ends: Mapping[str, Tensor]
+    ) -> Tensor:
+        at = f"{stream.name}-{layer}-{branch.name}"
+        own = _normalised(y) if stream.wiring == "pre-norm" else y
+        read = ends[branch.reads] if branch.reads in ends else own
+        added = self._branch(branch, at, own, read)
+        if stream.wiring == "post-norm":
+            return _normalised(self._multiplier(stream.shortcut) * y + added)
+        return y + added
+
+    def _branch(self, branch: Branch, at: str, own: Tensor, read: Tensor) -> Tensor:
+        value = read
+        gates: list[Tensor] = []
+        for position, role in enumerate(branch.roles):
+            last = role.split(".")[-1]
+            if branch.normed and position == branch.normed:
+                value = _normalised(value)
+            if last == "branch":
+                value = value * self._multiplier(role)
+            elif last == "bias":
+                value = self.weight(role, f"{at}-{position}").expand_as(own)
+            elif last == "gain":
+                value = value * self.weight(role, f"{at}-{position}")
+            elif last == "in" and branch.scores:
+                query, key = (self.weight(branch.scores, f"{at}-{s}") for s in ("query", "key"))
+                value = _attend(own @ query, read @ key) @ (
+                    value @ self.weight(role, f"{at}-{position}")
+                )
+            elif last == "in" and branch.roles.count(role) == 2 and not gates:
+                gates.append(torch.relu(value @ self.weight(role, f"{at}-{position}")))
+            elif last == "in":
+                value = value @ self.weight(role, f"{at}-{position}")
+                value = value * gates[0] if gates else torch.relu(value)
+            else:
+                value = value @ self.weight(role, f"{at}-{position}")
+        return value
+
+
+def _key(role: str, at: str) -> str:
+    return f"{role}|{at}".replace(".", "/")
+
+
+def _normalised(y: Tensor) -> Tensor:
+    return y / y.square().mean(-1, keepdim=True).sqrt()
+
+
+def _attend(query: Tensor, key: Tensor) -> Tensor:
+    logits = query @ key.transpose(-1, -2) / math.sqrt(DIM)
+    return logits.softmax(-1)
+
+
+def _step(law: str, role: str, gradient: Tensor, hidden: bool, weight: Tensor) -> Tensor:
+    if law == "sgd":
+        return gradient
+    if law == "lamb":
+        return weight.norm() * gradient / gradient.norm().clamp_min(1e-300)
+    if law == "muon" and hidden:
+        left, _, right = torch.linalg.svd(gradient, full_matrices=False)
+        return left @ right
+    return gradient.sign()
+
+
+def changes(
+    structure: Structure, powers: Mapping[str, Powers], law: str, layers: int, seed: int
+) -> dict[str, float]:
+    """|⟨u, Δf⟩| ÷ η by role for a unit cotangent u, ‖Δf‖ ÷ η as ``total``, stream's RMS."""
+    generator = torch.Generator().manual_seed(seed)
+    network = Network(structure, powers, layers, generator)
+    words = {
+        stream.name: torch.randint(WORDS, (BATCH, TOKENS), generator=generator)
+        for stream in structure.streams
+    }
+    output = network(words)
+    cotangent = torch.randn(output.shape, generator=generator, dtype=torch.float64)
+    cotangent /= cotangent.norm()
+    named = dict(network.named_parameters())
+    gradients = torch.autograd.grad((output * cotangent).sum(), list(named.values()))
+    found: dict[str, float] = {}
+    steps = {}
+    for (name, weight), gradient in zip(named.items(), gradients, strict=True):
+        role = name.removeprefix("weights.").split("|", maxsplit=1)[0].replace("/", ".")
+        hidden = structure.kinds[role] == "hidden"
+        rate = float(layers) ** float(powers[role].rate)
+        steps[name] = rate * _step(law, role, gradient, hidden, weight.detach())
+        found[role] = found.get(role, 0.0) + (gradient * steps[name]).sum().item()
+    frozen = {name: weight.detach() for name, weight in named.items()}
+    _, moved = jvp(lambda theta: functional_call(network, theta, (words,)), (frozen,), (steps,))
+    found["total"] = moved.norm().item()
+    return found
+
+
+def exponents(
+    structure: Structure,
+    powers: Mapping[str, Powers],
+    law: str,
+    depths: tuple[int, ...] = (8, 16, 32, 64),
+    seeds: int = 2,
+) -> dict[str, tuple[float, float]]:
+    """Slope of log change against log N by role, least squares, with its standard error."""
+    rows = [(n, changes(structure, powers, law, n, seed)) for n in depths for seed in range(seeds)]
+    x = torch.tensor([math.log(n) for n, _ in rows], dtype=torch.float64)
+    x = x - x.mean()
+    fitted = {}
+    for role in rows[0][1]:
+        if any(row[role] == 0 for _, row in rows):
+            continue  # what does not move has no exponent
+        y = torch.tensor([math.log(row[role]) for _, row in rows], dtype=torch.float64)
+        slope = (x * y).sum() / x.square().sum()
+        residual = y - y.mean() - slope * x
+        spread = residual.square().sum() / (len(rows) - 2) / x.square().sum()
+        fitted[role] = (slope.item(), spread.sqrt().item())
+    return fitted
