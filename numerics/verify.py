@@ -33,16 +33,24 @@ def providers() -> tuple[Provider, ...]:
     return (*DERIVATIONS, *proofs(), *OBSERVATIONS)
 
 
+def providers_by_name() -> dict[str, Provider]:
+    """Every provider under its unique name, in the order of `providers`."""
+    every = providers()
+    named = {provider.name: provider for provider in every}
+    assert len(named) == len(every), "two providers have one name"
+    return named
+
+
 @dataclass(frozen=True)
 class Job:
-    """One provider, named by its position so that a worker process can find it."""
+    """One provider, by the name under which a worker process finds it."""
 
-    position: int
+    name: str
     context: Context
 
     def run(self) -> tuple[Evidence, ...]:
         """Run the provider; an exception becomes evidence that decides nothing."""
-        provider = providers()[self.position]
+        provider = providers_by_name()[self.name]
         try:
             return provider(self.context)
         except Exception as failure:
@@ -65,10 +73,10 @@ def selected(pattern: str) -> tuple[Claim, ...]:
 
 
 def verify(
-    claims: tuple[Claim, ...],
-    context: Context,
+    claims: str | tuple[Claim, ...] = "*",
+    context: Context | None = None,
     *,
-    workers: int,
+    workers: int = 1,
     on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[Verdict, ...]:
     """Run every provider that speaks about ``claims`` and compute their verdicts.
@@ -76,29 +84,33 @@ def verify(
     Parameters
     ----------
     claims
-        Rows of the ledger.
+        Rows of the ledger, or a pattern of ids as `selected` takes it.
     context
-        Level, seed, recorded results, device.
+        Level, seed, recorded results, device; the quick level unless given.
     workers
         Processes.
     on_done
         Called with (finished, total) as providers finish.
     """
+    if isinstance(claims, str):
+        claims = selected(claims)
+    context = context or Context()
     wanted = {claim.id for claim in claims}
+    known = providers_by_name()
     jobs = [
-        Job(position, context)
-        for position, provider in enumerate(providers())
+        Job(name, context)
+        for name, provider in known.items()
         if wanted & set(provider.claims)
         and (provider.level is Level.QUICK or context.level is Level.FULL)
     ]
-    found: dict[int, tuple[Evidence, ...]] = {}
+    found: dict[str, tuple[Evidence, ...]] = {}
     for job, outcome in outcomes(Job.run, jobs, Local(workers)):
         if isinstance(outcome, Exception):
-            outcome = unmade(providers()[job.position], outcome)
-        found[job.position] = outcome
+            outcome = unmade(known[job.name], outcome)
+        found[job.name] = outcome
         if on_done is not None:
             on_done(len(found), len(jobs))
-    evidence = [item for position in sorted(found) for item in found[position]]
+    evidence = [item for name in known if name in found for item in found[name]]
     return tuple(verdict(claim, evidence) for claim in claims)
 
 

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
     from theory.claims import Verdict
 
-_STYLES = {"holds": "green", "holds-with": "yellow", "fails": "red", "undecided": "dim"}
+_STYLES = {
+    "holds": "green",
+    "holds-with": "yellow",
+    "reproduced at this scale": "green",
+    "not seen at this scale": "magenta",
+    "fails": "red",
+    "undecided": "dim",
+}
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,7 @@ def table(paper: str, rows: "list[Verdict]") -> "Table":
 
     shown = Table(title=f"{paper}: does it hold?", expand=True)
     shown.add_column("claim", no_wrap=True)
-    shown.add_column("verdict", no_wrap=True)
+    shown.add_column("verdict", max_width=11)
     shown.add_column("evidence", max_width=11)
     shown.add_column("statement → with · repaired · missing", ratio=1)
     for row in rows:

@@ -219,8 +219,8 @@ ARCHITECTURES = ("encoder-decoder", "encoder-only", "decoder-only")
 
 def architecture_named(
     name: str,
-    encoder_layers: sp.Expr,
-    decoder_layers: sp.Expr,
+    encoder_layers: sp.Expr | int,
+    decoder_layers: sp.Expr | int,
     *,
     input_depth: str = "encoder",
     mlp: str = "mlp",
@@ -228,7 +228,15 @@ def architecture_named(
     memories: int = 1,
     ties: bool = True,
 ) -> Architecture:
-    """Look an architecture up; an unknown name is an error that offers the nearest."""
+    """Describe one of the usual stacks by its name and depths, which may be numbers or symbols.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, offering the nearest, or for memories without an encoder.
+    """
+    encoder_layers = sp.sympify(encoder_layers, strict=True)  # a string is never evaluated
+    decoder_layers = sp.sympify(decoder_layers, strict=True)
     if name not in ARCHITECTURES:
         raise nearest(name, ARCHITECTURES, "architecture")
     if name != "encoder-decoder":

@@ -21,7 +21,7 @@ from theory.derivations.orders import order
 from theory.errors import InputError
 from theory.scales.architectures import Architecture
 from theory.scales.conditions import Condition, system
-from theory.scales.update_rules import UpdateRule
+from theory.scales.update_rules import UpdateRule, rule_named
 
 _T = sp.Symbol("t", positive=True)
 DIGITS = 30
@@ -216,13 +216,13 @@ def _at(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
     return sp.powsimp(sp.powdenest(expression.subs(values), force=True))
 
 
-def solve(architecture: Architecture, rule: UpdateRule) -> Solution:
-    """Norms of an architecture under ``rule``.
+def solve(architecture: Architecture, rule: UpdateRule | str) -> Solution:
+    """Norms of an architecture under an update rule, which may be given by its name.
 
     Raises
     ------
     InputError
-        If the conditions contradict each other or the ties.
+        For an unknown rule, or if the conditions contradict each other or the ties.
 
     Examples
     --------
@@ -234,6 +234,8 @@ def solve(architecture: Architecture, rule: UpdateRule) -> Solution:
     >>> sp.N((solved[V_E] * N ** sp.Rational(1, 4)).subs(N, 7), 12)
     0.669628722978
     """
+    if isinstance(rule, str):
+        rule = rule_named(rule)
     demanded = system(architecture, rule)
     ties = {tie.symbol: tie.value for tie in architecture.ties}
     tied = [(item, item.left_side.subs(ties)) for item in demanded]

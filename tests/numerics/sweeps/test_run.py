@@ -26,7 +26,7 @@ from numerics.sweeps.run import (
 from numerics.sweeps.store import COLUMNS, open_for_reading
 from theory.errors import InputError
 
-RECORDED = Path(__file__).parents[2] / "results" / "sweep"
+RECORDED = Path(__file__).parents[3] / "results" / "sweep"
 SMALL = Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
 GRID = SweepConfig(("tfixup", "post-ln"), ("sgd", "sign"), (1, 2), 2, SMALL)
 
