@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,11 +58,28 @@ class Solve:
     """How many memories the decoder reads."""
     ties: bool = True
     """Tie the norms as T-Fixup does; without, the solution is a family."""
+    recipe: str | None = None
+    """Hold a published recipe against the conditions: flat, gpt2, depth-mup, completep, u-mup, mup,
+    tfixup, deepnorm, … (powers of N in multipliers, stds and rates by role)."""
+    structure: str | None = None
+    """Instead of a recipe: pre-norm, pre-norm-biased, pre-norm-gated, pre-norm-normed, post-norm,
+    norm-free, encoder-decoder, …; prints every recipe that meets the conditions."""
+    powers: tuple[str, ...] = ()
+    """A recipe of one's own for that structure: ROLE=MULTIPLIER,STD,RATE, each a power of N."""
+    axis: str = "depth"
+    """What grows in a recipe: depth or width."""
+    base_layers: int = 1
+    """Depth at which the factors of a structure are 1."""
     json: bool = False
     """Print JSON."""
 
     def run(self) -> int:
         """Print scales, formulas, what was assumed and the conditions' left sides."""
+        if self.recipe is not None or self.structure is not None or self.powers:
+            from numerics.cli.solve_recipe import RecipeQuery, run
+
+            asked = {field.name: getattr(self, field.name) for field in fields(RecipeQuery)}
+            return run(RecipeQuery(**asked))
         import sympy as sp
 
         from theory.scales.presets import preset_named

@@ -13,6 +13,7 @@ from fractions import Fraction
 import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, equation
+from theory.errors import InputError
 from theory.parametrisations.conditions import Condition
 from theory.parametrisations.linear_programs import minimum
 
@@ -70,6 +71,15 @@ def _contradiction(certificate: Certificate) -> Step:
         check,
         equation(summed, sp.S.Zero),
     )
+
+
+class Contradiction(InputError):
+    """Conditions that no exponents meet, with the certificate that proves it."""
+
+    def __init__(self, subject: str, certificate: Certificate) -> None:
+        summed = " + ".join(f"({factor})·[{item.name}]" for factor, item in certificate.terms)
+        super().__init__(f"no exponents meet the conditions of {subject}: {summed} = 1, not ≤ 0")
+        self.certificate = certificate
 
 
 def contradiction(asked: Iterable[Condition]) -> Certificate | None:

@@ -3,7 +3,7 @@
 Equations are solved exactly; what remains are inequalities in the free exponents. A multiplier c on
 a weight with its std divided by c changes only what a step does, so multipliers of trained roles
 are taken as 0 unless asked for (with the rate adjusted they give the same training). If no
-exponents meet the conditions, the answer is a certificate that proves it.
+exponents meet the conditions, the error carries a certificate that proves it.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from theory.parametrisations.certificates import Certificate, contradiction, fraction
+from theory.parametrisations.certificates import Contradiction, contradiction, fraction
 from theory.parametrisations.conditions import STANDARD, Condition, conditions, merged
 from theory.parametrisations.linear_programs import minimum
 from theory.parametrisations.powers import Powers, unknown
@@ -82,7 +82,7 @@ class Question:
 
 
 def _distinct(asked: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """Each form once, under the first name; forms that are 0 whatever the exponents are left out."""
+    """Each form once, under its first name, without those that are 0 whatever the exponents."""
     found: dict[tuple[sp.Expr, bool], Condition] = {}
     for item in asked:
         form = sp.expand(item.form)
@@ -123,8 +123,13 @@ def meets(question: Question, powers: Mapping[str, Powers]) -> bool:
     return all(item.met(item.form) for item in question.conditions(powers))
 
 
-def solve(question: Question) -> Family | Certificate:
-    """The family of all solutions, or a certificate that there is none.
+def solve(question: Question) -> Family:
+    """The family of all solutions.
+
+    Raises
+    ------
+    Contradiction
+        If there is none, with a certificate of that.
 
     Examples
     --------
@@ -142,13 +147,13 @@ def solve(question: Question) -> Family | Certificate:
     unknowns = sorted(set().union(*(item.form.free_symbols for item in asked)), key=_order)
     (solution,) = sp.linsolve(exact, *unknowns) or (None,) if exact else (tuple(unknowns),)
     if solution is None:
-        return _refuted(asked)
+        raise _refuted(question, asked)
     exponents = dict(zip(unknowns, solution, strict=True))
     free = tuple(symbol for symbol in unknowns if exponents[symbol] == symbol)
     remaining = (sp.expand(item.form.subs(exponents)) for item in asked if not item.exact)
     bounds = tuple(dict.fromkeys(form for form in remaining if form != 0))
     if contradiction(Condition("bound", str(form), form, False) for form in bounds):
-        return _refuted(asked)
+        raise _refuted(question, asked)
     bounds = tuple(form for form in bounds if not form.is_number)
     members = tuple(name for name, recipe in RECIPES.items() if _is_member(question, recipe))
     return Family(question, exponents, free, bounds, members)
@@ -160,9 +165,7 @@ def _order(symbol: sp.Symbol) -> tuple[int, str]:
     return ("rate", "std", "multiplier").index(kind), str(symbol)
 
 
-def _least(
-    form: sp.Expr, bounds: tuple[sp.Expr, ...], free: tuple[sp.Symbol, ...]
-) -> sp.Expr:
+def _least(form: sp.Expr, bounds: tuple[sp.Expr, ...], free: tuple[sp.Symbol, ...]) -> sp.Expr:
     """Least value of an affine form where every bound is at most 0."""
     # Variables are unbounded, so each is a difference of two; each bound gets a slack.
     nothing = dict.fromkeys(free, 0)
@@ -179,10 +182,10 @@ def _least(
     return form.subs(nothing) + sp.Rational(found.value.numerator, found.value.denominator)
 
 
-def _refuted(asked: tuple[Condition, ...]) -> Certificate:
+def _refuted(question: Question, asked: tuple[Condition, ...]) -> Contradiction:
     found = contradiction(asked)
     assert found is not None, "conditions without a solution have a certificate"
-    return found
+    return Contradiction(question.structure.name, found)
 
 
 def _is_member(question: Question, recipe: Recipe) -> bool:

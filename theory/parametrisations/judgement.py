@@ -6,6 +6,7 @@ over that total, and a share that falls with N belongs to weights that no longer
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sympy as sp
 
@@ -14,6 +15,8 @@ from theory.parametrisations.powers import ZERO
 from theory.parametrisations.recipes import Recipe
 from theory.parametrisations.sizes import Sizes, Sum
 from theory.parametrisations.step_laws import StepLaw
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Judgement:
     items: tuple[Judged, ...]
     changes: Mapping[str, Sum]
     """Power of the change of f by role, and by kind of block where those differ."""
+    gradients: Mapping[str, sp.Expr]
+    """Power of one entry's gradient ∂f/∂θ, by the same names."""
     total: Sum
     regular: bool
     """Whether sums over blocks are powers: without norms, or with norms after, a stream that its
@@ -88,8 +93,17 @@ def judge(recipe: Recipe, law: StepLaw, axis: str = "depth") -> Judgement:
         *_even(sizes),
     ]
     found = {name: change for (_, name), change in _named(changes).items()}
+    gradients = {name: gradient for (_, name), gradient in _named(_gradients(sizes)).items()}
     return Judgement(
-        recipe.name, recipe.structure, law.name, axis, tuple(items), found, total, regular
+        recipe.name,
+        recipe.structure,
+        law.name,
+        axis,
+        tuple(items),
+        found,
+        gradients,
+        total,
+        regular,
     )
 
 
@@ -112,13 +126,22 @@ def _changes(sizes: Sizes) -> dict[tuple[str, str], Sum]:
     return found | ends
 
 
-def _named(changes: Mapping[tuple[str, str], Sum]) -> dict[tuple[str, str], Sum]:
-    """One entry for a role in whose blocks of every kind the powers agree, by (role, name)."""
-    found = {}
-    for (role, place), change in changes.items():
-        alike = len({item for (other, _), item in changes.items() if other == role}) == 1
-        found[role, role if alike or not place else f"{role} in {place}"] = change
-    return found
+def _gradients(sizes: Sizes) -> dict[tuple[str, str], sp.Expr]:
+    """Power of an entry's gradient by (role, kind of block), in the later half of the blocks."""
+    found = {
+        (role, branch.name): sizes.gradient(stream, branch, role)
+        for stream, branch, role in sizes.uses
+    }
+    return found | {(role, ""): sizes.end_gradient(role) for role in sizes.ends}
+
+
+def _named(found: Mapping[tuple[str, str], _T]) -> dict[tuple[str, str], _T]:
+    """One entry for a role in whose blocks of every kind the values agree, by (role, name)."""
+    named = {}
+    for (role, place), value in found.items():
+        alike = len({item for (other, _), item in found.items() if other == role}) == 1
+        named[role, role if alike or not place else f"{role} in {place}"] = value
+    return named
 
 
 def _stated(asked: tuple[Condition, ...], growths: Mapping[str, Sum]) -> list[Judged]:
@@ -135,9 +158,7 @@ def _stated(asked: tuple[Condition, ...], growths: Mapping[str, Sum]) -> list[Ju
     ]
 
 
-def _shares(
-    sizes: Sizes, changes: Mapping[tuple[str, str], Sum], total: Sum
-) -> list[Judged]:
+def _shares(sizes: Sizes, changes: Mapping[tuple[str, str], Sum], total: Sum) -> list[Judged]:
     end, block = "a Θ(1) part of f's change comes through it", ", Θ(1/N) through each block's"
     return [
         Judged(

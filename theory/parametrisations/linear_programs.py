@@ -14,7 +14,7 @@ Row = list[Fraction]
 
 @dataclass(frozen=True)
 class Optimum:
-    """A least value and where it is attained; both None if the program is infeasible or unbounded."""
+    """A least value and where it is attained; None if the program is infeasible or unbounded."""
 
     status: str
     """optimal, infeasible or unbounded."""
@@ -60,7 +60,7 @@ def minimum(
 
 
 def _drop_artificial(table: list[Row], basis: list[int], count: int) -> None:
-    """Exchange artificial variables, all 0 by now, for real ones; rows without any are redundant."""
+    """Exchange artificial variables, all 0 by now, for real ones; drop rows without any."""
     for position in reversed(range(len(table))):
         if basis[position] < count:
             continue

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.errors import InputError, require_positive
-from theory.parametrisations.certificates import Certificate
 from theory.parametrisations.conditions import STANDARD
 from theory.parametrisations.families import Question, multiplier, solve, std
 from theory.parametrisations.judgement import Judgement, judge
@@ -142,7 +141,7 @@ def prescribe(
 
     Raises
     ------
-    InputError
+    Contradiction
         If no exponents meet the conditions; the message adds the contradicting ones up.
 
     Examples
@@ -158,9 +157,6 @@ def prescribe(
     more = ("inside",) if complete else ()
     question = Question(structure, law, (*STANDARD, *more), ties=tuple(ties))
     family = solve(question)
-    if isinstance(family, Certificate):
-        summed = " + ".join(f"({factor})·[{item.name}]" for factor, item in family.terms)
-        raise InputError(f"no exponents meet the conditions of {structure.name}: {summed} = 1 ≤ 0")
     exponents = {
         role: Powers(*(_chosen(family.exponents, f"{side}[{role}]") for side in _SIDES))
         for role in structure.used
@@ -208,9 +204,7 @@ def _chosen(exponents: Mapping[sp.Symbol, sp.Expr], name: str) -> sp.Expr:
 def _writers(structure: Structure) -> dict[str, str]:
     """The last trained role of each branch, which sets what it adds, by its multiplier's role."""
     return {
-        branch.roles[-1]: next(
-            role for role in reversed(branch.roles) if role in structure.trained
-        )
+        branch.roles[-1]: next(role for role in reversed(branch.roles) if role in structure.trained)
         for stream in structure.streams
         for branch in stream.branches
         if branch.reads is not None and branch.roles[-1] not in structure.trained

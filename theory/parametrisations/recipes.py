@@ -89,9 +89,7 @@ def _completep() -> dict[str, Rule]:
     width, depth = n / n_0, N / N_0
     # Every hidden parameter's ε falls with both; α = 1, so no rate has a power of the depth.
     epsilon = 1 / (width * depth)
-    hidden = Rule(
-        std=_002 / sp.sqrt(width), rate=1 / width, weight_decay=width, epsilon=epsilon
-    )
+    hidden = Rule(std=_002 / sp.sqrt(width), rate=1 / width, weight_decay=width, epsilon=epsilon)
     return {
         **dict.fromkeys(_HIDDEN, hidden),
         "gain": Rule(epsilon=epsilon),
@@ -131,9 +129,7 @@ def _tfixup(
     encoder = sp.Rational(67, 100) ** (-4 * matrices) * N**matrices
     rules = dict.fromkeys(("source", "target"), Rule(std=_FAN_IN * (9 * N) ** embeddings))
     for side, scale in (("encoder", encoder), ("decoder", decoder)):
-        rules |= dict.fromkeys(
-            (f"{side}.in", f"{side}.out"), Rule(std=_FAN_IN * scale, rate=rate)
-        )
+        rules |= dict.fromkeys((f"{side}.in", f"{side}.out"), Rule(std=_FAN_IN * scale, rate=rate))
         rules[f"{side}.score"] = Rule(std=_FAN_IN, rate=rate)
     # An embedding N(0, 1/n) is multiplied by √n.
     return {
@@ -299,11 +295,17 @@ def from_powers(
 
     Examples
     --------
-    >>> from_powers("mine", "pre-norm", {"branch": ("-3/4", "0", "0")}).powers()["branch"].multiplier
+    >>> mine = from_powers("mine", "pre-norm", {"branch": ("-3/4", "0", "0")})
+    >>> mine.powers()["branch"].multiplier
     -3/4
     """
     rules = {
-        role: Rule(*(N ** _rational(role, text) * scale for text, scale in zip(texts, _units(structure, role), strict=True)))
+        role: Rule(
+            *(
+                N ** _rational(role, text) * scale
+                for text, scale in zip(texts, _units(structure, role), strict=True)
+            )
+        )
         for role, texts in given.items()
     }
     recipe = Recipe(name, structure, rules, optimizer, "given by the user")

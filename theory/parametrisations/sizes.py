@@ -16,6 +16,7 @@ by √(1 + β²/y_k²) = y_(k+1)/y_k, so the way from l to the end gives y_N/y_l
 [0, 1]; a maximum that is attained on an interval adds a logarithm.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -181,10 +182,10 @@ class Sizes:
         matrix = self.structure.kinds[role] == "hidden"
         return entries, (self.law.shape_power(matrix=matrix) - 1) * entries
 
-    def step(self, role: str, gradient: sp.Expr) -> sp.Expr:
-        """Size of the change of one entry of θ in a step."""
+    def step(self, role: str, gradient: sp.Expr, t: sp.Expr = END) -> sp.Expr:
+        """Size of the change of one entry of θ in a step, for layers of number N^t."""
         own, law = self._of(role), self.law
-        fraction = law.weight_power * own.std if law.weight_power else sp.S.Zero
+        fraction = law.weight_power * self._std(role, t) if law.weight_power else sp.S.Zero
         return own.rate + self._steered(gradient) + fraction + self._shape(role)[1]
 
     def _steered(self, gradient: sp.Expr) -> sp.Expr:
@@ -192,11 +193,17 @@ class Sizes:
         power = self.law.gradient_power - 1
         return power * gradient if power else sp.S.Zero
 
-    def change(self, role: str, gradient: sp.Expr, t: sp.Expr = sp.S.Zero) -> sp.Expr:
-        """Of f by one step of a role, summed over the entries and over N^t layers."""
+    def change(
+        self, role: str, gradient: sp.Expr, t: sp.Expr = sp.S.Zero, *, layers: sp.Expr | None = None
+    ) -> sp.Expr:
+        """Of f by one step of a role at layers of number N^t, summed over ``layers`` of them.
+
+        N^t layers unless given; an embedding or a head is one.
+        """
         entries, _ = self._shape(role)
-        added = (entries + self.blocks * t) * (1 if self.law.coherent else HALF)
-        return gradient + self.step(role, gradient) + added
+        count = self.blocks * (t if layers is None else layers)
+        added = (entries + count) * (1 if self.law.coherent else HALF)
+        return gradient + self.step(role, gradient, t) + added
 
     def branch_change(self, stream: Stream, branch: Branch, role: str) -> Sum:
         """Of f by one step of a role in all blocks of a kind."""
@@ -206,13 +213,14 @@ class Sizes:
         values = [self.change(role, self.gradient(stream, branch, role, t), t) for t in kinks]
         top = sp.Max(*values)
         attained = [value == top for value in values]
-        level = any(a and b for a, b in zip(attained, attained[1:], strict=False))
+        level = any(a and b for a, b in itertools.pairwise(attained))
         return Sum(top, bool(level and top != ZERO and self.blocks))
 
     def unevenness(self, stream: Stream, branch: Branch, role: str) -> sp.Expr:
         """Power of the ratio of the largest block's change to the smallest's."""
         values = [
-            self.change(role, self.gradient(stream, branch, role, t)) for t in self._kinks(stream)
+            self.change(role, self.gradient(stream, branch, role, t), t, layers=sp.S.Zero)
+            for t in self._kinks(stream)
         ]
         return sp.S.Zero if ZERO in values else sp.Max(*values) - sp.Min(*values)
 
@@ -234,7 +242,8 @@ class Sizes:
         coherence = HALF * self._fans(role)[0] if self.law.coherent else sp.S.Zero
         own, law = self._of(role), self.law
         # A step that is a fraction of the weight changes a weight of 0 by nothing: no 0 − 0 here.
-        fraction = (law.weight_power - 1) * own.std if law.weight_power != 1 else sp.S.Zero
+        size = self._std(role, END)
+        fraction = (law.weight_power - 1) * size if law.weight_power != 1 else sp.S.Zero
         return own.rate + self._steered(gradient) + fraction + self._shape(role)[1] + coherence
 
     @cached_property

@@ -3,8 +3,8 @@
 A *role* is a set of weights that one initialisation and one learning rate serve: the embedding, the
 matrices that read a stream (``in``), those that write to it (``out``), query and key (``score``),
 the gain of a norm, the bias of an output, the head. A *branch* is a product of roles with the
-stream that it reads; norms inside it make everything before them a direction without a size. A *stream* starts
-at an embedding and gets Θ(N) branches of each kind added. Three wirings occur:
+stream that it reads; norms inside it make everything before them a direction without a size. A
+*stream* starts at an embedding and gets Θ(N) branches of each kind added. Three wirings occur:
 
     none      y + G(y)                       T-Fixup, R-Fixup
     pre-norm  y + G(norm y), a norm after    GPT-2, Llama; with a norm inside also Peri-LN, OLMo 2
@@ -81,7 +81,9 @@ class Structure:
         """Roles that occur, in forward order."""
         found: dict[str, None] = {}
         for stream in self.streams:
-            found |= dict.fromkeys((stream.embedding, *([stream.shortcut] if stream.shortcut else ())))
+            found |= dict.fromkeys(
+                (stream.embedding, *([stream.shortcut] if stream.shortcut else ()))
+            )
             for branch in stream.branches:
                 found |= dict.fromkeys((*([branch.scores] if branch.scores else ()), *branch.roles))
         return (*found, *([self.head] if self.head else ()))
@@ -167,7 +169,7 @@ def pre_norm(
 
 
 def post_norm(name: str = "post-norm") -> Structure:
-    """Decoder-only with a norm after each residual connection and a multiplier α on the shortcut."""
+    """Decoder-only with a norm after each residual connection, the shortcut multiplied by α."""
     branches = (
         Branch("attention", ("in", "out"), "stream", "score"),
         Branch("MLP", ("in", "out"), "stream"),

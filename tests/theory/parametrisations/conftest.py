@@ -4,8 +4,9 @@ Written apart from the solver and from the project's own models: plain torch, on
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import pytest
 import torch
 from torch import Tensor
 from torch.func import functional_call, jvp
@@ -38,7 +39,12 @@ class Network(torch.nn.Module):
             self._add(structure.head, (DIM, WORDS), DIM**-0.5, generator)
 
     def _add(
-        self, role: str, shape: tuple[int, ...], unit: float, generator: torch.Generator, at: str = ""
+        self,
+        role: str,
+        shape: tuple[int, ...],
+        unit: float,
+        generator: torch.Generator,
+        at: str = "",
     ) -> None:
         scale = float(self.layers) ** float(self.powers[role].std)
         drawn = (
@@ -55,9 +61,7 @@ class Network(torch.nn.Module):
         for position, role in enumerate(branch.roles):
             last = role.split(".")[-1]
             at = f"{stream.name}-{layer}-{branch.name}-{position}"
-            if last == "gain":
-                self._add(role, (DIM,), 1.0, generator, at)
-            elif last == "bias":
+            if last in ("gain", "bias"):
                 self._add(role, (DIM,), 1.0, generator, at)
             elif last == "in":
                 self._add(role, (DIM, HIDDEN if wide else DIM), DIM**-0.5, generator, at)
@@ -93,7 +97,7 @@ class Network(torch.nn.Module):
     ) -> Tensor:
         at = f"{stream.name}-{layer}-{branch.name}"
         own = _normalised(y) if stream.wiring == "pre-norm" else y
-        read = ends[branch.reads] if branch.reads in ends else own
+        read = ends.get(branch.reads or "", own)
         added = self._branch(branch, at, own, read)
         if stream.wiring == "post-norm":
             return _normalised(self._multiplier(stream.shortcut) * y + added)
@@ -131,6 +135,10 @@ def _key(role: str, at: str) -> str:
     return f"{role}|{at}".replace(".", "/")
 
 
+def _role(name: str) -> str:
+    return name.removeprefix("weights.").split("|", maxsplit=1)[0].replace("/", ".")
+
+
 def _normalised(y: Tensor) -> Tensor:
     return y / y.square().mean(-1, keepdim=True).sqrt()
 
@@ -140,9 +148,11 @@ def _attend(query: Tensor, key: Tensor) -> Tensor:
     return logits.softmax(-1)
 
 
-def _step(law: str, role: str, gradient: Tensor, hidden: bool, weight: Tensor) -> Tensor:
+def _step(law: str, gradient: Tensor, hidden: bool, weight: Tensor) -> Tensor:
     if law == "sgd":
         return gradient
+    if law == "weight-decay":
+        return weight
     if law == "lamb":
         return weight.norm() * gradient / gradient.norm().clamp_min(1e-300)
     if law == "muon" and hidden:
@@ -154,7 +164,10 @@ def _step(law: str, role: str, gradient: Tensor, hidden: bool, weight: Tensor) -
 def changes(
     structure: Structure, powers: Mapping[str, Powers], law: str, layers: int, seed: int
 ) -> dict[str, float]:
-    """|⟨u, Δf⟩| ÷ η by role for a unit cotangent u, ‖Δf‖ ÷ η as ``total``, stream's RMS."""
+    """⟨u, Δf⟩ ÷ η by role for a unit cotangent u, and ‖Δf‖ ÷ η as ``total``.
+
+    For weight decay, which does not follow u, ‖Δf‖ ÷ η by role as well.
+    """
     generator = torch.Generator().manual_seed(seed)
     network = Network(structure, powers, layers, generator)
     words = {
@@ -169,15 +182,24 @@ def changes(
     found: dict[str, float] = {}
     steps = {}
     for (name, weight), gradient in zip(named.items(), gradients, strict=True):
-        role = name.removeprefix("weights.").split("|", maxsplit=1)[0].replace("/", ".")
+        role = _role(name)
         hidden = structure.kinds[role] == "hidden"
         rate = float(layers) ** float(powers[role].rate)
-        steps[name] = rate * _step(law, role, gradient, hidden, weight.detach())
+        steps[name] = rate * _step(law, gradient, hidden, weight.detach())
         found[role] = found.get(role, 0.0) + (gradient * steps[name]).sum().item()
     frozen = {name: weight.detach() for name, weight in named.items()}
-    _, moved = jvp(lambda theta: functional_call(network, theta, (words,)), (frozen,), (steps,))
-    found["total"] = moved.norm().item()
-    return found
+
+    def moved(chosen: str | None) -> float:
+        along = {
+            name: step if chosen in (None, _role(name)) else torch.zeros_like(step)
+            for name, step in steps.items()
+        }
+        function = lambda theta: functional_call(network, theta, (words,))  # noqa: E731
+        return jvp(function, (frozen,), (along,))[1].norm().item()
+
+    if law == "weight-decay":
+        found = {role: moved(role) for role in found}
+    return found | {"total": moved(None)}
 
 
 def exponents(
@@ -201,3 +223,17 @@ def exponents(
         spread = residual.square().sum() / (len(rows) - 2) / x.square().sum()
         fitted[role] = (slope.item(), spread.sqrt().item())
     return fitted
+
+
+@pytest.fixture(scope="session")
+def slopes_of() -> Callable[..., dict[str, tuple[float, float]]]:
+    """``exponents`` of a recipe under a law, measured once for each."""
+    found = {}
+
+    def measured(recipe, law):
+        key = (recipe.structure, str(recipe.powers()), law)
+        if key not in found:
+            found[key] = exponents(recipe.wired, recipe.powers(), law)
+        return found[key]
+
+    return measured
