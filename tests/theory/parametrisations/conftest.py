@@ -1,4 +1,4 @@
-"""Small networks in float64 whose roles have given powers of N, and what one step does to f.
+"""Small networks in float64 whose roles have given powers of N or n, and what a step does to f.
 
 Written apart from the solver and from the project's own models: plain torch, one head, 8 tokens.
 """
@@ -14,11 +14,11 @@ from torch.func import functional_call, jvp
 from theory.parametrisations.powers import Powers
 from theory.parametrisations.structures import Branch, Stream, Structure
 
-DIM, HIDDEN, TOKENS, BATCH, WORDS = 32, 64, 8, 2, 64
+TOKENS, BATCH, WORDS = 8, 2, 64
 
 
 class Network(torch.nn.Module):
-    """A structure at N layers; every weight is named role.layer.branch and has size N^power."""
+    """A structure at N layers and width n; weights are N^power or n^power times a unit draw."""
 
     def __init__(
         self,
@@ -26,17 +26,24 @@ class Network(torch.nn.Module):
         powers: Mapping[str, Powers],
         layers: int,
         generator: torch.Generator,
+        *,
+        width: int = 32,
+        axis: str = "depth",
+        embedding: float = 1.0,
     ) -> None:
         super().__init__()
-        self.structure, self.powers, self.layers = structure, powers, layers
+        self.structure, self.powers, self.layers, self.width = structure, powers, layers, width
+        self.grown = float(layers if axis == "depth" else width)
+        # Over the width 1/√fan_in is a power like any other, and the powers hold it.
+        self.fan_in = 1.0 if axis == "width" else width**-0.5
         self.weights = torch.nn.ParameterDict()
         for stream in structure.streams:
-            self._add(stream.embedding, (WORDS, DIM), 1.0, generator)
+            self._add(stream.embedding, (WORDS, width), embedding, generator)
             for layer in range(layers):
                 for branch in stream.branches:
                     self._add_branch(stream, branch, layer, generator)
         if structure.head:
-            self._add(structure.head, (DIM, WORDS), DIM**-0.5, generator)
+            self._add(structure.head, (width, WORDS), self.fan_in, generator)
 
     def _add(
         self,
@@ -46,7 +53,7 @@ class Network(torch.nn.Module):
         generator: torch.Generator,
         at: str = "",
     ) -> None:
-        scale = float(self.layers) ** float(self.powers[role].std)
+        scale = self.grown ** float(self.powers[role].std)
         drawn = (
             torch.ones(shape, dtype=torch.float64)
             if role == "gain"
@@ -57,28 +64,29 @@ class Network(torch.nn.Module):
     def _add_branch(
         self, stream: Stream, branch: Branch, layer: int, generator: torch.Generator
     ) -> None:
-        wide = branch.scores is None
+        width, unit = self.width, self.fan_in
+        inner = 2 * width if branch.scores is None else width
         for position, role in enumerate(branch.roles):
             last = role.split(".")[-1]
             at = f"{stream.name}-{layer}-{branch.name}-{position}"
             if last in ("gain", "bias"):
-                self._add(role, (DIM,), 1.0, generator, at)
+                self._add(role, (width,), 1.0, generator, at)
             elif last == "in":
-                self._add(role, (DIM, HIDDEN if wide else DIM), DIM**-0.5, generator, at)
+                self._add(role, (width, inner), unit, generator, at)
             elif last == "out":
-                unit = (2 / HIDDEN) ** 0.5 if wide else DIM**-0.5
-                self._add(role, (HIDDEN if wide else DIM, DIM), unit, generator, at)
+                # ReLU halves the second moment of an inner layer of 2n.
+                self._add(role, (inner, width), unit, generator, at)
         if branch.scores:
             for side in ("query", "key"):
                 at = f"{stream.name}-{layer}-{branch.name}-{side}"
-                self._add(branch.scores, (DIM, DIM), DIM**-0.5, generator, at)
+                self._add(branch.scores, (width, width), unit, generator, at)
 
     def weight(self, role: str, at: str = "") -> Tensor:
         """Multiplier × weight."""
         return self.weights[_key(role, at)] * self._multiplier(role)
 
     def _multiplier(self, role: str | None) -> float:
-        return 1.0 if role is None else float(self.layers) ** float(self.powers[role].multiplier)
+        return 1.0 if role is None else self.grown ** float(self.powers[role].multiplier)
 
     def forward(self, words: Mapping[str, Tensor]) -> Tensor:
         ends: dict[str, Tensor] = {}
@@ -144,7 +152,7 @@ def _normalised(y: Tensor) -> Tensor:
 
 
 def _attend(query: Tensor, key: Tensor) -> Tensor:
-    logits = query @ key.transpose(-1, -2) / math.sqrt(DIM)
+    logits = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
     return logits.softmax(-1)
 
 
@@ -161,15 +169,25 @@ def _step(law: str, gradient: Tensor, hidden: bool, weight: Tensor) -> Tensor:
     return gradient.sign()
 
 
-def changes(
-    structure: Structure, powers: Mapping[str, Powers], law: str, layers: int, seed: int
+def moved_by(
+    structure: Structure,
+    powers: Mapping[str, Powers],
+    law: str,
+    seed: int,
+    *,
+    layers: int = 2,
+    width: int = 32,
+    axis: str = "depth",
+    embedding: float = 1.0,
 ) -> dict[str, float]:
     """⟨u, Δf⟩ ÷ η by role for a unit cotangent u, and ‖Δf‖ ÷ η as ``total``.
 
     For weight decay, which does not follow u, ‖Δf‖ ÷ η by role as well.
     """
     generator = torch.Generator().manual_seed(seed)
-    network = Network(structure, powers, layers, generator)
+    network = Network(
+        structure, powers, layers, generator, width=width, axis=axis, embedding=embedding
+    )
     words = {
         stream.name: torch.randint(WORDS, (BATCH, TOKENS), generator=generator)
         for stream in structure.streams
@@ -184,7 +202,7 @@ def changes(
     for (name, weight), gradient in zip(named.items(), gradients, strict=True):
         role = _role(name)
         hidden = structure.kinds[role] == "hidden"
-        rate = float(layers) ** float(powers[role].rate)
+        rate = network.grown ** float(powers[role].rate)
         steps[name] = rate * _step(law, gradient, hidden, weight.detach())
         found[role] = found.get(role, 0.0) + (gradient * steps[name]).sum().item()
     frozen = {name: weight.detach() for name, weight in named.items()}
@@ -206,11 +224,18 @@ def exponents(
     structure: Structure,
     powers: Mapping[str, Powers],
     law: str,
-    depths: tuple[int, ...] = (8, 16, 32, 64),
+    axis: str = "depth",
     seeds: int = 2,
+    embedding: float = 1.0,
 ) -> dict[str, tuple[float, float]]:
-    """Slope of log change against log N by role, least squares, with its standard error."""
-    rows = [(n, changes(structure, powers, law, n, seed)) for n in depths for seed in range(seeds)]
+    """Slope of log change against log N or log n by role, with its standard error."""
+    sizes = (8, 16, 32, 64) if axis == "depth" else (32, 64, 128, 256)
+    name = "layers" if axis == "depth" else "width"
+    rows = [
+        (n, moved_by(structure, powers, law, seed, axis=axis, embedding=embedding, **{name: n}))
+        for n in sizes
+        for seed in range(seeds)
+    ]
     x = torch.tensor([math.log(n) for n, _ in rows], dtype=torch.float64)
     x = x - x.mean()
     fitted = {}
@@ -230,10 +255,17 @@ def slopes_of() -> Callable[..., dict[str, tuple[float, float]]]:
     """``exponents`` of a recipe under a law, measured once for each."""
     found = {}
 
-    def measured(recipe, law):
-        key = (recipe.structure, str(recipe.powers()), law)
+    def measured(recipe, law, axis="depth", embedding=1.0):
+        powers = recipe.powers(axis)
+        key = (recipe.structure, str(powers), law, axis, embedding)
         if key not in found:
-            found[key] = exponents(recipe.wired, recipe.powers(), law)
+            found[key] = exponents(recipe.wired, powers, law, axis, embedding=embedding)
         return found[key]
 
     return measured
+
+
+@pytest.fixture(scope="session")
+def changes() -> Callable[..., dict[str, float]]:
+    """``moved_by``."""
+    return moved_by

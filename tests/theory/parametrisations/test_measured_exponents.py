@@ -1,8 +1,14 @@
 """The solver's powers against what small float64 networks do, role by role."""
 
-import pytest
+import math
+from dataclasses import replace
 
+import pytest
+import sympy as sp
+
+from theory.parametrisations.gpt2_update import local_exponent
 from theory.parametrisations.judgement import judge
+from theory.parametrisations.powers import Powers
 from theory.parametrisations.prescriptions import prescribe
 from theory.parametrisations.recipes import from_powers, recipe_named
 from theory.parametrisations.step_laws import law_named
@@ -47,10 +53,10 @@ CASES = (
 )
 
 
-def predicted(recipe, law):
+def predicted(recipe, law, axis="depth"):
     """Largest power of each role over the kinds of block."""
     found = {}
-    for name, change in judge(recipe, law_named(law)).changes.items():
+    for name, change in judge(recipe, law_named(law), axis).changes.items():
         role = name.split(" in ")[0]
         found[role] = max(found.get(role, -99.0), float(change.power))
     return found
@@ -110,3 +116,39 @@ def test_scales_alone_keep_every_part_of_an_encoder_decoder_under_adam(slopes_of
     parts = {role: slope for role, slope in slopes.items() if not role.endswith(".score")}
     assert disagreements(dict.fromkeys(parts, 0.0), parts, 0.2) == {}
     assert slopes["encoder.score"][0] < -1.2
+
+
+@pytest.mark.parametrize(("name", "law"), [("mup", "adamw"), ("flat", "adamw"), ("mup", "sgd")])
+def test_every_role_moves_f_by_the_predicted_power_of_the_width(name, law, slopes_of):
+    recipe = recipe_named(name)
+    slopes = slopes_of(recipe, law, "width")
+    asked = predicted(recipe, law, "width")
+    assert disagreements(asked, slopes, 0.2) == {}
+    other = predicted(recipe_named("flat" if name == "mup" else "mup"), law, "width")
+    assert disagreements(other, slopes, 0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("law", "power"), [("sgd", 2), ("adamw", 1)])
+def test_a_small_embedding_bends_gpt2_as_derived(law, power, changes):
+    # Blocks on tokens of their own, as the derivation has them: MLPs of unit size without norms'
+    # gains; ReLU and one draw a depth leave 0.1.
+    plain = structure_named("pre-norm-plain")
+    mlp = replace(plain.streams[0], branches=plain.streams[0].branches[1:])
+    structure = replace(plain, streams=(mlp,))
+    powers = dict.fromkeys(structure.used, Powers()) | {"out": Powers(std=-sp.Rational(1, 2))}
+    slopes = []
+    for embedding in (0.1, 1.0):
+        mean = {
+            n: sum(
+                changes(structure, powers, law, seed, layers=n, width=64, embedding=embedding)[
+                    "out"
+                ]
+                for seed in range(4)
+            )
+            for n in (8, 64)
+        }
+        slopes.append(math.log(mean[64] / mean[8]) / math.log(8))
+        assert abs(slopes[-1] - local_exponent(power, 8, 64, embedding, 1.0)) < 0.1
+    if law == "sgd":  # under sign updates the bend is 0.06, no more than draws move it
+        assert slopes[0] > slopes[1]
