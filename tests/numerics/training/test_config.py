@@ -8,7 +8,7 @@ import pytest
 import tyro
 
 from numerics.cli.train import Train
-from numerics.results import jsonable
+from numerics.stores.files import jsonable
 from numerics.training.config import TrainConfig
 from theory.errors import InputError
 
