@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import sympy as sp
 
@@ -81,6 +83,21 @@ def test_rates_repair_tfixup_and_gpt2_under_adam():
         assert {change.power for change in found.changes.values()} == {0}
     rates = repaired_rates(recipe_named("tfixup"), law_named("adam"))
     assert (rates["encoder.in"], rates["decoder.out"], rates["source"]) == (-HALF, -HALF, 0)
+
+
+def test_a_stream_that_starts_too_small_changes_completep_and_not_depth_mup():
+    # Measured over N = 8 … 64 with an embedding of size 0.1 instead of 1, where the branches' sum
+    # 2/√N exceeds it: CompleteP +0.42 (sign), -0.11 (SGD), stream N^(-1.05 / 2); depth-μP +0.13.
+    def from_nothing(name, law):
+        recipe = recipe_named(name)
+        rules = {**recipe.rules, "embedding": Rule(std=1 / DEPTH)}
+        return judge(replace(recipe, rules=rules), law_named(law))
+
+    assert from_nothing("completep", "adamw").changes["out"].power == HALF
+    assert from_nothing("completep", "sgd").changes["out"].power == 0
+    assert not from_nothing("completep", "adamw")["start: stream"].met
+    assert from_nothing("completep", "adamw")["stream: stream"].power == HALF
+    assert from_nothing("depth-mup", "adamw").changes["out"].power == 0
 
 
 def test_peri_ln_and_the_branch_norm_change_no_power_of_pre_ln():
