@@ -48,7 +48,8 @@ def _asked(factor: sp.Rational, item: Condition) -> Step:
 
     def check(statement: sp.Basic) -> bool:
         same = sp.expand(statement.args[0] - factor * item.form) == 0
-        return same and isinstance(statement, relation) and (item.exact or factor >= 0)
+        signed = item.exact or bool(factor >= 0)
+        return bool(same) and isinstance(statement, relation) and signed
 
     return Step(
         f"{factor} × [{item.name}]",

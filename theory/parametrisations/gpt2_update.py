@@ -109,12 +109,20 @@ def _limit(because: str, power: int, closed: sp.Expr, wrong: sp.Expr) -> Step:
 
 
 def _factored(because: str, power: int, expected: sp.Expr) -> Step:
-    """Power of N of the reading matrices' change, given that of the sum over blocks."""
-    summed = sp.Symbol("S", positive=True)
-    taken = (_added / N) ** sp.Rational(power, 2) * (N * summed)
-    result = sp.powsimp(taken / (_added ** sp.Rational(power, 2) * summed))
+    """The reading matrices' change: the sum over blocks, N times its mean S, and what b takes off."""
+    mean = sp.Symbol("S", positive=True)
+    size = (_added / N) ** sp.Rational(power, 2)
+    left = sp.Mul(size, N * mean, evaluate=False)
+    right = _added ** sp.Rational(power, 2) * mean
+
+    def equal(statement: sp.Basic) -> bool:
+        return identity(equation(statement.args[0].doit(), statement.args[1]))
+
     return Step(
-        because, equation(result, N**expected), identity, equation(result, N ** (expected + 1))
+        because,
+        equation(left, right * N**expected),
+        equal,
+        equation(left, right * N ** (expected + 1)),
     )
 
 
@@ -141,13 +149,11 @@ def _between(because: str, start: sp.Expr, low: sp.Expr, high: sp.Expr) -> Step:
     return Step(because, bracket(low, high), ordered(inside), bracket(high, high + 1))
 
 
-def derivation() -> Derivation:
-    """GPT-2's rule: the stream Θ(1), the update Θ(N) through the output matrices."""
-    ratio = sp.log(1 + _added / _start**2) / _added
-    root = 2 * (sp.sqrt(_start**2 + _added) - _start) / _added
+def stream() -> Derivation:
+    """GPT-2's rule keeps the stream's variance."""
     return Derivation(
-        "modern.gpt2-update",
-        "GPT-2's 1/√(2N): why the stream is kept and the update is not",
+        "modern.gpt2-stream",
+        "GPT-2's 1/√(2N): the stream",
         (
             Step(
                 "the stream: y_N² = e² + c at every depth, as N blocks add c/N each",
@@ -155,6 +161,18 @@ def derivation() -> Derivation:
                 identity,
                 equation(stream_squared(N, N), _start**2 + _added * N),
             ),
+        ),
+    )
+
+
+def update() -> Derivation:
+    """GPT-2's rule: the update is Θ(N) through the output matrices."""
+    ratio = sp.log(1 + _added / _start**2) / _added
+    root = 2 * (sp.sqrt(_start**2 + _added) - _start) / _added
+    return Derivation(
+        "modern.gpt2-update",
+        "GPT-2's 1/√(2N): the update",
+        (
             Step(
                 "a block's factor on a squared cotangent is the growth of the squared stream",
                 equation(1 + _block**2 / _before**2, (_before**2 + _block**2) / _before**2),

@@ -82,9 +82,9 @@ def test_there_is_a_certificate_exactly_where_there_is_no_solution(system):
 
 
 def test_a_changed_certificate_is_rejected():
-    refuted = encoder_decoder_shares.refutations()
-    assert len(refuted) == 4
-    for found in refuted.values():
+    for demand in encoder_decoder_shares.DEMANDS:
+        found = encoder_decoder_shares.refutation(demand)
+        assert found is not None
         assert found.valid
         (factor, item), *others = found.terms
         assert not Certificate(((factor + 1, item), *others)).valid
@@ -108,13 +108,6 @@ def test_scales_alone_do_it_in_one_way_and_not_with_further_demands():
     # What the decoder does not pass of the source, the source's rate makes up.
     passed = std("decoder.in") + std("decoder.out") + sp.Rational(1, 2)
     assert sp.expand(family[rate("source")] + passed) == 0
-
-
-def test_every_step_of_the_derivations_holds_and_every_altered_one_is_rejected():
-    for derivation in (gpt2_update.derivation(), *encoder_decoder_shares.derivations()):
-        for checked in derivation.check():
-            assert checked.holds, checked.step.because
-            assert checked.control_rejected, checked.step.because
 
 
 def test_gpt2_local_exponents_bracket_what_was_measured():
