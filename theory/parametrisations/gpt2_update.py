@@ -109,7 +109,7 @@ def _limit(because: str, power: int, closed: sp.Expr, wrong: sp.Expr) -> Step:
 
 
 def _factored(because: str, power: int, expected: sp.Expr) -> Step:
-    """The reading matrices' change: the sum over blocks, N times its mean S, and what b takes off."""
+    """The reading matrices' change: the blocks' sum, N times its mean S, and what b takes off."""
     mean = sp.Symbol("S", positive=True)
     size = (_added / N) ** sp.Rational(power, 2)
     left = sp.Mul(size, N * mean, evaluate=False)
