@@ -28,6 +28,7 @@ from numerics.training import checkpoint, recorded
 from numerics.training.checkpoint import Progress, Row
 from numerics.training.config import TrainConfig
 from numerics.training.events import both, events, require_tensorboard
+from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer
 from numerics.training.outcome import Judgement, judge, outcome_so_far
@@ -69,6 +70,7 @@ def run_training(
         require_tensorboard()
     scheme_named(config.scheme)
     spec, device = model_spec(config), resolve_device(config.device)
+    require_memory(spec, config.tokens, device.type)
     corpus = load_corpus(config)
     own = recorded.identity(config, corpus.facts(), device.type)
     if recorded.is_finished(out):
