@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,11 +52,30 @@ class Solve:
     """How many memories the decoder reads; 1 unless given."""
     ties: bool = True
     """Tie the norms as T-Fixup does; without, the solution is a family."""
+    recipe: str | None = None
+    """Hold a published recipe against the conditions: flat, gpt2, depth-mup, completep, u-mup, mup,
+    tfixup, deepnorm, … (powers of N in multipliers, stds and rates by role)."""
+    structure: str | None = None
+    """Instead of a recipe: pre-norm, pre-norm-biased, pre-norm-gated, pre-norm-normed, post-norm,
+    norm-free, encoder-decoder, …; prints every recipe that meets the conditions."""
+    powers: tuple[str, ...] = ()
+    """A recipe of one's own for that structure: ROLE=MULTIPLIER,STD,RATE, each a power of N."""
+    axis: str = "depth"
+    """What grows in a recipe: depth or width."""
+    base_layers: int = 1
+    """Depth at which the factors of a structure are 1."""
     json: bool = False
     """Print JSON."""
 
     def run(self) -> int:
         """Print scales, formulas, what was assumed and the conditions' left sides."""
+        if self.recipe is not None or self.structure is not None or self.powers:
+            from numerics.cli.solve_options import refuse_beside_recipe
+            from numerics.cli.solve_recipe import RecipeQuery, run
+
+            refuse_beside_recipe(self)
+            asked = {field.name: getattr(self, field.name) for field in fields(RecipeQuery)}
+            return run(RecipeQuery(**asked))
         from numerics.cli.solve_options import depth, general_depths, refuse_unread
         from theory.errors import InputError
         from theory.scales.presets import preset_named

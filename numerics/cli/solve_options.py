@@ -62,6 +62,30 @@ def refuse_unread(query: Solve, preset: Preset | None) -> None:
         raise InputError(f"--input-depth is not read without ties, got {query.input_depth}")
 
 
+def refuse_beside_recipe(query: Solve) -> None:
+    """Raise for an option of stacks beside a recipe or a structure, which read none of them.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    given = {
+        "--encoder-layers": query.encoder_layers is not None,
+        "--decoder-layers": query.decoder_layers is not None,
+        "--architecture": query.architecture is not None,
+        "--preset": query.preset is not None,
+        "--input-depth": query.input_depth is not None,
+        "--mlp": query.mlp is not None,
+        "--parallel": query.parallel,
+        "--memories": query.memories is not None,
+        "--no-ties": not query.ties,
+    }
+    for option, present in given.items():
+        if present:
+            raise InputError(f"{option} is not read with --recipe, --structure or --powers")
+
+
 def _depths_read(query: Solve, preset: Preset | None) -> tuple[str, ...]:
     if preset is not None:
         return preset.depths

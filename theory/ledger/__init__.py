@@ -4,10 +4,10 @@ from difflib import get_close_matches
 
 from theory.claims import Claim
 from theory.errors import InputError, nearest
-from theory.ledger import admin, baselines, ours, radam, tfixup, xiong
+from theory.ledger import admin, baselines, modern, ours, radam, tfixup, xiong
 
 LEDGER: tuple[Claim, ...] = tuple(
-    row for source in (tfixup, xiong, admin, radam, baselines, ours) for row in source.ROWS
+    row for source in (tfixup, xiong, admin, radam, baselines, modern, ours) for row in source.ROWS
 )
 """Every claim, in the order of the papers."""
 

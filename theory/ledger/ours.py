@@ -20,6 +20,20 @@ ROWS = (
         Outcome.FAILS,
     ),
     Claim(
+        "ours.adam-shares",
+        "scales alone, with one rate, can keep every part's share: value, output, MLP, embeddings",
+        "ours",
+        ("Adam's first step, η sign(g)", "encoder-decoder without norms, f the decoder's stream"),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "ours.adam-shares-more",
+        "so can scales with embeddings of size 1 or tied, or with query and key, or bounded steps",
+        "ours",
+        ("Adam's first step, η sign(g)", "encoder-decoder without norms, f the decoder's stream"),
+        Outcome.FAILS,
+    ),
+    Claim(
         "ours.optimizers",
         "at T-Fixup's scales η ∝ N^0 for SGD, momentum, N^(-1/2) for Lion, Muon, N^(-1/4) for LAMB",
         "ours",
