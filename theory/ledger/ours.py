@@ -7,7 +7,7 @@ _SGD = "SGD, first order in η"
 ROWS = (
     Claim(
         "ours.adam-scale",
-        "squared T-Fixup scales make the change under Adam's first step Θ(η) at any depth",
+        "squared T-Fixup scales make the change under Adam's first step Θ(η) (here N = 6 to 200)",
         "ours",
         ("Adam's first step, η sign(g)", "weights at initialisation, drawn independently"),
         Outcome.HOLDS,

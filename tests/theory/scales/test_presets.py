@@ -84,5 +84,8 @@ def test_every_preset_names_scales_that_it_solves(name):
     for condition, value in solved.conditions:
         assert not condition.exact or sp.simplify(value) == 1
     for slot, formula in preset.published.items():
-        ratio = (solved[slot] / formula(*depths)).subs(MU, 2)
-        assert float(ratio) == pytest.approx(1, abs=0.07)
+        printed = formula(*depths)
+        if printed is None:
+            assert (name, slot) in (("tfixup", V_E), ("tfixup-paper", V_E))
+            continue
+        assert float((solved[slot] / printed).subs(MU, 2)) == pytest.approx(1, abs=0.07)
