@@ -60,7 +60,8 @@ def test_verify_names_the_folder_in_its_output(tmp_path, monkeypatch, capsys):
     out = tmp_path / "v.json"
     wanted = ["verify", "--claims", "eq3", "--workers", "1", "--json", str(out)]
     assert run(wanted) == 0
-    assert str(module.BESIDE) in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert str(module.BESIDE) in printed.out + printed.err
     document = json.loads(out.read_text())
     assert str(module.BESIDE) in document["records"]
     assert [claim["id"] for claim in document["claims"]] == ["tfixup.eq3"]

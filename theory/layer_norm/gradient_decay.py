@@ -11,11 +11,12 @@ where c d = ‖mean of the tokens‖² and γ = ‖Σ_i g_i‖²/(t Σ_i ‖g_i�
 gradients are, both in [0, 1], 1 for one token. Attention maps c → 2c/(1 + c) forward and γ likewise
 backward: 1/c − 1 and 1/γ − 1 halve in every layer, ReLU changes them but little
 (``theory.layer_norm.gradient_profile``). Hence c and γ tend to 1, and the rate per layer to 1.
-Attention alone conserves E c γ, so over any number of layers E changes by a factor within [γ_L,
-1/c_0]: at most t either way for independent tokens and gradients, where (2/3)^L would be 0.008 at L
-= 12. With ReLU the upper end stays and the lower moves by less than 2 % (from the recursion, not
-proved). ‖∂L/∂W₂‖², which adds up over tokens, moves less still: it is proportional to E γ where
-tokens are alike.
+Attention alone conserves E c γ, so over any number of layers E changes by a factor within
+[γ_L, 1/c_0]: at most t either way for independent tokens and gradients, where (2/3)^L would be
+0.008 at L = 12. With ReLU the upper end stays and the lower moves by less than 2 % (from the
+recursion, not proved).
+‖∂L/∂W₂‖², which adds up over tokens, moves less still: it is proportional to E γ where tokens are
+alike.
 
 The limit is d → ∞; at finite d the layer norm's projector takes 2/d off an isotropic cotangent, and
 norms that vary by O(d^(-1/2)) make the energy of a deep stack log-normal with a mean above 1.

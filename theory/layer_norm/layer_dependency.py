@@ -130,8 +130,7 @@ def theta_step(because: str, expression: sp.Expr, target: sp.Expr, false: sp.Exp
     """``expression`` = Θ(``target``) in N; ``false`` is of another order."""
 
     def same(statement: sp.Basic) -> bool:
-        left, right = statement.args[:2]
-        return is_theta(left, right, N)
+        return is_theta(statement.args[0], statement.args[1], N)
 
     return Step(
         because,

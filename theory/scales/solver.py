@@ -226,9 +226,9 @@ def _at(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
 def solve(
     architecture: Architecture, rule: UpdateRule | str, root_of: Root = positive_root
 ) -> Solution:
-    """Norms of an architecture under an update rule, each from its condition by ``root_of``.
+    """Norms of an architecture under an update rule, which may be given by its name.
 
-    The rule may be given by its name.
+    Each norm comes from its condition by ``root_of``.
 
     Raises
     ------
