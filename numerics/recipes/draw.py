@@ -46,7 +46,7 @@ class Draw:
 
         Examples
         --------
-        >>> normal(0.02).words, truncated(0.02, 3.0).words, uniform(0.1).words, constant(0).words
+        >>> normal(0.02).words, truncated(0.02, 3.0).words, uniform(0.1).words, constant(0.0).words
         ('N(0, 0.02)', 'N(0, 0.02) cut at 3σ', 'U(±0.1732)', '0')
         """
         if self.kind == "constant":
@@ -118,7 +118,7 @@ def truncation_kurtosis(cut: float) -> float:
     Examples
     --------
     >>> truncation_kurtosis(2.0), truncation_kurtosis(3.0)
-    (2.3655, 2.8369)
+    (2.3655, 2.8289)
     """
     if math.isinf(cut):
         return 3.0

@@ -74,11 +74,11 @@ class SchemeRecipe(Recipe):
 def _sizes(setting: Setting) -> ModelSpec:
     """The specification with a foreign model's sizes."""
     encoder, decoder = setting.encoder, setting.decoder
-    alone = encoder or decoder
     both = encoder is not None and decoder is not None
+    last = decoder or encoder
     return ModelSpec(
-        encoder.layers if both else 0,
-        decoder.layers if both else (alone.layers if alone else 1),
+        encoder.layers if encoder is not None and both else 0,
+        last.layers if last is not None else 1,
         d_model=setting.d_model,
         d_ff=setting.d_ff or 4 * setting.d_model,
         heads=1,

@@ -83,6 +83,8 @@ class Place:
     """Whether an `nn.MultiheadAttention` owns the parameter or its module."""
     tied: tuple[Role, ...] = ()
     """The other roles of the same entries."""
+    stored_minus_one: bool = False
+    """Whether a norm's gain is 1 plus what is stored, as in Gemma."""
 
     @property
     def role(self) -> Role:
@@ -142,8 +144,13 @@ def _width(structure: Structure, shapes: Mapping[str, tuple[int, ...]]) -> int:
     return (tables or gains or others or [1])[0]
 
 
-def places(structure: Structure, model: nn.Module) -> tuple[Place, ...]:
-    """Every view of every parameter that the forward reads, in the structure's order."""
+def places(
+    structure: Structure, model: nn.Module, offset_gains: frozenset[str] = frozenset()
+) -> tuple[Place, ...]:
+    """Every view of every parameter that the forward reads, in the structure's order.
+
+    ``offset_gains`` names the norm gains that are stored as gain − 1.
+    """
     owners = _owners(model)
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
     roles: dict[str, list[Role]] = {}
@@ -172,6 +179,7 @@ def places(structure: Structure, model: nn.Module) -> tuple[Place, ...]:
                 module_fan_in=getattr(owner, "in_features", None),
                 in_attention=any(isinstance(m, nn.MultiheadAttention) for m in (owner, parent)),
                 tied=others,
+                stored_minus_one=view.parameter in offset_gains,
             )
         )
     return tuple(found)
