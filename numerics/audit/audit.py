@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from numerics.audit.branch_findings import branch_findings, exchanged_places, paths
 from numerics.audit.comparison import Row, compare, measure, parameters_of
 from numerics.audit.end_findings import FirstLoss, end_findings, first_loss
 from numerics.audit.finding import Finding, count_names, label, plural, ranked
 from numerics.audit.nearest import Nearest, is_drawn, nearest_recipe
 from numerics.audit.recipe_findings import missing_findings, recipe_findings
-from numerics.audit.scale_findings import branch_findings, scale_findings
+from numerics.audit.scale_findings import scale_findings
 from numerics.audit.tensor_findings import (
     copy_findings,
     dead_findings,
@@ -32,7 +33,7 @@ from numerics.recipes import recipe_named
 from numerics.recipes.asked import tie_words
 from numerics.recipes.ends import Ends, Input, setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
-from numerics.recipes.place import Setting, places
+from numerics.recipes.place import Place, Setting, places
 from numerics.recipes.recipe import Recipe
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure
@@ -203,10 +204,13 @@ def _findings(
         if not mixed:
             whole = {name for f in found if f.kind == "torch-defaults" for name in f.tensors}
             wrong = {label(row.place) for row in rows if row.problem and row.place.is_matrix}
+            exchanged: set[Place] = set()
             # Where every matrix is torch's, the branches' factors say nothing more.
             if structure.understood and not (wrong and wrong <= whole):
-                found.extend(branch_findings(rows, structure, recipe, setting))
-            found.extend(scale_findings(rows, structure, recipe, setting))
+                branches = tuple(paths(rows, structure, recipe, setting))
+                exchanged = exchanged_places(branches)
+                found.extend(branch_findings(branches, recipe, setting))
+            found.extend(scale_findings(rows, recipe, setting, exchanged))
             found.extend(shape_findings(rows))
         found.extend(value_findings(rows))
         found.extend(truncation_findings(rows))

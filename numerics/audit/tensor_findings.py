@@ -246,8 +246,8 @@ def truncation_findings(rows: Sequence[Row]) -> Iterator[Finding]:
         reach = max(r.sample.largest / r.asked.sigma for r in uncut if r.asked)
         yield Finding(
             "truncation",
-            f"{plural(len(uncut), 'tensor')} ({count_names(r.place.name for r in uncut)}) should be "
-            f"cut at {asked.cut:g}σ and reach {reach:.3g}σ: a bound in "
+            f"{plural(len(uncut), 'tensor')} ({count_names(r.place.name for r in uncut)}) should "
+            f"be cut at {asked.cut:g}σ and reach {reach:.3g}σ: a bound in "
             "absolute numbers (as ±2) does nothing at this σ.",
             names_of(r.place for r in uncut),
             reach,

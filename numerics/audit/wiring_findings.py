@@ -32,8 +32,8 @@ def _norm_free(branches: Sequence[Branch]) -> Iterator[Finding]:
         yield Finding(
             "no-norm-free-path",
             f"{_some(wrong, branches).capitalize()} take the shortcut after the norm, x = norm(x); "
-            "x = x + F(x): there is no path from input to output free of norms. This behaves as Post-LN, "
-            "although every branch reads a normalised stream as in Pre-LN.",
+            "x = x + F(x): there is no path from input to output free of norms. This behaves "
+            "as Post-LN, although every branch reads a normalised stream as in Pre-LN.",
         )
 
 
@@ -43,8 +43,8 @@ def _norms(structure: Structure) -> Iterator[Finding]:
     if twice:
         yield Finding(
             "norms",
-            f"{_some(twice, branches).capitalize()} have two norms in a row: the sum is normalised, "
-            "and the branch that reads it normalises it again.",
+            f"{_some(twice, branches).capitalize()} have two norms in a row: the sum is "
+            "normalised, and the branch that reads it normalises it again.",
         )
     last = [b for b in branches if b.stream == branches[-1].stream]
     before = all(b.norm_before and b.norm_free_shortcut for b in last)

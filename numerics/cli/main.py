@@ -10,7 +10,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import arg, subcommand
 
+from numerics.cli.audit import Audit
 from numerics.cli.derive import Derive
+from numerics.cli.list import List
 from numerics.cli.plot import Plot
 from numerics.cli.prove import Prove
 from numerics.cli.reproduce import Reproduce
@@ -29,6 +31,8 @@ Command = (
     | Annotated[Plot, subcommand("plot")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Reproduce, subcommand("reproduce")]
+    | Annotated[Audit, subcommand("audit")]
+    | Annotated[List, subcommand("list")]
 )
 
 
