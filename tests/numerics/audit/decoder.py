@@ -172,12 +172,12 @@ def by_hand(model: Decoder) -> Structure:
                         name, axis, chosen = f"{at}.attn.qkv", 0, rows
                     else:
                         name, axis, chosen = f"{at}.attn.w{role}", None, None
-                    views.append(
-                        TensorView(f"{name}.weight", role, axis, chosen, d, d, 1, index)
-                    )
+                    views.append(TensorView(f"{name}.weight", role, axis, chosen, d, d, 1, index))
                     if s.bias:
                         views.append(
-                            TensorView(f"{name}.bias", "bias", axis, chosen, branch=index, part=role)
+                            TensorView(
+                                f"{name}.bias", "bias", axis, chosen, branch=index, part=role
+                            )
                         )
                 pairs = [("attn.wo", "out", d, d)]
             else:
