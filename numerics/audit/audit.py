@@ -35,7 +35,7 @@ from numerics.recipes.ends import Ends, Input, setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.place import Place, Setting, places
 from numerics.recipes.recipe import Recipe
-from numerics.structure.trace import trace_structure
+from numerics.recipes.traced import traced
 from numerics.structure.types import Structure
 from numerics.user_factory import require_measurable, run_model, seeded
 
@@ -128,7 +128,7 @@ def audit(
         batch, note = default_batch(model)
         notes.append(note)
     run_model_quietly(model, batch)
-    structure = trace_structure(model, batch, output=output, blocks=blocks)
+    structure = traced(model, batch, output=output, blocks=blocks)
     ends = watch_ends(model, batch)
     notes.extend(structure.reasons)
     return audit_structure(

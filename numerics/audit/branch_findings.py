@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from numerics.audit.comparison import Row
 from numerics.audit.finding import Finding, count_names, names_of
-from numerics.audit.laws import CLOSE, factor_words, layer_law, too
+from numerics.audit.laws import CLOSE, factor_named, inverse_words, layer_law, too
 from numerics.audit.scale_findings import asked_by_depth, value_range
 from numerics.recipes.place import WRITERS, Place, Setting
 from numerics.recipes.recipe import Recipe
@@ -82,6 +82,7 @@ def branch_findings(found: Sequence[Path], recipe: Recipe, setting: Setting) -> 
         path
         for path in found
         if abs(path.factor - 1) > path.tolerance + 0.02
+        and path.factor > 0
         and path not in exchanged
         # One wrong tensor is its own finding.
         and (abs(path.multiplier - 1) > 0.02 or sum(bool(row.problem) for row in path.rows) > 1)
@@ -133,20 +134,22 @@ def _branch_factor(kind: str, group: Sequence[Path], recipe: Recipe, setting: Se
     last = group[-1]
     stack = setting.stacks[last.branch.stream]
     spread = max(by_layer.values()) / min(by_layer.values())
+    named = factor_named(last.factor, additions=stack.additions, layers=stack.layers)
+    exact = named.value
     if spread > 1.1 and law:
-        words = f"{law} times what {recipe.name} asks in layer l, {last.factor:.4g} in the last"
+        exact = law.at(last.branch.layer)
+        words = f"{law.words} times what {recipe.name} asks in layer l, {exact:.4g} in the last"
     elif spread > 1.1:
         words = f"{value_range(list(by_layer.values()))} times what {recipe.name} asks"
     else:
-        found = factor_words(last.factor, additions=stack.additions, layers=stack.layers)
-        words = f"{found} times what {recipe.name} asks"
+        words = f"{named.words} times what {recipe.name} asks"
     count = f"{len(group)} {kind} branches" if len(group) > 1 else f"The {kind} branch"
     verb = "are" if len(group) > 1 else "is"
     text = f"{count} as a whole, multipliers and standard deviations together, {verb} {words}."
     shrink = _depth_factor(last, recipe, setting)
     if shrink is not None:
-        text += f" The branch's depth factor there is {_inverse(shrink * last.factor)}, meant "
-        text += f"{_inverse(shrink)}."
+        text += f" The branch's depth factor there is {inverse_words(shrink * exact)}, "
+        text += f"meant {inverse_words(shrink)}."
     if abs(last.multiplier - 1) > 0.02 and abs(last.factor / last.multiplier - 1) < 0.1:
         text += (
             f" The forward multiplies the branch by {last.multiplier:.4g} and the standard "
@@ -173,14 +176,3 @@ def _depth_factor(path: Path, recipe: Recipe, setting: Setting) -> float | None:
     del setting
     shrink = writer.asked.std / base
     return shrink if abs(shrink - 1) > CLOSE else None
-
-
-def _inverse(value: float) -> str:
-    inverse = 1 / value
-    near = round(inverse)
-    if near > 1 and abs(inverse / near - 1) < CLOSE:
-        return f"{value:.4g} = 1/{near}"
-    square = round(inverse**2)
-    if square > 1 and abs(inverse**2 / square - 1) < 2 * CLOSE:
-        return f"{value:.4g} = 1/√{square}"
-    return f"{value:.4g}"

@@ -116,9 +116,10 @@ def _row(place: Place, sample: Sample, asked: Draw | None) -> Row:
 def _problem(sample: Sample, asked: Draw, factor: float, tolerance: float) -> Problem:
     if sample.shape in ("zero", "constant"):
         return "zero" if sample.shape == "zero" else "value"
-    if sample.shape == "heavy" and abs(sample.bulk / asked.std - 1) < 2 * tolerance:
+    off = abs(factor - 1) > tolerance
+    if sample.shape == "heavy" and (not off or abs(sample.bulk / asked.std - 1) < 2 * tolerance):
         return "outliers"
-    if abs(factor - 1) > tolerance:
+    if off:
         return "scale"
     return "shape" if _other_shape(sample, asked) else ""
 

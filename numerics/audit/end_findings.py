@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from numerics.audit.comparison import Row
 from numerics.audit.finding import Finding
 from numerics.audit.laws import too
@@ -29,6 +31,8 @@ class FirstLoss:
     """ln V, the loss of a model that knows nothing."""
     logits: float
     """Standard deviation of the logits of one token."""
+    predicted: float
+    """The loss of V independent N(0, s²) logits with that s: without the tokens' own logits."""
 
 
 def first_loss(rows: Sequence[Row], ends: Ends) -> FirstLoss | None:
@@ -43,7 +47,23 @@ def first_loss(rows: Sequence[Row], ends: Ends) -> FirstLoss | None:
     loss = float((logits.logsumexp(-1) - logits.mean(-1)).mean())
     if not math.isfinite(loss):
         return None
-    return FirstLoss(loss, math.log(vocabulary), float(logits.std(-1).mean()))
+    # By the quartiles: one logit, as of the token itself under a tied head, does not move them.
+    quartiles = logits.quantile(torch.tensor([0.25, 0.75], dtype=torch.float64), dim=-1)
+    spread = float((quartiles[1] - quartiles[0]).mean()) / 1.3489795
+    return FirstLoss(loss, math.log(vocabulary), spread, expected_loss(vocabulary, spread))
+
+
+def expected_loss(vocabulary: int, spread: float, draws: int = 16) -> float:
+    """E log Σ exp(zᵢ) of V independent N(0, s²) logits, by sampling with a seed of its own.
+
+    Examples
+    --------
+    >>> round(expected_loss(1000, 16.0)), round(expected_loss(32128, 1.0), 1)
+    (50, 10.9)
+    """
+    g = torch.Generator().manual_seed(0)
+    logits = torch.randn(draws, vocabulary, generator=g, dtype=torch.float64) * spread
+    return float(logits.logsumexp(-1).mean())
 
 
 def end_findings(
@@ -62,15 +82,20 @@ def end_findings(
 
 
 def _loss(rows: Sequence[Row], first: FirstLoss | None, setting: Setting) -> Iterator[Finding]:
-    if first is None or first.loss < first.log_vocabulary + EXCESS:
+    if first is None:
         return
     head = next(row for row in rows if row.place.role == "head")
+    # A tied head gives every token a large logit for itself, which is no fault of its size.
+    loss = first.predicted if head.place.tied else first.loss
+    if loss < first.log_vocabulary + EXCESS:
+        return
     wanted = setting.d_model**-0.5
     factor = head.sample.std / wanted
     text = (
-        f"First loss {first.loss:.4g} on random targets, ln V = {first.log_vocabulary:.4g}: the "
-        f"logits have std {first.logits:.3g}. {head.place.name} has std {head.sample.std:.4g}; a "
-        f"head that reads a normalised stream needs 1/√d = {wanted:.4g}"
+        f"First loss {first.loss:.4g} on random targets, ln V = {first.log_vocabulary:.4g}. The "
+        f"logits have std {first.logits:.3g}, which alone gives {first.predicted:.4g}. "
+        f"{head.place.name} has std {head.sample.std:.4g}; a head that reads a normalised stream "
+        f"needs 1/√d = {wanted:.4g}"
     )
     text += f", it is {too(factor)}." if abs(factor - 1) > 0.1 else "."
     if head.place.tied:

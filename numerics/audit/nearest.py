@@ -82,6 +82,8 @@ def nearest_recipe(
         agreeing = {i for i in drawn if rows[i].agrees}
         constants = sum(row.agrees is True for row in rows if row.factor is None)
         matches = (recipe.placement == placement) + 0.5 * (recipe.placement == "any")
+        # A recipe's own number explains more than a number that was fitted.
+        matches -= 2 * (":" in recipe.name)
         scored.append((len(agreeing), matches, constants, agreeing, recipe))
     best = max(scored, key=lambda item: item[:3])
     rest = [i for i in drawn if i not in best[3]]

@@ -36,6 +36,7 @@ def recipe_findings(
     """What explains many disagreements at once."""
     if nearest is not None and nearest.other is not None and not given:
         yield Finding("mixed-recipes", nearest.words)
+        return
     yield from _torch(rows, recipe, setting, model)
     yield from _base(rows, recipe, setting)
 
@@ -109,7 +110,8 @@ def _base(rows: Sequence[Row], recipe: Recipe, setting: Setting) -> Iterator[Fin
         if abs(row.sample.std / (other.asked.std * gain) - 1) <= row.tolerance:
             explained.append(row)
             scaled += abs(gain - 1) > 0.05
-    if scaled and len(explained) >= MOST * len(wrong):
+    roles = {row.place.role for row in explained}
+    if scaled and len(roles) > 1 and len(explained) >= MOST * len(wrong):
         yield Finding(
             "wrong-base",
             f"{len(explained)} tensors are torch's default times the factor that {recipe.name} "

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from numerics.audit.comparison import MARGIN, SIGMAS, Row
 from numerics.audit.finding import Finding, count_names, names_of, plural
-from numerics.audit.laws import CLOSE, factor_words, layer_law
+from numerics.audit.laws import CLOSE, factor_named, layer_law
 from numerics.recipes.draw import xavier
 from numerics.recipes.place import WRITERS, Place, Setting, Stack
 from numerics.recipes.recipe import Recipe
@@ -115,18 +115,18 @@ def _scale(
     found = value_range(row.sample.std for row in group)
     text += f"{recipe.name} asks std {asked}, found {found}: "
     if spread > 1.1:
-        text += f"off by {law} in layer l" if law else f"factors {value_range(factors)}"
+        text += f"off by {law.words} in layer l" if law else f"factors {value_range(factors)}"
     else:
-        words = factor_words(
+        words = factor_named(
             max(middle, 1 / middle),
             additions=stack.additions if stack else None,
             layers=stack.layers if stack else None,
-        )
+        ).words
         text += f"{words} times too {'large' if middle >= 1 else 'small'}"
     text += "." + "".join(
         f" {sentence}"
         for sentence in (
-            _reciprocal(first),
+            _reciprocal(first, middle),
             _other_depth(first, recipe, setting),
             _cut(group),
             _rest(group, everything, alone=alone),
@@ -146,11 +146,12 @@ def value_range(values: Iterable[float]) -> str:
     return f"{found[len(found) // 2]:.5g}" if high < 1.1 * low else f"{low:.4g} to {high:.4g}"
 
 
-def _reciprocal(row: Row) -> str:
+def _reciprocal(row: Row, factor: float) -> str:
     """Whether the factor on Xavier is the reciprocal of the one asked."""
     assert row.asked is not None
     base = xavier(*row.place.fans).std
-    asked, found = row.asked.std / base, row.sample.std / base
+    asked = row.asked.std / base
+    found = asked * factor
     if abs(asked - 1) < 0.1 or abs(asked * found - 1) > CLOSE:
         return ""
     return (

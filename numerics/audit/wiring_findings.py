@@ -16,25 +16,58 @@ def wiring_findings(
     branches = structure.branches
     if not branches:
         return
-    yield from _norm_free(branches)
+    yield from _norm_free(structure)
     yield from _norms(structure)
     if recipe is not None:
         yield from _placement(branches, recipe)
         yield from _multipliers(branches, recipe, setting)
 
 
-def _norm_free(branches: Sequence[Branch]) -> Iterator[Finding]:
-    """Pre-LN by its look, whose shortcut starts behind the norm."""
+def _norm_free(structure: Structure) -> Iterator[Finding]:
+    """Pre-LN by its look, whose shortcut starts behind the norm.
+
+    As a function x = norm(x); x = x + F(x) is Post-LN with one more norm in front. What makes it a
+    slip is where the norm lives: in the layer that reads the sum, as in Pre-LN, and not in the
+    layer that made it.
+    """
+    branches = structure.branches
     wrong = [
         b for b in branches if b.norm_before and not b.norm_free_shortcut and not b.norm_on_stream
     ]
+    if not wrong and _norms_of_readers(structure):
+        wrong = [b for b in branches if b.norm_on_stream]
     if wrong:
         yield Finding(
             "no-norm-free-path",
-            f"{_some(wrong, branches).capitalize()} take the shortcut after the norm, x = norm(x); "
-            "x = x + F(x): there is no path from input to output free of norms. This behaves "
-            "as Post-LN, although every branch reads a normalised stream as in Pre-LN.",
+            f"{_some(wrong, branches).capitalize()} have the shortcut taken after the norm, x = "
+            "norm(x); x = x + F(x): there is no path from input to output free of norms. This "
+            "behaves as Post-LN, although the norms stand before the branches as in Pre-LN.",
         )
+
+
+def _norms_of_readers(structure: Structure) -> bool:
+    """Whether the norm on the last sum of a layer belongs to the module of the next layer."""
+    branches = structure.branches
+    own = following = 0
+    for view in structure.of_role("norm_gain"):
+        if view.branch is None or view.branch + 1 >= len(branches):
+            continue
+        made, reads = branches[view.branch], branches[view.branch + 1]
+        if not made.norm_on_stream or made.layer == reads.layer or made.stream != reads.stream:
+            continue
+        own += _shared(view.parameter, made.path) > _shared(view.parameter, reads.path)
+        following += _shared(view.parameter, reads.path) > _shared(view.parameter, made.path)
+    return following > own
+
+
+def _shared(one: str, other: str) -> int:
+    """Words that two module paths begin with in common."""
+    count = 0
+    for a, b in zip(one.split("."), other.split("."), strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
 
 
 def _norms(structure: Structure) -> Iterator[Finding]:

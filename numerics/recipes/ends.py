@@ -122,7 +122,7 @@ class _Watch(TorchFunctionMode):
         self.terms: dict[int, _Terms] = {}
         self.kept: list[Tensor] = []  # ids stay unique while the tensors live
         self.ended: list[_Terms] = []
-        self.used: set[int] = set()
+        self.derived: set[int] = set()
         self.head_width: int | None = None
 
     def streams(self) -> list[_Terms]:
@@ -162,12 +162,18 @@ class _Watch(TorchFunctionMode):
             return
         self._scores(name, tensors, result)
         own = [t for t in tensors if id(t) in self.terms]
-        if not own or not result.is_floating_point():
+        if not result.is_floating_point():
             return
-        combined = self._combine(name.strip("_"), args, own, result)
+        combined = self._combine(name.strip("_"), args, own, result) if own else None
         if combined is not None:
             self._set(result, combined)
-        elif name not in ("size", "dim", "__get__"):
+            return
+        if own or any(id(t) in self.derived or id(t) in self.names for t in tensors):
+            self.kept.append(result)
+            self.derived.add(id(result))
+        if not own:
+            return
+        if name not in ("size", "dim", "__get__"):
             self.ended.extend(self.terms[id(t)] for t in own)
 
     def _table(
@@ -191,7 +197,7 @@ class _Watch(TorchFunctionMode):
         one = self.terms[id(own[0])]
         if name in ("add", "radd", "iadd"):
             other = next((a for a in args[:2] if a is not own[0]), own[0])
-            if not isinstance(other, Tensor):
+            if not isinstance(other, Tensor) or id(other) in self.derived:
                 return None
             return one + self._terms_of(other, result)
         if name in ("mul", "rmul", "imul", "div", "truediv"):

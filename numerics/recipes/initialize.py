@@ -19,7 +19,7 @@ from numerics.recipes.ends import setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.place import Place, Setting, places
 from numerics.recipes.recipe import Recipe
-from numerics.structure.trace import trace_structure
+from numerics.recipes.traced import traced
 from numerics.structure.types import Structure, TensorView
 from numerics.user_factory import require_measurable
 from theory.errors import InputError
@@ -81,7 +81,7 @@ def initialize_(
     if batch is None:
         batch, _ = default_batch(model)
     if structure is None:
-        structure = trace_structure(model, batch, output=output, blocks=blocks)
+        structure = traced(model, batch, output=output, blocks=blocks)
     if not structure.understood:
         raise InputError(
             "a model must be understood to be initialised by role: " + " ".join(structure.reasons)
