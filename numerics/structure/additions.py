@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from numerics.structure.graph import Graph, Ref, members
 from numerics.structure.norms import Norm
-from numerics.structure.operations import MIXERS_WITHOUT_WEIGHTS, PRODUCTS, is_fused_attention
+from numerics.structure.operations import MIXERS_WITHOUT_WEIGHTS, PRODUCTS
 from numerics.structure.steps import Step, plain_step, stream_steps
 
 
@@ -158,12 +158,10 @@ def _on_trunk(result: Additions, branch: int, source: int) -> bool:
 
 
 def working(graph: Graph) -> int:
-    """The bit set of operations that make a branch: products, attention, Fourier transforms…"""
+    """The bit set of operations that make a branch: products, attention, Fourier transforms…."""
     bits = 0
     for node in graph.nodes:
-        if node.name in PRODUCTS or node.name in MIXERS_WITHOUT_WEIGHTS:
-            bits |= 1 << node.index
-        elif is_fused_attention(node.name):
+        if node.name in PRODUCTS or node.name in MIXERS_WITHOUT_WEIGHTS or node.fused_attention:
             bits |= 1 << node.index
     return bits
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from numerics.structure.graph import Graph, Ref, members
-from numerics.structure.operations import LINEAR_POINTWISE, MOVES, is_fused_attention
+from numerics.structure.operations import LINEAR_POINTWISE, MOVES
 from numerics.structure.products import Mixing, Product
 from numerics.structure.replay import Replay
 
@@ -35,7 +35,7 @@ def find_attention(
     found: list[Attention] = []
     for index in members(own):
         node = graph[index]
-        if is_fused_attention(node.name):
+        if node.fused_attention:
             refs = [arg for arg in node.args if isinstance(arg, Ref)]
             if len(refs) >= 3:
                 q, k, v = (ref.node for ref in refs[:3])
@@ -78,7 +78,7 @@ def _scores_below(
             continue
         if at in products and graph[at].numel != graph[index].numel:
             continue  # a projection of the stream, and no mixing of heads among scores
-        if is_fused_attention(graph[at].name):
+        if graph[at].fused_attention:
             continue
         stack.extend(p for p in graph[at].parents if graph.is_signal(p))
     return sorted(found)
@@ -87,7 +87,7 @@ def _scores_below(
 def _principal(
     graph: Graph, pairs: list[tuple[int, int]], mixings: dict[int, Mixing]
 ) -> tuple[int, int]:
-    """Among several terms of the scores the one of content with content: most of the batch in it."""
+    """Among several terms of the scores the one of content with content: most activations in it."""
 
     def content(pair: tuple[int, int]) -> tuple[int, int]:
         first = mixings[pair[0]]

@@ -90,9 +90,7 @@ def _memory_norms(parts: Parts, streams: Streams, chain: Chain, side: int) -> in
         if not side >> norm.output & 1:
             continue
         link = parts.additions.link(norm.input)
-        readers = sum(
-            bool(parts.graph.reaches(norm.input, a.branch)) for a in chain.additions
-        )
+        readers = sum(bool(parts.graph.reaches(norm.input, a.branch)) for a in chain.additions)
         if link.previous in others and readers == 1:
             bits |= norm.inside
     return bits

@@ -57,6 +57,11 @@ class Node:
         return self.outputs[0].numel() if self.outputs else 0
 
     @property
+    def fused_attention(self) -> bool:
+        """Whether it computes attention from q, k and v, its first three tensors."""
+        return self.func is not None and "attention" in self.name and "backward" not in self.name
+
+    @property
     def pointwise(self) -> bool:
         """Whether torch tags the operation as entry by entry."""
         return self.func is not None and torch.Tag.pointwise in self.func.tags

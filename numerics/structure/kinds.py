@@ -1,19 +1,19 @@
-"""What a branch computes: attention over its own stream or over a memory, an MLP, or another map."""
+"""What a branch computes: attention over its own stream or a memory, an MLP, or another map."""
 
 import torch
 
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import members
-from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, MOVES
+from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, MOVES, words
 from numerics.structure.replay import Replay
 from numerics.structure.targets import Targets
 from numerics.structure.types import Kind
 
-MIXES = frozenset(
-    "convolution _convolution cumsum cumprod roll flip stack cat constant_pad_nd _fft_c2c _fft_r2c "
-    "_fft_c2r mkldnn_rnn_layer _thnn_fused_gru_cell _thnn_fused_lstm_cell mean sum bmm avg_pool1d "
-    "avg_pool2d transpose permute gru lstm flatten unfold as_strided select slice copy "
-    "logcumsumexp select_scatter slice_scatter".split()
+MIXES = words(
+    "convolution _convolution cumsum cumprod roll flip stack cat constant_pad_nd _fft_c2c "
+    "_fft_r2c _fft_c2r mkldnn_rnn_layer _thnn_fused_gru_cell _thnn_fused_lstm_cell mean sum bmm "
+    "avg_pool1d avg_pool2d transpose permute gru lstm flatten unfold as_strided select slice "
+    "copy logcumsumexp select_scatter slice_scatter"
 )
 """Operations by which a branch may carry a signal from one position to another."""
 

@@ -3,60 +3,71 @@
 These are tables of torch's own operations. No table of a model's names decides anything.
 """
 
-PIECES = frozenset(
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text as a set.
+
+    Examples
+    --------
+    >>> sorted(words("view slice"))
+    ['slice', 'view']
+    """
+    return frozenset(text.split())
+
+
+PIECES = words(
     "split split_with_sizes unbind chunk unsafe_split unsafe_split_with_sizes unsafe_chunk "
-    "tensor_split hsplit vsplit unbind_copy split_copy".split()
+    "tensor_split hsplit vsplit unbind_copy split_copy"
 )
 """Operations that cut one tensor into several."""
 
-MOVES = frozenset(
-    "view _unsafe_view reshape _reshape_alias transpose t permute unsqueeze squeeze expand alias "
-    "detach clone contiguous _to_copy lift_fresh lift_fresh_copy slice select as_strided copy "
-    "view_as_real view_as_complex piece narrow diagonal movedim unfold flatten unflatten "
+MOVES = words(
+    "view _unsafe_view reshape _reshape_alias transpose t permute unsqueeze squeeze expand "
+    "alias detach clone contiguous _to_copy lift_fresh lift_fresh_copy slice select as_strided "
+    "copy view_as_real view_as_complex piece narrow diagonal movedim unfold flatten unflatten "
     "_conj resolve_conj written clamp clamp_min clamp_max nan_to_num native_dropout to "
-    "convert_element_type".split()
+    "convert_element_type"
 )
 """Operations that keep a signal's numbers where they keep all of its entries."""
 
-RESAMPLES = frozenset(
-    "slice select piece cat stack index index_select gather constant_pad_nd roll flip pixel_shuffle "
-    "pixel_unshuffle upsample_nearest2d upsample_bilinear2d max_pool2d_with_indices avg_pool2d "
-    "avg_pool1d mean _adaptive_avg_pool2d adaptive_max_pool2d index_put scatter repeat "
-    "repeat_interleave expand sum masked_select im2col col2im unfold unfold_copy sort "
-    "slice_scatter select_scatter _index_put_impl index_copy index_add".split()
+RESAMPLES = words(
+    "slice select piece cat stack index index_select gather constant_pad_nd roll flip "
+    "pixel_shuffle pixel_unshuffle upsample_nearest2d upsample_bilinear2d "
+    "max_pool2d_with_indices avg_pool2d avg_pool1d mean _adaptive_avg_pool2d "
+    "adaptive_max_pool2d index_put scatter repeat repeat_interleave expand sum masked_select "
+    "im2col col2im unfold unfold_copy sort slice_scatter select_scatter _index_put_impl "
+    "index_copy index_add"
 )
 """Operations that take, join or pool positions of a signal."""
 
-PRODUCTS = frozenset(
+PRODUCTS = words(
     "mm addmm bmm baddbmm convolution mv addmv linear matmul _grouped_mm _scaled_mm "
-    "_convolution conv1d conv2d mkldnn_linear".split()
+    "_convolution conv1d conv2d mkldnn_linear"
 )
 """Operations that sum over an axis that two tensors share."""
 
-RECURRENT = frozenset("mkldnn_rnn_layer _thnn_fused_gru_cell _thnn_fused_lstm_cell gru lstm".split())
+RECURRENT = words("mkldnn_rnn_layer _thnn_fused_gru_cell _thnn_fused_lstm_cell gru lstm")
 """Fused recurrent layers and cells."""
 
-MIXERS_WITHOUT_WEIGHTS = frozenset(
+MIXERS_WITHOUT_WEIGHTS = words(
     "_fft_c2c _fft_r2c _fft_c2r avg_pool1d avg_pool2d cumsum roll max_pool2d_with_indices "
-    "_adaptive_avg_pool2d mkldnn_rnn_layer _thnn_fused_gru_cell _thnn_fused_lstm_cell".split()
+    "_adaptive_avg_pool2d mkldnn_rnn_layer _thnn_fused_gru_cell _thnn_fused_lstm_cell"
 )
 """Operations that make a branch although they may have no weights: they mix positions."""
 
-REDUCTIONS = frozenset(
-    "mean sum var std var_mean std_mean norm linalg_vector_norm amax amin max min piece".split()
+REDUCTIONS = words(
+    "mean sum var std var_mean std_mean norm linalg_vector_norm amax amin max min piece"
 )
-SQUARES = frozenset(
-    "pow var std var_mean std_mean norm linalg_vector_norm square rsqrt sqrt abs".split()
-)
+SQUARES = words("pow var std var_mean std_mean norm linalg_vector_norm square rsqrt sqrt abs")
 """Operations by which a statistic measures a size, without regard to the sign."""
 
-LINEAR_POINTWISE = frozenset(
+LINEAR_POINTWISE = words(
     "add sub rsub mul div neg _to_copy copy clone where masked_fill clamp clamp_min clamp_max "
-    "nan_to_num alias detach written to".split()
+    "nan_to_num alias detach written to"
 )
 """Entry-by-entry operations that are no activation function."""
 
-CHOICES = frozenset("topk sort argsort argmax max _softmax _log_softmax kthvalue bincount".split())
+CHOICES = words("topk sort argsort argmax max _softmax _log_softmax kthvalue bincount")
 """Operations by which a router chooses experts."""
 
 NORMS: dict[str, tuple[int | None, int | None]] = {
@@ -74,14 +85,3 @@ NORMS: dict[str, tuple[int | None, int | None]] = {
     "rms_norm": (2, None),
 }
 """Per fused norm: the places of its gain and of its bias among its arguments."""
-
-
-def is_fused_attention(name: str) -> bool:
-    """Whether an aten operation computes attention from q, k and v, its first three tensors.
-
-    Examples
-    --------
-    >>> is_fused_attention("_scaled_dot_product_flash_attention_for_cpu")
-    True
-    """
-    return "attention" in name and "backward" not in name

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from numerics.structure.graph import Graph, Node, Ref
+from numerics.structure.graph import Graph, Node, Ref, members
 from numerics.structure.operations import PRODUCTS
 
 
@@ -62,6 +62,35 @@ def find_products(graph: Graph) -> tuple[dict[int, Product], dict[int, Mixing]]:
         elif weights == [True, False] and signals[1]:
             products[node.index] = _first(node, first, second, bias)
     return products, mixings
+
+
+def constant_product(graph: Graph, index: int) -> Product | None:
+    """The product of parameters with constants, or with one another, that a node computes.
+
+    Of two parameters the one on the right is taken as the weight.
+    """
+    node = graph[index]
+    if node.name not in PRODUCTS or not graph.is_weight(index):
+        return None
+    refs = [arg for arg in node.args if isinstance(arg, Ref)]
+    with_bias = node.name in ("addmm", "baddbmm", "addmv")
+    if len(refs) < 2 + with_bias:
+        return None
+    bias = refs[0].node if with_bias else None
+    first, second = refs[1:3] if with_bias else refs[:2]
+    if node.name in ("convolution", "_convolution", "linear") and len(refs) > 2:
+        bias = refs[2].node
+    if graph.reads_parameter(second.node):
+        return _second(node, first, second, bias)
+    return _first(node, first, second, bias)
+
+
+def innermost_product(graph: Graph, weight: int) -> int | None:
+    """The first product from which a parameter's side of an operation comes."""
+    for index in members(graph.ancestors[weight]):
+        if graph[index].name in PRODUCTS and graph.is_weight(index):
+            return index
+    return None
 
 
 def _second(node: Node, data: Ref, weight: Ref, bias: int | None) -> Product:

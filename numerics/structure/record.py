@@ -155,7 +155,9 @@ class Recorder(TorchDispatchMode):
 
     def _record(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
         outputs = tuple(t for t in pytree.tree_leaves(result) if isinstance(t, Tensor))
-        refs = [leaf for leaf in pytree.tree_leaves((args, kwargs), is_leaf=_is_ref) if _is_ref(leaf)]
+        refs = [
+            leaf for leaf in pytree.tree_leaves((args, kwargs), is_leaf=_is_ref) if _is_ref(leaf)
+        ]
         written = _written(func, args, kwargs)
         outputs = outputs or tuple(ref.value for ref in written)
         packet = getattr(func, "overloadpacket", func)

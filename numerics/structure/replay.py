@@ -18,7 +18,9 @@ from numerics.structure.graph import Graph, Node, Ref, members
 class Replay:
     """The nodes between some sources and some targets, run again."""
 
-    def __init__(self, graph: Graph, sources: Mapping[int, Tensor], *, through_detach: bool) -> None:
+    def __init__(
+        self, graph: Graph, sources: Mapping[int, Tensor], *, through_detach: bool
+    ) -> None:
         self._graph = graph
         self._values: dict[int, tuple[Tensor, ...]] = {n: (t,) for n, t in sources.items()}
         self._copies: dict[int, Tensor] = {}

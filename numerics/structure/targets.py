@@ -5,13 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from numerics.structure.attention import Attention
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import Graph, members
-from numerics.structure.operations import CHOICES, LINEAR_POINTWISE
+from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, words
 from numerics.structure.products import Product
 from numerics.structure.replay import changed, dependence, features
 from numerics.structure.types import Role
 
+SCORE_FUNCTIONS = words("exp sigmoid relu softplus elu tanh _safe_softmax pow")
+"""Functions other than softmax that make weights of scores."""
 Features = dict[Role, Tensor]
 """Per role: which features of a product's result play it."""
 
@@ -38,6 +41,7 @@ class Targets:
 def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
     """The roles of the products of a branch."""
     graph = parts.graph
+    branch.attentions = [a for a in branch.attentions if _is_attention(graph, branch, a)]
     nodes = 0
     for index in branch.products:
         nodes |= 1 << index
@@ -76,8 +80,12 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
                     wanted[index].append((role, operand, results))
             if not wanted[index]:
                 wanted[index].append(("w_in", branch.output, results))
+    gating = _gating_finals(graph, branch, final, plain)
     for index, product in plain.items():
-        if index in final:
+        if index in gating:
+            role: Role = "gate" if graph[index].shape[product.feature] > 1 else "other"
+            rows[index] = {role: _all(graph, product)}
+        elif index in final:
             rows[index], split = _final_roles(graph, branch, product, after, bool(inner), index)
             if split:
                 columns[index] = split
@@ -88,6 +96,26 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
             if not sure:
                 unsure.append(index)
     return Targets(rows, columns, bool(gates), tuple(unsure))
+
+
+def _is_attention(graph: Graph, branch: BranchNodes, attention: Attention) -> bool:
+    """Whether q, k and v come from different features, where no softmax tells attention.
+
+    Two products of activations with nothing but scales between may be a state space's scan.
+    """
+    if attention.scores == attention.output:
+        return True
+    inside = graph.between(attention.scores, attention.output)
+    names = {graph[i].name for i in members(inside & ~(1 << attention.output))}
+    if any(name in CHOICES or name in SCORE_FUNCTIONS for name in names):
+        return True
+    for index, product in branch.products.items():
+        operands = [p for p in (attention.q, attention.k, attention.v) if graph.reaches(index, p)]
+        masks = [m for m in dependence(graph, index, operands) if m is not None]
+        chosen = [features(mask, product.feature).int() for mask in masks]
+        if len(chosen) > 1 and bool((sum(chosen) > 1).any()):
+            return False
+    return True
 
 
 def _all(graph: Graph, product: Product) -> Tensor:
@@ -120,14 +148,32 @@ def _finals(graph: Graph, branch: BranchNodes, plain: dict[int, Product]) -> set
         for index in plain
         if graph.reaches(index, branch.output)
         and not any(
-            other != index
-            and graph.reaches(index, other)
-            and graph.reaches(other, branch.output)
+            other != index and graph.reaches(index, other) and graph.reaches(other, branch.output)
             for other in plain
         )
         and not any(graph.reaches(index, a.scores) for a in branch.attentions)
         and not any(graph.reaches(index, a.v) for a in branch.attentions)
     }
+
+
+def _gating_finals(
+    graph: Graph, branch: BranchNodes, final: set[int], plain: dict[int, Product]
+) -> set[int]:
+    """Products that read the stream and multiply what another product writes into it."""
+    first = {i for i in final if not any(j != i and graph.reaches(j, i) for j in plain)}
+    others = final - first
+    if not first or not others:
+        return set()
+    found = set()
+    for index in members(branch.own & graph.ancestors[branch.output]):
+        node = graph[index]
+        operands = [p for p in dict.fromkeys(node.parents) if graph.is_signal(p)]
+        if node.name != "mul" or len(operands) != 2:
+            continue
+        for gate, value in (operands, operands[::-1]):
+            if any(graph.reaches(i, value) for i in others):
+                found |= {i for i in first if graph.reaches(i, gate)}
+    return found
 
 
 def _below(graph: Graph, branch: BranchNodes, index: int, inner: dict[int, Product]) -> list[int]:
@@ -165,9 +211,7 @@ def _find_gates(
         if not all(reach):
             continue
         both = reach[0] & reach[1]
-        if both and not (
-            reach[0] == reach[1] and _disjoint(graph, both, operands, plain)
-        ):
+        if both and not (reach[0] == reach[1] and _disjoint(graph, both, operands, plain)):
             continue
         found += _which_gates(graph, branch, operands, plain)
     return found
@@ -233,7 +277,10 @@ def _split(
         chosen = features(mask, product.feature)
         masks[role] = masks[role] | chosen if role in masks else chosen
     count = sum(mask.int() for mask in masks.values())
-    direct = _reads_directly(graph, branch, product, wanted)
+    direct = len(branch.attentions) == 1 and _reads_directly(graph, branch, product, wanted)
+    if not branch.attentions and "gate" in masks and "w_in" in masks:
+        masks["gate"] = masks["gate"] & ~masks["w_in"]
+        count = sum(mask.int() for mask in masks.values())
     found: Features = {}
     for role, mask in masks.items():
         alone = mask & (count == 1)

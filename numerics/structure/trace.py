@@ -12,7 +12,6 @@ from numerics.structure.kinds import kind_of
 from numerics.structure.layers import layer_numbers
 from numerics.structure.names import common_path, tied_names
 from numerics.structure.norms import find_norms
-from numerics.structure.operations import is_fused_attention
 from numerics.structure.private_copy import detached, private_copy, quiet_forward, without_cache
 from numerics.structure.products import find_products
 from numerics.structure.record import record_forward
@@ -104,7 +103,7 @@ def structure_of(model: nn.Module, graph: Graph) -> Structure:
     products, mixings = find_products(graph)
     additions = find_additions(graph, {norm.output: norm for norm in norms})
     parts = Parts(graph, additions, products, mixings, norms)
-    mixing = _bits([*mixings, *(n.index for n in graph.nodes if is_fused_attention(n.name))])
+    mixing = _bits([*mixings, *(n.index for n in graph.nodes if n.fused_attention)])
     streams = find_streams(additions, mixing)
     for chain in streams.chains:
         chain.end = end_link(additions, graph, chain)
@@ -114,7 +113,7 @@ def structure_of(model: nn.Module, graph: Graph) -> Structure:
     wired = _wired(parts, streams, branches)
     known = Assigned(parts, streams, branches, targets, kinds, _on_stream(streams, branches, wired))
     views = parameter_views(known)
-    reasons = [*streams.reasons, *_unexplained(parts, streams, branches, mixing)]
+    reasons = [*streams.reasons, *_unexplained(parts, streams, branches)]
     numbers = _layers(streams, branches, kinds)
     listed = tuple(
         _branch(place, branch, kinds[place], wired[place], numbers[place], views)
@@ -152,7 +151,11 @@ def _layers(streams: Streams, branches: list[BranchNodes], kinds: list[Kind]) ->
     numbers = [0] * len(branches)
     for name in dict.fromkeys(chain.name for chain in streams.chains):
         places = [i for i, branch in enumerate(branches) if branch.chain.name == name]
-        found = layer_numbers([kinds[i] for i in places])
+        shapes = [
+            tuple(sorted(tuple(p.weight.value.shape) for p in branches[i].products.values()))
+            for i in places
+        ]
+        found = layer_numbers([kinds[i] for i in places], shapes)
         for place, number in zip(places, found, strict=True):
             numbers[place] = number
     return numbers
@@ -248,9 +251,7 @@ def _shared(parts: Parts, branches: list[BranchNodes]) -> tuple[str, ...]:
     return tuple(graph[leaf].name for leaf in sorted(readers) if len(readers[leaf]) > 1)
 
 
-def _unexplained(
-    parts: Parts, streams: Streams, branches: list[BranchNodes], mixing: int
-) -> list[str]:
+def _unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> list[str]:
     """What speaks against the additions found: none at all, or attention outside of them."""
     graph = parts.graph
     if not streams.chains:
@@ -261,7 +262,7 @@ def _unexplained(
     for branch in branches:
         for attention in branch.attentions:
             owned[attention.output] += 1
-    fused = [n.index for n in graph.nodes if is_fused_attention(n.name)]
+    fused = [n.index for n in graph.nodes if n.fused_attention]
     outside = [i for i in fused if not owned[i] and graph.live >> i & 1]
     if len(outside) > 1:
         return [f"{len(outside)} attentions lie in no residual branch; {PASS}"]

@@ -9,14 +9,15 @@ from torch import Tensor
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import Graph, Node, Ref, members
 from numerics.structure.norms import Norm
-from numerics.structure.products import Product
+from numerics.structure.operations import words
+from numerics.structure.products import Product, constant_product, innermost_product
 from numerics.structure.steps import plain_step, signals
 from numerics.structure.streams import Streams
 from numerics.structure.targets import Features, Targets
 from numerics.structure.types import Kind, Role, TensorView
 from numerics.structure.weights import Selection, block_of, entries, selections
 
-LOOKUPS = frozenset("embedding index index_select gather embedding_bag _embedding_bag".split())
+LOOKUPS = words("embedding index index_select gather embedding_bag _embedding_bag")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,11 @@ def _without_repeats(found: Iterable[TensorView]) -> tuple[TensorView, ...]:
     """Drop what says "other" about a parameter whose role another reading tells."""
     views = list(found)
     told = {(v.parameter, v.branch) for v in views if v.role != "other"}
-    kept = [v for v in views if v.role != "other" or v.axis or (v.parameter, v.branch) not in told]
+    kept = [
+        v
+        for v in views
+        if v.role != "other" or v.axis is not None or (v.parameter, v.branch) not in told
+    ]
     return tuple(kept)
 
 
@@ -76,7 +81,7 @@ def _views_at(known: Assigned, node: Node) -> Iterator[TensorView]:
         yield from _product_views(known, product)
         return
     affine = {n for norm in parts.norms for n in (norm.gain, norm.bias) if n is not None}
-    for ref in [arg for arg in node.args if isinstance(arg, Ref)]:
+    for ref in [arg for arg in (*node.args, *node.kwargs.values()) if isinstance(arg, Ref)]:
         if not graph.is_weight(ref.node) or ref.node in affine:
             continue
         yield from _plain_views(known, node, ref.node)
@@ -153,6 +158,9 @@ def _product_views(known: Assigned, product: Product) -> Iterator[TensorView]:
     if not places:
         yield from _outside_product(known, product)
         return
+    if innermost_product(known.parts.graph, product.weight.node) is not None:
+        yield from _nested_views(known, product.weight.node, places[0])
+        return
     if len({known.branches[i].source for i in places}) > 1:
         places = places[:1]  # keys that later layers read again belong to the first
     for place in places:
@@ -169,7 +177,7 @@ def _product_views(known: Assigned, product: Product) -> Iterator[TensorView]:
             ):
                 yield _view(known, selection, role, place)
         if product.bias is not None:
-            yield from _bias_views(known, product, product.bias, rows, place)
+            yield from _bias_views(known, product.bias, rows, place)
 
 
 def _view(known: Assigned, found: Selection, role: Role, branch: int | None) -> TensorView:
@@ -187,7 +195,7 @@ def _view(known: Assigned, found: Selection, role: Role, branch: int | None) -> 
 
 
 def _bias_views(
-    known: Assigned, product: Product, bias: int, rows: Features, branch: int | None
+    known: Assigned, bias: int, rows: Features, branch: int | None
 ) -> Iterator[TensorView]:
     graph = known.parts.graph
     for leaf in graph.parameters_of(bias):
@@ -198,7 +206,8 @@ def _bias_views(
                 continue
             if not bool(mask.any()):
                 continue
-            expert, axis, picked = block_of(mask)
+            everything = torch.ones_like(chosen)
+            expert, axis, picked = block_of(mask, _bias_mask(graph, leaf, bias, everything))
             count = int(mask.sum())
             yield TensorView(
                 graph[leaf].name,
@@ -222,6 +231,29 @@ def _bias_mask(graph: Graph, leaf: int, bias: int, chosen: Tensor) -> Tensor | N
     return entries(graph, leaf, bias, len(shape) - 1, chosen)
 
 
+def _nested_views(known: Assigned, weight: int, branch: int | None) -> Iterator[TensorView]:
+    """The views of parameters whose product with constants, or with one another, is read."""
+    graph = known.parts.graph
+    inside = branch is not None and "attention" in known.kinds[branch]
+    role: Role = "positions" if inside else "other"
+    told: set[str] = set()
+    for index in members(graph.ancestors[weight]):
+        nested = constant_product(graph, index)
+        if nested is None:
+            continue
+        everything = torch.ones(graph[index].shape[nested.feature], dtype=torch.bool)
+        for found in selections(graph, nested, everything):
+            told.add(graph[found.parameter].name)
+            yield _view(known, found, role, branch)
+        if nested.bias is not None:
+            for name in _names(graph, nested.bias):
+                told.add(name)
+                yield TensorView(name, "bias", branch=branch, part=role)
+    for name in _names(graph, weight):
+        if name not in told:
+            yield TensorView(name, role, branch=branch)
+
+
 def _outside_product(known: Assigned, product: Product) -> Iterator[TensorView]:
     graph = known.parts.graph
     role: Role = "other"
@@ -229,11 +261,14 @@ def _outside_product(known: Assigned, product: Product) -> Iterator[TensorView]:
         role = "head"
     elif _is_input(known, product):
         role = "embedding"
+    if innermost_product(graph, product.weight.node) is not None:
+        yield from _nested_views(known, product.weight.node, None)
+        return
     everything = torch.ones(graph[product.node].shape[product.feature], dtype=torch.bool)
     for selection in selections(graph, product, everything):
         yield _view(known, selection, role, None)
     if product.bias is not None:
-        yield from _bias_views(known, product, product.bias, {role: everything}, None)
+        yield from _bias_views(known, product.bias, {role: everything}, None)
 
 
 def _is_head(known: Assigned, product: int) -> bool:
@@ -268,13 +303,17 @@ def _plain_views(known: Assigned, node: Node, weight: int) -> Iterator[TensorVie
     branch = known.branch_of(node.index)
     if branch is None:
         branch = _on_shortcut(known, node.index)
+    nested = innermost_product(graph, weight)
+    if nested is not None:  # relative positions: a product of parameters and constants
+        yield from _nested_views(known, weight, branch)
+        return
     role, part = _plain_role(known, node, weight)
     below = _product_below(known, node.index) if role == "bias" and branch is not None else None
     if below is not None and branch is not None:
         rows = known.targets[branch].rows.get(below, {})
         sizes = {chosen.numel() for chosen in rows.values()}
         if sizes == {graph[weight].numel}:
-            yield from _bias_views(known, known.parts.products[below], weight, rows, branch)
+            yield from _bias_views(known, weight, rows, branch)
             return
     for name in _names(graph, weight):
         fan_out = graph[weight].shape[-1] if role == "embedding" and graph[weight].shape else None
@@ -296,15 +335,24 @@ def _plain_role(known: Assigned, node: Node, weight: int) -> tuple[Role, Role | 
     graph = known.parts.graph
     if node.name in LOOKUPS:
         return _lookup_role(graph, node, weight), None
+    branch = known.branch_of(node.index)
     if node.name in ("cat", "stack", "where", "index_put", "copy", "masked_fill", "expand"):
-        return "embedding", None
+        return ("embedding" if branch is None else "other"), None
+    if node.fused_attention:
+        return "positions", None  # a bias on the scores
     if node.name in ("add", "sub", "rsub"):
+        if branch is not None and "attention" not in known.kinds[branch]:
+            return "bias", _part_below(known, node.index)
+        if _one_row(graph, weight):
+            return "embedding", None
         wide = sum(size > 1 for size in graph[weight].shape) > 1
         if not wide and graph[weight].numel >= 1:
             return "bias", _part_below(known, node.index)
         return "positions", None
     if node.name in ("mul", "div"):
-        return "scalar", _part_below(known, signals(graph, node)[0]) if signals(graph, node) else None
+        return "scalar", _part_below(known, signals(graph, node)[0]) if signals(
+            graph, node
+        ) else None
     return "other", None
 
 
@@ -316,6 +364,17 @@ def _lookup_role(graph: Graph, node: Node, weight: int) -> Role:
         if names & {"cumsum", "arange", "bucketize", "searchsorted"}:
             return "positions"
     return "embedding"
+
+
+def _one_row(graph: Graph, weight: int) -> bool:
+    """Whether a table is read at one and the same row everywhere, as for segment 0."""
+    for index in members(graph.ancestors[weight]):
+        node = graph[index]
+        if node.name in LOOKUPS and len(node.args) > 1 and isinstance(node.args[1], Ref):
+            rows = node.args[1].value
+            if rows.numel() > 1 and bool((rows == rows.flatten()[0]).all()):
+                return True
+    return False
 
 
 def _product_below(known: Assigned, node: int) -> int | None:

@@ -71,11 +71,7 @@ def selections(
                     bank,
                     None if whole else axes[axis] - shift,
                     None if whole else tuple(torch.nonzero(chosen).flatten().tolist()),
-                    (
-                        size.shape[axes[product.contracted]]
-                        if along == "free"
-                        else int(chosen.sum())
-                    )
+                    (size.shape[axes[product.contracted]] if along == "free" else int(chosen.sum()))
                     * kernel,
                     int(chosen.sum()) if along == "free" else size.shape[axes[product.free]],
                     fan_axis,
@@ -94,7 +90,7 @@ def _kernel(graph: Graph, product: Product) -> int:
 
 
 def _direct_axes(graph: Graph, product: Product) -> tuple[int, tuple[int, ...]] | None:
-    """The parameter that a product reads whole and in its own memory, and the axes' places in it."""
+    """The parameter that a product reads whole and in place, and where its axes stand in it."""
     parameters = graph.parameters_of(product.weight.node)
     if len(parameters) != 1:
         return None
@@ -126,13 +122,23 @@ def _by_gradient(
 ) -> list[Selection]:
     found = []
     for parameter in graph.parameters_of(node):
-        if not graph[parameter].value.is_floating_point():
+        value = graph[parameter].value
+        if not value.is_floating_point():
+            continue
+        same = _same_shape(product, value)
+        if same is not None:
+            found.append(_whole(graph, parameter, product, chosen, axis, same))
+            continue
+        if value.numel() < product.weight.value.numel() and value.squeeze().dim() < 2:
+            found.append(Selection(parameter, None, None, None))
             continue
         mask = entries(graph, parameter, node, axis, chosen)
         if mask is None or not mask.any():
             continue
         free = torch.zeros(product.weight.value.shape[product.free], dtype=torch.bool)
         free[int(torch.nonzero(chosen)[0]) if axis == product.free else 0] = True
+        everything = torch.ones_like(chosen)
+        read = entries(graph, parameter, node, axis, everything)
         one = entries(graph, parameter, node, product.free, free)
         fan_axis, fan_in = _fan(one)
         if experts and product.bank is not None and mask.dim() == 3:
@@ -140,8 +146,41 @@ def _by_gradient(
         else:
             banks = [None]
         for bank in banks:
-            found.append(_block(parameter, mask, bank, fan_axis, fan_in))
+            found.append(_block(parameter, mask, read, bank, fan_axis, fan_in))
     return found
+
+
+def _same_shape(product: Product, value: Tensor) -> tuple[int, ...] | None:
+    """The axes of a parameter that has the shape of the weight made of it, or that transposed."""
+    weight = product.weight.value
+    if value.shape == weight.shape:
+        return tuple(range(value.dim()))
+    if value.dim() == 2 and weight.dim() == 2 and value.shape == weight.T.shape:
+        return (1, 0)
+    return None
+
+
+def _whole(
+    graph: Graph,
+    parameter: int,
+    product: Product,
+    chosen: Tensor,
+    axis: int,
+    axes: tuple[int, ...],
+) -> Selection:
+    """The rows of a parameter that is normalised, scaled or rounded before it is read."""
+    shape = product.weight.value.shape
+    count = int(chosen.sum())
+    free = axis == product.free
+    return Selection(
+        parameter,
+        None,
+        None if bool(chosen.all()) else axes[axis],
+        None if bool(chosen.all()) else tuple(torch.nonzero(chosen).flatten().tolist()),
+        (shape[product.contracted] if free else count) * _kernel(graph, product),
+        count if free else shape[product.free],
+        axes[product.contracted],
+    )
 
 
 def _fan(one_feature: Tensor | None) -> tuple[int | None, int | None]:
@@ -182,19 +221,31 @@ def entries(graph: Graph, parameter: int, node: int, axis: int, chosen: Tensor) 
     return None if gradient is None else (gradient != 0).cpu()
 
 
-def block_of(mask: Tensor) -> tuple[int | None, int | None, tuple[int, ...] | None]:
-    """Expert, axis and rows of a mask over a parameter's entries.
+def block_of(
+    mask: Tensor, read: Tensor | None = None
+) -> tuple[int | None, int | None, tuple[int, ...] | None]:
+    """Expert, axis and rows of some entries of a parameter.
+
+    Parameters
+    ----------
+    mask
+        The entries, as a mask of the parameter's shape.
+    read
+        All entries that the operation reads: where they lie at one index of the leading axis, that
+        index is the expert or the layer of a bank.
 
     Examples
     --------
     >>> mask = torch.zeros(4, 6, 2, dtype=torch.bool)
+    >>> read = mask.clone()
+    >>> read[1] = True
     >>> mask[1, :3] = True
-    >>> block_of(mask)
+    >>> block_of(mask, read)
     (1, 0, (0, 1, 2))
     """
     expert = None
-    if mask.dim() >= 3 and mask.shape[0] > 1:
-        lead = mask.flatten(1).any(1)
+    if read is not None and read.dim() >= 2 and read.shape[0] > 1:
+        lead = read.flatten(1).any(1)
         if int(lead.sum()) == 1:
             expert = int(torch.nonzero(lead)[0])
             mask = mask[expert]
@@ -209,12 +260,17 @@ def block_of(mask: Tensor) -> tuple[int | None, int | None, tuple[int, ...] | No
 
 
 def _block(
-    parameter: int, mask: Tensor, bank: int | None, fan_axis: int | None, fan_in: int | None
+    parameter: int,
+    mask: Tensor,
+    read: Tensor | None,
+    bank: int | None,
+    fan_axis: int | None,
+    fan_in: int | None,
 ) -> Selection:
     if bank is not None:
         expert, axis, rows = bank, *block_of(mask[bank])[1:]
     else:
-        expert, axis, rows = block_of(mask)
+        expert, axis, rows = block_of(mask, read)
     count = int(mask.sum()) if bank is None else int(mask[bank].sum())
     if fan_axis is not None and expert is not None:
         fan_axis -= 1

@@ -1,4 +1,4 @@
-"""How a branch is wired: its kind, where norms stand, and the multipliers of branch and shortcut."""
+"""How a branch is wired: where norms stand, and the multipliers of branch and shortcut."""
 
 from dataclasses import dataclass, replace
 
