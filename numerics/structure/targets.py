@@ -8,13 +8,11 @@ from torch import Tensor
 from numerics.structure.attention import Attention
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import Graph, members
-from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, words
+from numerics.structure.operations import CHOICES, LINEAR_POINTWISE
 from numerics.structure.products import Product
 from numerics.structure.replay import changed, dependence, features
 from numerics.structure.types import Role
 
-SCORE_FUNCTIONS = words("exp sigmoid relu softplus elu tanh _safe_softmax pow")
-"""Functions other than softmax that make weights of scores."""
 Features = dict[Role, Tensor]
 """Per role: which features of a product's result play it."""
 
@@ -41,7 +39,7 @@ class Targets:
 def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
     """The roles of the products of a branch."""
     graph = parts.graph
-    branch.attentions = [a for a in branch.attentions if _is_attention(graph, branch, a)]
+    branch.attentions = _confirmed(graph, branch)
     nodes = 0
     for index in branch.products:
         nodes |= 1 << index
@@ -98,17 +96,27 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
     return Targets(rows, columns, bool(gates), tuple(unsure))
 
 
-def _is_attention(graph: Graph, branch: BranchNodes, attention: Attention) -> bool:
-    """Whether q, k and v come from different features, where no softmax tells attention.
+def _confirmed(graph: Graph, branch: BranchNodes) -> list[Attention]:
+    """The attentions with a softmax, and those whose q, k and v come from different features.
 
-    Two products of activations with nothing but scales between may be a state space's scan.
+    Two products of activations with nothing but scales between may be a state space's scan. Where
+    one of several such pairs is none, none of them is taken for attention.
     """
+    certain = [a for a in branch.attentions if _has_softmax(graph, a)]
+    rest = [a for a in branch.attentions if a not in certain]
+    if all(_is_separate(graph, branch, attention) for attention in rest):
+        return branch.attentions
+    return certain
+
+
+def _has_softmax(graph: Graph, attention: Attention) -> bool:
     if attention.scores == attention.output:
         return True
-    inside = graph.between(attention.scores, attention.output)
-    names = {graph[i].name for i in members(inside & ~(1 << attention.output))}
-    if any(name in CHOICES or name in SCORE_FUNCTIONS for name in names):
-        return True
+    inside = graph.between(attention.scores, attention.output) & ~(1 << attention.output)
+    return bool({graph[i].name for i in members(inside)} & CHOICES)
+
+
+def _is_separate(graph: Graph, branch: BranchNodes, attention: Attention) -> bool:
     for index, product in branch.products.items():
         operands = [p for p in (attention.q, attention.k, attention.v) if graph.reaches(index, p)]
         masks = [m for m in dependence(graph, index, operands) if m is not None]

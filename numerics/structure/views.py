@@ -358,6 +358,8 @@ def _plain_role(known: Assigned, node: Node, weight: int) -> tuple[Role, Role | 
 
 def _lookup_role(graph: Graph, node: Node, weight: int) -> Role:
     """Rows looked up by counting are positions; by ids of the batch they are embeddings."""
+    if _one_row(graph, node.index):
+        return "embedding"
     indices = [p for p in node.parents if p != weight]
     for index in indices:
         names = {graph[i].name for i in members(graph.ancestors[index])}
