@@ -9,11 +9,10 @@ from numerics.recipes.place import Place
 
 SEVERITY = {
     "never-written": 100,
-    "not-finite": 99,
+    "asked-not-found": 97,
     "torch-defaults": 95,
     "no-norm-free-path": 92,
     "wiring": 90,
-    "asked-not-found": 88,
     "copies": 86,
     "mixed-recipes": 84,
     "first-loss": 82,
@@ -84,14 +83,14 @@ def pattern(name: str) -> str:
 
 
 def count_names(names: Iterable[str]) -> str:
-    """Tensors by pattern, with how many there are of each.
+    """Parameters by pattern, with how many there are of each; one named twice counts once.
 
     Examples
     --------
     >>> count_names(["h.0.o.weight", "h.1.o.weight", "head.weight"])
     '2 h.*.o.weight, head.weight'
     """
-    counted = Counter(pattern(name) for name in names)
+    counted = Counter(pattern(name) for name in dict.fromkeys(names))
     shown = [f"{n} {name}" if n > 1 else name for name, n in counted.items()]
     rest = f" and {len(shown) - 4} more kinds" if len(shown) > 4 else ""
     return ", ".join(shown[:4]) + rest

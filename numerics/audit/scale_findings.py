@@ -104,7 +104,7 @@ def _scale(
     spread = max(factors) / max(min(factors), 1e-300)
     writers = all(row.place.role in WRITERS for row in group)
     what = (
-        f"{plural(len(group), 'tensor')} {'write' if len(group) > 1 else 'writes'} to the stream"
+        f"{plural(len(names), 'tensor')} {'write' if len(names) > 1 else 'writes'} to the stream"
         if (writers)
         else plural(len(group), "tensor")
     )
@@ -126,6 +126,7 @@ def _scale(
     text += "." + "".join(
         f" {sentence}"
         for sentence in (
+            _packed(group, middle),
             _reciprocal(first, middle),
             _other_depth(first, recipe, setting),
             _cut(group),
@@ -144,6 +145,18 @@ def value_range(values: Iterable[float]) -> str:
     low, high = found[0], found[-1]
     # Samples of one standard deviation scatter: one number stands for them.
     return f"{found[len(found) // 2]:.5g}" if high < 1.1 * low else f"{low:.4g} to {high:.4g}"
+
+
+def _packed(group: Sequence[Row], factor: float) -> str:
+    """Whether q, k, v were drawn by Xavier as one matrix of (3d, d)."""
+    rows = [row for row in group if row.place.view.rows is not None]
+    together = len(rows) == len(group) and {row.place.role for row in group} <= {"q", "k", "v"}
+    if not together or abs(factor * 2**0.5 - 1) > CLOSE:
+        return ""
+    return (
+        "q, k and v are rows of one matrix, for which Xavier sees fan_out = 3d: multiply by √2, "
+        "and v by the recipe's factor besides."
+    )
 
 
 def _reciprocal(row: Row, factor: float) -> str:

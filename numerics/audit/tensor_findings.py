@@ -154,7 +154,7 @@ def copy_findings(rows: Sequence[Row], parameters: Mapping[str, Tensor]) -> Iter
     seen: dict[bytes, list[Row]] = defaultdict(list)
     for row in rows:
         sample = row.sample
-        if sample.count < 16 or sample.shape in ("zero", "constant", "few"):
+        if sample.count < 16 or sample.shape in ("zero", "constant"):
             continue
         entries = row.place.view.of(parameters[row.place.name].detach()).contiguous().cpu()
         digest = hashlib.blake2b(entries.view(torch.uint8).numpy().tobytes(), digest_size=16)
@@ -171,9 +171,9 @@ def copy_findings(rows: Sequence[Row], parameters: Mapping[str, Tensor]) -> Iter
             said = f"Layers {', '.join(map(str, layers))} are equal"
         yield Finding(
             "copies",
-            f"{said} in {len(across)} tensors each, bit for bit and in separate storage: a layer "
-            "was copied. The conditions of every depth theory assume independent draws: redraw, "
-            "and do not multiply in place.",
+            f"{said} in {plural(len(across), 'tensor')} each ({count_names(names)}), "
+            "bit for bit and in separate storage: a layer was copied. The conditions of every "
+            "depth theory assume independent draws: redraw, and do not multiply in place.",
             names,
         )
     within = [group for group in groups if len({r.place.layer for r in group}) == 1]

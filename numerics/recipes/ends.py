@@ -5,7 +5,7 @@ not linear, are the inputs: x₀ = Σ mᵢ eᵢ with constant multipliers mᵢ. 
 the mean square of its term over the sum of all terms' mean squares.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,8 @@ class Ends:
     """Per stream the largest norm of an input token: DT-Fixup's μ."""
     head_width: int | None
     """Width of one attention head: the contracted length of the first scores."""
+    read: Mapping[str, float]
+    """Per matrix the RMS of what it multiplied last: about 1 of a head after a norm."""
     output: Tensor | None
     """What the forward gave, if that is or holds a floating-point tensor."""
 
@@ -66,6 +68,7 @@ def watch_ends(model: nn.Module, batch: Batch) -> Ends:
         tuple(_shares(terms) for terms in streams),
         tuple(_largest_norm(terms) for terms in streams),
         watch.head_width,
+        watch.read,
         first(output),
     )
 
@@ -105,10 +108,12 @@ def setting_for(structure: Structure, model: nn.Module, ends: Ends) -> Setting:
     """Sizes of the model, with what its ends show."""
     tables = {view.parameter for view in structure.of_role("positions")}
     multipliers = [i.multiplier for stream in ends.inputs for i in stream if i.name in tables]
+    heads = [ends.read[v.parameter] for v in structure.of_role("head") if v.parameter in ends.read]
     return setting_of(
         structure,
         model,
         head_width=ends.head_width,
+        head_input=heads[-1] if heads else None,
         position_multiplier=multipliers[0] if multipliers else 1.0,
     )
 
@@ -124,6 +129,7 @@ class _Watch(TorchFunctionMode):
         self.ended: list[_Terms] = []
         self.derived: set[int] = set()
         self.head_width: int | None = None
+        self.read: dict[str, float] = {}
 
     def streams(self) -> list[_Terms]:
         """The sums that were read by something that is no longer linear, each once."""
@@ -160,6 +166,9 @@ class _Watch(TorchFunctionMode):
         if table is not None:
             self._set(result, [(self.names[id(table)], result, 1.0)])
             return
+        if func is F.linear and len(tensors) > 1 and id(tensors[1]) in self.names:
+            rms = tensors[0].double().square().mean().sqrt()
+            self.read[self.names[id(tensors[1])]] = float(rms)
         self._scores(name, tensors, result)
         own = [t for t in tensors if id(t) in self.terms]
         if not result.is_floating_point():

@@ -49,6 +49,8 @@ class Setting:
     stacks: Mapping[str, Stack] = field(default_factory=dict)
     position_multiplier: float = 1.0
     """Constant factor between the table of positions and the stream."""
+    head_input: float | None = None
+    """RMS of what the head reads: 1 after a norm, d^(-1/2) where the logits are scaled down."""
 
     @property
     def encoder(self) -> Stack | None:
@@ -114,6 +116,7 @@ def setting_of(
     *,
     head_width: int | None = None,
     position_multiplier: float = 1.0,
+    head_input: float | None = None,
 ) -> Setting:
     """Sizes of a traced model."""
     stacks = {}
@@ -131,6 +134,7 @@ def setting_of(
         head_width=head_width,
         stacks=stacks,
         position_multiplier=position_multiplier,
+        head_input=head_input,
     )
 
 

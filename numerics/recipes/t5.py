@@ -26,10 +26,12 @@ class T5(Recipe):
         return normal(fan_in**-0.5)
 
     def table(self, place: Place, setting: Setting) -> Draw:
-        """Unit embeddings, which a tied head shares; d^(-1/2) for positions and an untied head."""
-        if place.role == "embedding" or (place.role == "head" and place.tied):
+        """Unit embeddings, which a scaled head shares; d^(-1/2) for positions and other heads."""
+        down = setting.d_model**-0.5
+        scaled = setting.head_input is not None and setting.head_input < 3 * down
+        if place.role == "embedding" or (place.role == "head" and place.tied and scaled):
             return normal(1.0)
-        return normal(setting.d_model**-0.5)
+        return normal(down)
 
 
 T5_RECIPE = T5(
