@@ -1,7 +1,6 @@
 """What an audit finds, in words, and how findings are ranked."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -90,8 +89,10 @@ def count_names(names: Iterable[str]) -> str:
     >>> count_names(["h.0.o.weight", "h.1.o.weight", "head.weight"])
     '2 h.*.o.weight, head.weight'
     """
-    counted = Counter(pattern(name) for name in dict.fromkeys(names))
-    shown = [f"{n} {name}" if n > 1 else name for name, n in counted.items()]
+    kinds: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        kinds.setdefault(pattern(name), []).append(name)
+    shown = [f"{len(own)} {kind}" if len(own) > 1 else own[0] for kind, own in kinds.items()]
     rest = f" and {len(shown) - 4} more kinds" if len(shown) > 4 else ""
     return ", ".join(shown[:4]) + rest
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from numerics.audit.finding import Finding, count_names
+from numerics.audit.finding import Finding, count_names, plural
 from numerics.user_factory import seeded
 
 _CONSTANT = ("zero_", "fill_", "zeros_like", "ones_like")
@@ -51,8 +51,9 @@ def never_written_findings(names: tuple[str, ...]) -> Iterator[Finding]:
     if names:
         yield Finding(
             "never-written",
-            f"{len(names)} parameters ({count_names(names)}) were never written: their entries are "
-            "what was in memory, another number in every run.",
+            f"{plural(len(names), 'parameter')} ({count_names(names)}) "
+            f"{'was' if len(names) == 1 else 'were'} never written: what it holds was in memory, "
+            "another number in every run.",
             names,
         )
 
@@ -108,9 +109,9 @@ def overwritten_findings(names: tuple[str, ...], model: nn.Module) -> Iterator[F
         std = float(parameters[names[0]].detach().double().std())
         yield Finding(
             "overwritten",
-            f"{len(names)} parameters ({count_names(names)}) were set to a constant and then drawn "
-            f"again (std {std:.4g}): they are what the base class draws, not what the constructor "
-            "wrote.",
+            f"{plural(len(names), 'parameter')} ({count_names(names)}) "
+            f"{'was' if len(names) == 1 else 'were'} set to a constant and then drawn again (std "
+            f"{std:.4g}): what the last writer draws, and not what the constructor wrote.",
             names,
             std,
             0.0,
