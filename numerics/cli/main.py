@@ -11,6 +11,7 @@ import tyro
 from tyro.conf import arg, subcommand
 
 from numerics.cli.audit import Audit
+from numerics.cli.check import Check
 from numerics.cli.derive import Derive
 from numerics.cli.list import List
 from numerics.cli.plot import Plot
@@ -31,6 +32,7 @@ Command = (
     | Annotated[Plot, subcommand("plot")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Reproduce, subcommand("reproduce")]
+    | Annotated[Check, subcommand("check")]
     | Annotated[Audit, subcommand("audit")]
     | Annotated[List, subcommand("list")]
 )

@@ -6,6 +6,7 @@ is linear in s. Where an operation has no forward derivative they come from the 
 reverse pass, and where that does not exist from a stated finite step in float64.
 """
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from numerics.default_batch import Batch
 from numerics.foreign.output import Measured, Output, find_measured
 from numerics.foreign.padding import valid_positions
 from numerics.foreign.private_copy import Parameters, PrivateCopy, in_dtype, private_copy
+from numerics.structure.private_copy import without_cache
 from numerics.structure.record import NoDropout
 from numerics.user_factory import user_error
 from theory.errors import InputError
@@ -140,7 +142,11 @@ def module_function(
         If the model's forward raises, is random with dropout off, or has no floating output.
     """
     copied = private_copy(model, dtype)
-    own_batch = in_dtype(batch, dtype)
+    args, kwargs = without_cache(copied.module, in_dtype(batch, dtype))
+    own_batch: Batch = args
+    if kwargs:
+        named = zip(inspect.signature(copied.module.forward).parameters, args, strict=False)
+        own_batch = dict(named) | kwargs
     try:
         measured = find_measured(copied.module, own_batch, output)
         made = ModuleFunction(copied, own_batch, measured, None, torch.Size())
@@ -204,8 +210,10 @@ def consistent(gradients: Parameters, step: Parameters, tangent: Tensor, cotange
     Examples
     --------
     >>> one = torch.ones(2)
-    >>> consistent({"w": one}, {"w": one}, one, one), consistent({"w": 3 * one}, {"w": one}, one, one)
-    (True, False)
+    >>> consistent({"w": one}, {"w": one}, one, one)
+    True
+    >>> consistent({"w": 3 * one}, {"w": one}, one, one)
+    False
     """
     left = float((cotangent.double() * tangent.double()).sum())
     right = sum(float((gradients[name].double() * s.double()).sum()) for name, s in step.items())

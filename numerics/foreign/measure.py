@@ -11,7 +11,7 @@ attention, at valid positions.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -119,14 +119,35 @@ def measure_module(
         require_optimizer(name)
     with measuring():
         function = module_function(model, batch, output=output, mask=mask, dtype=dtype)
-        cotangent = function.random_cotangent(seed)
-        value, gradients = function.gradient(cotangent)
-        groups = grouping(function.parameters, structure) if split else None
-        views = structure.views if structure is not None and structure.understood else ()
-        return {
-            name: _update(function, name, value, gradients, cotangent, groups, views, rates)
-            for name in optimizers
-        }
+        return update_of(
+            function, optimizers, seed=seed, structure=structure, split=split, rates=rates
+        )
+
+
+def update_of(
+    function: ModuleFunction,
+    optimizers: Sequence[str],
+    *,
+    seed: int = 0,
+    structure: Structure | None = None,
+    split: bool = True,
+    layers: bool = True,
+    rates: Mapping[str, float] | None = None,
+) -> dict[str, ModuleUpdate]:
+    """`measure_module` of a function that is there already; call it under `measuring`.
+
+    ``layers`` says whether the layers are measured as well as the roles.
+    """
+    cotangent = function.random_cotangent(seed)
+    value, gradients = function.gradient(cotangent)
+    groups = grouping(function.parameters, structure) if split else None
+    if groups is not None and not layers:
+        groups = replace(groups, by_layer=())
+    views = structure.views if structure is not None and structure.understood else ()
+    return {
+        name: _update(function, name, value, gradients, cotangent, groups, views, rates)
+        for name in optimizers
+    }
 
 
 def _update(
@@ -152,14 +173,8 @@ def _update(
     return ModuleUpdate(
         optimizer=optimizer,
         total=_norm(total),
-        by_role={g.name: 0.0 for g in groups.by_role}
-        | dict(zip(_names(roles), norms, strict=False))
-        if groups
-        else {},
-        by_layer={g.name: 0.0 for g in groups.by_layer}
-        | dict(zip(_names(layers), norms[len(roles) :], strict=False))
-        if groups
-        else {},
+        by_role=_by_name(groups.by_role if groups else (), roles, norms),
+        by_layer=_by_name(groups.by_layer if groups else (), layers, norms[len(roles) :]),
         dead=_dead(function, gradients, optimizer),
         output_norm=_norm(value),
         function=function.measured.words,
@@ -198,8 +213,12 @@ def ends_of(function: ModuleFunction) -> tuple[str, ...]:
     return tuple(tables) if head is None else (*tables, head)
 
 
-def _names(parts: Sequence[tuple[str, Parameters]]) -> list[str]:
-    return [name for name, _ in parts]
+def _by_name(
+    groups: Sequence[Group], moving: Sequence[tuple[str, Parameters]], norms: Sequence[float]
+) -> dict[str, float]:
+    """The norm of every group; 0 for those that do not move."""
+    found = dict.fromkeys((group.name for group in groups), 0.0)
+    return found | {name: norm for (name, _), norm in zip(moving, norms, strict=False)}
 
 
 def _norm(tensor: Tensor) -> float:
@@ -236,7 +255,8 @@ def _notes(
         notes.append(f"{valid} of {function.valid.numel()} positions are valid and are measured.")
     if found.method == "double backward":
         notes.append(
-            f"{found.operation} has no forward derivative: backward twice, checked by a finite step."
+            f"{found.operation} has no forward derivative: backward twice, checked by a finite "
+            "step."
         )
     elif found.method == "finite step":
         notes.append(

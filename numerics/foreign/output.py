@@ -109,9 +109,9 @@ def find_measured(
         _tensor(_attribute_or_error(returned, output), output)
         return Measured(f"the output's {output}", None, _asked(attribute), None)
     final = main_tensor(returned)
-    if output == "logits":
-        return Measured("the output", None, main_tensor, None)
     found = trail.head(final)
+    if output == "logits":
+        return Measured("the output", None, main_tensor, None if found is None else found[1])
     if found is None:
         if output == "features":
             raise InputError(
