@@ -4,7 +4,7 @@ import torch
 
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import members
-from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, MOVES, words
+from numerics.structure.operations import LINEAR_POINTWISE, words
 from numerics.structure.replay import Replay
 from numerics.structure.targets import Targets
 from numerics.structure.types import Kind
@@ -31,10 +31,7 @@ def kind_of(parts: Parts, branch: BranchNodes, targets: Targets) -> Kind:
     if not levels or not _active(parts, branch):
         return "other"
     names = {graph[i].name for i in members(branch.own)}
-    if names & MIXES - MOVES or names & CHOICES or names & {"select", "slice", "copy", "piece"}:
-        if _mixes_positions(parts, branch) is not False:
-            return "other"
-    elif names & {"transpose", "permute"} and _mixes_positions(parts, branch) is not False:
+    if names & MIXES and _mixes_positions(parts, branch) and not _only_before(parts, branch):
         return "other"
     return "gated-mlp" if targets.gated else "mlp"
 
@@ -68,27 +65,49 @@ def _active(parts: Parts, branch: BranchNodes) -> bool:
     return False
 
 
-def _mixes_positions(parts: Parts, branch: BranchNodes) -> bool | None:
+def _mixes_positions(parts: Parts, branch: BranchNodes) -> bool:
     """Whether one position of the branch's output depends on another position of its input.
 
-    ``None`` where the operations between have no derivative, or there is one position only.
+    Where the operations between have no derivative, it counts as mixed.
     """
+    reached = _reached(parts, branch, branch.source)
+    return reached is None or int(reached.any(dim=-1).sum()) > 1
+
+
+def _only_before(parts: Parts, branch: BranchNodes) -> bool:
+    """Whether positions are mixed by moves before the first products only, as by a token shift."""
     graph = parts.graph
-    value = graph[branch.source].value
+    chain = [i for i in branch.products if graph.reaches(i, branch.output)]
+    first = [i for i in chain if not any(j != i and graph.reaches(j, i) for j in chain)]
+    for index in first:
+        kernel = branch.products[index].weight.value.shape[2:]
+        if "conv" in graph[index].name and any(size > 1 for size in kernel):
+            return False
+        reached = _reached(parts, branch, index)
+        if reached is None:
+            return False
+        feature = branch.products[index].feature
+        if int(reached.any(dim=feature).sum()) > 1:
+            return False
+    return True
+
+
+def _reached(parts: Parts, branch: BranchNodes, source: int) -> torch.Tensor | None:
+    """What the last position of the branch's output depends on in a node, as a mask."""
+    graph = parts.graph
+    value = graph[source].value
+    shape = graph[branch.source].shape
     generator = torch.Generator().manual_seed(0)
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
         leaf = torch.randn(value.shape, generator=generator).to(value).requires_grad_()
         try:
-            replay = Replay(graph, {branch.source: leaf * 1}, through_detach=True)
+            replay = Replay(graph, {source: leaf * 1}, through_detach=True)
             (result,) = replay.run([branch.output])
-            result = result.reshape(value.shape)
+            result = result.reshape(shape)
             cotangent = torch.zeros_like(result)
-            last = tuple(size - 1 for size in value.shape[:-1])
-            cotangent[last] = torch.randn(value.shape[-1], generator=generator).to(result)
+            last = tuple(size - 1 for size in shape[:-1])
+            cotangent[last] = torch.randn(shape[-1], generator=generator).to(result)
             (gradient,) = torch.autograd.grad(result, leaf, cotangent, allow_unused=True)
         except (RuntimeError, NotImplementedError, IndexError, TypeError):
             return None
-    if gradient is None or gradient[..., 0].numel() < 2:
-        return None
-    reached = (gradient != 0).any(dim=-1)
-    return bool(reached.sum() > 1)
+    return None if gradient is None else gradient != 0

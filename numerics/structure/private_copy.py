@@ -35,12 +35,13 @@ def private_copy(model: nn.Module, *, seed: int = 0, jitter: float = 0.0) -> Ite
     model = eager(model)
     with ExitStack() as stack:
         try:
-            memo: dict[int, Any] = {}
-            work = copy.deepcopy(model, memo)
+            work = copy.deepcopy(model)
+            stack.enter_context(_restored(model, parameters=False))  # closures may still use it
         except Exception:  # a model may hold what cannot be copied, such as an open file
-            stack.enter_context(_restored(model))
+            stack.enter_context(_restored(model, parameters=True))
             work = model
         work.eval()
+        model.eval()
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in work.parameters():
@@ -102,7 +103,7 @@ def detached(value: Any) -> Any:
 
 
 @contextmanager
-def _restored(model: nn.Module) -> Iterator[None]:
+def _restored(model: nn.Module, *, parameters: bool) -> Iterator[None]:
     """The model's parameters, buffers, modes and attributes as they were, after the block."""
     modes = [(module, module.training) for module in model.modules()]
     attributes = [(module, dict(module.__dict__)) for module in model.modules()]
@@ -110,7 +111,8 @@ def _restored(model: nn.Module) -> Iterator[None]:
         (module, {k: dict(v) for k, v in module.__dict__.items() if type(v) is dict})
         for module in model.modules()
     ]
-    tensors = [(t, t.detach().clone()) for t in [*model.parameters(), *model.buffers()]]
+    kept = [*model.buffers(), *(model.parameters() if parameters else ())]
+    tensors = [(tensor, tensor.detach().clone()) for tensor in kept]
     try:
         yield
     finally:

@@ -55,7 +55,7 @@ class Recorder(TorchDispatchMode):
 
     supports_higher_order_operators = True
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, *models: nn.Module) -> None:
         super().__init__()
         self.nodes: list[Node] = []
         self._latest: dict[Key, tuple[int, int]] = {}
@@ -63,9 +63,10 @@ class Recorder(TorchDispatchMode):
         self._parameters: dict[int, list[tuple[str, Tensor]]] = {}
         self._leaf_of: dict[str, int] = {}
         self._reads_input: list[bool] = []
-        for name, parameter in model.named_parameters():
-            storage = _storage(parameter)
-            self._parameters.setdefault(storage, []).append((name, parameter.data))
+        for model in models:  # a closure may hold parameters of the module that was copied
+            for name, parameter in model.named_parameters():
+                storage = _storage(parameter)
+                self._parameters.setdefault(storage, []).append((name, parameter.data))
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -125,7 +126,8 @@ class Recorder(TorchDispatchMode):
             if leaf is None:
                 leaf = self._new(Node(len(self.nodes), "parameter", name, outputs=(parameter,)))
                 self._leaf_of[name] = leaf
-            if _key(parameter) == key:
+            if _key(parameter)[1:] == key[1:]:
+                self._latest[key] = (leaf, 0)
                 return leaf, 0
             view = Node(
                 len(self.nodes),
@@ -207,9 +209,13 @@ def record_forward(
     run: Callable[[], object],
     output: Callable[[object], object] | None = None,
     blocks: Sequence[str] = (),
+    originals: Sequence[nn.Module] = (),
 ) -> Graph:
-    """The dataflow of ``run()``, a forward of the model on the arguments."""
-    recorder = Recorder(model)
+    """The dataflow of ``run()``, a forward of the model on the arguments.
+
+    `originals` are modules of which the model is a copy: their parameters count as the copy's.
+    """
+    recorder = Recorder(model, *originals)
     for name, tensor in named_tensors(arguments[0]):
         recorder.add_input(name, tensor)
     for name, tensor in named_tensors(arguments[1]):

@@ -8,11 +8,13 @@ from torch import Tensor
 from numerics.structure.attention import Attention
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import Graph, members
-from numerics.structure.operations import CHOICES, LINEAR_POINTWISE
+from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, words
 from numerics.structure.products import Product
 from numerics.structure.replay import changed, dependence, features
 from numerics.structure.types import Role
 
+SCORE_FUNCTIONS = CHOICES | words("exp sigmoid relu softplus elu tanh _safe_softmax pow")
+"""Functions that make weights of scores."""
 Features = dict[Role, Tensor]
 """Per role: which features of a product's result play it."""
 
@@ -76,7 +78,7 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
             for role, operand in gates:
                 if graph.walk_back(operand, ~branch.own) >> index & 1:
                     wanted[index].append((role, operand, results))
-            if not wanted[index]:
+            if not any(role in ("gate", "w_in") for role, _, _ in wanted[index]):
                 wanted[index].append(("w_in", branch.output, results))
     gating = _gating_finals(graph, branch, final, plain)
     for index, product in plain.items():
@@ -97,7 +99,7 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
 
 
 def _confirmed(graph: Graph, branch: BranchNodes) -> list[Attention]:
-    """The attentions with a softmax, and those whose q, k and v come from different features.
+    """The attentions with a softmax or the like, or with features of their own for q, k and v.
 
     Two products of activations with nothing but scales between may be a state space's scan. Where
     one of several such pairs is none, none of them is taken for attention.
@@ -113,7 +115,7 @@ def _has_softmax(graph: Graph, attention: Attention) -> bool:
     if attention.scores == attention.output:
         return True
     inside = graph.between(attention.scores, attention.output) & ~(1 << attention.output)
-    return bool({graph[i].name for i in members(inside)} & CHOICES)
+    return bool({graph[i].name for i in members(inside)} & SCORE_FUNCTIONS)
 
 
 def _is_separate(graph: Graph, branch: BranchNodes, attention: Attention) -> bool:

@@ -12,7 +12,13 @@ from numerics.structure.kinds import kind_of
 from numerics.structure.layers import layer_numbers
 from numerics.structure.names import common_path, tied_names
 from numerics.structure.norms import find_norms
-from numerics.structure.private_copy import detached, private_copy, quiet_forward, without_cache
+from numerics.structure.private_copy import (
+    detached,
+    eager,
+    private_copy,
+    quiet_forward,
+    without_cache,
+)
 from numerics.structure.products import find_products
 from numerics.structure.record import record_forward
 from numerics.structure.streams import Streams, find_streams
@@ -82,7 +88,7 @@ def trace_graph(
         args, kwargs = detached(args), detached(kwargs)
         try:
             graph = record_forward(
-                work, (args, kwargs), lambda: work(*args, **kwargs), output, blocks
+                work, (args, kwargs), lambda: work(*args, **kwargs), output, blocks, [eager(model)]
             )
         except Exception as raised:
             text = " ".join(str(raised).split())[:300]
@@ -258,14 +264,31 @@ def _unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) ->
         gated = any(n.name in ("sigmoid", "tanh") for n in graph.nodes)
         hint = ", and gates (σ or tanh) were seen" if gated else ""
         return [f"no addition x + F(x) was found{hint}: the residual may be gated or mixed; {PASS}"]
-    owned = [0] * len(graph)
+    own = 0
     for branch in branches:
-        for attention in branch.attentions:
-            owned[attention.output] += 1
+        own |= branch.own
     fused = [n.index for n in graph.nodes if n.fused_attention]
-    outside = [i for i in fused if not owned[i] and graph.live >> i & 1]
-    if len(outside) > 1:
-        return [f"{len(outside)} attentions lie in no residual branch; {PASS}"]
+    outside = [
+        i for i in (*fused, *fused, *parts.mixings) if graph.live >> i & 1 and not own >> i & 1
+    ]
+    if len(outside) > 2:
+        return [f"{len(outside) // 2} attentions lie in no residual branch; {PASS}"]
+    starts = 0
+    for chain in streams.chains:
+        starts |= graph.descendants[chain.start]
+    between = [
+        index
+        for index in parts.products
+        if starts >> index & 1
+        and not own >> index & 1
+        and any(graph.reaches(index, branch.addition.node) for branch in branches)
+    ]
+    inside = sum(len(branch.products) for branch in branches)
+    if len(between) > inside:
+        return [
+            f"{len(between)} products stand on the stream and {inside} in residual branches: the "
+            f"residual may be gated; {PASS}"
+        ]
     return []
 
 

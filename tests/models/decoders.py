@@ -59,7 +59,7 @@ DECODERS = [
         "smsm",
         "post",
         roles={k: v for k, v in GPT2.items() if "wte" not in k and "wpe" not in k},
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "GPT-BigCode",
         "gpt_bigcode",
@@ -204,7 +204,7 @@ DECODERS = [
         "sgsg",
         roles=UNTIED,
         quick=True,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "Mistral", "mistral", lambda: causal("Mistral", num_key_value_heads=2), "sgsg", roles=UNTIED
     ),
@@ -217,7 +217,7 @@ DECODERS = [
         lambda: causal("Qwen3", num_key_value_heads=2, head_dim=8),
         "sgsg",
         roles=UNTIED,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "Gemma",
         "gemma",
@@ -253,14 +253,14 @@ DECODERS = [
         roles=TIED,
         parallel=True,
         quick=True,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "StableLM",
         "stablelm",
         lambda: causal("StableLm", num_key_value_heads=4),
         "sgsg",
         roles=UNTIED,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "StarCoder 2",
         "starcoder2",
@@ -281,7 +281,7 @@ DECODERS = [
         lambda: causal("Persimmon"),
         "smsm",
         roles={k.replace("attention.dense", "self_attn.dense"): v for k, v in NEOX.items()},
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "Phi",
         "phi",

@@ -72,7 +72,7 @@ ENCODER_DECODERS = [
         streams=TWO,
         roles=T5 | {"*wi.weight": "w_in", "shared.weight": "embedding+head"},
         quick=True,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "T5, gated",
         "t5",
@@ -80,7 +80,7 @@ ENCODER_DECODERS = [
         "sgsgscgscg",
         streams=TWO,
         roles=T5 | {"*wi_0.weight": "gate", "*wi_1.weight": "w_in"},
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "BART",
         "bart",
@@ -90,7 +90,7 @@ ENCODER_DECODERS = [
         roles=BART,
         streams="encoder 4, decoder 9",
         quick=True,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "Marian",
         "marian",
@@ -99,7 +99,7 @@ ENCODER_DECODERS = [
         "post",
         roles=BART,
         streams=TWO,
-    ),  # fmt: skip
+    ),
     ForeignModel("Pegasus", "pegasus", lambda: pair("Pegasus"), KINDS, roles=BART, streams=TWO),
     ForeignModel("mBART", "mbart", lambda: pair("MBart"), KINDS, roles=BART, streams=TWO),
     ForeignModel("Whisper", "whisper", _whisper, KINDS, roles=BART, streams=TWO, quick=True),
@@ -110,5 +110,5 @@ ENCODER_DECODERS = [
         "smsmsmsmsm",
         streams="stream 6, stream-2 4",
         roles=SPLIT | {"*out_proj.weight": "out", "*_projection.weight": "head"},
-    ),  # fmt: skip
+    ),
 ]

@@ -25,6 +25,8 @@ WIRINGS = {
     "sandwich": (True, True, False, True),
     "none": (False, False, False, True),
     "mis-wired": (False, False, True, False),
+    "none, normalised shortcut": (False, False, False, False),
+    "pre, normalised shortcut": (True, False, False, False),
 }
 """Per name: norm before, norm after, norm on the stream, norm-free shortcut."""
 
@@ -50,6 +52,8 @@ class ForeignModel:
     final_norm: bool = True
     multipliers: tuple[float | None, float | None] = (1.0, 1.0)
     """Of the shortcut and of the branch."""
+    branch_multipliers: Sequence[float | None] = ()
+    """Of each branch, where they differ."""
     streams: str = ""
     """Streams and their numbers of additions, such as "encoder 4, decoder 6"; empty: one."""
     output: Callable[[Any], Any] | None = None
@@ -106,8 +110,11 @@ def _wiring(model: ForeignModel, found: Structure, faults: list[str]) -> bool:
         norms = _norms(branch)
         if norms != WIRINGS[name]:
             faults.append(f"branch {branch.index} has norms {norms}, right {WIRINGS[name]}")
+        right = model.multipliers
+        if model.branch_multipliers:
+            right = (right[0], model.branch_multipliers[branch.index])
         factors = (branch.shortcut_multiplier, branch.branch_multiplier)
-        if not all(_close(a, b) for a, b in zip(factors, model.multipliers, strict=True)):
+        if not all(_close(a, b) for a, b in zip(factors, right, strict=True)):
             faults.append(f"branch {branch.index} has multipliers {factors}")
     if model.parallel and sum(branch.parallel for branch in found.branches) * 2 < found.depth:
         faults.append("branches are not parallel")

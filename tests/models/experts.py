@@ -1,6 +1,6 @@
 """Mixtures of experts and state-space models of Hugging Face."""
 
-from tests.models.decoders import GATED, LLAMA, SPLIT
+from tests.models.decoders import GATED, SPLIT
 from tests.models.expected import ForeignModel, by_head, every_second, parts
 from tests.models.sizes import HEADS, LAYERS, VOCABULARY, WIDTH, causal, ids, model
 
@@ -18,7 +18,7 @@ EXPERTS = [
             "*mlp.gate.weight": "other",
         },
         quick=True,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "Qwen2-MoE",
         "qwen2_moe",
@@ -37,7 +37,7 @@ EXPERTS = [
             "*experts.gate_up_proj": parts(0, gate=16, w_in=16),
             "*shared_expert_gate.weight": "other",
         },
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "gpt-oss",
         "gpt_oss",
@@ -55,7 +55,7 @@ EXPERTS = [
             "*router.weight": "other",
         },
         quick=True,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "DeepSeek-V3",
         "deepseek_v3",
@@ -85,7 +85,7 @@ EXPERTS = [
             "*experts.gate_up_proj": parts(0, gate=16, w_in=16),
         },
         quick=True,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "Mamba",
         "mamba",
@@ -102,7 +102,7 @@ EXPERTS = [
         ),
         "oo",
         roles={"*in_proj.weight": parts(0, w_in=64, gate=64), "*out_proj.weight": "w_out"},
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "Mamba 2",
         "mamba2",
@@ -123,7 +123,7 @@ EXPERTS = [
         ),
         "oo",
         roles={"*out_proj.weight": "w_out"},
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "RWKV",
         "rwkv",
@@ -138,13 +138,13 @@ EXPERTS = [
                 "context_length": 16,
             },
         ),
-        "oooo",
+        "omom",
         roles={
             "*attention.output.weight": "w_out",
             "*feed_forward.value.weight": "w_out",
             "*feed_forward.receptance.weight": "gate",
         },
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "Jamba",
         "jamba",
@@ -162,5 +162,5 @@ EXPERTS = [
         ),
         "ogsg",
         roles={"*mamba.in_proj.weight": parts(0, w_in=64, gate=64), "*o_proj.weight": "out"},
-    ),  # fmt: skip
+    ),
 ]

@@ -2,7 +2,7 @@
 
 from tests.models.decoders import SPLIT
 from tests.models.expected import ForeignModel
-from tests.models.sizes import WIDTH, model, vision
+from tests.models.sizes import model, vision
 
 VIT = SPLIT | {
     "*o_proj.weight": "out",
@@ -35,7 +35,7 @@ VISION = [
         "smsm",
         roles=VIT | {"classifier.weight": "head", "*position_embeddings": "positions"},
         quick=True,
-    ),  # fmt: skip
+    ),
     ForeignModel("DeiT", "deit", lambda: vision("DeiT"), "smsm", roles=VIT),
     ForeignModel(
         "BEiT",
@@ -46,7 +46,7 @@ VISION = [
         multipliers=(1.0, None),
         output=lambda o: o.last_hidden_state,
         final_norm=False,
-    ),  # fmt: skip
+    ),
     ForeignModel(
         "DINOv2, gated",
         "dinov2",
