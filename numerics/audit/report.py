@@ -11,7 +11,9 @@ from rich.table import Table
 
 from numerics.audit.audit import Audit
 from numerics.audit.comparison import Row
-from numerics.audit.finding import pattern
+from numerics.audit.finding import pattern, plural
+from numerics.audit.nearest import placement_of
+from numerics.recipes.recipe import WIRINGS
 
 
 def print_audit(console: Console, found: Audit, title: str = "") -> None:
@@ -19,6 +21,13 @@ def print_audit(console: Console, found: Audit, title: str = "") -> None:
     colour = "green" if found.clean else "red"
     lead = f"{escape(title)}: " if title else ""
     console.print(f"[bold]{lead}[/][{colour}]{escape(found.summary)}[/]", highlight=False)
+    structure = found.structure
+    if structure.depth:
+        console.print(
+            f"{plural(structure.depth, 'addition')} in {plural(structure.layers, 'layer')}; "
+            f"{WIRINGS[placement_of(structure)]}.",
+            highlight=False,
+        )
     if found.nearest is not None:
         console.print(escape(found.nearest.words), highlight=False)
     if found.loss is not None:
@@ -35,31 +44,44 @@ def print_audit(console: Console, found: Audit, title: str = "") -> None:
         console.print(f"[dim]{escape(note)}[/]", highlight=False)
 
 
+NAME = 23
+"""Columns of a tensor's name in the table; longer ones lose their beginning."""
+
+
 def table(found: Audit) -> Table:
-    """Tensors of one name and role over all layers are one line."""
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("tensor", overflow="fold", max_width=31)
+    """Tensors of one name and role over all layers are one line; right constants are counted."""
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
+    shown.add_column("", justify="right", no_wrap=True)
+    shown.add_column("tensor", no_wrap=True, max_width=NAME)
     shown.add_column("role", no_wrap=True)
-    shown.add_column("std", justify="right", no_wrap=True)
-    shown.add_column("shape", no_wrap=True, overflow="ellipsis", max_width=13)
-    shown.add_column("asked", justify="right", no_wrap=True)
-    shown.add_column("factor", justify="right", no_wrap=True)
+    for name in ("fan-in", "std"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("drawn", no_wrap=True, overflow="ellipsis", max_width=12)
+    for name in ("asked", "factor"):
+        shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
+    right: dict[str, int] = defaultdict(int)
     for (name, role), rows in _groups(found.rows).items():
-        number = f"{len(rows)} " if len(rows) > 1 else ""
         factors = [row.factor for row in rows if row.factor is not None]
         asked = [row.asked for row in rows if row.asked is not None]
-        problems = [row for row in rows if row.problem]
-        mark = "[dim]–[/]" if not asked else "[red]✗[/]" if problems else "[green]✓[/]"
+        wrong = any(row.problem for row in rows)
+        if asked and not factors and not wrong:
+            right[f"{role} {_constants(rows)}"] += len(rows)
+            continue
+        mark = "[dim]–[/]" if not asked else "[red]✗[/]" if wrong else "[green]✓[/]"
         shown.add_row(
-            escape(f"{number}{name}"),
+            str(len(rows)) if len(rows) > 1 else "",
+            escape(name if len(name) <= NAME else "…" + name[-NAME + 1 :]),
             role,
+            str(rows[0].place.view.fan_in or ""),
             _span(row.sample.std for row in rows),
             rows[0].sample.words,
             _span(draw.std for draw in asked) if factors else _constants(rows),
             _span(factors),
             mark,
         )
+    for words, count in right.items():
+        shown.add_row(str(count), words, "", "", "", "", "", "", "[green]✓[/]")
     return shown
 
 
