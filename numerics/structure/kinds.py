@@ -5,7 +5,7 @@ import torch
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import members
 from numerics.structure.operations import LINEAR_POINTWISE, words
-from numerics.structure.replay import Replay
+from numerics.structure.replay import Replay, random_like
 from numerics.structure.targets import Targets
 from numerics.structure.types import Kind
 
@@ -99,7 +99,7 @@ def _reached(parts: Parts, branch: BranchNodes, source: int) -> torch.Tensor | N
     shape = graph[branch.source].shape
     generator = torch.Generator().manual_seed(0)
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        leaf = torch.randn(value.shape, generator=generator).to(value).requires_grad_()
+        leaf = random_like(value, generator).requires_grad_()
         try:
             replay = Replay(graph, {source: leaf * 1}, through_detach=True)
             (result,) = replay.run([branch.output])

@@ -108,7 +108,7 @@ def _mask(
     through_detach: bool,
 ) -> Tensor | None:
     value = graph[source].value
-    drawn = torch.randn(value.shape, generator=generator).to(value)
+    drawn = random_like(value, generator)
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
         leaf = drawn.requires_grad_()
         replay = Replay(graph, {source: leaf * 1}, through_detach=through_detach)
@@ -125,6 +125,13 @@ def _mask(
     return (gradient != 0).cpu()
 
 
+def random_like(value: Tensor, generator: torch.Generator) -> Tensor:
+    """Normal numbers in a tensor's shape and strides, since a later view may ask for its strides."""
+    drawn = torch.empty_like(value)
+    drawn.copy_(torch.randn(value.shape, generator=generator))
+    return drawn
+
+
 def changed(graph: Graph, source: int, target: int, seed: int = 0) -> Tensor | None:
     """Which entries of a target change when the source's numbers are drawn anew, as a mask."""
     generator = torch.Generator().manual_seed(seed)
@@ -132,7 +139,7 @@ def changed(graph: Graph, source: int, target: int, seed: int = 0) -> Tensor | N
     results = []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for _ in range(2):
-            drawn = torch.randn(value.shape, generator=generator).to(value)
+            drawn = random_like(value, generator)
             try:
                 (result,) = Replay(graph, {source: drawn}, through_detach=False).run([target])
             except (RuntimeError, NotImplementedError, IndexError, TypeError):
