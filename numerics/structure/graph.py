@@ -76,8 +76,9 @@ class Graph:
     """The nodes whose results are the output that the structure is asked for."""
     outputs: tuple[int, ...] = ()
     """The nodes of every tensor that the forward returned."""
-    scopes: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    """Per module asked for: the first node of each of its calls, and the first one after it."""
+    scopes: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)
+    """Per module asked for, for each of its calls: its first node, the first one after it, and the
+    node of its result."""
 
     def __getitem__(self, index: int) -> Node:
         return self.nodes[index]

@@ -6,6 +6,7 @@ get small random numbers, since a zero hides what depends on it, and compiled co
 
 import copy
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -26,34 +27,53 @@ def eager(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def private_copy(model: nn.Module, *, seed: int = 0, jitter: float = 0.0) -> Iterator[nn.Module]:
+def private_copy(
+    model: nn.Module, *, seed: int = 0, jitter: float = 0.0, share: bool = False
+) -> Iterator[nn.Module]:
     """A copy in evaluation mode; where copying fails, the model itself, restored afterwards.
 
-    With `jitter` every parameter gets noise of that part of its own standard deviation, so that
-    another run of a router chooses other experts.
+    Parameters
+    ----------
+    model
+        The module to copy.
+    seed
+        Seed of the noise.
+    jitter
+        Every parameter gets noise of this part of its own standard deviation, so that another run
+        of a router chooses other experts.
+    share
+        Whether the copy holds the model's own parameters, which costs neither time nor memory; the
+        forward must not write them then.
     """
     model = eager(model)
+    generator = torch.Generator().manual_seed(seed)
     with ExitStack() as stack:
+        memo: dict[int, Any] = {}
+        if share and not jitter:
+            memo = {id(p): p for p in model.parameters() if not _is_zero(p)}
         try:
-            work = copy.deepcopy(model)
+            work = copy.deepcopy(model, memo)
             stack.enter_context(_restored(model, parameters=False))  # closures may still use it
         except Exception:  # a model may hold what cannot be copied, such as an open file
             stack.enter_context(_restored(model, parameters=True))
             work = model
         work.eval()
         model.eval()
-        generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for parameter in work.parameters():
-                if not parameter.is_floating_point() or not parameter.numel():
-                    continue
-                scale = jitter * float(parameter.float().std()) if parameter.numel() > 1 else 0.0
-                if not bool((parameter != 0).any()):
+                scale = jitter * float(parameter.float().std()) if jitter else 0.0
+                if parameter.is_floating_point() and parameter.numel() and _is_zero(parameter):
                     scale = NOISE
-                if scale:
+                if scale > 0:
                     noise = torch.randn(parameter.shape, generator=generator) * scale
                     parameter.add_(noise.to(parameter))
         yield work
+
+
+def _is_zero(parameter: Tensor) -> bool:
+    """Whether all entries are zero; the first ones usually tell."""
+    flat = parameter.detach().reshape(-1)
+    return not bool((flat[:64] != 0).any()) and not bool((flat != 0).any())
 
 
 @contextmanager
@@ -63,7 +83,8 @@ def quiet_forward() -> Iterator[None]:
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=devices))
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if "torch._dynamo" in sys.modules:  # importing it takes seconds, and compiled code did
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.no_grad())
         torch.backends.mha.set_fastpath_enabled(False)
         try:

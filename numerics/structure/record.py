@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.hooks import RemovableHandle
 
 from numerics.structure.graph import Graph, Node, Ref
 from numerics.structure.operations import PIECES
 from numerics.structure.rewrites import REWRITES
 
+Scopes = dict[str, list[tuple[int, int, int]]]
 Key = tuple[int, int, tuple[int, ...], tuple[int, ...], torch.dtype]
 
 DROPOUTS = (
@@ -50,12 +52,16 @@ class NoDropout(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+class ParameterWritten(Exception):
+    """A forward writes one of its parameters in place."""
+
+
 class Recorder(TorchDispatchMode):
     """Records every aten operation with its arguments, results and sources."""
 
     supports_higher_order_operators = True
 
-    def __init__(self, *models: nn.Module) -> None:
+    def __init__(self, *models: nn.Module, protect: bool = False) -> None:
         super().__init__()
         self.nodes: list[Node] = []
         self._latest: dict[Key, tuple[int, int]] = {}
@@ -63,6 +69,7 @@ class Recorder(TorchDispatchMode):
         self._parameters: dict[int, list[tuple[str, Tensor]]] = {}
         self._leaf_of: dict[str, int] = {}
         self._reads_input: list[bool] = []
+        self._protect = protect
         for model in models:  # a closure may hold parameters of the module that was copied
             for name, parameter in model.named_parameters():
                 storage = _storage(parameter)
@@ -86,8 +93,11 @@ class Recorder(TorchDispatchMode):
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         refs, named = pytree.tree_map_only(Tensor, self.ref, (args, kwargs))
+        written = _written(func, refs, named)
+        if self._protect and any(_storage(r.value) in self._parameters for r in written):
+            raise ParameterWritten
         result = func(*args, **kwargs)
-        self._record(func, refs, named, result)
+        self._record(func, refs, named, result, written)
         return result
 
     def add_input(self, name: str, tensor: Tensor) -> None:
@@ -155,12 +165,11 @@ class Recorder(TorchDispatchMode):
             self._latest[_key(tensor)] = (node.index, place)
         return node.index
 
-    def _record(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def _record(self, func: Any, args: Any, kwargs: Any, result: Any, written: list[Ref]) -> None:
         outputs = tuple(t for t in pytree.tree_leaves(result) if isinstance(t, Tensor))
         refs = [
             leaf for leaf in pytree.tree_leaves((args, kwargs), is_leaf=_is_ref) if _is_ref(leaf)
         ]
-        written = _written(func, args, kwargs)
         outputs = outputs or tuple(ref.value for ref in written)
         packet = getattr(func, "overloadpacket", func)
         node = Node(
@@ -192,15 +201,20 @@ class Recorder(TorchDispatchMode):
             self._latest[_key(ref.value)] = (node.index, 0)
             self._writers.setdefault(_storage(ref.value), []).append(node.index)
 
-    def scope(self, name: str, module: nn.Module, scopes: dict[str, list[tuple[int, int]]]) -> None:
-        """Note which nodes run inside a module's forward."""
+    def scope(self, name: str, module: nn.Module, scopes: Scopes) -> list[RemovableHandle]:
+        """Note which nodes run inside a module's forward, and which node is its result."""
         starts: list[int] = []
-        module.register_forward_pre_hook(lambda *_: starts.append(len(self.nodes)))
 
-        def after(*_: object) -> None:
-            scopes.setdefault(name, []).append((starts.pop(), len(self.nodes)))
+        def after(_: nn.Module, __: object, returned: object) -> None:
+            tensors = [t for _, t in named_tensors(returned) if t.is_floating_point()]
+            if tensors:
+                found = (starts.pop(), len(self.nodes), self.ref(tensors[0]).node)
+                scopes.setdefault(name, []).append(found)
 
-        module.register_forward_hook(after)
+        return [
+            module.register_forward_pre_hook(lambda *_: starts.append(len(self.nodes))),
+            module.register_forward_hook(after),
+        ]
 
 
 def record_forward(
@@ -210,22 +224,27 @@ def record_forward(
     output: Callable[[object], object] | None = None,
     blocks: Sequence[str] = (),
     originals: Sequence[nn.Module] = (),
+    protect: bool = False,
 ) -> Graph:
     """The dataflow of ``run()``, a forward of the model on the arguments.
 
     `originals` are modules of which the model is a copy: their parameters count as the copy's.
+    With `protect` an operation that would write a parameter raises `ParameterWritten` instead.
     """
-    recorder = Recorder(model, *originals)
+    recorder = Recorder(model, *originals, protect=protect)
     for name, tensor in named_tensors(arguments[0]):
         recorder.add_input(name, tensor)
     for name, tensor in named_tensors(arguments[1]):
         recorder.add_input(name, tensor)
-    scopes: dict[str, list[tuple[int, int]]] = {}
-    for name in blocks:
-        recorder.scope(name, model.get_submodule(name), scopes)
-    with NoDropout(), recorder:
-        returned = run()
-        chosen = returned if output is None else output(returned)
+    scopes: Scopes = {}
+    hooks = [h for n in blocks for h in recorder.scope(n, model.get_submodule(n), scopes)]
+    try:
+        with NoDropout(), recorder:
+            returned = run()
+            chosen = returned if output is None else output(returned)
+    finally:
+        for hook in hooks:
+            hook.remove()
     tensors = [t for _, t in named_tensors(returned)]
     asked = [t for _, t in named_tensors(chosen) if t.is_floating_point()]
     targets = tuple(dict.fromkeys(recorder.ref(t).node for t in asked))

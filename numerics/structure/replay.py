@@ -126,7 +126,7 @@ def _mask(
 
 
 def random_like(value: Tensor, generator: torch.Generator) -> Tensor:
-    """Normal numbers in a tensor's shape and strides, since a later view may ask for its strides."""
+    """Normal numbers in a tensor's shape and strides: a later view may need the strides."""
     drawn = torch.empty_like(value)
     drawn.copy_(torch.randn(value.shape, generator=generator))
     return drawn

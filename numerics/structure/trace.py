@@ -7,6 +7,9 @@ from torch import nn
 from numerics.default_batch import Batch
 from numerics.structure.additions import find_additions
 from numerics.structure.branch_nodes import BranchNodes, Parts, branch_nodes
+from numerics.structure.doubts import notes, uneven, unexplained
+from numerics.structure.experts import chooses, with_experts
+from numerics.structure.given_blocks import GIVEN, block_paths, given_branches
 from numerics.structure.graph import Graph, members
 from numerics.structure.kinds import kind_of
 from numerics.structure.layers import layer_numbers
@@ -20,15 +23,14 @@ from numerics.structure.private_copy import (
     without_cache,
 )
 from numerics.structure.products import find_products
-from numerics.structure.record import record_forward
+from numerics.structure.record import ParameterWritten, record_forward
 from numerics.structure.streams import Streams, find_streams
-from numerics.structure.targets import Targets, find_targets
+from numerics.structure.targets import find_targets
 from numerics.structure.types import Branch, Kind, Structure, TensorView
 from numerics.structure.views import Assigned, parameter_views
 from numerics.structure.wiring import Wiring, end_link, wirings
+from numerics.user_factory import user_error
 from theory.errors import InputError
-
-PASS = "pass blocks=, the module paths whose outputs are to count as branches"
 
 
 def trace_structure(
@@ -57,8 +59,10 @@ def trace_structure(
 
     Raises
     ------
+    UserCodeError
+        If the forward raises; the user's exception is its cause.
     InputError
-        If the forward raises, or returns no floating-point tensor.
+        If the forward returns no floating-point tensor, or `blocks` names no module.
 
     Examples
     --------
@@ -70,8 +74,16 @@ def trace_structure(
     >>> [(view.role, view.rows[0]) for view in found.views if view.axis == 0 and view.fan_in]
     [('q', 0), ('k', 8), ('v', 16)]
     """
-    graph = trace_graph(model, batch, output=output)
-    return structure_of(model, graph)
+    paths = block_paths(model, blocks or ())
+    graph = trace_graph(model, batch, output=output, blocks=paths)
+    found = structure_of(model, graph, paths)
+    if found.unread and chooses(graph):
+        for seed in range(1, 4):  # another draw of the router reaches other experts
+            again = trace_graph(model, batch, output=output, blocks=paths, jitter=1.0, seed=seed)
+            found = with_experts(found, structure_of(model, again, paths))
+            if not found.unread:
+                break
+    return found
 
 
 def trace_graph(
@@ -81,20 +93,13 @@ def trace_graph(
     output: Callable[[object], object] | None = None,
     blocks: Sequence[str] = (),
     jitter: float = 0.0,
+    seed: int = 0,
 ) -> Graph:
     """The dataflow of one forward of a private copy."""
-    args, kwargs = without_cache(model, batch)
-    with quiet_forward(), private_copy(model, jitter=jitter) as work:
-        args, kwargs = detached(args), detached(kwargs)
-        try:
-            graph = record_forward(
-                work, (args, kwargs), lambda: work(*args, **kwargs), output, blocks, [eager(model)]
-            )
-        except Exception as raised:
-            text = " ".join(str(raised).split())[:300]
-            raise InputError(
-                f"the forward of {type(model).__name__} raised {type(raised).__name__}: {text}"
-            ) from raised
+    try:
+        graph = _recorded(model, batch, output, blocks, jitter, seed, share=True)
+    except ParameterWritten:
+        graph = _recorded(model, batch, output, blocks, jitter, seed, share=False)
     if not graph.targets:
         raise InputError(
             "a forward must return a floating-point tensor, got none: pass output=, which takes "
@@ -103,23 +108,58 @@ def trace_graph(
     return graph
 
 
-def structure_of(model: nn.Module, graph: Graph) -> Structure:
-    """The structure that a recorded forward has."""
+def _recorded(
+    model: nn.Module,
+    batch: Batch,
+    output: Callable[[object], object] | None,
+    blocks: Sequence[str],
+    jitter: float,
+    seed: int,
+    *,
+    share: bool,
+) -> Graph:
+    args, kwargs = without_cache(model, batch)
+    with quiet_forward(), private_copy(model, jitter=jitter, seed=seed, share=share) as work:
+        args, kwargs = detached(args), detached(kwargs)
+        try:
+            return record_forward(
+                work,
+                (args, kwargs),
+                lambda: work(*args, **kwargs),
+                output,
+                blocks,
+                [eager(model)],
+                protect=share,
+            )
+        except ParameterWritten:
+            raise
+        except Exception as raised:
+            raise user_error(f"the forward of {type(model).__name__}", raised) from raised
+
+
+def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> Structure:
+    """The structure that a recorded forward has; with blocks, those are its branches."""
     norms = find_norms(graph)
     products, mixings = find_products(graph)
     additions = find_additions(graph, {norm.output: norm for norm in norms})
     parts = Parts(graph, additions, products, mixings, norms)
     mixing = _bits([*mixings, *(n.index for n in graph.nodes if n.fused_attention)])
-    streams = find_streams(additions, mixing)
+    if blocks:
+        streams, branches = given_branches(parts, blocks)
+    else:
+        streams = find_streams(additions, mixing)
+        branches = branch_nodes(parts, streams)
     for chain in streams.chains:
         chain.end = end_link(additions, graph, chain)
-    branches = branch_nodes(parts, streams)
     targets = [find_targets(parts, branch) for branch in branches]
     kinds = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
-    wired = _wired(parts, streams, branches)
+    wired = [GIVEN] * len(branches) if blocks else _wired(parts, streams, branches)
     known = Assigned(parts, streams, branches, targets, kinds, _on_stream(streams, branches, wired))
     views = parameter_views(known)
-    reasons = [*streams.reasons, *_unexplained(parts, streams, branches)]
+    unread = _unread(model, graph)
+    reasons = [*streams.reasons]
+    if not blocks:
+        reasons += [*unexplained(parts, streams, branches), *uneven(model, views, unread)]
     numbers = _layers(streams, branches, kinds)
     listed = tuple(
         _branch(place, branch, kinds[place], wired[place], numbers[place], views)
@@ -130,10 +170,14 @@ def structure_of(model: nn.Module, graph: Graph) -> Structure:
         views,
         _final_norm(parts, streams),
         _ties(model, views),
-        _unread(model, graph),
+        unread,
         _shared(parts, branches),
         understood=not reasons,
-        reasons=(*dict.fromkeys(reasons), *_notes(wired, targets, graph)),
+        reasons=(*dict.fromkeys(reasons), *notes(wired, targets, graph)),
+        end_norms=tuple(
+            (chain.name, 0 if chain.end is None else len(chain.end.norms))
+            for chain in streams.chains
+        ),
     )
 
 
@@ -255,54 +299,3 @@ def _shared(parts: Parts, branches: list[BranchNodes]) -> tuple[str, ...]:
                     for leaf in graph.parameters_of(parent):
                         readers.setdefault(leaf, set()).add(branches[place].source)
     return tuple(graph[leaf].name for leaf in sorted(readers) if len(readers[leaf]) > 1)
-
-
-def _unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> list[str]:
-    """What speaks against the additions found: none at all, or attention outside of them."""
-    graph = parts.graph
-    if not streams.chains:
-        gated = any(n.name in ("sigmoid", "tanh") for n in graph.nodes)
-        hint = ", and gates (σ or tanh) were seen" if gated else ""
-        return [f"no addition x + F(x) was found{hint}: the residual may be gated or mixed; {PASS}"]
-    own = 0
-    for branch in branches:
-        own |= branch.own
-    fused = [n.index for n in graph.nodes if n.fused_attention]
-    outside = [
-        i for i in (*fused, *fused, *parts.mixings) if graph.live >> i & 1 and not own >> i & 1
-    ]
-    if len(outside) > 2:
-        return [f"{len(outside) // 2} attentions lie in no residual branch; {PASS}"]
-    starts = 0
-    for chain in streams.chains:
-        starts |= graph.descendants[chain.start]
-    between = [
-        index
-        for index in parts.products
-        if starts >> index & 1
-        and not own >> index & 1
-        and any(graph.reaches(index, branch.addition.node) for branch in branches)
-    ]
-    inside = sum(len(branch.products) for branch in branches)
-    if len(between) > inside:
-        return [
-            f"{len(between)} products stand on the stream and {inside} in residual branches: the "
-            f"residual may be gated; {PASS}"
-        ]
-    return []
-
-
-def _notes(wired: list[Wiring], targets: list[Targets], graph: Graph) -> list[str]:
-    found = []
-    partly = [place for place, wiring in enumerate(wired) if wiring.partly]
-    if partly:
-        found.append(f"branches {partly} normalise only some of what they read")
-    unsure = [i for target in targets for i in target.unsure]
-    if unsure:
-        names = sorted({n for i in unsure for p in graph[i].parents for n in _leaf_names(graph, p)})
-        found.append(f"the rows of {', '.join(names)} could not be told apart")
-    return found
-
-
-def _leaf_names(graph: Graph, node: int) -> list[str]:
-    return [graph[p].name for p in graph.parameters_of(node)] if graph.is_weight(node) else []

@@ -139,6 +139,9 @@ class Structure:
     reasons: tuple[str, ...] = ()
     """What is not understood and what the user can pass, or what was noticed, in sentences."""
 
+    end_norms: tuple[tuple[str, int], ...] = ()
+    """Per stream: how many norms stand between its last addition and what reads it."""
+
     @property
     def depth(self) -> int:
         """The number of residual additions."""

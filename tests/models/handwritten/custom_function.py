@@ -30,7 +30,7 @@ class Block(nn.Module):
         self.alpha = nn.Parameter(torch.zeros(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, length, width = x.shape
+        batch, length, _ = x.shape
         packed = PackedProduct.apply(x, self.kqv).view(batch, length, 3, self.heads, -1)
         k, q, v = packed.permute(2, 0, 3, 1, 4)
         scores = torch.einsum("bhkd,bhqd->bhkq", k, q) / math.sqrt(k.shape[-1])

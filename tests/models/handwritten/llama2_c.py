@@ -1,4 +1,4 @@
-"""A decoder in the manner of llama2.c: RMS norm written out, rotations of pairs, w2(silu(w1)·w3)."""
+"""A decoder in the manner of llama2.c: RMS norm written out, rotated pairs, w2(silu(w1)·w3)."""
 
 import torch
 from torch import Tensor, nn
