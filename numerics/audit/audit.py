@@ -35,7 +35,7 @@ from numerics.recipes.ends import Ends, Input, setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.place import Place, Setting, places
 from numerics.recipes.recipe import Recipe
-from numerics.recipes.traced import traced
+from numerics.recipes.traced import traced, unwrapped
 from numerics.structure.types import Structure
 from numerics.user_factory import require_measurable, run_model, seeded
 
@@ -121,6 +121,7 @@ def audit(
     >>> audit(nn.Linear(64, 64), "torch").clean
     True
     """
+    model = unwrapped(model)
     require_measurable(model)
     chosen = recipe_named(recipe) if isinstance(recipe, str) else recipe
     notes: list[str] = []
@@ -165,7 +166,7 @@ def audit_structure(
     samples = measure(found, parameters)
     nearest = None if recipe else nearest_recipe(found, samples, setting, structure)
     chosen = recipe
-    if chosen is None and nearest is not None and nearest.agree >= 0.4 * nearest.drawn:
+    if chosen is None and nearest is not None and nearest.near:
         chosen = nearest.recipe
     rows = compare(found, samples, chosen, setting)
     findings = [
@@ -214,7 +215,7 @@ def _findings(
             found.extend(shape_findings(rows))
         found.extend(value_findings(rows))
         found.extend(truncation_findings(rows))
-        found.extend(zero_findings(rows, structure))
+        found.extend(zero_findings(rows, structure, given=given))
     found.extend(outlier_findings(rows))
     found.extend(copy_findings(rows, parameters_of(model)))
     found.extend(padding_findings(model, rows))

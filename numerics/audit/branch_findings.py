@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from numerics.audit.comparison import Row
 from numerics.audit.finding import Finding, count_names, names_of
 from numerics.audit.laws import CLOSE, factor_named, inverse_words, layer_law, too
-from numerics.audit.scale_findings import asked_by_depth, value_range
+from numerics.audit.scale_findings import value_range
 from numerics.recipes.place import WRITERS, Place, Setting
 from numerics.recipes.recipe import Recipe
 from numerics.structure.types import Branch, Structure
@@ -150,7 +150,8 @@ def _branch_factor(kind: str, group: Sequence[Path], recipe: Recipe, setting: Se
     if shrink is not None:
         text += f" The branch's depth factor there is {inverse_words(shrink * exact)}, "
         text += f"meant {inverse_words(shrink)}."
-    if abs(last.multiplier - 1) > 0.02 and abs(last.factor / last.multiplier - 1) < 0.1:
+    twice = shrink is not None and abs(last.multiplier / shrink - 1) < 0.1
+    if twice and abs(last.multiplier - 1) > 0.02 and abs(last.factor / last.multiplier - 1) < 0.1:
         text += (
             f" The forward multiplies the branch by {last.multiplier:.4g} and the standard "
             "deviations have their factor as well: one of the two is too many."
@@ -162,8 +163,9 @@ def _branch_factor(kind: str, group: Sequence[Path], recipe: Recipe, setting: Se
         last.factor,
         1.0,
         last.factor,
-        # A multiplier beside a rule without the depth is another parametrisation, not a fault.
-        any(row.problem for row in last.rows) or asked_by_depth(last.rows[-1], recipe, setting),
+        # A multiplier of its own beside the rule is another parametrisation; the rule's own factor
+        # a second time is a fault.
+        any(row.problem for row in last.rows) or twice,
     )
 
 

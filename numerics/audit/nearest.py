@@ -4,6 +4,7 @@ Recipes whose base standard deviation is a choice are tried with their own numbe
 measured in the matrices that read the stream.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import Any
 from numerics.audit.comparison import MARGIN, Row, compare
 from numerics.audit.sample import Sample
 from numerics.recipes import RECIPES
+from numerics.recipes.draw import truncation_shrink
 from numerics.recipes.place import READERS, Place, Setting
 from numerics.recipes.recipe import Placement, Recipe
 from numerics.structure.types import Structure
@@ -20,6 +22,8 @@ from theory.errors import InputError
 
 FITS = 0.9
 """Share of the drawn tensors that agree with a recipe which the model is said to have."""
+NEAR = 0.4
+"""Least share of the tensors that a recipe must explain for the model to be compared with it."""
 PART = 0.2
 """Least share of the tensors that a second recipe must explain to be named."""
 
@@ -45,6 +49,11 @@ class Nearest:
         return self.drawn > 0 and self.agree >= FITS * self.drawn
 
     @property
+    def near(self) -> bool:
+        """Whether it explains enough to compare the model with it."""
+        return self.agree >= NEAR * self.drawn
+
+    @property
     def words(self) -> str:
         """What is said of it."""
         if self.other is not None:
@@ -54,6 +63,8 @@ class Nearest:
             )
         name = "torch's defaults" if is_torch(self.recipe) else self.recipe.name
         share = f"{self.agree} of {self.drawn} drawn tensors agree"
+        if not self.near:
+            return f"No recipe is near: of {name}, {share}."
         return f"{'Recipe found' if self.fits else 'Nearest recipe'}: {name} ({share})."
 
 
@@ -133,7 +144,7 @@ def _candidates(found: Sequence[Place], samples: Sequence[Sample]) -> Iterator[R
         yield recipe
         if recipe.fitted and stds:
             base: Any = recipe
-            measured = median(stds)
+            measured = median(stds) / truncation_shrink(getattr(base, "cut", math.inf))
             if abs(measured / base.std - 1) > MARGIN:
                 rounded = float(f"{measured:.3g}")
                 name = f"{recipe.name}:std={rounded:g}"

@@ -198,13 +198,6 @@ def _asked_at(row: Row, recipe: Recipe, setting: Setting, layers: int) -> float:
     return draw.std if draw else 0.0
 
 
-def asked_by_depth(row: Row, recipe: Recipe, setting: Setting) -> bool:
-    """Whether what is asked depends on the depth, or on the layer's number."""
-    by_depth = _asked_at(row, recipe, setting, 1) != _asked_at(row, recipe, setting, 64)
-    other = recipe.ask(replace(row.place, layer=row.place.layer + 7), setting)
-    return by_depth or (other is not None and row.asked is not None and other.std != row.asked.std)
-
-
 def _cut(group: Sequence[Row]) -> str:
     """Whether a cut explains the factor."""
     cuts = {round(row.sample.cut, 1) for row in group if row.sample.shape == "truncated"}

@@ -99,7 +99,7 @@ def _by_fan_in(group: Sequence[Row]) -> bool:
     return pooled / len(group) > 0.8
 
 
-def zero_findings(rows: Sequence[Row], structure: Structure) -> Iterator[Finding]:
+def zero_findings(rows: Sequence[Row], structure: Structure, *, given: bool) -> Iterator[Finding]:
     """Matrices that are all 0: one in a product learns, two never do."""
     zero = [r for r in rows if r.sample.shape == "zero" and r.place.is_matrix]
     by_branch: dict[int, set[str]] = defaultdict(set)
@@ -146,7 +146,7 @@ def zero_findings(rows: Sequence[Row], structure: Structure) -> Iterator[Finding
         if r.sample.shape == "zero" and r.problem == "zero" and r.place.branch is None
     ]
     for row in tables:
-        yield Finding("zero", f"{label(row.place)} is 0.", (row.place.name,), 0.0)
+        yield Finding("zero", f"{label(row.place)} is 0.", (row.place.name,), 0.0, fault=given)
 
 
 def copy_findings(rows: Sequence[Row], parameters: Mapping[str, Tensor]) -> Iterator[Finding]:
@@ -154,7 +154,10 @@ def copy_findings(rows: Sequence[Row], parameters: Mapping[str, Tensor]) -> Iter
     seen: dict[bytes, list[Row]] = defaultdict(list)
     for row in rows:
         sample = row.sample
-        if sample.count < 16 or sample.shape in ("zero", "constant"):
+        role = row.place.role
+        # State-space and mixing vectors are the same numbers in every layer by design.
+        compared = row.place.is_matrix or role in ("bias", "embedding", "head")
+        if not compared or sample.count < 16 or sample.shape in ("zero", "constant"):
             continue
         entries = row.place.view.of(parameters[row.place.name].detach()).contiguous().cpu()
         digest = hashlib.blake2b(entries.view(torch.uint8).numpy().tobytes(), digest_size=16)

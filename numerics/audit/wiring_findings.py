@@ -86,6 +86,7 @@ def _norms(structure: Structure) -> Iterator[Finding]:
             "norms",
             "There is no norm after the last addition, though the branches are Pre-LN: the stream "
             "grows with depth, and the head reads it as it is.",
+            fault=False,
         )
 
 
@@ -154,7 +155,8 @@ def _multipliers(branches: Sequence[Branch], recipe: Recipe, setting: Setting) -
                 layers = setting.stacks[stream].layers
                 text += f" This α belongs to {depth} layers; there are {layers}."
         # A model without any multiplier has another wiring; one with another number has a fault.
-        meant = multiplier != 1 or swapped != 1
+        other_side = swapped is not None and abs(swapped / asked - 1) < 0.02
+        meant = multiplier != 1 or other_side
         fault = meant and asked != 1
         yield Finding("shortcut", text, (), multiplier, asked, multiplier / asked, fault)
 

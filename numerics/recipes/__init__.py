@@ -3,9 +3,9 @@
 from dataclasses import fields, replace
 
 from numerics.recipes.clip import CLIP
-from numerics.recipes.flat import BERT, LLAMA_FLAT
+from numerics.recipes.flat import BERT, BERT_TRUNCATED, LLAMA_FLAT
 from numerics.recipes.from_scheme import FROM_SCHEMES
-from numerics.recipes.gpt2 import GPT2_RECIPE
+from numerics.recipes.gpt2 import GPT2_RECIPE, MODERNBERT
 from numerics.recipes.llama_depth import LLAMA_DEPTH
 from numerics.recipes.mitchell import MITCHELL
 from numerics.recipes.recipe import Recipe as Recipe
@@ -16,7 +16,7 @@ from theory.errors import InputError, nearest
 
 _OWN = (
     *(GPT2_RECIPE, BERT, LLAMA_FLAT, LLAMA_DEPTH, SMALL_INIT, WANG_INIT, MITCHELL, T5_RECIPE),
-    *(CLIP, TORCH, TORCH_TRANSFORMER),
+    *(BERT_TRUNCATED, MODERNBERT, CLIP, TORCH, TORCH_TRANSFORMER),
 )
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*_OWN, *FROM_SCHEMES.values())}
 """Every recipe: the families in use today, torch's defaults, and one for each scheme."""

@@ -16,7 +16,7 @@ SAME = 0.03
 
 def asks(recipe: Recipe, found: Sequence[Place], setting: Setting) -> tuple[Draw | None, ...]:
     """Per place the distribution asked, decided for tied tables."""
-    asked = [recipe.ask(place, setting) for place in found]
+    asked = [None if place.frozen else recipe.ask(place, setting) for place in found]
     heads = {
         place.name: draw
         for place, draw in zip(found, asked, strict=True)

@@ -74,7 +74,9 @@ def normal(sigma: float) -> Draw:
 
 
 def truncated(sigma: float, cut: float) -> Draw:
-    """N(0, σ²) cut at ±``cut`` σ."""
+    """N(0, σ²) cut at ±``cut`` σ; not cut where that is infinite."""
+    if math.isinf(cut):
+        return normal(sigma)
     return Draw("truncated", sigma, cut)
 
 

@@ -3,10 +3,11 @@
 BERT and Llama differ by their wiring alone. Hugging Face's ``initializer_range`` is this 0.02.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from numerics.recipes.draw import Draw, normal
+from numerics.recipes.draw import Draw, truncated
 from numerics.recipes.place import Place, Setting
 from numerics.recipes.recipe import Recipe
 
@@ -17,12 +18,14 @@ class Flat(Recipe):
 
     std: float = 0.02
     """σ."""
+    cut: float = math.inf
+    """Bound of the normal distribution in standard deviations."""
     fitted: ClassVar[bool] = True
 
     def matrix(self, place: Place, setting: Setting) -> Draw:
         """σ."""
         del place, setting
-        return normal(self.std)
+        return truncated(self.std, self.cut)
 
     table = matrix
 
@@ -40,4 +43,11 @@ LLAMA_FLAT = Flat(
     "N(0, 0.02) everywhere, no depth factor",
     "before",
     "scalars of the wiring",
+)
+BERT_TRUNCATED = replace(
+    BERT,
+    name="bert-truncated",
+    source="google-research/bert",
+    rule="N(0, 0.02) cut at 2σ everywhere, biases 0",
+    cut=2.0,
 )

@@ -19,7 +19,7 @@ from numerics.recipes.ends import setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.place import Place, Setting, places
 from numerics.recipes.recipe import Recipe
-from numerics.recipes.traced import traced
+from numerics.recipes.traced import traced, unwrapped
 from numerics.structure.types import Structure, TensorView
 from numerics.user_factory import require_measurable
 from theory.errors import InputError
@@ -76,6 +76,7 @@ def initialize_(
     InputError
         If the recipe is unknown, the structure is not understood, or nothing can be drawn.
     """
+    model = unwrapped(model)
     require_measurable(model, finite=False)
     chosen = recipe_named(recipe) if isinstance(recipe, str) else recipe
     if batch is None:

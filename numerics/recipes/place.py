@@ -85,6 +85,8 @@ class Place:
     """Whether an `nn.MultiheadAttention` owns the parameter or its module."""
     tied: tuple[Role, ...] = ()
     """The other roles of the same entries."""
+    frozen: bool = False
+    """Whether it is not trained, as a table of sinusoids: no recipe draws it."""
     stored_minus_one: bool = False
     """Whether a norm's gain is 1 plus what is stored, as in Gemma."""
 
@@ -106,8 +108,11 @@ class Place:
 
     @cached_property
     def is_matrix(self) -> bool:
-        """Whether it is one of a branch's matrices."""
-        return self.role in MATRICES
+        """Whether it is one of a branch's matrices, and stored as such.
+
+        Under a weight norm what is stored is a direction or a length, which no recipe speaks of.
+        """
+        return self.role in MATRICES and ".parametrizations." not in self.name
 
 
 def setting_of(
@@ -157,6 +162,9 @@ def places(
     """
     owners = _owners(model)
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
+    # A model whose every tensor is frozen is frozen for its use, not by its rule.
+    frozen = frozen if len(frozen) < len(shapes) else set()
     roles: dict[str, list[Role]] = {}
     for view in structure.views:
         if view.role in ("embedding", "head") and view.role not in roles.get(view.parameter, []):
@@ -183,6 +191,7 @@ def places(
                 module_fan_in=getattr(owner, "in_features", None),
                 in_attention=any(isinstance(m, nn.MultiheadAttention) for m in (owner, parent)),
                 tied=others,
+                frozen=view.parameter in frozen,
                 stored_minus_one=view.parameter in offset_gains,
             )
         )

@@ -25,7 +25,7 @@ class TorchDefaults(Recipe):
         """By the class that owns the tensor."""
         if place.role in ("norm_gain", "norm_bias"):
             return super().ask(place, setting)
-        is_bias = len(place.shape) == 1
+        is_bias = len(place.shape) < 2
         if place.module == "Embedding":
             return normal(1.0)
         if self.redrawn and not is_bias and place.branch is not None:

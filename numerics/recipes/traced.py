@@ -4,16 +4,24 @@ A module without any residual addition may be a branch by itself, such as one at
 then traced as x + F(x), which gives its tensors the roles that they have within a block.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from numerics.default_batch import Batch
 from numerics.recipes.ends import first
 from numerics.structure.trace import trace_structure
-from numerics.structure.types import Structure
+from numerics.structure.types import Structure, TensorView
 from numerics.user_factory import call, seeded
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module that `torch.compile` wraps, under whose names the parameters are known."""
+    inner = getattr(model, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else model
 
 
 class _Block(nn.Module):
@@ -40,7 +48,7 @@ def traced(
     """`trace_structure` of a model; of a branch alone, its structure within x + F(x)."""
     structure = trace_structure(model, batch, output=output, blocks=blocks)
     if structure.depth or output is not None or blocks is not None:
-        return structure
+        return whole_banks(structure, model)
     arguments = (batch,) if isinstance(batch, Tensor) else batch
     if not isinstance(arguments, tuple) or not _keeps_shape(model, arguments):
         return structure
@@ -58,9 +66,29 @@ def traced(
     )
 
 
-def _keeps_shape(model: nn.Module, arguments: tuple[object, ...]) -> bool:
-    import torch
+def whole_banks(structure: Structure, model: nn.Module) -> Structure:
+    """The structure with every expert of a bank, where routing sent no token to some of them.
 
+    The views of the experts that were read are repeated for those that were not.
+    """
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
+    banks: dict[tuple[str, int], dict[int, list[TensorView]]] = {}
+    for view in structure.views:
+        if view.expert is not None and view.branch is not None and view.parameter in shapes:
+            experts = banks.setdefault((view.parameter, view.branch), {})
+            experts.setdefault(view.expert, []).append(view)
+    layers = Counter(name for name, _ in banks)
+    added = []
+    for (name, _), experts in banks.items():
+        if layers[name] > 1:
+            continue  # a bank of layers: its slices belong to several branches
+        pattern = next(iter(experts.values()))
+        missing = set(range(shapes[name][0])) - set(experts)
+        added += [replace(view, expert=e) for e in sorted(missing) for view in pattern]
+    return replace(structure, views=(*structure.views, *added)) if added else structure
+
+
+def _keeps_shape(model: nn.Module, arguments: tuple[object, ...]) -> bool:
     modes = {module: module.training for module in model.modules()}
     try:
         model.eval()

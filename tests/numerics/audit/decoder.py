@@ -1,4 +1,4 @@
-"""A decoder written by hand in many dialects, and its structure as a person would write it down."""
+"""A decoder written by hand in many dialects: the models of the audit's cases."""
 
 import math
 from dataclasses import dataclass
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from numerics.structure.types import Branch, Structure, TensorView
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for branch, name in ((self.attn, "norm1"), (self.mlp, "norm2")):
-            norm = getattr(self, name, None)
+            norm = getattr(self, name, nn.Identity())
             a, m = self.shape.shortcut, self.shape.multiplier
             if self.shape.norm == "mis-wired":
                 x = norm(x)
@@ -88,7 +86,7 @@ class Block(nn.Module):
                 x = _times(a, x) + _times(m, branch(norm(x)))
             else:
                 x = _times(a, x) + _times(m, branch(x))
-                x = x if norm is None else norm(x)
+                x = norm(x)
         return x
 
 
@@ -138,64 +136,3 @@ def draw_gpt2_(model: Decoder, std: float = 0.02, seed: int = 0) -> Decoder:
                 out = name.endswith(("wo.weight", "w2.weight"))
                 p.normal_(0.0, std / math.sqrt(2 * model.shape.layers) if out else std, generator=g)
     return model
-
-
-def by_hand(model: Decoder) -> Structure:
-    """The structure of a decoder, from its names."""
-    s, branches, views = model.shape, [], []
-    d, f = s.d, s.d_ff
-    views.append(TensorView("wte.weight", "embedding", fan_out=d))
-    if s.tied:
-        views.append(TensorView("wte.weight", "head", None, None, d, s.vocabulary, 1))
-    if s.positions:
-        views.append(TensorView("wpe.weight", "positions", fan_out=d))
-    for layer in range(1, s.layers + 1):
-        for kind in ("self-attention", "gated-mlp" if s.gated else "mlp"):
-            index, at = len(branches), f"h.{layer - 1}"
-            attention = kind == "self-attention"
-            branches.append(
-                Branch(
-                    index, "stream", layer, kind,
-                    norm_before=s.norm in ("before", "mis-wired"),
-                    norm_after=False,
-                    norm_on_stream=s.norm == "on-stream",
-                    norm_free_shortcut=s.norm in ("before", "none"),
-                    shortcut_multiplier=s.shortcut,
-                    branch_multiplier=s.multiplier,
-                    path=f"{at}.{'attn' if attention else 'mlp'}",
-                )
-            )  # fmt: skip
-            if attention:
-                for i, role in enumerate(("q", "k", "v")):
-                    rows = tuple(range(i * d, (i + 1) * d))
-                    if s.packed:
-                        name, axis, chosen = f"{at}.attn.qkv", 0, rows
-                    else:
-                        name, axis, chosen = f"{at}.attn.w{role}", None, None
-                    views.append(TensorView(f"{name}.weight", role, axis, chosen, d, d, 1, index))
-                    if s.bias:
-                        views.append(
-                            TensorView(
-                                f"{name}.bias", "bias", axis, chosen, branch=index, part=role
-                            )
-                        )
-                pairs = [("attn.wo", "out", d, d)]
-            else:
-                pairs = [("mlp.w1", "gate" if s.gated else "w_in", d, f), ("mlp.w2", "w_out", f, d)]
-                pairs += [("mlp.w3", "w_in", d, f)] if s.gated else []
-            for name, role, fan_in, fan_out in pairs:
-                views.append(
-                    TensorView(f"{at}.{name}.weight", role, None, None, fan_in, fan_out, 1, index)
-                )
-                if s.bias:
-                    views.append(TensorView(f"{at}.{name}.bias", "bias", branch=index, part=role))
-            if s.norm != "none":
-                norm = f"{at}.norm{1 if attention else 2}"
-                views.append(TensorView(f"{norm}.weight", "norm_gain", branch=index))
-                views.append(TensorView(f"{norm}.bias", "norm_bias", branch=index))
-    if model.norm is not None:
-        views += [TensorView("norm.weight", "norm_gain"), TensorView("norm.bias", "norm_bias")]
-    if not s.tied:
-        views.append(TensorView("head.weight", "head", None, None, d, s.vocabulary, 1))
-    ties = (("wte.weight", "head.weight"),) if s.tied else ()
-    return Structure(tuple(branches), tuple(views), model.norm is not None, ties)

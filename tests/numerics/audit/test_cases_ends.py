@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -273,7 +274,7 @@ def test_case_d8_zero_writers_are_alive_and_two_zeros_are_dead() -> None:
     ],
     ids=["plain", "packed", "gated", "bare"],
 )
-def test_initialized_models_are_clean(recipe: str, dialect: dict[str, object]) -> None:
+def test_initialized_models_are_clean(recipe: str, dialect: dict[str, Any]) -> None:
     model = decoder(layers=2, d=32, d_ff=64, **dialect)
     done = initialize_(model, recipe, torch.Generator().manual_seed(0))
     found = audit(model, recipe)
