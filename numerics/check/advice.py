@@ -105,7 +105,10 @@ def wiring_sentence(structure: Structure | None) -> str:
     count = f"{structure.depth} residual additions in {structure.layers} layers"
     final = ", a norm before the head" if structure.final_norm else ""
     if all(b.norm_on_stream for b in branches):
-        return f"Post-LN: the stream itself is normalised after each of {count}."
+        return (
+            "Post-LN: no path from input to output is free of norms, the stream itself is "
+            f"normalised after each of {count}."
+        )
     if not any(b.norm_free_shortcut for b in branches):
         return f"No path from input to output is free of norms: {count}. This behaves as Post-LN."
     if all(b.norm_before and b.norm_after for b in branches):
@@ -151,8 +154,8 @@ def _wiring(structure: Structure | None, growing: Sequence[OptimizerCheck]) -> l
     if not any(b.norm_free_shortcut for b in branches):
         if all(b.norm_on_stream for b in branches):
             return [
-                "Post-LN grows with depth: normalise what each branch reads instead of the stream "
-                "(norm_first), or take DeepNorm's or T-Fixup's scales."
+                "No path is free of norms. If Pre-LN was meant, let the shortcut carry the stream "
+                "itself: x + F(norm(x)). If Post-LN was, take DeepNorm's or T-Fixup's scales."
             ]
         return [
             "No path from input to output is free of norms, so that this behaves as Post-LN: let "

@@ -178,6 +178,9 @@ def _chosen(
         why = f"the exponent's interval ends at {fit.interval[1]:+.3f}"
         return GrowthLaw("bounded", False, fit, deficit, fits, why)
     if deficit["bounded"] - rival < evidence:
+        if fit.interval[1] <= NEARLY_FLAT:
+            why = f"no law beats it, and the interval ends at {fit.interval[1]:+.3f}"
+            return GrowthLaw("bounded", False, fit, deficit, fits, why)
         if deficit["bounded"] <= rival and _settles(fits["bounded"], n, y):
             return GrowthLaw("bounded", False, fit, deficit, fits, f"{fits['bounded'].form} fits")
         return _by_exponent(fit, deficit, fits, "bounded and growing laws fit alike")
@@ -218,6 +221,8 @@ def _by_exponent(
     return GrowthLaw(None, None, fit, deficit, fits, why)
 
 
+NEARLY_FLAT = 0.1
+"""Over a range of 16, a factor of at most 1.32: a few seeds of a small batch scatter by as much."""
 SETTLED_SLOPE = 0.15
 """Over the later half of the sizes, a factor of 4 or so: at most 1.2 in the value."""
 CLEAR_SLOPE = 0.35
