@@ -7,9 +7,10 @@ reverse pass, and where that does not exist from a stated finite step in float64
 """
 
 import inspect
+import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -19,6 +20,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.func import jvp
 
 from numerics.default_batch import Batch
+from numerics.foreign.attention import WrittenOut
 from numerics.foreign.output import Measured, Output, find_measured
 from numerics.foreign.padding import valid_positions
 from numerics.foreign.private_copy import Parameters, PrivateCopy, in_dtype, private_copy
@@ -50,6 +52,8 @@ class ModuleFunction:
     """Of f."""
     dropout_inside: bool = False
     """Whether the forward asks for dropout outside training mode, so that it must be removed."""
+    fresh: list[Tensor] = field(default_factory=list)
+    """The output of the forward that found f, with its graph, until the first gradient uses it."""
 
     @property
     def parameters(self) -> Parameters:
@@ -69,28 +73,41 @@ class ModuleFunction:
                     output = self.measured.of(module, self.batch)
             else:
                 output = self.measured.of(module, self.batch)
+        return self._counted(output)
+
+    def _counted(self, output: Tensor) -> Tensor:
         return output if self.valid is None else output.masked_fill(~self.valid, 0.0)
 
     def gradient(
-        self, cotangent: Tensor, values: Parameters | None = None, *, create_graph: bool = False
+        self, cotangent: Tensor, values: Parameters | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """f(θ) and Jᵀu; a parameter that f does not depend on has the gradient 0."""
-        at = self.parameters if values is None else values
-        leaves = {name: value.detach().requires_grad_() for name, value in at.items()}
-        output = self(leaves)
+        leaves, output = self._with_graph(values)
         if not output.requires_grad:
             raise InputError(
                 "the output must depend on the parameters through autograd, and it carries no "
                 "gradient: remove no_grad or inference_mode from the forward"
             )
         found = torch.autograd.grad(
-            output, list(leaves.values()), cotangent.to(output.dtype),
-            create_graph=create_graph, allow_unused=True,
-        )  # fmt: skip
-        return (output if create_graph else output.detach()), {
+            output, list(leaves.values()), cotangent.to(output.dtype), allow_unused=True
+        )
+        return output.detach(), {
             name: torch.zeros_like(leaves[name]) if g is None else g
             for name, g in zip(leaves, found, strict=True)
         }
+
+    def _with_graph(self, values: Parameters | None) -> tuple[dict[str, Tensor], Tensor]:
+        """Leaves that require gradients and f of them."""
+        if values is None and self.fresh:
+            held = {
+                name: module._parameters[attribute]
+                for name, ((module, attribute), *_) in self.copied.slots.items()
+            }
+            leaves = {name: p for name, p in held.items() if p is not None}
+            return leaves, self._counted(self.fresh.pop())
+        at = self.parameters if values is None else values
+        leaves = {name: value.detach().requires_grad_() for name, value in at.items()}
+        return leaves, self(leaves)
 
     def random_cotangent(self, seed: int) -> Tensor:
         """Gaussian u on the positions that count, of norm 1, the same for every precision."""
@@ -148,17 +165,21 @@ def module_function(
         named = zip(inspect.signature(copied.module.forward).parameters, args, strict=False)
         own_batch = dict(named) | kwargs
     try:
+        before = _generators()
         measured = find_measured(copied.module, own_batch, output)
-        made = ModuleFunction(copied, own_batch, measured, None, torch.Size())
-        with torch.no_grad():
-            value = made({})
-            made, value = _without_dropout(made, value)
+        value = measured.first
+        assert value is not None
+        made = ModuleFunction(copied, own_batch, replace(measured, first=None), None, value.shape)
+        if _generators() == before:
+            made.fresh.append(value)
+        else:
+            made = _without_dropout(made)
     except InputError:
         raise
     except Exception as raised:
         raise user_error(f"the forward of {type(model).__name__}", raised) from raised
     valid = valid_positions(copied.module, own_batch, value.shape, mask)
-    return replace(made, valid=valid, shape=value.shape)
+    return replace(made, valid=valid)
 
 
 def tangents(function: ModuleFunction, steps: Sequence[Parameters], cotangent: Tensor) -> Tangents:
@@ -221,21 +242,24 @@ def consistent(gradients: Parameters, step: Parameters, tangent: Tensor, cotange
     return abs(left - right) <= AGREEMENT * max(abs(right), 0.1 * size)
 
 
-def _without_dropout(function: ModuleFunction, value: Tensor) -> tuple[ModuleFunction, Tensor]:
-    """Two forwards must agree; if they do not, the dropout inside is removed."""
-    again = function({})
-    if torch.equal(value, again) or bool(value.isnan().any()):
-        return function, value
-    removed = replace(function, dropout_inside=True)
-    value = removed({})
-    if not torch.equal(value, removed({})):
+def _generators() -> tuple[bytes, object]:
+    """The states of the generators that a forward may draw from."""
+    return torch.get_rng_state().numpy().tobytes(), random.getstate()
+
+
+def _without_dropout(function: ModuleFunction) -> ModuleFunction:
+    """The forward draws random numbers: dropout inside it is removed, and nothing may be left."""
+    removed = replace(function, dropout_inside=True, fresh=[])
+    with torch.no_grad():
+        values = [removed({}) for _ in range(2)]
+    if not torch.equal(*values) and not bool(values[0].isnan().any()):
         raise InputError("a forward must give the same output twice with dropout off, and does not")
-    return removed, value
+    return removed
 
 
 def _one_forward(function: ModuleFunction, step: Parameters) -> Tensor:
     """J s in one forward pass, without the machinery that many of them need."""
-    with torch.no_grad(), forward_ad.dual_level():
+    with torch.no_grad(), WrittenOut(), forward_ad.dual_level():
         duals = {
             name: forward_ad.make_dual(function.parameters[name], s) for name, s in step.items()
         }
@@ -256,7 +280,7 @@ def _forward_chunk(function: ModuleFunction, steps: Sequence[Parameters]) -> Ten
         name: torch.stack([step.get(name, torch.zeros_like(at[name])) for step in steps])
         for name in names
     }
-    with torch.no_grad():
+    with torch.no_grad(), WrittenOut():
         push = torch.vmap(lambda s: jvp(function, (at,), (s,))[1], randomness="same")
         return push(stacked)
 

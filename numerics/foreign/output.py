@@ -57,6 +57,8 @@ class Measured:
     """The parameter of the head."""
     after: tuple[str, ...] = ()
     """Parameters that the model's output depends on and f does not: the head's own."""
+    first: Tensor | None = None
+    """f of the forward that found it, with its graph."""
 
     def of(self, module: nn.Module, batch: Batch) -> Tensor:
         """f in one forward."""
@@ -100,29 +102,32 @@ def find_measured(
     with torch.enable_grad(), _Trail(module) as trail:
         returned = run() if run is not None else called(module, batch)
     if callable(output):
-        return Measured("what output= chose", None, _asked(output), None)
+        choose = _asked(output)
+        return Measured("what output= chose", None, choose, None, first=choose(returned))
     if output not in (None, "features", "logits"):
 
         def attribute(value: object) -> object:
             return value[output] if isinstance(value, Mapping) else getattr(value, output)
 
-        _tensor(_attribute_or_error(returned, output), output)
-        return Measured(f"the output's {output}", None, _asked(attribute), None)
+        first = _tensor(_attribute_or_error(returned, output), output)
+        return Measured(f"the output's {output}", None, _asked(attribute), None, first=first)
     final = main_tensor(returned)
     found = trail.head(final)
     if output == "logits":
-        return Measured("the output", None, main_tensor, None if found is None else found[1])
+        head = None if found is None else found[1]
+        return Measured("the output", None, main_tensor, head, first=final)
     if found is None:
         if output == "features":
             raise InputError(
                 "features are the input of a head, and no head was found: pass output="
             )
-        return Measured("the output", None, main_tensor, None)
+        return Measured("the output", None, main_tensor, None, first=final)
     stop, head, features = found
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     after = _leaves(final.grad_fn) - _leaves(features.grad_fn)
     beyond = tuple(name for key, name in names.items() if key in after)
-    return Measured(f"the input of the head {head}", stop, main_tensor, head, beyond)
+    words = f"the input of the head {head}"
+    return Measured(words, stop, main_tensor, head, beyond, features)
 
 
 def main_tensor(returned: object) -> Tensor:

@@ -96,7 +96,8 @@ def private_copy(model: nn.Module, dtype: torch.dtype | None = None) -> PrivateC
     module.eval()
     for name in trains:
         _use_batch_statistics(module.get_submodule(name))
-    if dtype is not None:
+    tensors = [*module.parameters(), *module.buffers()]
+    if dtype is not None and any(t.is_floating_point() and t.dtype != dtype for t in tensors):
         module.to(dtype)
     slots, parameters = _slots(module, aliases)
     if not parameters:
