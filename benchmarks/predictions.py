@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from numerics.models import ModelSpec
-from numerics.predictions import PartComparison, compare, network_of
+from numerics.models.roles import LEAF_PARTS
+from numerics.prediction.compare import PartComparison, compare, network_of
 from numerics.results import command_line, provenance, write_json
-from numerics.roles import LEAF_PARTS
 from numerics.schemes import SCHEMES
 from theory.errors import InputError
 

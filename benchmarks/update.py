@@ -25,14 +25,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from numerics.directions import rule_named
-from numerics.features import random_batch
-from numerics.layered import linearize_layered
+from numerics.linearization.closed_form.stacks import linearize_layered
+from numerics.linearization.measured_function import random_batch
+from numerics.linearization.update_directions import rule_named
+from numerics.measure.updates import measure_update, measure_updates, random_cotangent
 from numerics.models import ModelSpec
+from numerics.models.roles import matrices
 from numerics.results import command_line, provenance, write_json
-from numerics.roles import matrices
 from numerics.schemes import build
-from numerics.updates import measure_update, measure_updates, random_cotangent
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import linregress
 
-from numerics.features import random_batch
+from numerics.linearization.measured_function import random_batch
+from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec
 from numerics.results import command_line, provenance, write_json
 from numerics.schemes import build
-from numerics.updates import measure_update
 
 GIB = 2**30
 

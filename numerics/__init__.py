@@ -17,12 +17,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numerics.features import random_batch as random_batch
+    from numerics.linearization.measured_function import random_batch as random_batch
+    from numerics.measure.updates import measure_update as measure_update
+    from numerics.measure.updates import measure_updates as measure_updates
     from numerics.models import ModelSpec as ModelSpec
     from numerics.models import Transformer as Transformer
     from numerics.schemes import build as build
-    from numerics.updates import measure_update as measure_update
-    from numerics.updates import measure_updates as measure_updates
 
 __all__ = ["ModelSpec", "Transformer", "build", "measure_update", "measure_updates", "random_batch"]
 
@@ -30,9 +30,9 @@ _HOMES = {
     "ModelSpec": "numerics.models",
     "Transformer": "numerics.models",
     "build": "numerics.schemes",
-    "measure_update": "numerics.updates",
-    "measure_updates": "numerics.updates",
-    "random_batch": "numerics.features",
+    "measure_update": "numerics.measure.updates",
+    "measure_updates": "numerics.measure.updates",
+    "random_batch": "numerics.linearization.measured_function",
 }
 
 

@@ -31,7 +31,7 @@ MISSING = tuple(
 
 def hints() -> tuple[str, ...]:
     """What to install for the proofs that cannot be checked here, a line each."""
-    from proofs import coq
+    from proofs import coqc as coq
 
     lines = []
     if MISSING:
@@ -46,7 +46,7 @@ def hints() -> tuple[str, ...]:
 
 def providers() -> tuple[Provider, ...]:
     """Every provider of proofs that can run here, and Coq's where it is required."""
-    from proofs import coq
+    from proofs import coqc as coq
 
     theorems = coq.PROVIDERS if coq.required() or not coq.unusable() else ()
     if MISSING:
@@ -74,7 +74,8 @@ def results(kind: str) -> "tuple[Result, ...]":
     if kind not in KINDS:
         raise nearest(kind, KINDS, "kind")
     if kind == "coq":
-        from proofs import bridge, coq
+        from proofs import bridge
+        from proofs import coqc as coq
 
         return (*coq.check(), bridge.check())
     if MISSING:
@@ -86,7 +87,7 @@ def results(kind: str) -> "tuple[Result, ...]":
 
 def versions() -> dict[str, str]:
     """Versions of the provers, ``not installed`` where one is missing."""
-    from proofs import coq
+    from proofs import coqc as coq
 
     found = {}
     for distribution in ("python-flint", "z3-solver", "cvc5"):

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from proofs.coq import sources
+from proofs.coqc import sources
 from proofs.gallina import Reader
 from proofs.result import Altered, Machine, Result
-from theory import attention, attention_hessian, conditions, encoder_scale, skip_path, theorem31
-from theory.attention import i, k, m, mean, n, q, s, v, variance, w, y
-from theory.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
-from theory.theorem31 import B
+from theory.attention import scalar as attention
+from theory.attention import scalar_hessian as attention_hessian
+from theory.attention import theorem31
+from theory.attention.scalar import i, k, m, mean, n, q, s, v, variance, w, y
+from theory.attention.theorem31 import B
+from theory.residual_stream import skip_path
+from theory.scales import conditions
+from theory.scales import tfixup_constants as encoder_scale
+from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
 
 _S = sp.Symbol("S", nonnegative=True)
 _R, _N = sp.symbols("R N", positive=True)

@@ -15,11 +15,11 @@ from proofs import jacobian_norm, scheme_constants, variance
 from proofs.enclosure import BITS, Enclosure, enclose
 from proofs.result import Altered, Machine, Result, Support, evidence
 from proofs.scheme_constants import Scheme, schemes
-from theory import conditions, stacks
 from theory.claims import Context, Evidence, Kind, Reading, provides
-from theory.encoder_scale import N
-from theory.stacks import N_E, V_E, W_E, X
-from theory.update_rules import SGD, stack_gain
+from theory.scales import conditions, stacks
+from theory.scales.stacks import N_E, V_E, W_E, X
+from theory.scales.tfixup_constants import N
+from theory.scales.update_rules import SGD, stack_gain
 
 _t = sp.Symbol("t", positive=True)
 

@@ -14,11 +14,11 @@ import sympy as sp
 from flint import arb, ctx
 
 from proofs.enclosure import BITS, Enclosure, around, ball, enclose
-from theory import presets
-from theory.architectures import Architecture, encoder_decoder, single
-from theory.conditions import system
-from theory.scales import solve
-from theory.update_rules import SGD, SIGN, UpdateRule
+from theory.scales import presets
+from theory.scales.architectures import Architecture, encoder_decoder, single
+from theory.scales.conditions import system
+from theory.scales.solver import solve
+from theory.scales.update_rules import SGD, SIGN, UpdateRule
 
 ONE = sp.S.One
 _t = sp.Symbol("t", positive=True)

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from theory import attention, conditions
-from theory.attention import k, mean, n, q, spread, v, variance, w, y
-from theory.encoder_scale import N
-from theory.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
-from theory.theorem31 import Q_BAR, printed_condition
+from theory.attention import scalar as attention
+from theory.attention.scalar import k, mean, n, q, spread, v, variance, w, y
+from theory.attention.theorem31 import Q_BAR, printed_condition
+from theory.scales import conditions
+from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
+from theory.scales.tfixup_constants import N
 
 DEPTH = 1000
 """L at which a counterexample is asked for."""
@@ -107,7 +108,7 @@ def renamed(expression: sp.Expr) -> sp.Expr:
 
 
 def attention_of(length: int) -> Attention:
-    """K of ``theory.attention`` at n = ``length``, with m̄ and V tied to the weights."""
+    """K of ``theory.attention.scalar`` at n = ``length``, with m̄ and V tied to the weights."""
     weights = sp.symbols(f"s1:{length + 1}", real=True)
     memory = sp.symbols(f"m1:{length + 1}", real=True)
     pairs = list(zip(weights, memory, strict=True))

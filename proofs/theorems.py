@@ -1,7 +1,7 @@
 """The Coq theorems of ``proofs/coq``: in words, by file, with altered versions.
 
 An alteration is a substitution in the real file: in the theorem's statement, or before it, in a
-definition or a hypothesis. ``proofs.coq`` compiles the altered file up to the end of the theorem
+definition or a hypothesis. ``proofs.coqc`` compiles the altered file up to the end of the theorem
 and demands that Coq reject it there. A hypothesis is dropped by making it ``True``, so that the
 proof's script stays as it is.
 """

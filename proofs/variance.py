@@ -17,8 +17,8 @@ from fractions import Fraction
 import sympy as sp
 from flint import arb, ctx
 
-from theory.adaptive_moments import first_order as approximation
-from theory.adaptive_moments import variance as exact_variance
+from theory.radam.variance import first_order as approximation
+from theory.radam.variance import variance as exact_variance
 
 BITS = 128
 PLACES = 16

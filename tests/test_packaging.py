@@ -41,7 +41,7 @@ def test_our_packages_are_the_ones_of_this_checkout():
 
 def test_theory_and_proofs_import_no_torch():
     loaded = loaded_by(
-        "import theory, theory.arguments, theory.render, proofs.smt, proofs.intervals"
+        "import theory, theory.arguments, theory.arguments.render, proofs.smt, proofs.intervals"
     )
     assert "sympy" in loaded
     assert "torch" not in loaded

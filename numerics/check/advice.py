@@ -8,8 +8,8 @@ step bounded, whatever the model; the other sentences depend on how the model is
 from collections.abc import Sequence
 
 from numerics.check.types import GroupCheck, OptimizerCheck, Series
-from numerics.exponents import Exponent
 from numerics.foreign.groups import starred
+from numerics.statistics.exponents import Exponent
 from numerics.structure.types import Structure
 
 MATTERS = 0.05

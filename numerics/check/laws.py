@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from numerics.exponents import Exponent, NoExponent, cautious
-from numerics.tolerances import tolerance
+from numerics.statistics.exponents import Exponent, NoExponent, cautious
+from numerics.statistics.tolerances import tolerance
 from theory.errors import InputError
 
 LawName = Literal["bounded", "log N", "N^p", "exponential"]

@@ -5,7 +5,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from numerics.check.types import Check, OptimizerCheck, Series
-from numerics.exponents import Exponent
+from numerics.statistics.exponents import Exponent
 
 WIDTH = 80
 _GROUPS = 8

@@ -23,9 +23,9 @@ class Derive:
     def run(self) -> int:
         """Print the derivation; 1 if a step fails or its altered version passes."""
         from theory.arguments import ARGUMENTS, arguments_about
+        from theory.arguments.render import renderer_named
         from theory.errors import InputError
         from theory.ledger import claim_named
-        from theory.render import renderer_named
 
         render = renderer_named(self.format)
         chosen = ARGUMENTS if self.all else arguments_about(claim_named(self.claim).id)

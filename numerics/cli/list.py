@@ -75,7 +75,7 @@ def claims() -> dict[str, str]:
 
 def optimizers() -> dict[str, str]:
     """What `tfixup sweep --optimizers` takes."""
-    from numerics.directions import DIRECTIONS
+    from numerics.linearization.update_directions import DIRECTIONS
 
     return {name: _first_line(rule) for name, rule in DIRECTIONS.items()}
 

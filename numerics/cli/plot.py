@@ -34,7 +34,7 @@ class Plot:
 
     def run(self) -> int:
         """Read, draw, write whole or not at all, and print the file's name."""
-        from numerics.plots import save
+        from numerics.figures.sweep import save
         from numerics.training.recorded import OUTCOME
 
         runs = not (self.folder / "manifest.json").exists() and any(self.folder.rglob(OUTCOME))
@@ -60,12 +60,12 @@ class Plot:
         return figure, "loss.svg"
 
     def _sweep(self) -> "tuple[Figure, str]":
-        from numerics.exponent_figure import draw_exponents
-        from numerics.layer_profile import draw_profile
-        from numerics.plots import draw_sweep
-        from numerics.roles import ALL_PARTS
-        from numerics.sweep import exponent_table
-        from numerics.sweep_store import open_for_reading
+        from numerics.figures.exponents import draw_exponents
+        from numerics.figures.layer_profile import draw_profile
+        from numerics.figures.sweep import draw_sweep
+        from numerics.models.roles import ALL_PARTS
+        from numerics.sweeps.run import exponent_table
+        from numerics.sweeps.store import open_for_reading
 
         store = open_for_reading(self.folder)
         rows, detail = self._chosen(store.rows()), store.settings.detail

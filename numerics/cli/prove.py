@@ -28,7 +28,8 @@ class Prove:
 
         from rich.console import Console
 
-        from proofs import KINDS, coq, hints, results
+        from proofs import KINDS, hints, results
+        from proofs import coqc as coq
         from theory.errors import nearest
 
         if self.kind is not None and self.kind not in KINDS:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sympy as sp
 
-    from theory.architectures import Architecture
-    from theory.presets import Preset
-    from theory.scales import Solution
+    from theory.scales.architectures import Architecture
+    from theory.scales.presets import Preset
+    from theory.scales.solver import Solution
 
 _MEANING = {
     "v_e": "encoder: attention v and output, both MLP matrices",
@@ -65,9 +65,9 @@ class Solve:
         """Print scales, formulas, what was assumed and the conditions' left sides."""
         import sympy as sp
 
-        from theory.presets import preset_named
-        from theory.scales import solve
-        from theory.update_rules import rule_named
+        from theory.scales.presets import preset_named
+        from theory.scales.solver import solve
+        from theory.scales.update_rules import rule_named
 
         rule = rule_named(self.optimizer)
         preset = None if self.preset is None else preset_named(self.preset)
@@ -95,7 +95,7 @@ class Solve:
     def _built(
         self, preset: Preset | None, encoder_layers: sp.Expr, decoder_layers: sp.Expr
     ) -> Architecture:
-        from theory.architectures import architecture_named
+        from theory.scales.architectures import architecture_named
 
         if preset is not None:
             return preset.build(encoder_layers, decoder_layers)
@@ -115,8 +115,8 @@ def _depth(name: str, text: str) -> sp.Expr:
     """A positive symbol or integer; anything else is an error."""
     import sympy as sp
 
-    from theory.architectures import require_depth
     from theory.errors import InputError
+    from theory.scales.architectures import require_depth
 
     if text.isidentifier():
         return sp.Symbol(text, positive=True)
@@ -133,7 +133,7 @@ def _depth(name: str, text: str) -> sp.Expr:
 def _formulas(architecture: Architecture, solved: Solution) -> Solution:
     """The solution with symbols for the depths; where it has no closed form, the one at numbers."""
     from theory.errors import InputError
-    from theory.scales import solve
+    from theory.scales.solver import solve
 
     try:
         return solve(architecture, solved.rule)
@@ -148,7 +148,7 @@ def _number(value: sp.Expr) -> float | None:
 def _law(scale: sp.Expr, free: tuple[sp.Symbol, ...]) -> dict[str, object]:
     """Constant and power, where a scale is a pure power of one depth."""
     from theory.errors import InputError
-    from theory.scales import depth_law
+    from theory.scales.solver import depth_law
 
     if len(scale.free_symbols) != 1 or scale in free:
         return {}
@@ -229,8 +229,8 @@ def _order(general: Solution, name: str) -> str:
     """Power of the depth of a condition's left side, all depths alike."""
     import sympy as sp
 
+    from theory.derivations.orders import order
     from theory.errors import InputError
-    from theory.orders import order
 
     value = general.left_side(name)
     depth = sp.Symbol("N", positive=True)
@@ -244,11 +244,11 @@ def _order(general: Solution, name: str) -> str:
 
 def _learning_rate(solved: Solution) -> str:
     """The other way out under a rule that is not SGD: T-Fixup's scales and a smaller rate."""
-    from theory.architectures import encoder_decoder
-    from theory.encoder_scale import N
-    from theory.learning_rates import change_power
-    from theory.scales import solve
-    from theory.update_rules import SGD
+    from theory.scales.architectures import encoder_decoder
+    from theory.scales.learning_rates import change_power
+    from theory.scales.solver import solve
+    from theory.scales.tfixup_constants import N
+    from theory.scales.update_rules import SGD
 
     power = change_power(solve(encoder_decoder(N, N), SGD), solved.rule)
     return (

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from numerics.sweep_settings import Settings
+from numerics.sweeps.settings import Settings
 from theory.errors import InputError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from numerics.executors import Engine
-    from numerics.sweep_config import SweepConfig
+    from numerics.sweeps.grid import SweepConfig
 
 WHOLE = 8
 """Pairs of scheme and optimizer of which the printed table shows every part."""
@@ -63,7 +63,7 @@ class Sweep:
         ...
         theory.errors.InputError: depths must be integers separated by commas, got 'x'
         """
-        from numerics.sweep_config import SweepConfig
+        from numerics.sweeps.grid import SweepConfig
 
         return SweepConfig(
             schemes=_schemes(self.schemes),
@@ -78,7 +78,7 @@ class Sweep:
         import os
 
         from numerics.executors import engine_named
-        from numerics.memory import GIB, task_bytes
+        from numerics.sweeps.memory import GIB, task_bytes
 
         workers = self.workers
         if workers is None:
@@ -97,7 +97,7 @@ class Sweep:
         """Measure, then print the table of exponents."""
         from rich.console import Console
 
-        from numerics.sweep import exponent_table, run_sweep, with_depth
+        from numerics.sweeps.run import exponent_table, run_sweep, with_depth
 
         config = self.config()
         rows = run_sweep(config, self.out, engine=self.engine(config), progress=self.progress)
@@ -127,7 +127,7 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
     import polars as pl
     from rich.table import Table
 
-    from numerics.roles import ALL_PARTS
+    from numerics.models.roles import ALL_PARTS
 
     table = table.filter(pl.col("quantity") == "update")
     short = table.select("scheme", "optimizer").n_unique() > WHOLE

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from numerics.evidence.xiong import Interval, every, inside, student
-from numerics.exponents import Exponent, fitted, power_law
-from numerics.growth import LOGARITHM, Growth, growth
-from numerics.layer_dependency import dependency
 from numerics.models import Architecture, ModelSpec, Transformer
-from numerics.output_change import output_change, perturb_, perturbed, predicted_change
 from numerics.schemes import build, scheme_named
-from numerics.stream_signals import sites
-from numerics.tolerances import tolerance
+from numerics.signals.layer_dependency import dependency
+from numerics.signals.output_change import output_change, perturb_, perturbed, predicted_change
+from numerics.signals.residual_stream import sites
+from numerics.statistics.exponents import Exponent, fitted, power_law
+from numerics.statistics.growth_laws import LOGARITHM, Growth, growth
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Level, provides
 
 SEEDS = {Level.QUICK: 8, Level.FULL: 40}

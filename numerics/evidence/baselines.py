@@ -16,16 +16,16 @@ from torch import Tensor
 
 from numerics.evidence.admin import encoder, inputs
 from numerics.evidence.xiong import inside, student
-from numerics.exponents import Exponent, fitted, power_law
-from numerics.features import output_shape, random_batch
-from numerics.layer_dependency import dependency
+from numerics.linearization.measured_function import output_shape, random_batch
+from numerics.measure.parameter_groups import INPUTS, KINDS, MATRICES, OWN, kind_of, tangents_by
+from numerics.measure.updates import linearize_model, random_cotangent
 from numerics.models import Architecture, ModelSpec
-from numerics.parameter_groups import INPUTS, KINDS, MATRICES, OWN, kind_of, tangents_by
-from numerics.roles import EMBEDDINGS, part_of
+from numerics.models.roles import EMBEDDINGS, part_of
 from numerics.schemes import build
-from numerics.stream_signals import sites
-from numerics.tolerances import tolerance
-from numerics.updates import linearize_model, random_cotangent
+from numerics.signals.layer_dependency import dependency
+from numerics.signals.residual_stream import sites
+from numerics.statistics.exponents import Exponent, fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
 
 DEPTHS = {Level.QUICK: (3, 6, 12, 24), Level.FULL: (3, 6, 12, 24, 48, 96)}

@@ -1,7 +1,7 @@
 """Trained output biases, drawn 0 as in the official code: ‖Δf‖/η against depth.
 
-`theory.biases`: each has gain 1 whatever the scales, so that the decoder's is 1 + 3N; a factor of
-(3N)^(-1/2) on them, or a learning rate of η/(3N), brings it back to Θ(1).
+`theory.scales.biases`: each has gain 1 whatever the scales, so that the decoder's is 1 + 3N; a
+factor of (3N)^(-1/2) on them, or a learning rate of η/(3N), brings it back to Θ(1).
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from numerics.exponents import Exponent, fitted, power_law
-from numerics.features import output_shape, random_batch
+from numerics.linearization.measured_function import output_shape, random_batch
+from numerics.measure.output_biases import bias_tangents, update
+from numerics.measure.updates import random_cotangent
 from numerics.models import ModelSpec
-from numerics.output_biases import bias_tangents, update
 from numerics.schemes import build
-from numerics.tolerances import tolerance
-from numerics.updates import random_cotangent
+from numerics.statistics.exponents import Exponent, fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
 
 DEPTHS = {Level.QUICK: (2, 4, 8, 16), Level.FULL: (2, 4, 8, 16, 32, 64)}

@@ -1,9 +1,9 @@
 """Single blocks of real Transformers: Theorem 3.1's Θ(η/L), Eqs. 6–8's left sides, Eq. 4's sum.
 
 Each block's own change ‖ΔG_l‖/η under one SGD step of its (m, v, w, q, k), with a unit random
-cotangent on G_l (`numerics.branch_calls`), must be Θ(1/L) at T-Fixup's scales: the largest over the
-blocks for the upper half, the smallest for the lower half, their sum of squared gradients for the
-condition Θ(1). The scales with their exponent off by 1/4 put v² m² at N^(-2).
+cotangent on G_l (`numerics.signals.branches`), must be Θ(1/L) at T-Fixup's scales: the largest over
+the blocks for the upper half, the smallest for the lower half, their sum of squared gradients for
+the condition Θ(1). The scales with their exponent off by 1/4 put v² m² at N^(-2).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from numerics.branch_calls import BranchCall, branch_calls, own_step
 from numerics.evidence.conditions import POWERS, predicted
-from numerics.exponents import Exponent, NoExponent, cautious, fitted
-from numerics.features import TokenBatch, random_batch
-from numerics.left_sides import READINGS, left_sides
+from numerics.linearization.measured_function import TokenBatch, random_batch
 from numerics.models import ModelSpec, Transformer
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP
 from numerics.schemes.xavier import XAVIER
-from numerics.stream_signals import sites
-from numerics.tolerances import tolerance
+from numerics.signals.branches import BranchCall, branch_calls, own_step
+from numerics.signals.condition_norms import READINGS, left_sides
+from numerics.signals.residual_stream import sites
+from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
 
 DEPTHS = {Level.QUICK: (6, 12, 24, 48), Level.FULL: (6, 12, 24, 48, 96, 200)}

@@ -1,7 +1,7 @@
 """How much coherence a stack of real attention blocks tolerates: growth against depth and ρ.
 
-Blocks have T-Fixup's strength (3L)^(-1/2). `theory.coherence`: growth in mean square is Θ(1) if and
-only if ρ = O(L^(-1/2)), and tends to exp(2r/√3 + 1/3) at ρ = r L^(-1/2).
+Blocks have T-Fixup's strength (3L)^(-1/2). `theory.residual_stream.coherence`: growth in mean
+square is Θ(1) if and only if ρ = O(L^(-1/2)), and tends to exp(2r/√3 + 1/3) at ρ = r L^(-1/2).
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,9 @@ from math import exp, log, sqrt
 import numpy as np
 import torch
 
-from numerics.coherence import attention_stack, draw_stack_, skip_growth
-from numerics.exponents import Exponent, fitted, power_law
-from numerics.tolerances import tolerance
+from numerics.signals.coherence import attention_stack, draw_stack_, skip_growth
+from numerics.statistics.exponents import Exponent, fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Level, provides
 
 DEPTHS = (37, 75, 150, 300)

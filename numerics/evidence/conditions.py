@@ -17,18 +17,18 @@ from dataclasses import replace
 import sympy as sp
 import torch
 
-from numerics.exponents import Exponent, NoExponent, fitted, power_law
-from numerics.features import TokenBatch, embed, random_batch
+from numerics.linearization.measured_function import TokenBatch, embed, random_batch
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
 from numerics.schemes.xavier import XAVIER
-from numerics.tolerances import tolerance
-from theory import conditions as theory_conditions
+from numerics.statistics.exponents import Exponent, NoExponent, fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
-from theory.encoder_scale import N
-from theory.orders import order
-from theory.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
+from theory.derivations.orders import order
+from theory.scales import conditions as theory_conditions
+from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
+from theory.scales.tfixup_constants import N
 
 DEPTHS = (6, 12, 24, 48, 96)
 SEEDS = 3

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import polars as pl
 
-from numerics.exponents import Exponent, NoExponent, cautious, fitted
-from numerics.roles import ALL_PARTS
-from numerics.sweep import run_sweep
-from numerics.sweep_config import Settings, SweepConfig
-from numerics.sweep_store import open_for_reading
-from numerics.tolerances import tolerance
+from numerics.models.roles import ALL_PARTS
+from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
+from numerics.statistics.tolerances import tolerance
+from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.run import run_sweep
+from numerics.sweeps.store import open_for_reading
 from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
 
 SHALLOW = (6, 12, 25)

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.directions import rule_named
-from numerics.exponents import fitted, power_law
-from numerics.features import features_of, output_shape, random_batch
-from numerics.linearization import Cotangent, gradient, linearize
+from numerics.linearization.autodiff import Cotangent, gradient, linearize
+from numerics.linearization.measured_function import features_of, output_shape, random_batch
+from numerics.linearization.update_directions import rule_named
+from numerics.measure.updates import random_cotangent
 from numerics.models import ModelSpec, Transformer
 from numerics.schemes import build
-from numerics.tolerances import tolerance
-from numerics.updates import random_cotangent
+from numerics.statistics.exponents import fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
 
 RATES = tuple(10.0 ** (-k / 2) for k in range(8, 15))

@@ -7,8 +7,8 @@ import torch
 from torch.func import jacrev
 from torch.nn import functional as F
 
-from numerics.exponents import fitted, power_law
-from numerics.tolerances import tolerance
+from numerics.statistics.exponents import fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
 
 WIDTHS = (3, 8, 64, 256)

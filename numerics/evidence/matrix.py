@@ -1,8 +1,8 @@
 """Theorem 3.1 with matrices and with a finite step, measured on real attention modules in float64.
 
 The gain tr J Jᵀ and the eigenvalues of J Jᵀ come from automatic differentiation, the change of a
-finite step from calling the module twice; the bounds are `theory.matrix_theorem`'s and
-`theory.finite_step`'s.
+finite step from calling the module twice; the bounds are `theory.attention.matrix_theorem`'s and
+`theory.attention.finite_step`'s.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from itertools import product
 
 import torch
 
-from numerics.attention_gain import Point, gain, jacobian, q_bar, random_point, upper_bound
-from numerics.exponents import fitted, power_law
+from numerics.measure.attention_gain import Point, gain, jacobian, q_bar, random_point, upper_bound
 from numerics.models.attention import Attention
-from numerics.tolerances import tolerance
-from theory.attention_hessian import curvature
+from numerics.statistics.exponents import fitted, power_law
+from numerics.statistics.tolerances import tolerance
+from theory.attention.scalar_hessian import curvature
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
 
 SHAPES = tuple(product((2, 6), (1, 2), (1, 4), (1, 3)))

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from numerics.models import ModelSpec, Positions
-from numerics.roles import matrices
+from numerics.models.roles import matrices
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
-from numerics.tolerances import tolerance
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
 
 DEPTH = 6

@@ -2,8 +2,8 @@
 
 Measured is the decoder's share, whose parameters reach the output without the memory's passage;
 predicted are 1/2 for Lion, Muon and Adam in its steady state on noise, 1/4 for LAMB
-(``theory/learning_rates.py``); SGD's 0 is the claim ``tfixup.goal``. Rules that look at whole
-tensors are measured on a narrower model, as they have no closed forms.
+(``theory/scales/learning_rates.py``); SGD's 0 is the claim ``tfixup.goal``. Rules that look at
+whole tensors are measured on a narrower model, as they have no closed forms.
 """
 
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 import torch
 
-from numerics.exponents import Exponent, NoExponent, power_law
-from numerics.features import random_batch
+from numerics.linearization.measured_function import random_batch
+from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec
 from numerics.schemes import build
-from numerics.tolerances import tolerance
-from numerics.updates import measure_update
-from theory.architectures import encoder_decoder
+from numerics.statistics.exponents import Exponent, NoExponent, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, provides
-from theory.encoder_scale import N
-from theory.learning_rates import change_power
-from theory.scales import solve
-from theory.update_rules import SGD
-from theory.update_rules import rule_named as theory_rule
+from theory.scales.architectures import encoder_decoder
+from theory.scales.learning_rates import change_power
+from theory.scales.solver import solve
+from theory.scales.tfixup_constants import N
+from theory.scales.update_rules import SGD
+from theory.scales.update_rules import rule_named as theory_rule
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ which the printed claim fails.
 from collections.abc import Iterator, Sequence
 
 from numerics.models import ModelSpec
-from numerics.predictions import PartComparison, compare
+from numerics.prediction.compare import PartComparison, compare
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM
-from numerics.tolerances import tolerance
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
-from theory.mean_field import Assumptions
+from theory.mean_field.predict import Assumptions
 
 _MANY = {1: 256, 6: 256, 24: 256, 96: 128}
 SEEDS = {

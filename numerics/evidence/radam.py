@@ -1,7 +1,7 @@
 """RAdam's variance measured: Adam's adaptive factor over drawn Gaussian gradients.
 
 At ρ = 1, the first step, the variance of n values grows as n, as that of a law without a mean does;
-at larger ρ it is compared with `theory.adaptive_moments`, and so is the first-order form.
+at larger ρ it is compared with `theory.radam.variance`, and so is the first-order form.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from itertools import pairwise
 
 import torch
 
-from numerics.adaptive_factor import Sampled, adaptive_factors, sampled_variance
-from numerics.exponents import fitted, power_law
-from numerics.tolerances import tolerance
-from theory.adaptive_moments import first_order, first_order_error, variance_at
+from numerics.measure.adaptive_factor import Sampled, adaptive_factors, sampled_variance
+from numerics.statistics.exponents import fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.radam.variance import first_order, first_order_error, variance_at
 
 SIZES = (100, 1_000, 10_000, 100_000)
 REPEATS = 16

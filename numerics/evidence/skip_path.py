@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from scipy import stats
 
-from numerics.tolerances import tolerance
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
 
 WIDTH = 64

@@ -12,14 +12,14 @@ from functools import partial
 import torch
 
 from numerics.evidence.depth import all_equivalent
-from numerics.exponents import Exponent, NoExponent, fitted, power_law
-from numerics.features import TokenBatch
+from numerics.linearization.measured_function import TokenBatch
+from numerics.measure.update_operator import block_spectra, model_operator
 from numerics.models import ModelSpec
-from numerics.roles import EMBEDDINGS, part_of
+from numerics.models.roles import EMBEDDINGS, part_of
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP
-from numerics.tolerances import tolerance
-from numerics.update_operator import block_spectra, model_operator
+from numerics.statistics.exponents import Exponent, NoExponent, fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Level, provides
 
 

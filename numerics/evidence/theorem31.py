@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.func import grad, vmap
 
-from numerics.exponents import fitted, power_law
-from numerics.tolerances import tolerance
+from numerics.statistics.exponents import fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Reading, provides
 
 POINTS = 20_000

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from scipy import stats
 
-from numerics.exponents import Exponent, fitted, power_law
-from numerics.gradient_signals import matrix_gradients, norms_by_layer
 from numerics.models import Wiring
 from numerics.models.attention import Attention
 from numerics.models.wiring import MLP
-from numerics.stream_signals import norm_inputs
-from numerics.tolerances import tolerance
-from numerics.xiong_setting import redraw_, unit_tokens, xiong_encoder
+from numerics.models.xiong_encoder import redraw_, unit_tokens, xiong_encoder
+from numerics.signals.gradients import matrix_gradients, norms_by_layer
+from numerics.signals.residual_stream import norm_inputs
+from numerics.statistics.exponents import Exponent, fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Evidence, Kind, Level, provides
 
 WIDTH = 64

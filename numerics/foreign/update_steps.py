@@ -138,6 +138,6 @@ def _enlarged(history: Sequence[Parameters]) -> list[Parameters]:
 
 def _rules() -> Mapping[str, Any]:
     """The project's update rules; the one place that knows where they live."""
-    from numerics.directions import RULES
+    from numerics.linearization.update_directions import RULES
 
     return RULES

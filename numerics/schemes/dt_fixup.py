@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.features import embed_inputs
+from numerics.linearization.measured_function import embed_inputs
+from numerics.models.roles import matrices
 from numerics.models.spec import Wiring
 from numerics.models.transformer import Transformer
-from numerics.roles import matrices
 from numerics.schemes.profiling import profiling_batch
 from numerics.schemes.scheme import Scheme
 from numerics.schemes.tfixup import scaled_roles

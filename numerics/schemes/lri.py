@@ -6,8 +6,8 @@ Xavier's √(6/(fan_in + fan_out)) that is √((fan_in + fan_out)/(6 fan_in)).
 
 from dataclasses import dataclass
 
+from numerics.models.roles import MATRICES
 from numerics.models.spec import ModelSpec, Wiring
-from numerics.roles import MATRICES
 from numerics.schemes.scheme import Prescription, Scheme
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from numerics.models.history import LayerHistory, row_averages
+from numerics.models.roles import matrices
 from numerics.models.spec import Architecture, ModelSpec, Wiring
 from numerics.models.transformer import Transformer
-from numerics.roles import matrices
 from theory.errors import InputError
 
 EVERY_ARCHITECTURE = frozenset(Architecture)

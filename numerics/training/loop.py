@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 import torch
 
-from numerics.closed_gradient import ClosedGradient, has_closed_gradient
 from numerics.data.batches import Batch, Encoded, batches
 from numerics.extras import extra
+from numerics.linearization.closed_form.training_gradient import ClosedGradient, has_closed_gradient
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.models.fused_attention import fuse_attention
 from numerics.results import atomically, provenance

@@ -8,7 +8,7 @@ decay, t the step from 1:
     sgd     b, where b ← μb + g from 0 with momentum μ
     lion    sign(β₁m + (1 − β₁)g) + λθ, and only then m ← β₂m + (1 − β₂)g
 
-ρ_t, r_t and the three behaviours of RAdam are `theory.rectification`'s. ε = 1e-8 throughout.
+ρ_t, r_t and the three behaviours of RAdam are `theory.radam.rectification`'s. ε = 1e-8 throughout.
 """
 
 import math
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from numerics.training.config import TrainConfig
-from theory.rectification import Behaviour, behaviour_named, length, rectifier
+from theory.radam.rectification import Behaviour, behaviour_named, length, rectifier
 
 EPSILON = 1e-8
 """Added to √v̂, as in torch."""

@@ -8,7 +8,7 @@ Logged where ``signals`` is set, a stack being the encoder or the decoder:
     norm_self_attention_HALF   the same of those after the decoder's self-attention, in its lower
                           or upper half of layers (Fig. 3a,b)
     coherence_STACK, strength_STACK, skip_growth_STACK   of the stack's attention products
-                          (`numerics.coherence.alignment`), after the step
+                          (`numerics.signals.coherence.alignment`), after the step
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from numerics.coherence import alignment
-from numerics.hooks import hooked
+from numerics.models.hooks import hooked
+from numerics.signals.coherence import alignment
 
 Inputs = dict[str, list[Tensor]]
 STACKS = {"encoder": "source_embedding", "decoder": "target_embedding"}

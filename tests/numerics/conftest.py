@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from numerics import head_products
+from numerics.linearization.closed_form import head_products
 
 
 @pytest.fixture(params=["packed", "apart"])

@@ -2,10 +2,10 @@ import pytest
 import sympy as sp
 
 from proofs.bridge import agree, check, disagreements, formulas, values
-from proofs.coq import sources
+from proofs.coqc import sources
 from proofs.gallina import Reader
-from theory import attention
-from theory.attention import mean, v
+from theory.attention import scalar as attention
+from theory.attention.scalar import mean, v
 
 
 @pytest.fixture(scope="module")

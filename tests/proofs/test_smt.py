@@ -6,7 +6,7 @@ from proofs import smt
 from proofs.recheck import Rechecker
 from proofs.smt import SUPPORTS, ask, check, smtlib, translate
 from proofs.statements import attention_of, counterexample, statements, whole_lower_bound
-from theory.attention import gain_at
+from theory.attention.scalar import gain_at
 
 x = sp.Symbol("x", real=True)
 

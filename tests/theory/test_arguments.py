@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 from theory.arguments import ARGUMENTS, PROVIDERS
+from theory.arguments.latex import formula, prose
 from theory.claims import Context, Outcome, verdict
-from theory.latex import formula, prose
 from theory.ledger import LEDGER, claim_named
 
 

@@ -1,7 +1,7 @@
 """Arguments about the statements of Admin (Liu et al., EMNLP 2020)."""
 
-from theory import layer_dependency, output_change, post_ln_gradients
 from theory.arguments.argument import Argument
+from theory.layer_norm import layer_dependency, output_change, post_ln_gradients
 
 ARGUMENTS: tuple[Argument, ...] = (
     Argument(

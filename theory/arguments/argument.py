@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from theory.claims import Control, Evidence, Kind, Reading
-from theory.derivation import Derivation, Step
+from theory.derivations.derivation import Derivation, Step
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Arguments about the statements of the named baselines."""
 
-from theory import layer_dependency, normalised_branches, published_scales
 from theory.arguments.argument import Argument
 from theory.claims import Reading
+from theory.layer_norm import layer_dependency, normalised_branches
+from theory.scales import published_scales
 
 ARGUMENTS: tuple[Argument, ...] = (
     Argument(

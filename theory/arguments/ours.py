@@ -2,17 +2,12 @@
 
 from functools import partial
 
-from theory import (
-    coherence,
-    depth_powers,
-    finite_step,
-    learning_rates,
-    matrix_spectrum,
-    matrix_theorem,
-    mean_field_rules,
-)
 from theory.arguments.argument import Argument
+from theory.attention import finite_step, matrix_spectrum, matrix_theorem
 from theory.claims import Reading
+from theory.mean_field import rules as mean_field_rules
+from theory.residual_stream import coherence
+from theory.scales import depth_powers, learning_rates
 
 ARGUMENTS = (
     Argument(

@@ -1,8 +1,8 @@
 """Arguments about the statements of RAdam (Liu et al., ICLR 2020)."""
 
-from theory import average_length, first_order_variance, inverse_chi
 from theory.arguments.argument import Argument
 from theory.claims import Reading
+from theory.radam import average_length, first_order_variance, inverse_chi
 
 ARGUMENTS: tuple[Argument, ...] = (
     Argument(

@@ -2,23 +2,16 @@
 
 from functools import partial
 
-from theory import (
-    biases,
-    code_divergences,
-    conditions,
-    counterexamples,
-    decoder_gradient,
-    depth_powers,
-    encoder_scale,
-    layernorm,
-    memory_norm,
-    skip_path,
-    taylor,
-    theorem31,
-)
 from theory.arguments.argument import Argument, of
+from theory.attention import counterexamples, theorem31
 from theory.claims import Reading
-from theory.derivation import Step
+from theory.derivations.derivation import Step
+from theory.layer_norm import jacobian as layernorm
+from theory.residual_stream import decoder_gradient, memory_norm, skip_path
+from theory.residual_stream import first_order_change as taylor
+from theory.scales import biases, conditions, depth_powers
+from theory.scales import official_code as code_divergences
+from theory.scales import tfixup_constants as encoder_scale
 
 
 def _equation(number: int) -> tuple[Step, ...]:

@@ -2,9 +2,11 @@
 
 from functools import partial
 
-from theory import gradient_decay, hidden_norms, last_layer_gradient, layernorm, relu_moments
 from theory.arguments.argument import Argument, of
 from theory.claims import Reading
+from theory.layer_norm import gradient_decay, hidden_norms, last_layer_gradient
+from theory.layer_norm import jacobian as layernorm
+from theory.moments import relu_moments
 
 ARGUMENTS = (
     Argument(

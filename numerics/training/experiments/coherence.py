@@ -2,10 +2,10 @@
 
 For a stack's attention products W_l = W_o W_v: their mean coherence ρ with the identity, their
 strength, and the growth ‖Π (I + W_l)‖_F²/d of a random token through the products alone, after
-every step. `theory.coherence`: with blocks of T-Fixup's strength, growth is Θ(1) in the number L of
-blocks if and only if ρ = O(L^(-1/2)). The question here is whether *trained* stacks obey it: r =
-ρ √L and the growth, against depth, at the end of T-Fixup's training. The growth that the same
-strengths would give fully aligned, (1 + s)^{2L}, is the contrast.
+every step. `theory.residual_stream.coherence`: with blocks of T-Fixup's strength, growth is Θ(1) in
+the number L of blocks if and only if ρ = O(L^(-1/2)). The question here is whether *trained* stacks
+obey it: r = ρ √L and the growth, against depth, at the end of T-Fixup's training. The growth that
+the same strengths would give fully aligned, (1 + s)^{2L}, is the contrast.
 
 Reduced: 64-128-2, generated sentences, 150 steps of 256 tokens.
 """
@@ -16,8 +16,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from numerics.exponents import Exponent, fitted, power_law
-from numerics.tolerances import tolerance
+from numerics.statistics.exponents import Exponent, fitted, power_law
+from numerics.statistics.tolerances import tolerance
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import draw_signals, read_log
 from numerics.training.experiments.experiment import Answer, Experiment, Finding

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import polars as pl
 from matplotlib.figure import Figure
 
-from numerics.plots import STYLE, colour
+from numerics.figures.sweep import STYLE, colour
 from numerics.training.recorded import LOG, RecordedRun
 
 Named = Callable[[RecordedRun], str]

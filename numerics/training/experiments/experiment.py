@@ -14,9 +14,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from numerics import plots
 from numerics.executors import outcomes
 from numerics.executors.local import Local
+from numerics.figures import sweep as plots
 from numerics.results import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import evaluate_run

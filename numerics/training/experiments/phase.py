@@ -15,8 +15,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from numerics.exponents import NoExponent, power_law
-from numerics.plots import STYLE
+from numerics.figures.sweep import STYLE
+from numerics.statistics.exponents import NoExponent, power_law
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
 from numerics.training.experiments.selection import matching, values_of

@@ -27,7 +27,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from scipy import stats
 
-from numerics.plots import STYLE, colour
+from numerics.figures.sweep import STYLE, colour
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import Counts, bleu_of, paired_difference, read_counts
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding

@@ -70,7 +70,8 @@ class Model(nn.Module):
     """Embedding, blocks, a norm where the blocks are Pre-LN, a head."""
 
     def __init__(self, layers: int, wiring: str = "pre", *, d: int = WIDTH, gated: bool = False,
-                 causal: bool = True, tied: bool = False, copies: bool = False) -> None:  # fmt: skip
+                 causal: bool = True, tied: bool = False, copies: bool = False) -> None:  # fmt:
+                 skip
         super().__init__()
         self.embedding = nn.Embedding(VOCABULARY, d)
         blocks = [Block(wiring, d, gated=gated, causal=causal) for _ in range(layers)]

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from numerics.check.check import check
 from numerics.check.laws import GrowthLaw, growth_law
 from numerics.check.types import Check, OptimizerCheck, Series
-from numerics.exponents import Exponent
 from numerics.foreign.conditions import measuring
 from numerics.foreign.function import module_function
 from numerics.foreign.measure import measure_module
 from numerics.foreign.probe import probe
+from numerics.statistics.exponents import Exponent
 from numerics.structure.trace import trace_structure
 from tests.numerics.check.models import (
     Block,

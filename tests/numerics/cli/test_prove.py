@@ -4,7 +4,7 @@ import pytest
 
 from numerics.cli import prove
 from numerics.cli.main import run
-from proofs import coq
+from proofs import coqc as coq
 from proofs.result import Altered, Machine, Result
 
 PROVED = Result(Machine.SMT, "one", "1 = 1", True, (Altered("1 = 2", True),))

@@ -7,7 +7,7 @@ import polars as pl
 from rich.console import Console
 
 from numerics.cli.sweep import render
-from numerics.roles import ALL_PARTS
+from numerics.models.roles import ALL_PARTS
 from numerics.schemes import SCHEMES
 
 

@@ -281,7 +281,8 @@ class CubeOnce(Cube):
 
 
 @pytest.mark.parametrize(
-    ("function", "method", "within"), [(Cube, "double backward", 1e-6), (CubeOnce, "finite step", 1e-4)]
+    ("function", "method", "within"), [(Cube, "double backward", 1e-6), (CubeOnce, "finite step",
+    1e-4)]
 )  # fmt: skip
 def test_operations_without_forward_derivative(function: Any, method: str, within: float) -> None:
     class Custom(nn.Module):

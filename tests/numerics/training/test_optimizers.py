@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from numerics.directions import lion as lion_direction
+from numerics.linearization.update_directions import lion as lion_direction
 from numerics.training.config import TrainConfig
 from numerics.training.optimizers import RectifiedAdam, make_optimizer
-from theory.rectification import BEHAVIOURS, first_adaptive_step
+from theory.radam.rectification import BEHAVIOURS, first_adaptive_step
 
 GENERATOR = torch.Generator().manual_seed(0)
 START = torch.randn(7, generator=GENERATOR, dtype=torch.float64)

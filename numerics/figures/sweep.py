@@ -1,0 +1,276 @@
+"""Figures of a sweep: ‖Δf‖/η against depth N, log–log, a column a part, a row an optimizer.
+
+A line is the geometric mean over seeds, its band the range of the seeds, the number at its end the
+depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from numerics.models.roles import ALL_PARTS
+from numerics.results import atomically
+from numerics.schemes import SCHEMES
+from numerics.statistics.exponents import Exponent, power_law
+from theory.errors import InputError
+
+SUFFIXES = (".svg", ".png", ".pdf")
+COLOURS = {
+    "tfixup": "#0b6e4f",
+    "tfixup-code": "#3fb68b",
+    "tfixup-adam": "#1f77b4",
+    "post-ln": "#d1495b",
+    "pre-ln": "#e8963a",
+    "xavier": "#6c5b9e",
+}
+OTHER_COLOURS = ("#444444", "#8c564b", "#b5a642", "#7f7f7f", "#17becf", "#e377c2", "#2b2d77")
+MARKERS = ("o", "s", "D", "v", "X", "P", "*")
+LEGEND_COLUMNS = 9
+LABELLED = 8
+"""Schemes up to which each line carries its exponent; of more, `exponent_figure.py` shows them."""
+PANELS = tuple(part for part in ALL_PARTS if part not in ("encoder", "decoder"))
+WIDEST = len(PANELS)
+"""Panels side by side."""
+TITLES = {"update": r"$\|\Delta f\|/\eta$", "gradient_energy": r"$\|J^\top u\|^2$"}
+STEPS = {"sgd": "SGD step", "sign": "sign step (Adam's first)"}
+DECADES = 6.0
+"""A scheme whose values span more decades than this does not set a panel's limits."""
+STYLE: Any = {
+    "font.size": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.edgecolor": "#555555",
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "svg.hashsalt": "tfixup",
+    "svg.fonttype": "none",
+}
+
+
+def draw_sweep(
+    rows: pl.DataFrame,
+    *,
+    quantity: str = "update",
+    from_depth: int = 6,
+    panels: Sequence[str] = PANELS,
+) -> Figure:
+    """The figure of a sweep's rows, a panel for each part of ``panels``; needs no display."""
+    kept = rows.filter((pl.col("quantity") == quantity) & pl.col("error").is_null())
+    if kept.is_empty():
+        raise InputError(f"nothing to plot: the sweep has no finished rows of {quantity}")
+    # A stack alone has 0 layers of the other: N is the larger number.
+    kept = kept.with_columns(n_encoder=pl.max_horizontal("n_encoder", "n_decoder"))
+    parts = [part for part in panels if part in set(kept["part"])]
+    schemes = [*COLOURS, *sorted(set(kept["scheme"]) - set(COLOURS))]
+    schemes = [scheme for scheme in schemes if scheme in set(kept["scheme"])]
+    across = [parts[first : first + WIDEST] for first in range(0, len(parts), WIDEST)]
+    lines = [(optimizer, some) for optimizer in sorted(set(kept["optimizer"])) for some in across]
+    width = len(across[0])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.15 * width + 0.6, 2.7 * len(lines) + 0.9))
+        axes = figure.subplots(len(lines), width, squeeze=False, sharex=True)
+        for number, (line, (optimizer, some)) in enumerate(zip(axes, lines, strict=True)):
+            for panel, part in zip(line, some, strict=False):
+                chosen = kept.filter((pl.col("optimizer") == optimizer) & (pl.col("part") == part))
+                curves = {s: chosen.filter(pl.col("scheme") == s) for s in schemes}
+                _panel(panel, curves, from_depth)
+                if number < len(across):
+                    panel.set_title(part.replace("_", "-").replace(".", "\n"), fontsize=9)
+            for panel in line[len(some) :]:
+                panel.set_visible(False)
+            line[0].set_ylabel(f"{STEPS.get(optimizer, optimizer)}\n{TITLES[quantity]}")
+        for panel in axes[-1]:
+            panel.set_xlabel("layers N")
+        _legend(figure, schemes, kept, from_depth)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure, whole or not at all, in the format of the suffix."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"a figure must end in {', '.join(SUFFIXES)}, got {path.name!r}")
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    with mpl.rc_context(STYLE), atomically(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=160, metadata=metadata)
+
+
+def colour(scheme: str) -> str:
+    """A scheme's colour, the same in every figure.
+
+    Examples
+    --------
+    >>> colour("tfixup")
+    '#0b6e4f'
+    """
+    return COLOURS.get(scheme, OTHER_COLOURS[_place(scheme) % len(OTHER_COLOURS)])
+
+
+def marker(scheme: str) -> str:
+    """A scheme's marker: with the colour it tells apart what the colour alone does not."""
+    if scheme in COLOURS:
+        return "o"
+    return MARKERS[_place(scheme) // len(OTHER_COLOURS) % len(MARKERS)]
+
+
+def _place(scheme: str) -> int:
+    """The scheme's place among those without a colour of their own; any number for a stranger."""
+    others = sorted(set(SCHEMES) - set(COLOURS))
+    return others.index(scheme) if scheme in others else sum(scheme.encode())
+
+
+def signed(exponent: float) -> str:
+    """An exponent to two decimals, with its sign unless it rounds to zero.
+
+    Examples
+    --------
+    >>> signed(0.5), signed(-0.249), signed(-0.001)
+    ('+0.50', '−0.25', '0.00')
+    """
+    text = f"{exponent:+.2f}".replace("-", "−")
+    return "0.00" if text[1:] == "0.00" else text
+
+
+def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> None:
+    low, high = _limits(curves.values())
+    depths = sorted({n for frame in curves.values() for n in frame["n_encoder"]})
+    axes.set(xscale="log", yscale="log", ylim=(low, high))
+    axes.set_xlim(depths[0] * 0.85, depths[-1] * 2.6)
+    axes.xaxis.set_major_locator(FixedLocator(_thinned(depths)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
+    axes.tick_params(length=2.5, width=0.6, labelsize=7.5)
+    axes.grid(axis="y", color="#e4e4e4", linewidth=0.6)
+    axes.set_axisbelow(True)
+    labels = []
+    for scheme, frame in curves.items():
+        end = _curve(axes, scheme, frame, high)
+        if end is not None:
+            deep = frame.filter(pl.col("n_encoder") >= from_depth)
+            fit = power_law(deep["n_encoder"].to_list(), deep["value"].to_list())
+            text = signed(fit.value) if isinstance(fit, Exponent) else ""
+            labels.append((end, text, colour(scheme)))
+    if len(curves) <= LABELLED:
+        _end_labels(axes, labels, depths[-1])
+
+
+def _curve(axes: Axes, scheme: str, frame: pl.DataFrame, high: float) -> float | None:
+    """Draw one scheme; its last value if it ends inside the frame."""
+    if frame.is_empty():
+        return None
+    grouped = frame.group_by("n_encoder").agg(
+        pl.col("value").log().mean().exp().alias("mean"),
+        pl.col("value").min().alias("least"),
+        pl.col("value").max().alias("most"),
+        pl.col("finite").all(),
+    )
+    grouped = grouped.sort("n_encoder")
+    finite = grouped.filter(pl.col("finite") & (pl.col("mean") > 0))
+    n, mean = finite["n_encoder"].to_numpy(), finite["mean"].to_numpy()
+    shade = colour(scheme)
+    axes.fill_between(
+        n, finite["least"].to_numpy(), finite["most"].to_numpy(), color=shade, alpha=0.18, lw=0
+    )
+    dashes = "--" if scheme.endswith("-code") else "-"
+    axes.plot(n, mean, color=shade, lw=1.5, ls=dashes, marker=marker(scheme), ms=2.6, mew=0)
+    outside = np.flatnonzero(mean > high)
+    if len(outside) or len(finite) < len(grouped):
+        inside = int(outside[0]) if len(outside) else len(mean)
+        if inside:
+            _leaving(axes, n, mean, inside, high, shade)
+        return None
+    return float(mean[-1])
+
+
+def _leaving(
+    axes: Axes, n: np.ndarray, mean: np.ndarray, inside: int, high: float, shade: str
+) -> None:
+    """An arrow head where the line crosses the upper edge."""
+    x = float(n[inside - 1])
+    if inside < len(n):
+        x0, x1, y0, y1 = *np.log(n[inside - 1 : inside + 1]), *np.log(mean[inside - 1 : inside + 1])
+        x = float(np.exp(x0 + (x1 - x0) * (np.log(high) - y0) / (y1 - y0)))
+    axes.plot(x, high, marker="^", color=shade, ms=6, mew=0, clip_on=False, zorder=5)
+
+
+def _limits(frames: Iterable[pl.DataFrame]) -> tuple[float, float]:
+    """Limits that hold every scheme but those that explode."""
+    tame: list[float] = []
+    wild: list[float] = []
+    for frame in frames:
+        positive = frame.filter(pl.col("finite") & (pl.col("value") > 0))
+        means = positive.group_by("n_encoder").agg(pl.col("value").log().mean().exp())
+        values = means["value"].to_list()
+        if not values:
+            continue
+        spans = np.log10(max(values) / min(values)) > DECADES or not frame["finite"].all()
+        (wild if spans else tame).extend(values)
+    used = tame or wild or [1.0]
+    low, high = np.log10(min(used)), np.log10(max(used))
+    pad = 0.08 * max(high - low, 0.6) + 0.1
+    return float(10 ** (low - pad)), float(10 ** (high + pad))
+
+
+def _thinned(depths: Sequence[int]) -> list[int]:
+    """Depths whose labels do not collide on a logarithmic axis."""
+    kept: list[int] = []
+    for depth in reversed(depths):
+        if not kept or kept[-1] / depth > 2.9:
+            kept.append(depth)
+    return kept
+
+
+def _end_labels(axes: Axes, labels: list[tuple[float, str, str]], deepest: int) -> None:
+    """Exponents beside the line ends, pushed apart where they would overlap."""
+    low, high = np.log10(axes.get_ylim())
+    gap = 0.062
+    placed = -1.0
+    for value, text, shade in sorted(labels):
+        wanted = (np.log10(value) - low) / (high - low)
+        placed = max(wanted, placed + gap)
+        axes.text(
+            deepest * 1.22,
+            10 ** (low + placed * (high - low)),
+            text,
+            color=shade,
+            fontsize=7,
+            va="center",
+            clip_on=False,
+        )
+
+
+def _legend(figure: Figure, schemes: Sequence[str], rows: pl.DataFrame, from_depth: int) -> None:
+    size, seeds = rows.row(0, named=True), rows["seed"].n_unique()
+    handles = [
+        Line2D([], [], color=colour(s), lw=2, marker=marker(s), ms=3.5, mew=0, label=s)
+        for s in schemes
+    ]
+    inch, labelled = 1 / figure.get_figheight(), len(schemes) <= LABELLED
+    lines = -(-len(handles) // LEGEND_COLUMNS)
+    # The note stands beside a legend of one line, and below a longer one.
+    below = 0.2 if lines > 1 else 0.0
+    figure.tight_layout(rect=(0, (0.29 + 0.18 * lines + below) * inch, 1, 1), w_pad=0.6)
+    columns = min(len(handles), LEGEND_COLUMNS)
+    corner = (0.0, below * inch)
+    figure.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=corner, ncols=columns, frameon=False
+    )
+    figure.text(
+        0.995,
+        0.08 * inch,
+        f"width {size['d_model']}-{size['d_ff']}-{size['heads']}, "
+        f"{size['batch']} × {size['tokens']} tokens, {seeds} seeds (band: their range); "
+        + (f"numbers: exponent p of $N^p$ over N ≥ {from_depth}; " if labelled else "")
+        + "▲ leaves the frame",
+        ha="right",
+        fontsize=8,
+        color="#555555",
+    )

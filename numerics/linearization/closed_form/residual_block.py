@@ -1,0 +1,243 @@
+"""A residual block of our Transformer, linearised: branch, skip path and layer norm together.
+
+The skip path is y, α y or ω∘y, the branch G or a_l G (ReZero's α of the block's layer l).
+
+Also what every block shares on the way: how gradients become steps, and which tangent each part's
+own J_θ s belongs to. Suffixes as in ``block_derivatives.py``.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from numerics.linearization.closed_form.attention import AttentionTape
+from numerics.linearization.closed_form.block_weights import BlockWeights
+from numerics.linearization.closed_form.head_products import AttentionShape
+from numerics.linearization.closed_form.mlp_and_norm import MLPTape, NormTape, Weights, slots_of
+from numerics.linearization.update_directions import Rule, rule_named
+from numerics.models import ModelSpec, Wiring
+from numerics.models.roles import EMBEDDINGS
+from numerics.models.spec import NORM_AFTER, NORM_BEFORE
+
+LAYERED_WIRINGS = (
+    Wiring.NONE,
+    Wiring.POST_LN,
+    Wiring.PRE_LN,
+    Wiring.ADMIN,
+    Wiring.DEEPNORM,
+    Wiring.REZERO,
+)
+"""Wirings with closed forms here; the others have automatic differentiation."""
+
+
+class StepLedger:
+    """Turns gradients into steps, and keeps the energy ‖g‖² of every part."""
+
+    def __init__(self, rule: Rule, past: Sequence[Sequence[Weights]] = ()) -> None:
+        self._rule = rule
+        self._past = past
+        self._calls = 0
+        self._norms: dict[str, list[Tensor]] = {}
+
+    def steps(self, part: str, gradients: Weights) -> Weights:
+        """The steps of a part's gradients, which count towards its energy.
+
+        Every backward sweep calls in one order, so the k-th call meets the k-th entry of each
+        earlier sweep: the same tensors' earlier gradients.
+        """
+        norms = self._norms.setdefault(part, [])
+        norms += [torch.linalg.vector_norm(value, dim=(1, 2)) for value in gradients.values()]
+        past = [sweep[self._calls] for sweep in self._past]
+        self._calls += 1
+        return {
+            name: self._rule(value, past=[before[name] for before in past])
+            for name, value in gradients.items()
+        }
+
+    def energy(self, part: str) -> Float[Tensor, " G"]:
+        """Σ ‖g‖² of a part in each model, in float64."""
+        return torch.stack(self._norms[part]).to(torch.float64).square().sum(0)
+
+
+class GradientRecorder(StepLedger):
+    """Keeps the gradients of one backward sweep, for a later ledger's past."""
+
+    def __init__(self) -> None:
+        super().__init__(rule_named("sgd"))
+        self.gradients: list[Weights] = []
+
+    def steps(self, part: str, gradients: Weights) -> Weights:
+        """Record, and return what has the right shapes."""
+        del part
+        self.gradients.append(gradients)
+        return gradients
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Which of the P tangents each part's own J_θ s is added to.
+
+    Parts are ordered by where they enter: first those that reach the memory, then
+    encoder-attention, whose keys and values see the memory, then the rest of the decoder.
+    """
+
+    parts: tuple[str, ...]
+    memory: int
+    """How many of the first tangents reach the memory."""
+    merged: bool = False
+    """Whether all parts share one tangent, the total."""
+
+    @staticmethod
+    def of(spec: ModelSpec, split: bool) -> "Slots":
+        """The slots of a model's parts."""
+
+        def of_stack(stack: str) -> tuple[str, ...]:
+            alpha = (f"{stack}.alpha",) if spec.wiring is Wiring.REZERO else ()
+            return (*alpha, f"{stack}.norm") if spec.wiring in NORM_BEFORE else alpha
+
+        early, late = [EMBEDDINGS], []
+        if spec.has_encoder:
+            early += ["encoder.attention", "encoder.mlp", *of_stack("encoder")]
+        if spec.has_decoder:
+            late += ["decoder.cross_attention"] if spec.has_encoder else []
+            late += ["decoder.self_attention", "decoder.mlp", *of_stack("decoder")]
+        return Slots((*early, *late), len(early) if split else 1, merged=not split)
+
+    def __getitem__(self, part: str) -> int:
+        return 0 if self.merged else self.parts.index(part)
+
+    @property
+    def stream(self) -> int:
+        """Tangents that travel through the decoder: all but its final layer norm's own."""
+        return 1 if self.merged else len([part for part in self.parts if part != "decoder.norm"])
+
+
+@dataclass(frozen=True)
+class Block:
+    """A residual block linearised where it was applied."""
+
+    part: str
+    layer: int
+    wiring: Wiring
+    branch: AttentionTape | MLPTape
+    norm: NormTape | None
+    y_GND: Tensor | None = None
+    """The block's input, kept where ω needs it."""
+    shortcut: Tensor | float | None = None
+    """Factor on the skip path: DeepNorm's α, Admin's ω; ``None`` is 1."""
+    alpha: Tensor | None = None
+    """ReZero's factor on the branch."""
+    g_GND: Tensor | None = None
+    """G, before the factor; kept where there is one."""
+
+    @property
+    def gate(self) -> str:
+        """The part of this block's α."""
+        return self.part.partition(".")[0] + ".alpha"
+
+    def pull(
+        self, c_GND: Tensor, c_memory_GMD: Tensor | None, ledger: StepLedger
+    ) -> tuple[Tensor, Tensor | None, Weights]:
+        """Cotangents of the stream and, added to ``c_memory``, of the memory; the weights' steps.
+
+        ReZero's α is shared by a layer: its *gradient* from this block stands under ``alpha``.
+        """
+        if self.alpha is not None:
+            return self._pull_gated(c_GND, c_memory_GMD, ledger)
+        own: dict[str, Tensor] = {}
+        if self.norm is not None and self.wiring in NORM_AFTER:
+            c_GND, own = self.norm.pull(c_GND)
+        if self.y_GND is not None:
+            own = own | {"omega": (c_GND * self.y_GND).sum(1, keepdim=True)}
+        skip = None if self.wiring in NORM_BEFORE else self._skipped(c_GND)
+        inner_GND, c_memory_GMD, gradients = self.branch.pull(c_GND, skip, c_memory_GMD)
+        if self.norm is not None and self.wiring in NORM_BEFORE:
+            inner_GND, own = self.norm.pull(inner_GND)
+            inner_GND = inner_GND.add_(c_GND)
+        return inner_GND, c_memory_GMD, ledger.steps(self.part, gradients | own)
+
+    def _pull_gated(
+        self, c_GND: Tensor, c_memory_GMD: Tensor | None, ledger: StepLedger
+    ) -> tuple[Tensor, Tensor | None, Weights]:
+        assert self.alpha is not None
+        assert self.g_GND is not None
+        slope = (c_GND * self.g_GND).sum((1, 2), keepdim=True)
+        inner_GND, c_memory_GMD, gradients = self.branch.pull(
+            c_GND * self.alpha, c_GND, c_memory_GMD
+        )
+        return inner_GND, c_memory_GMD, {**ledger.steps(self.part, gradients), "alpha": slope}
+
+    def push(
+        self, d_GRD: Tensor, dmemory_GQD: Tensor | None, steps: Weights, slots: Slots
+    ) -> Tensor:
+        """J d, and J_θ s in the part's slot."""
+        slot = slots[self.part]
+        if self.alpha is not None and self.g_GND is not None:
+            out_GRD = self.branch.push(d_GRD, dmemory_GQD, None, steps, slot).mul_(self.alpha)
+            own_GND = steps["alpha"] * self.g_GND
+            return _add_to_slot(out_GRD.add_(d_GRD), slots[self.gate], own_GND)
+        before, after = self.wiring in NORM_BEFORE, self.wiring in NORM_AFTER
+        inner_GRD = self.norm.push(d_GRD, steps, slot) if self.norm and before else d_GRD
+        out_GRD = self.branch.push(inner_GRD, dmemory_GQD, self._skipped(d_GRD), steps, slot)
+        if self.y_GND is not None:
+            out_GRD = _add_to_slot(out_GRD, slot, steps["omega"] * self.y_GND)
+        return self.norm.push(out_GRD, steps, slot) if self.norm and after else out_GRD
+
+    def _skipped(self, x: Tensor) -> Tensor:
+        return x if self.shortcut is None else x * self.shortcut
+
+
+def _add_to_slot(out_GRD: Tensor, slot: int, own_GND: Tensor) -> Tensor:
+    slots_of(out_GRD, own_GND)[:, :, slot] += own_GND
+    return out_GRD
+
+
+def share_alpha(
+    blocks: Sequence[Block], pulled: Sequence[Weights], ledger: StepLedger
+) -> list[Weights]:
+    """Steps with each layer's α stepped by the sum of its blocks' gradients, where there are α."""
+    if not blocks or blocks[0].alpha is None:
+        return list(pulled)
+    slopes: dict[int, list[Tensor]] = defaultdict(list)
+    for block, steps in zip(blocks, pulled, strict=True):
+        slopes[block.layer].append(steps["alpha"])
+    moved = {
+        layer: ledger.steps(blocks[0].gate, {"alpha": torch.stack(found).sum(0)})["alpha"]
+        for layer, found in slopes.items()
+    }
+    return [
+        {**steps, "alpha": moved[block.layer]} for block, steps in zip(blocks, pulled, strict=True)
+    ]
+
+
+def apply_block(
+    held: BlockWeights,
+    y_GND: Tensor,
+    shape: AttentionShape,
+    mask: Tensor,
+    memory_GMD: Tensor | None = None,
+) -> tuple[Tensor, Block]:
+    """A block's output, and its linearisation; the memory is read by encoder-attention only."""
+    tape, norm, wiring, alpha, shortcut = None, held.norm, held.wiring, held.alpha, held.shortcut
+    x_GND = y_GND
+    if norm is not None and wiring in NORM_BEFORE:
+        x_GND, tape = NormTape.apply(norm.weights, y_GND, norm.eps)
+    skip_GND = None if alpha is not None else y_GND if shortcut is None else y_GND * shortcut
+    if held.projections is None:
+        z_GND, linear = MLPTape.apply(held.branch, x_GND, skip_GND)
+    else:
+        z_GND, linear = AttentionTape.apply(
+            held.branch, held.projections, shape, x_GND, memory_GMD, mask, skip_GND
+        )
+    g_GND = None if alpha is None else z_GND
+    if alpha is not None:
+        z_GND = y_GND + alpha * z_GND
+    if norm is not None and wiring in NORM_AFTER:
+        z_GND, tape = NormTape.apply(norm.weights, z_GND, norm.eps)
+    kept_GND = y_GND if isinstance(shortcut, Tensor) else None
+    block = Block(held.part, held.layer, wiring, linear, tape, kept_GND, shortcut, alpha, g_GND)
+    return z_GND, block

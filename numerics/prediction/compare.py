@@ -1,0 +1,146 @@
+"""The zero-parameter prediction of ‖Jᵀu‖² beside its measurement, part by part.
+
+What is predicted is the network that ``network_description.py`` makes of a scheme; the same
+energies are measured with one reverse pass a seed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+from statistics import mean, stdev
+
+import torch
+from torch import Tensor
+
+from numerics.linearization.autodiff import energy, gradient
+from numerics.linearization.measured_function import Inputs as InputKind
+from numerics.linearization.measured_function import features_of, random_batch
+from numerics.measure.updates import random_cotangent
+from numerics.models import ModelSpec
+from numerics.models.roles import LEAF_PARTS, part_of
+from numerics.prediction.network import network_of as network_of
+from numerics.schemes import Scheme, build
+from theory.errors import InputError
+from theory.mean_field.predict import EVERYTHING, Assumptions, predict
+
+
+def measured_energies(
+    scheme: str | Scheme,
+    spec: ModelSpec,
+    seed: int,
+    *,
+    sequences: int = 8,
+    tokens: int = 16,
+    inputs: InputKind = "free",
+) -> Mapping[str, float]:
+    """‖J_pᵀu‖² by part, of one draw of weights, tokens and u.
+
+    The wiring's own parts, such as ``encoder.norm``, come last.
+
+    Examples
+    --------
+    >>> found = measured_energies("tfixup", ModelSpec(1, 1), 0)
+    >>> tuple(found) == LEAF_PARTS
+    True
+    """
+    generator = torch.Generator().manual_seed(seed)
+    model = build(scheme, spec, generator).eval()
+    batch = random_batch(model.spec, generator, sequences=sequences, tokens=tokens)
+    u = random_cotangent((sequences, tokens, spec.d_model), generator)
+    function, parameters = features_of(model, batch, inputs)
+    output, gradients = gradient(function, parameters, u)
+    by_part: dict[str, list[Tensor]] = {part: [] for part in LEAF_PARTS}
+    for name, slope in gradients.items():
+        by_part.setdefault(part_of(name), []).append(slope)
+    return {part: float(energy(slopes, like=output)) for part, slopes in by_part.items()}
+
+
+@dataclass(frozen=True)
+class PartComparison:
+    """One part: prediction beside the mean of its measurements."""
+
+    part: str
+    predicted: float
+    measured: float
+    standard_error: float
+    """Of the mean over draws."""
+
+    @property
+    def deviation(self) -> float:
+        """predicted/measured − 1; 0 where both are exactly 0."""
+        if self.predicted == self.measured == 0:
+            return 0.0
+        return self.predicted / self.measured - 1 if self.measured else float("inf")
+
+    @property
+    def noise(self) -> float:
+        """Relative standard error of the mean."""
+        return self.standard_error / self.measured if self.measured else 0.0
+
+    def within(self, margin: float) -> bool | None:
+        """Whether the prediction is within ``margin`` of the mean.
+
+        True or false where two standard errors cannot change the answer by more than ``margin``
+        itself; ``None`` where the draws scatter too much to tell.
+
+        Examples
+        --------
+        >>> PartComparison("total", 1.02, 1.0, 0.01).within(0.05)
+        True
+        >>> PartComparison("total", 1.2, 1.0, 0.01).within(0.05)
+        False
+        >>> PartComparison("total", 1.02, 1.0, 0.1).within(0.05) is None
+        True
+        """
+        if abs(self.deviation) > margin + 2 * self.noise:
+            return False
+        return True if self.noise < margin / 2 else None
+
+
+def compare(
+    scheme: str | Scheme,
+    spec: ModelSpec,
+    seeds: int,
+    *,
+    first_seed: int = 0,
+    predicted_scheme: str | Scheme | None = None,
+    assumptions: Assumptions = EVERYTHING,
+    inputs: InputKind = "free",
+) -> tuple[PartComparison, ...]:
+    """Prediction and mean over seeds of every part.
+
+    Parameters
+    ----------
+    scheme, spec
+        What is measured.
+    seeds, first_seed
+        Draws of weights, tokens and cotangent.
+    predicted_scheme
+        What is predicted, if another scheme: a negative control.
+    assumptions
+        Switches of the prediction.
+    inputs
+        As for `numerics.measure.updates.measure_update`.
+
+    Raises
+    ------
+    InputError
+        If fewer than two seeds are asked for: one has no standard error.
+    """
+    if seeds < 2:
+        raise InputError(f"a comparison needs at least 2 seeds, got {seeds}")
+    network = network_of(predicted_scheme or scheme, spec)
+    found = predict(network, assumptions, free_inputs=inputs == "free")
+    draws = [
+        measured_energies(scheme, spec, seed, inputs=inputs)
+        for seed in range(first_seed, first_seed + seeds)
+    ]
+    return tuple(
+        PartComparison(
+            part,
+            float(found.part(part)),
+            mean(draw[part] for draw in draws),
+            stdev(draw[part] for draw in draws) / sqrt(seeds),
+        )
+        for part in draws[0]
+    )

@@ -1,0 +1,190 @@
+"""A scheme's model as ``theory.mean_field.predict`` sees it: variances, shortcuts and inputs, as data.
+
+Var W = 2 g²/(fan_in + fan_out) by role and layer; where layer norms stand, and what multiplies the
+skip path and the branch:
+
+    none, r-fixup     x + G(x); R-Fixup's last matrices are 0, so its scalars have no gradient
+    post-ln           LN(x + G(x))
+    deepnorm, admin   LN(α x + G(x)), α a number a stack or the ω that the theory profiles itself
+    pre-ln            x + G(LN(x))
+    rezero            x + γ G(x) at γ = 0
+    dlcl-pre, -post   as pre-ln and post-ln, of averages over all layers below
+
+Learned positions are refused: their Gram is not the sinusoids'.
+"""
+
+from collections.abc import Callable, Mapping
+
+from scipy import integrate, stats
+
+from numerics.models import ModelSpec, Positions, Wiring
+from numerics.schemes import Scheme, scheme_named
+from numerics.schemes.admin import AdminCode, AdminPaper
+from numerics.schemes.dt_fixup import DTFixup
+from numerics.schemes.tfixup import scaled_roles
+from theory.errors import InputError
+from theory.mean_field import predict as mean_field
+from theory.mean_field import profiled_shortcuts
+from theory.mean_field.layer_history import History
+from theory.mean_field.predict import Network
+from theory.mean_field.residual_block import Block, BlockKind, Norm
+
+NORMS: Mapping[Wiring, Norm] = {
+    Wiring.NONE: Norm.NONE,
+    Wiring.R_FIXUP: Norm.NONE,
+    Wiring.REZERO: Norm.NONE,
+    Wiring.POST_LN: Norm.POST,
+    Wiring.DEEPNORM: Norm.POST,
+    Wiring.ADMIN: Norm.POST,
+    Wiring.PRE_LN: Norm.PRE,
+    Wiring.DLCL_PRE: Norm.PRE,
+    Wiring.DLCL_POST: Norm.POST,
+}
+"""Where each wiring has its layer norms."""
+HISTORIES: Mapping[Wiring, History] = {
+    Wiring.DLCL_PRE: History.PRE,
+    Wiring.DLCL_POST: History.POST,
+}
+"""The wirings whose layers read all layers below."""
+PROFILE_TOKENS = 8 * 16
+"""Tokens of the batch that schemes profile on."""
+_KINDS = {
+    "attention": BlockKind.SELF,
+    "self_attention": BlockKind.SELF,
+    "cross_attention": BlockKind.CROSS,
+    "mlp": BlockKind.MLP,
+}
+_MATRICES = {BlockKind.MLP: ("w1", "w2")}
+_LAYERS = {
+    "encoder": ("attention", "mlp"),
+    "decoder": ("self_attention", "cross_attention", "mlp"),
+}
+
+
+def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Network:
+    """What the theory needs to know of a scheme's model.
+
+    Parameters
+    ----------
+    scheme, spec
+        The model, before the scheme adapts it.
+    tokens
+        Tokens a sequence, on both sides.
+
+    Raises
+    ------
+    InputError
+        If the model has parts that the theory does not describe.
+
+    Examples
+    --------
+    >>> network = network_of("xavier", ModelSpec(1, 2))
+    >>> len(network.encoder), len(network.decoder), network.decoder[0].variances["v"] * 64
+    (2, 6, 1.0)
+    >>> round(network_of("deepnorm", ModelSpec(6, 6)).decoder[0].shortcut, 4)
+    2.0598
+    """
+    chosen = scheme_named(scheme) if isinstance(scheme, str) else scheme
+    spec = chosen.adapt(spec)
+    _require_described(chosen, spec)
+    prescription = chosen.prescribe(spec)
+    profiled = _profiled_factors(chosen, spec)
+
+    def factor(role: str, layer: int) -> float:
+        own = prescription.factors.get(role, 1.0) * profiled.get(role, 1.0)
+        return own * (layer + 1) ** prescription.depth_power
+
+    def stack(name: str) -> tuple[Block, ...]:
+        layers = range(spec.layers(name))
+        return tuple(_block(spec, name, kind, n, factor) for n in layers for kind in _LAYERS[name])
+
+    def inputs(own: float) -> mean_field.Inputs:
+        square = (spec.multiplier * own) ** 2 / spec.d_model
+        sinusoidal = spec.positions is Positions.SINUSOIDAL
+        positions = spec.position_scale**2 if sinusoidal else 0
+        return mean_field.Inputs(tokens, square, spec.multiplier, positions)
+
+    network = Network(
+        width=spec.d_model,
+        hidden=spec.d_ff,
+        heads=spec.heads,
+        vocabulary=spec.vocabulary,
+        source=inputs(prescription.source_factor),
+        target=inputs(prescription.target_factor),
+        encoder=stack("encoder"),
+        decoder=stack("decoder"),
+        history=HISTORIES.get(spec.wiring),
+    )
+    if isinstance(chosen, AdminPaper):
+        return profiled_shortcuts.paper(network)
+    return profiled_shortcuts.code(network) if isinstance(chosen, AdminCode) else network
+
+
+def _block(
+    spec: ModelSpec, stack: str, name: str, layer: int, factor: Callable[[str, int], float]
+) -> Block:
+    kind, part, d = _KINDS[name], f"{stack}.{name}", spec.d_model
+    fans = d + (spec.d_ff if kind is BlockKind.MLP else d)
+    return Block(
+        part,
+        kind,
+        {
+            matrix: 2 * factor(f"{part}.{matrix}", layer) ** 2 / fans
+            for matrix in _MATRICES.get(kind, ("q", "k", "v", "out_proj"))
+        },
+        NORMS[spec.wiring],
+        shortcut={"encoder": spec.encoder_shortcut, "decoder": spec.decoder_shortcut}[stack],
+        branch=0 if spec.wiring is Wiring.REZERO else 1,
+        causal=name == "self_attention",
+        trained_shortcut=spec.wiring is Wiring.ADMIN,
+        trained_branch=spec.wiring is Wiring.REZERO,
+    )
+
+
+def _profiled_factors(scheme: Scheme, spec: ModelSpec) -> Mapping[str, float]:
+    """Root mean squares, over the profiled batch, of factors that depend on it: DT-Fixup's."""
+    if not isinstance(scheme, DTFixup):
+        return {}
+    return {
+        role: dt_fixup_square(spec.layers(stack), spec.d_model, spec.vocabulary) ** 0.5
+        for stack in ("encoder", "decoder")
+        for role in scaled_roles(stack)
+    }
+
+
+def dt_fixup_square(layers: int, width: int, vocabulary: int) -> float:
+    """E 1/(N (4μ² + 2μ + 2)), μ the largest of the profiled tokens' norms.
+
+    An embedded token has norm χ_d; of t uniform tokens V(1 − (1 − 1/V)^t) are distinct.
+
+    Examples
+    --------
+    >>> round(dt_fixup_square(1, 64, 1000) * (4 * 9.9**2 + 2 * 9.9 + 2), 2)
+    1.0
+    """
+    distinct = vocabulary * (1 - (1 - 1 / vocabulary) ** PROFILE_TOKENS)
+    norm = stats.chi(width)
+
+    def weighted(mu: float) -> float:
+        density = distinct * norm.cdf(mu) ** (distinct - 1) * norm.pdf(mu)
+        return float(density / (4 * mu**2 + 2 * mu + 2))
+
+    low, high = (float(norm.ppf(p)) for p in (0.5 ** (50 / distinct), 1 - 1e-12))
+    return float(integrate.quad(weighted, low, high, limit=200)[0]) / layers
+
+
+def _require_described(scheme: Scheme, spec: ModelSpec) -> None:
+    if not (spec.has_encoder and spec.has_decoder):
+        raise InputError(f"a prediction needs encoder-decoder, got {spec.architecture.value}")
+    if spec.positions not in (Positions.NONE, Positions.SINUSOIDAL):
+        raise InputError(
+            f"a prediction needs positions none or sinusoidal, got {spec.positions.value}"
+        )
+    if scheme.profiled and not isinstance(scheme, (AdminPaper, AdminCode, DTFixup)):
+        raise InputError(
+            f"a prediction needs scales that the theory can profile, got {scheme.name}"
+        )
+    if isinstance(scheme, DTFixup) and spec.positions is not Positions.NONE:
+        raise InputError(
+            f"a prediction of {scheme.name} needs positions none, got {spec.positions.value}"
+        )

@@ -1,0 +1,167 @@
+"""Every branch G of a real Transformer as it was called: its inputs, and what one step does to it.
+
+Theorem 3.1 moves one block at a time: with m the memory an attention reads (an MLP: its input),
+J = ∂G/∂(m, θ) at the inputs of the forward pass and a unit cotangent u on G, one SGD step changes
+the block's own output by −η J Jᵀu. Here
+
+    own_gain    ‖Jᵀu‖²,
+    own_change  ‖J Jᵀu‖ = lim ‖ΔG‖/η, the query y held fixed,
+    logits      q kᵀ/√d' of every query and visible key.
+
+Shape suffixes: B sequences, T queries, S keys, D width, H heads, K = D/H.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.func import functional_call, jvp, vjp
+from torch.nn import functional as F
+
+from numerics.models.attention import Attention
+from numerics.models.hooks import hooked
+from numerics.models.roles import part_of
+from numerics.models.wiring import Residual
+from numerics.signals.residual_stream import Call
+
+
+@dataclass(frozen=True)
+class BranchCall:
+    """One branch with the inputs of one forward pass."""
+
+    part: str
+    """For example ``decoder.cross_attention``."""
+    layer: int
+    """Layer within the stack, from 0."""
+    module: nn.Module
+    """The branch G."""
+    read_BTD: Float[Tensor, "B T D"]
+    """What the branch reads: the stream, behind a layer norm where one stands before the branch."""
+    memory_BSD: Float[Tensor, "B S D"]
+    """m: the encoder's memory, or ``read_BTD`` itself."""
+    blocked: Bool[Tensor, "*B1T S"] | None
+    """True where a query must not see a key."""
+
+
+def branch_calls(model: nn.Module, call: Call) -> tuple[BranchCall, ...]:
+    """Every branch in one call of ``model``, in order.
+
+    Examples
+    --------
+    >>> from numerics.linearization.measured_function import random_batch
+    >>> from numerics.models import ModelSpec
+    >>> from numerics.schemes import build
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> model = build("tfixup", ModelSpec(1, 1), generator)
+    >>> batch = random_batch(model.spec, generator)
+    >>> found = branch_calls(model, lambda: model.features(batch.source_BS, batch.target_BT))
+    >>> [(item.part, item.layer) for item in found][1:3]
+    [('encoder.mlp', 0), ('decoder.self_attention', 0)]
+    """
+    found: list[BranchCall] = []
+
+    def reader(name: str, branch: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        def read(_: nn.Module, arguments: tuple[Tensor | None, ...]) -> None:
+            y_BTD, memory_BSD, blocked = (*arguments, None, None)[:3]
+            assert y_BTD is not None
+            y_BTD, attends = y_BTD.detach(), isinstance(branch, Attention)
+            memory_BSD = memory_BSD.detach() if attends and memory_BSD is not None else y_BTD
+            found.append(
+                BranchCall(
+                    part_of(name),
+                    int(name.split(".")[1]),
+                    branch,
+                    y_BTD,
+                    memory_BSD,
+                    blocked if attends else None,
+                )
+            )
+
+        return branch.register_forward_pre_hook(read)
+
+    handles = [
+        reader(name, block.branch)
+        for name, block in model.named_modules()
+        if isinstance(block, Residual)
+    ]
+    with hooked(handles), torch.no_grad():
+        call()
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class OwnStep:
+    """What one SGD step of a block's (m, θ) does to the block's own output."""
+
+    gain: float
+    """‖Jᵀu‖²."""
+    change: float
+    """‖J Jᵀu‖ = lim ‖ΔG‖/η."""
+
+
+def own_step(called: BranchCall, cotangent_BTD: Float[Tensor, "B T D"]) -> OwnStep:
+    """‖Jᵀu‖² and ‖J Jᵀu‖ of one branch.
+
+    Examples
+    --------
+    >>> module = Attention(1, 1, biases=False)
+    >>> _ = [torch.nn.init.constant_(weight, 2.0) for weight in module.parameters()]
+    >>> one = torch.ones(1, 1, 1)
+    >>> call = BranchCall("encoder.attention", 0, module, one, one, None)
+    >>> own_step(call, one)  # v = w = 2, m = 1: (v² + w²) m² + v² w² = 24
+    OwnStep(gain=24.0, change=24.0)
+    """
+    held = {name: value.detach() for name, value in called.module.named_parameters()}
+
+    def output(theta: Mapping[str, Tensor], memory_BSD: Tensor) -> Tensor:
+        attends = isinstance(called.module, Attention)
+        arguments = (called.read_BTD, memory_BSD, called.blocked) if attends else (memory_BSD,)
+        return functional_call(called.module, dict(theta), arguments)
+
+    _, pull = vjp(output, held, called.memory_BSD)[:2]
+    slopes, by_memory = pull(cotangent_BTD)
+    moved = jvp(output, (held, called.memory_BSD), (slopes, by_memory))[1]
+    squares = [slope.double().square().sum() for slope in (*slopes.values(), by_memory)]
+    return OwnStep(float(torch.stack(squares).sum()), float(moved.double().norm()))
+
+
+def logits(called: BranchCall) -> Float[Tensor, " n"]:
+    """q kᵀ/√d' of an attention, visible pairs only, all heads and sequences in one row.
+
+    Examples
+    --------
+    >>> module = Attention(4, 2, biases=False)
+    >>> _ = [torch.nn.init.eye_(weight[:4]) for weight in (module.in_proj, module.out_proj)]
+    >>> with torch.no_grad():
+    ...     _ = module.in_proj[4:8].copy_(module.in_proj[:4])
+    >>> y = torch.ones(1, 1, 4)
+    >>> found = logits(BranchCall("encoder.attention", 0, module, y, y, None))  # 2/√2 a head
+    >>> [round(float(logit), 4) for logit in found]
+    [1.4142, 1.4142]
+    """
+    module = called.module
+    assert isinstance(module, Attention)
+    d = called.read_BTD.shape[-1]
+    biases = (None, None) if module.in_bias is None else module.in_bias.detach()[: 2 * d].chunk(2)
+    weights = module.in_proj.detach()[: 2 * d].chunk(2)
+    q_BHTK, k_BHSK = (
+        F.linear(x, weight, bias).unflatten(-1, (module.heads, -1)).transpose(-2, -3)
+        for x, weight, bias in zip(
+            (called.read_BTD, called.memory_BSD), weights, biases, strict=True
+        )
+    )
+    found_BHTS = q_BHTK @ k_BHSK.transpose(-1, -2) * (d // module.heads) ** -0.5
+    if called.blocked is None:
+        return found_BHTS.flatten()
+    return found_BHTS[~called.blocked.expand_as(found_BHTS)]
+
+
+def logits_rms(calls: tuple[BranchCall, ...]) -> Mapping[str, float]:
+    """Root mean square of the logits of every attention, as ``encoder.attention.0`` and so on."""
+    return {
+        f"{item.part}.{item.layer}": float(logits(item).double().square().mean().sqrt())
+        for item in calls
+        if isinstance(item.module, Attention)
+    }

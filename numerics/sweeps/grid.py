@@ -1,0 +1,87 @@
+"""A sweep as data: settings × (schemes, optimizers, depths, seeds), each task with a content hash.
+
+The grid may grow, the settings may not: two sweeps share a folder exactly when their settings
+agree, whatever their grids. Random streams are named by (root seed, depth, seed, purpose), so that
+every (depth, seed) point is independent of every other, while schemes and optimizers at one point
+share tokens, cotangent and the uniform numbers behind the weights: comparisons are paired.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from itertools import product
+
+from numerics.linearization.update_directions import rule_named
+from numerics.schemes import scheme_named
+from numerics.sweeps.settings import Settings as Settings
+from theory.errors import InputError, require_positive
+
+SCHEMA = 1
+"""Version of the stored rows; it is part of every hash."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One measurement: a point of the grid with its settings."""
+
+    settings: Settings
+    scheme: str
+    optimizer: str
+    depth: int
+    """N, the layers of each stack."""
+    seed: int
+
+    @property
+    def hash(self) -> str:
+        """Content hash, the name of the task's shard.
+
+        Examples
+        --------
+        >>> a, b = (Task(Settings(), "tfixup", "sgd", 6, seed) for seed in (0, 1))
+        >>> a.hash == Task(Settings(), "tfixup", "sgd", 6, 0).hash, a.hash == b.hash
+        (True, False)
+        """
+        task = asdict(self) | {"settings": self.settings.stored()}
+        content = json.dumps({"schema": SCHEMA, **task}, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:20]
+
+    def stream(self, purpose: str) -> int:
+        """Seed of the random stream for ``purpose`` at this (depth, seed) point."""
+        name = f"{self.settings.root_seed}/{self.depth}/{self.seed}/{purpose}"
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """A grid of tasks; construction checks every value."""
+
+    schemes: tuple[str, ...]
+    optimizers: tuple[str, ...] = ("sgd",)
+    depths: tuple[int, ...] = (1, 2, 6, 12, 25, 50, 100, 200)
+    seeds: int = 3
+    settings: Settings = field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        for name in ("schemes", "optimizers", "depths"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise InputError(f"{name} must be a list without repetition, got {values}")
+        require_positive(seeds=self.seeds)
+        self.settings.check()
+        if self.settings.device not in ("cpu", "cuda"):
+            raise InputError(f"device must be cpu or cuda, got {self.settings.device!r}")
+        for scheme in self.schemes:
+            scheme_named(scheme).adapt(self.settings.spec(1))
+        for optimizer in self.optimizers:
+            rule_named(optimizer)
+        for depth in self.depths:
+            require_positive(depth=depth)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Every point, deepest first so that the pool does not end on a long task."""
+        points = product(sorted(self.depths, reverse=True), range(self.seeds))
+        return tuple(
+            Task(self.settings, scheme, optimizer, depth, seed)
+            for depth, seed in points
+            for scheme, optimizer in product(self.schemes, self.optimizers)
+        )

@@ -1,0 +1,123 @@
+"""Memory of one measurement, from the sizes alone: linear in depth, refused where it cannot fit.
+
+Numbers kept at the peak, with R = B·T rows, D, F = d_ff, H heads, per residual block:
+
+    tape      attention 5RD + BHT², 7RD where differentiated automatically, MLP RD + 2RF
+              + 4RD + R for a layer norm, + RD for ReZero's branch; 3RD of a norm's are holes that
+              its temporaries leave in the heap, as measured
+    weights   W = 4D² or 2DF: closed forms hold W and their steps; automatic differentiation holds
+              W, gradients, steps, and zeros
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from numerics.executors import Engine
+from numerics.linearization.closed_form.stacks import has_closed_form
+from numerics.models import ModelSpec, Wiring
+from numerics.models.roles import ALL_PARTS
+from numerics.models.spec import NORM_AFTER, NORM_BEFORE
+from numerics.schemes import scheme_named
+from numerics.sweeps.grid import Task
+from theory.errors import InputError
+
+GIB = 2**30
+PROCESS = 0.42 * GIB
+"""Python with torch loaded and one small measurement made: 0.32 GiB in closed form, 0.42 GiB with
+automatic differentiation, measured."""
+ALLOCATOR = 1.25
+"""Memory taken over numbers held without norms; 1.18 to 1.25 measured with glibc at 64-128-2."""
+
+
+def measurement_bytes(
+    spec: ModelSpec,
+    *,
+    sequences: int,
+    tokens: int,
+    dtype: Literal["float32", "float64"],
+    closed: bool = True,
+) -> int:
+    """Bytes that a process needs to measure one model of ``spec``.
+
+    ``closed`` is false where closed forms are not used although the wiring has them.
+
+    Examples
+    --------
+    >>> whole = measurement_bytes(ModelSpec(1000, 1000), sequences=8, tokens=16, dtype="float32")
+    >>> round(whole / GIB, 1)
+    2.2
+    """
+    stacks = sum(
+        spec.layers(stack)
+        * sum(_block_numbers(spec, block, sequences, tokens, closed) for block in blocks)
+        for stack, blocks in _blocks(spec).items()
+    )
+    rows = sequences * tokens
+    tables = 3 * 3 * spec.vocabulary * spec.d_model
+    logits = sequences * spec.heads * tokens**2
+    tangents = len(ALL_PARTS) * (rows * (8 * spec.d_model + 2 * spec.d_ff) + 2 * logits)
+    numbers = stacks + tables + tangents
+    # float64 is a copy beside the float32 model that was drawn.
+    size = {"float32": 4, "float64": 8 + 4 * _weights(spec) / numbers}[dtype]
+    return round(PROCESS + ALLOCATOR * size * numbers)
+
+
+def _blocks(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
+    crossing = ("cross",) if spec.has_encoder else ()
+    found = {"encoder": ("self", "mlp"), "decoder": ("self", *crossing, "mlp")}
+    return {stack: found[stack] for stack in spec.stacks}
+
+
+def _block_weights(spec: ModelSpec, block: str) -> int:
+    return 2 * spec.d_model * spec.d_ff if block == "mlp" else 4 * spec.d_model**2
+
+
+def _weights(spec: ModelSpec) -> int:
+    blocks = _blocks(spec).items()
+    layers = (spec.layers(k) * sum(_block_weights(spec, b) for b in v) for k, v in blocks)
+    return sum(layers) + 3 * spec.vocabulary * spec.d_model
+
+
+def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, closed: bool) -> int:
+    rows, d = sequences * tokens, spec.d_model
+    differentiated = not closed or not has_closed_form(spec)
+    if block == "mlp":
+        tape = rows * (d + 2 * spec.d_ff)
+    else:
+        tape = (7 if differentiated else 5) * rows * d + sequences * spec.heads * tokens**2
+    if spec.wiring in NORM_AFTER | NORM_BEFORE:
+        tape += rows * (4 * d + 1)
+    if spec.wiring is Wiring.REZERO:
+        tape += rows * d
+    return tape + (4 if differentiated else 2) * _block_weights(spec, block)
+
+
+def task_bytes(task: Task, dtype: str | None = None) -> int:
+    """Bytes of one task; dtype ``auto`` is float64, which it takes where float32 overflows."""
+    settings = task.settings
+    wanted = "float32" if (dtype or settings.dtype) == "float32" else "float64"
+    return measurement_bytes(
+        scheme_named(task.scheme).adapt(settings.spec(task.depth)),
+        sequences=settings.sequences,
+        tokens=settings.tokens,
+        dtype=wanted,
+        closed=settings.detail == "part",
+    )
+
+
+def check_memory(tasks: Iterable[Task], engine: Engine) -> None:
+    """Raise `InputError` with the estimate unless every task fits a worker's share."""
+    tasks = list(tasks)
+    if not tasks:
+        return
+    largest = max(tasks, key=task_bytes)
+    room = engine.memory_each(len(tasks), largest.settings.device)
+    needed = task_bytes(largest)
+    if room is None or needed <= room:
+        return
+    single = task_bytes(largest, "float32")
+    less = f" ({single / GIB:.1f} GiB with dtype float32)" if single < needed else ""
+    raise InputError(
+        f"depth {largest.depth} must fit the memory: scheme {largest.scheme} needs about "
+        f"{needed / GIB:.1f} GiB{less} a worker, which has {room / GIB:.1f} GiB"
+    )

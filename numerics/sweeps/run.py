@@ -1,0 +1,194 @@
+"""‖Δf‖/η over schemes × optimizers × depths × seeds, resumable, and the depth exponents of it.
+
+Every finished task is one shard in the output folder, so a sweep that was killed goes on where it
+stopped, and one with the same settings and a larger grid measures what is new. A task that fails
+twice becomes a row that carries its error; a restarted sweep tries it again.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from numerics.executors import Engine, Local, outcomes
+from numerics.models.roles import ALL_PARTS
+from numerics.results import command_line, provenance
+from numerics.statistics.exponents import Exponent, power_law, verdict_word
+from numerics.sweeps.grid import Settings as Settings
+from numerics.sweeps.grid import SweepConfig as SweepConfig
+from numerics.sweeps.grid import Task as Task
+from numerics.sweeps.memory import check_memory
+from numerics.sweeps.store import SweepStore, empty_rows
+from numerics.sweeps.task import failed_rows as failed_rows
+from numerics.sweeps.task import measure_task as measure_task
+
+Measure = Callable[[Task], pl.DataFrame]
+
+
+def run_sweep(
+    config: SweepConfig,
+    out: Path | None = None,
+    *,
+    engine: Engine | None = None,
+    progress: bool = False,
+    measure: Measure = measure_task,
+) -> pl.DataFrame:
+    """Measure what is missing and return every row of the grid.
+
+    Parameters
+    ----------
+    config
+        The grid; checked when it was made.
+    out
+        Folder of shards; ``None`` keeps nothing.
+    engine
+        Where tasks run; ``None`` is this process.
+    progress
+        Whether to show a bar with an estimate.
+    measure
+        Turns a task into rows.
+
+    Raises
+    ------
+    InputError
+        Before any work, if the folder holds another sweep, strange files, or a corrupt shard, if
+        the engine cannot be reached, or if a task would not fit its memory. On the way, if the
+        engine was lost; what is finished is kept.
+    """
+    started = time.perf_counter()
+    tasks = config.tasks()
+    store = SweepStore(out, config.settings) if out is not None else None
+    rows, missing = _stored(store, tasks)
+    if missing:
+        with ExitStack() as held:
+            connected = held.enter_context(engine or Local(1))
+            check_memory(missing, connected)
+            if store is not None:
+                held.enter_context(store.exclusively())
+                rows, missing = _stored(store, tasks)
+                _begin(store, config)
+            measured = _measured(missing, connected, measure, len(tasks), progress)
+            rows = pl.concat([rows, *(measured if store is None else _kept(measured, store))])
+            if store is not None:
+                store.complete(rows, time.perf_counter() - started)
+    order = pl.DataFrame({"task": [task.hash for task in tasks]})
+    return order.join(rows, on="task", how="inner", maintain_order="left_right").select(
+        rows.columns
+    )
+
+
+def _stored(store: SweepStore | None, tasks: Iterable[Task]) -> tuple[pl.DataFrame, list[Task]]:
+    """The rows that are there, and the tasks that are not."""
+    rows = empty_rows() if store is None else store.rows()
+    known = set(rows["task"])
+    return rows, [task for task in tasks if task.hash not in known]
+
+
+def _begin(store: SweepStore, config: SweepConfig) -> None:
+    settings = config.settings
+    store.begin(
+        config,
+        provenance(
+            command=command_line(),
+            config=config,
+            seed=settings.root_seed,
+            device=settings.device,
+            dtype=settings.dtype,
+            seconds=0.0,
+        ),
+    )
+
+
+def _measured(
+    missing: list[Task], engine: Engine, measure: Measure, total: int, progress: bool
+) -> Iterator[pl.DataFrame]:
+    """The rows of every task as it finishes, under a bar that counts the stored ones too."""
+    with _bar(progress) as bar:
+        line = bar.add_task("sweep", total=total, completed=total - len(missing))
+        for task, outcome in outcomes(measure, missing, engine):
+            yield failed_rows(task, outcome) if isinstance(outcome, Exception) else outcome
+            bar.advance(line)
+
+
+def _kept(frames: Iterator[pl.DataFrame], store: SweepStore) -> Iterator[pl.DataFrame]:
+    """The same frames, each stored before it is handed on."""
+    for rows in frames:
+        store.add(rows["task"][0], rows)
+        yield rows
+
+
+def _bar(shown: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not shown,
+    )
+
+
+def with_depth(frame: pl.DataFrame) -> pl.DataFrame:
+    """``frame`` with a column ``depth``: N of the stacks there are."""
+    return frame.with_columns(depth=pl.max_horizontal("n_encoder", "n_decoder"))
+
+
+def shown_parts(frame: pl.DataFrame, detail: str = "part") -> pl.DataFrame:
+    """The rows of ``frame`` that have a depth exponent, at a level of detail.
+
+    Parameters
+    ----------
+    frame
+        Rows of a sweep.
+    detail
+        ``part``: the top-level parts. ``matrix``: every row of a sweep by matrix. ``layer``: the
+        parts, and for every kind of block the largest of its layers as ``decoder.mlp.*``, which
+        Theorem 3.1 wants to fall as 1/N.
+    """
+    above = frame.filter(pl.col("part").is_in(ALL_PARTS))
+    if detail == "part":
+        return above
+    below = frame.filter(~pl.col("part").is_in(ALL_PARTS))
+    if detail == "matrix":
+        return frame
+    blocks = below.filter(pl.col("part").str.contains(r"\.\d+$"))
+    keys = [name for name in frame.columns if name not in ("value", "finite")]
+    largest = blocks.with_columns(part=pl.col("part").str.replace(r"\d+$", "*")).group_by(
+        keys, maintain_order=True
+    )
+    return pl.concat(
+        [above, largest.agg(pl.col("value").max(), pl.col("finite").all()).select(frame.columns)]
+    )
+
+
+def exponent_table(
+    frame: pl.DataFrame, *, from_depth: int = 6, detail: str = "part"
+) -> pl.DataFrame:
+    """Depth exponents of every (scheme, optimizer, part, quantity) over N ≥ ``from_depth``.
+
+    The parts are those of `shown_parts`.
+
+    Returns
+    -------
+    polars.DataFrame
+        scheme, optimizer, part, quantity, exponent, low, high (95 %), points, note. The note is
+        ``flat``, ``grows``, ``shrinks``, ``undecided``, or why there is no exponent.
+    """
+    rows = []
+    keys = ["scheme", "optimizer", "part", "quantity"]
+    deep = with_depth(shown_parts(frame, detail)).filter(pl.col("depth") >= from_depth)
+    for key, group in deep.group_by(keys, maintain_order=True):
+        values = group["value"].fill_null(float("nan")).to_list()
+        fit = power_law(group["depth"].to_list(), values)
+        number, (low, high), points = (
+            (fit.value, fit.interval, fit.points)
+            if isinstance(fit, Exponent)
+            else (None, (None, None), len(values))
+        )
+        rows.append((*key, number, low, high, points, verdict_word(fit)))
+    schema = dict.fromkeys(keys, pl.String) | dict.fromkeys(("exponent", "low", "high"), pl.Float64)
+    return pl.DataFrame(rows, schema=schema | {"points": pl.Int64, "note": pl.String}, orient="row")

@@ -1,0 +1,99 @@
+"""What all tasks of a sweep share, as data: the command line, the manifest and the tasks' hashes.
+
+This module imports neither torch nor numpy, so that ``tfixup --help`` stays fast.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from theory.errors import nearest, require_positive
+
+if TYPE_CHECKING:
+    from numerics.models.spec import ModelSpec
+
+Precision = Literal["auto", "float32", "float64"]
+Detail = Literal["part", "matrix", "layer"]
+DETAILS: tuple[str, ...] = get_args(Detail)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Sizes, inputs and precision of every model in a sweep."""
+
+    architecture: str = "encoder-decoder"
+    """Which stacks there are: encoder-decoder, encoder-only, decoder-only."""
+    d_model: int = 64
+    """Width d of the residual stream."""
+    d_ff: int = 128
+    """Hidden width of the MLP blocks."""
+    heads: int = 2
+    """Attention heads."""
+    vocabulary: int = 1000
+    """Rows of each embedding table."""
+    sequences: int = 8
+    """Sequences in the batch."""
+    tokens: int = 16
+    """Tokens a sequence."""
+    inputs: Literal["free", "table"] = "free"
+    """Whether the embedded inputs (the paper's definition) or the tables' rows are parameters."""
+    embedding_multiplier: float | None = None
+    """Factor on the embedded tokens; the default is the square root of the width."""
+    positions: str = "none"
+    """What is added to the embedded tokens: none, sinusoidal, learned."""
+    dtype: Precision = "auto"
+    """Precision; auto is float32, then float64 where that is not finite."""
+    device: Literal["auto", "cpu", "cuda"] = "cpu"
+    """Where to measure; auto takes a CUDA device if there is one."""
+    root_seed: int = 0
+    """Root of every random stream."""
+    detail: Detail = "part"
+    """Rows by part alone, or also by kind of matrix, or by layer (time quadratic in depth)."""
+
+    def check(self) -> None:
+        """Raise `InputError` at the first setting that no model has, whatever its depth."""
+        from numerics.linearization.measured_function import check_inputs
+        from numerics.models.spec import Positions
+
+        require_positive(sequences=self.sequences, tokens=self.tokens)
+        check_inputs(self.inputs)
+        if self.dtype not in get_args(Precision):
+            raise nearest(self.dtype, get_args(Precision), "dtype")
+        if self.detail not in DETAILS:
+            raise nearest(self.detail, DETAILS, "detail")
+        kinds = [kind.value for kind in Positions]
+        if self.positions not in kinds:
+            raise nearest(self.positions, kinds, "kind of positions")
+        self.spec(1)
+
+    def spec(self, depth: int) -> "ModelSpec":
+        """The model with ``depth`` layers in each of its stacks.
+
+        Examples
+        --------
+        >>> spec = Settings(architecture="decoder-only").spec(6)
+        >>> spec.encoder_layers, spec.decoder_layers
+        (0, 6)
+        """
+        from numerics.models.spec import Architecture, ModelSpec, Positions, architecture_named
+
+        architecture = architecture_named(self.architecture)
+        return ModelSpec(
+            encoder_layers=0 if architecture is Architecture.DECODER_ONLY else depth,
+            decoder_layers=0 if architecture is Architecture.ENCODER_ONLY else depth,
+            d_model=self.d_model,
+            d_ff=self.d_ff,
+            heads=self.heads,
+            vocabulary=self.vocabulary,
+            positions=Positions(self.positions),
+            max_tokens=max(512, self.tokens),
+            embedding_multiplier=self.embedding_multiplier,
+            architecture=architecture,
+        )
+
+    def stored(self) -> dict[str, object]:
+        """The settings as manifests and hashes have them.
+
+        The first sweeps had encoder-decoders by part and did not say so: neither do later ones.
+        """
+        unsaid = {"architecture": "encoder-decoder", "detail": "part"}
+        return {k: v for k, v in asdict(self).items() if k not in unsaid or v != unsaid[k]}

@@ -1,0 +1,137 @@
+"""One task of a sweep, from its streams of random numbers to its rows: what a worker runs.
+
+A worker imports this module and not the rest of the sweep, whose statistics are slow to load.
+"""
+
+import time
+from collections.abc import Iterator
+
+import polars as pl
+import torch
+
+from numerics.linearization.measured_function import TokenBatch, output_shape
+from numerics.measure.by_group import linearize_shares, norms
+from numerics.measure.updates import (
+    UpdateReport,
+    in_precision,
+    measure_update,
+    random_batch,
+    random_cotangent,
+)
+from numerics.models import ModelSpec, Transformer
+from numerics.models.roles import ALL_PARTS
+from numerics.schemes import build
+from numerics.signals.branches import branch_calls, logits_rms
+from numerics.sweeps.grid import Task
+from numerics.sweeps.store import task_rows
+
+
+def measure_task(task: Task) -> pl.DataFrame:
+    """The rows of one task: build the model, measure, tabulate."""
+    started = time.perf_counter()
+    settings = task.settings
+
+    def stream(purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(task.stream(purpose))
+
+    spec = settings.spec(task.depth)
+    model = build(task.scheme, spec, stream("weights"), device=settings.device)
+    batch = random_batch(
+        spec,
+        stream("batch"),
+        sequences=settings.sequences,
+        tokens=settings.tokens,
+        device=settings.device,
+    )
+    report = measure_update(
+        model,
+        batch,
+        stream("cotangent"),
+        optimizer=task.optimizer,
+        inputs=settings.inputs,
+        dtype=settings.dtype,
+    )
+    values = list(_values(report, _parts(spec)))
+    if settings.detail != "part":
+        values += _details(task, model, batch, stream("cotangent"), report.dtype)
+    common = _common(task) | {"dtype": report.dtype, "seconds": time.perf_counter() - started}
+    return task_rows(common, values)
+
+
+def _details(
+    task: Task, model: Transformer, batch: TokenBatch, generator: torch.Generator, dtype: str
+) -> Iterator[dict[str, object]]:
+    """Values below the parts, of the same step in the same precision.
+
+    By layer also the attention logits' root mean square, ``logits_rms``.
+    """
+    model = in_precision(model, getattr(torch, dtype)).eval()
+    found = linearize_shares(
+        model,
+        batch,
+        random_cotangent(output_shape(model.spec, batch), generator),
+        task.settings.detail,
+        optimizer=task.optimizer,
+        inputs=task.settings.inputs,
+    )
+    columns = {"update": norms(found).tolist(), "gradient_energy": found.energies.tolist()}
+    for quantity, numbers in columns.items():
+        for part, value in zip(found.parts, numbers, strict=True):
+            if part not in ALL_PARTS:
+                yield _row(part, quantity, value)
+    if task.settings.detail == "layer":
+        calls = branch_calls(model, lambda: model.features(batch.source_BS, batch.target_BT))
+        for part, value in logits_rms(calls).items():
+            yield _row(part, "logits_rms", value)
+
+
+def _common(task: Task) -> dict[str, object]:
+    settings, spec = task.settings, task.settings.spec(task.depth)
+    return {
+        "task": task.hash,
+        "scheme": task.scheme,
+        "optimizer": task.optimizer,
+        "n_encoder": spec.encoder_layers,
+        "n_decoder": spec.decoder_layers,
+        "d_model": settings.d_model,
+        "d_ff": settings.d_ff,
+        "heads": settings.heads,
+        "vocab": settings.vocabulary,
+        "batch": settings.sequences,
+        "tokens": settings.tokens,
+        "inputs": settings.inputs,
+        "embedding_multiplier": spec.multiplier,
+        "seed": task.seed,
+        "device": settings.device,
+    }
+
+
+def _parts(spec: ModelSpec) -> tuple[str, ...]:
+    """The parts that the architecture has."""
+    absent = {"encoder", "decoder"} - set(spec.stacks)
+    if absent:
+        absent.add("decoder.cross_attention")
+    return tuple(part for part in ALL_PARTS if not {part, part.partition(".")[0]} & absent)
+
+
+def _values(report: UpdateReport, parts: tuple[str, ...]) -> Iterator[dict[str, object]]:
+    numbers = [
+        (part, quantity, getattr(report, quantity)[part])
+        for quantity in ("update", "gradient_energy")
+        for part in parts
+    ]
+    for part, quantity, value in [*numbers, ("total", "output_rms_ratio", report.output_rms_ratio)]:
+        yield _row(part, quantity, value)
+
+
+def _row(part: str, quantity: str, value: float) -> dict[str, object]:
+    finite = abs(value) < float("inf")
+    return {"part": part, "quantity": quantity, "value": value, "finite": finite}
+
+
+def failed_rows(task: Task, error: BaseException) -> pl.DataFrame:
+    """The one row of a task that failed."""
+    value = {"part": "total", "quantity": "update", "value": None, "finite": False}
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    common = _common(task) | {"error": f"{type(error).__name__}: {first_line}"}
+    return task_rows(common, [value])

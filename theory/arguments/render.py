@@ -1,0 +1,117 @@
+"""A derivation as text, LaTeX or JSON; each step is checked as it is rendered.
+
+A renderer yields lines and returns whether every step held and every altered step was rejected.
+"""
+
+import json
+from collections.abc import Callable, Generator, Iterable
+
+import sympy as sp
+
+from theory.arguments import Argument
+from theory.arguments.latex import PREAMBLE, formula, prose
+from theory.derivations.derivation import CheckedStep
+from theory.errors import nearest
+from theory.ledger import claim_named
+
+Lines = Generator[str, None, bool]
+Renderer = Callable[[Iterable[Argument]], Lines]
+
+
+def _sound(checked: CheckedStep) -> bool:
+    return checked.holds and checked.control_rejected
+
+
+def _mark(checked: CheckedStep) -> str:
+    if not checked.holds:
+        return "FAILS"
+    return "checked" if checked.control_rejected else "UNSOUND: the altered step passed too"
+
+
+def _purpose(argument: Argument) -> str:
+    verb = "refutes" if argument.refutes else "establishes"
+    extra = f": {argument.reading_text}" if argument.reading_text else ""
+    return f"{verb} the statement {argument.reading}{extra}"
+
+
+def text(arguments: Iterable[Argument]) -> Lines:
+    """Lines for a terminal."""
+    sound = True
+    for argument in arguments:
+        claim, derivation = claim_named(argument.claim), argument.build()
+        yield f"{claim.id} ({claim.where}): {claim.statement}"
+        yield f"  {derivation.title}"
+        yield f"  {_purpose(argument)}"
+        for number, checked in enumerate(derivation.check(), start=1):
+            sound = sound and _sound(checked)
+            yield ""
+            yield f"  {number:2}. {checked.step.because}  [{_mark(checked)}]"
+            drawn = sp.pretty(checked.step.statement, use_unicode=True, wrap_line=False)
+            yield from ("      " + line for line in drawn.splitlines())
+        yield ""
+    return sound
+
+
+def latex(arguments: Iterable[Argument]) -> Lines:
+    """Lines of a LaTeX document."""
+    sound = True
+    yield PREAMBLE
+    for argument in arguments:
+        derivation = argument.build()
+        yield rf"\section*{{{prose(derivation.title)}}}"
+        yield rf"\texttt{{{prose(argument.claim)}}}: {prose(_purpose(argument))}."
+        yield r"\begin{enumerate}"
+        for checked in derivation.check():
+            sound = sound and _sound(checked)
+            yield rf"\item {prose(checked.step.because)} (\emph{{{prose(_mark(checked))}}})"
+            yield rf"\[ \fit{{{formula(checked.step.statement)}}} \]"
+        yield r"\end{enumerate}"
+    yield r"\end{document}"
+    return sound
+
+
+def as_json(arguments: Iterable[Argument]) -> Lines:
+    """One JSON array: every argument with its steps and the outcome of each check."""
+    documents = []
+    for argument in arguments:
+        claim, derivation = claim_named(argument.claim), argument.build()
+        documents.append(
+            {
+                "claim": claim.id,
+                "where": claim.where,
+                "statement": claim.statement,
+                "title": derivation.title,
+                "reading": str(argument.reading),
+                "reading_text": argument.reading_text,
+                "refutes": argument.refutes,
+                "steps": [
+                    {
+                        "because": checked.step.because,
+                        "statement": sp.sstr(checked.step.statement),
+                        "latex": sp.latex(checked.step.statement),
+                        "holds": checked.holds,
+                        "control": {
+                            "statement": sp.sstr(checked.step.false),
+                            "rejected": checked.control_rejected,
+                        },
+                    }
+                    for checked in derivation.check()
+                ],
+            }
+        )
+    yield json.dumps(documents, indent=1, ensure_ascii=False)
+    return all(
+        step["holds"] and step["control"]["rejected"]
+        for document in documents
+        for step in document["steps"]
+    )
+
+
+RENDERERS: dict[str, Renderer] = {"text": text, "latex": latex, "json": as_json}
+
+
+def renderer_named(name: str) -> Renderer:
+    """Look a format up; an unknown one is an error that offers the nearest."""
+    if name not in RENDERERS:
+        raise nearest(name, RENDERERS, "format")
+    return RENDERERS[name]

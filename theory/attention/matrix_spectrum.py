@@ -1,0 +1,208 @@
+"""Which norm, and which eigenvalues: what survives of Theorem 3.1 for a given direction of output.
+
+The update operator J Jᵀ (Td × Td, ``matrix_attention.py``) moves the output by −η J Jᵀ g. For fixed
+shape its largest eigenvalue is Θ(1/L) whenever its trace is,
+
+    Q̄ / (nTd) ≤ λ_max ≤ tr J Jᵀ ≤ (H/κ)(1 + 3c²B⁸) Q̄,
+
+but the smallest need not be: two equal queries give G two equal rows, and a v with X v = 0 and v w
+= 0 leaves only wᵀw, which may be singular. What holds from below is, with one head,
+
+    J Jᵀ ⪰ X Xᵀ ⊗ wᵀw + (X v)(X v)ᵀ ⊗ I + (1/n) 1 1ᵀ ⊗ WᵀW,
+
+for one query at least ‖X‖² σ_min(w)² + ‖X v‖² + σ_min(W)²/n. Norms as in ``matrix_norms.py``.
+"""
+
+import sympy as sp
+
+from theory.attention.matrix import (
+    Head,
+    MatrixAttention,
+    attended,
+    instance,
+    jacobian,
+    operator,
+    squared,
+)
+from theory.attention.matrix_norms import printed_terms
+from theory.attention.theorem31 import L
+from theory.derivations.derivation import Derivation, Step, dominated, equation
+from theory.derivations.orders import order_step
+
+_value, _output, _memory = sp.symbols("value output memory", nonnegative=True)
+d = sp.Symbol("d", integer=True, positive=True)
+_largest, _smallest, _trace = sp.symbols("lambda_max lambda_min trace", nonnegative=True)
+n, T = sp.symbols("n T", integer=True, positive=True)
+
+
+def kronecker(left: sp.Matrix, right: sp.Matrix) -> sp.Matrix:
+    """The Kronecker product: block (i, j) is left_ij times right.
+
+    Examples
+    --------
+    >>> kronecker(sp.Matrix([[1, 2]]), sp.eye(2))
+    Matrix([
+    [1, 0, 2, 0],
+    [0, 1, 0, 2]])
+    """
+    return sp.Matrix(sp.BlockMatrix([[entry * right for entry in row] for row in left.tolist()]))
+
+
+def lower_operators(at: MatrixAttention) -> tuple[sp.Matrix, sp.Matrix, sp.Matrix]:
+    """X Xᵀ ⊗ wᵀw, (X v)(X v)ᵀ ⊗ I and 1 1ᵀ ⊗ WᵀW of an instance with one head."""
+    (head,) = at.heads
+    x = attended(at, head)
+    ones = sp.ones(at.queries, at.queries)
+    return (
+        kronecker(x * x.T, head.w.T * head.w),
+        kronecker((x * head.v) * (x * head.v).T, sp.eye(at.width)),
+        kronecker(ones, head.product.T * head.product),
+    )
+
+
+def _single() -> tuple[MatrixAttention, ...]:
+    """Instances with one head, the last with X = 0."""
+    one, even = sp.ImmutableMatrix([[1]]), sp.ImmutableMatrix([[sp.Rational(1, 2)] * 2])
+    flat = Head(0 * one, 0 * one, one, one, even)
+    return (
+        instance(2, 2, 3, 1, 1),
+        instance(2, 1, 2, 2, 1),
+        MatrixAttention(sp.ImmutableMatrix([1, -1]), one, (flat,), sp.S.One),
+    )
+
+
+def _exact_blocks(statement: sp.Basic) -> bool:
+    """Compare J_v J_vᵀ + J_w J_wᵀ with a sum of the two operators."""
+    for at in _single():
+        exact = sum(
+            (jacobian(at, block) * jacobian(at, block).T for block in "vw"),
+            sp.zeros(at.queries * at.width),
+        )
+        value, output, _ = lower_operators(at)
+        weights = [statement.args[1].coeff(symbol) for symbol in (_value, _output)]
+        if exact != weights[0] * value + weights[1] * output:
+            return False
+    return True
+
+
+def _in_loewner_order(statement: sp.Basic) -> bool:
+    """J Jᵀ minus the claimed operators has no negative eigenvalue, decided exactly."""
+    claimed = statement.args[0]
+    for at in _single():
+        parts = dict(zip((_value, _output, _memory), lower_operators(at), strict=True))
+        below = sum(
+            (claimed.coeff(name).subs(n, at.memory.rows) * part for name, part in parts.items()),
+            sp.zeros(at.queries * at.width),
+        )
+        if not (operator(at) - below).is_positive_semidefinite:
+            return False
+    return True
+
+
+def operator_steps() -> tuple[Step, ...]:
+    """The update operator from below, as an operator."""
+    return (
+        Step(
+            "J_v J_vᵀ + J_w J_wᵀ = X Xᵀ ⊗ wᵀw + (X v)(X v)ᵀ ⊗ I (exact)",
+            equation(sp.Symbol("J_v J_v^T + J_w J_w^T"), _value + _output),
+            _exact_blocks,
+            equation(sp.Symbol("J_v J_v^T + J_w J_w^T"), _value + 2 * _output),
+        ),
+        Step(
+            "J Jᵀ is at least these plus (1/n) 1 1ᵀ ⊗ WᵀW (eigenvalues, exact)",
+            sp.Le(_value + _output + _memory / n, sp.Symbol("J J^T"), evaluate=False),
+            _in_loewner_order,
+            sp.Le(_value + _output + _memory, sp.Symbol("J J^T"), evaluate=False),
+        ),
+    )
+
+
+def rank_deficient() -> MatrixAttention:
+    """One query and token, v and w of rank 1 with X v = v w = 0: every norm as T-Fixup's."""
+    scale, one = L ** sp.Rational(-1, 2), sp.ImmutableMatrix([[1]])
+    first, last = sp.ImmutableMatrix([[1, 0], [0, 0]]), sp.ImmutableMatrix([[0, 0], [0, 1]])
+    token = sp.ImmutableMatrix([[1, 0]])
+    head = Head(first, first, scale * last, scale * first, one)
+    return MatrixAttention(token, token, (head,), sp.S.One)
+
+
+def _eigenvalue_at(at: MatrixAttention) -> Step:
+    def smallest(statement: sp.Basic) -> bool:
+        eigenvalues = [value.subs(L, 7) for value in operator(at).eigenvals()]
+        return min(eigenvalues) == statement.args[1].subs(L, 7)
+
+    return Step(
+        "v and w of rank 1 with X v = v w = 0: the smallest eigenvalue",
+        equation(_smallest, sp.S.Zero),
+        smallest,
+        equation(_smallest, 1 / L),
+    )
+
+
+def _equal_queries() -> Step:
+    def moved(statement: sp.Basic) -> bool:
+        at = instance(2, 2, 3, 1, 1)
+        (head,) = at.heads
+        double = Head(
+            head.q, head.k, head.v, head.w, sp.ImmutableMatrix([*head.weights.tolist()] * 2)
+        )
+        twice = MatrixAttention(
+            at.memory, sp.ImmutableMatrix([*at.query.tolist()] * 2), (double,), at.c
+        )
+        difference = sp.Matrix([1, 0, statement.args[0].coeff(sp.Symbol("u_2")), 0])
+        return squared(operator(twice) * difference) == 0
+
+    first, second = sp.symbols("u_1 u_2")
+    return Step(
+        "two equal queries: the direction that tells them apart never moves (exact)",
+        equation(first - second, sp.S.Zero),
+        moved,
+        equation(first + second, sp.S.Zero),
+    )
+
+
+def printed_is_false() -> Derivation:
+    """λ_min is not bounded from below by the norms, with one query or with two."""
+    at = rank_deficient()
+    largest = max((value.subs(L, 7), value) for value in operator(at).eigenvals())[1]
+    return Derivation(
+        "ours.matrix-spectrum",
+        "A direction of the output that does not move",
+        (
+            order_step("the printed condition, norms of each factor", printed_terms(at), -1, L),
+            order_step("the largest eigenvalue", largest, -1, L),
+            _eigenvalue_at(at),
+            _equal_queries(),
+        ),
+    )
+
+
+def _between(statement: sp.Basic) -> bool:
+    """Inequality when 0 ≤ λ_i and tr = λ_max + others, each at most λ_max: Td eigenvalues."""
+    others = sp.symbols("mu1:4", nonnegative=True)
+    size = len(others) + 1
+    values = {_trace: _largest + sum(_largest / (1 + other) for other in others), T: size, d: 1}
+    return dominated(statement.subs(values))
+
+
+def largest_eigenvalue() -> Derivation:
+    """λ_max is Θ(1/L) whenever the trace is, for a fixed shape; and J Jᵀ from below."""
+    return Derivation(
+        "ours.matrix-spectrum",
+        "The largest eigenvalue, and the operator from below",
+        (
+            *operator_steps(),
+            Step(
+                "the largest eigenvalue is at least the mean (four eigenvalues, Td = 4)",
+                sp.Le(_trace / (T * d), _largest, evaluate=False),
+                _between,
+                sp.Le(_trace / 2, _largest, evaluate=False),
+            ),
+            Step(
+                "and at most the trace",
+                sp.Le(_largest, _trace, evaluate=False),
+                _between,
+                sp.Le(2 * _largest, _trace, evaluate=False),
+            ),
+        ),
+    )

@@ -1,0 +1,236 @@
+"""Theorem 3.1 of T-Fixup and its repair: the update gain K between two multiples of Q̄.
+
+The paper's condition has v²w² + (v² + w²) m_i² for each i. With the attended mean m̄ instead,
+Q̄ = v²w² + (v² + w²) m̄², and for every n:
+
+    Q̄ / n ≤ K                                   always,
+    K ≤ (1 + 3 B⁸) Q̄                            if |q|, |k|, |y|, |m_j| ≤ B,
+
+so for fixed n and B, K = Θ(1/L) if and only if Q̄ = Θ(1/L). Bounds are established by writing a
+quantity θ ≤ 1 as 1/(1 + t) with t ≥ 0, which turns an inequality into non-negative coefficients.
+Notation as in ``attention.py``.
+"""
+
+import sympy as sp
+
+from theory.attention.scalar import gain, j, k, m, mean, n, q, s, spread, v, variance, w, y
+from theory.derivations.derivation import Step, dominated, equation
+from theory.derivations.sums import distribute
+
+B, L, c, C = sp.symbols("B L c C", positive=True)
+z = sp.IndexedBase("z", real=True)
+_tilt = 1 + q * k * y * (m[j] - mean)
+_slack = sp.symbols("t_q t_k t_y t_V t_s", nonnegative=True)
+_S, _share = sp.symbols("S sigma", nonnegative=True)
+_surplus = sp.Symbol("p", integer=True, nonnegative=True)
+
+Q_BAR = v**2 * w**2 + (v**2 + w**2) * mean**2
+
+
+def printed_condition(memory: sp.Expr) -> sp.Expr:
+    """v²w² + w²m_i² + v²m_i², the left side of the theorem's condition.
+
+    Examples
+    --------
+    >>> printed_condition(sp.Integer(0))
+    v**2*w**2
+    """
+    return v**2 * w**2 + w**2 * memory**2 + v**2 * memory**2
+
+
+def _total(term: sp.Expr) -> sp.Sum:
+    return sp.Sum(term, (j, 1, n))
+
+
+def _attended(statement: sp.Basic) -> bool:
+    """Identity among sums over s, using Σs = 1, Σs m = m̄, Σs m² = V + m̄² and Σz = 1."""
+    known = {
+        _total(s[j]): 1,
+        _total(s[j] * m[j]): mean,
+        _total(s[j] * m[j] ** 2): variance + mean**2,
+        _total(z[j]): 1,
+    }
+    left, right = statement.args
+    return sp.expand(distribute(left - right).subs(known)) == 0
+
+
+def _with_share(statement: sp.Basic) -> bool:
+    """Identity after naming Σ s_j² (…)² = σ and writing σ = 1/n + S."""
+    left, right = (side.subs(spread, _share) for side in statement.args)
+    return sp.expand((left - right).subs(_share, 1 / n + _S)) == 0
+
+
+def _for_every_n(statement: sp.Basic) -> bool:
+    return dominated(statement.subs(spread, 1 / n + _S).subs(n, 1 + _surplus))
+
+
+def _bounded(statement: sp.Basic) -> bool:
+    """Inequality under |q|, |k|, |y|, |m_j| ≤ B: squares and V are B² times something ≤ 1."""
+    t_q, t_k, t_y, t_v, t_s = _slack
+    capped = {q**2: B**2 / (1 + t_q), k**2: B**2 / (1 + t_k), y**2: B**2 / (1 + t_y)}
+    difference = statement.args[1] - statement.args[0]
+    named = difference.subs(spread, (1 + q**2 * k**2 * y**2 * variance) / (1 + t_s))
+    return dominated(sp.Le(0, named.subs(capped).subs(variance, B**2 / (1 + t_v)), evaluate=False))
+
+
+def lower_bound() -> tuple[Step, ...]:
+    """Q̄/n ≤ K, for every n and with no hypothesis."""
+    z_j = s[j] * _tilt
+    split = (
+        (1 - 1 / n) * (v**2 + w**2) * mean**2
+        + v**2 * w**2 * _S
+        + v**2 * w**2 * (q**2 + k**2) * y**2 * variance**2
+    )
+    return (
+        Step(
+            "z_j = s_j (1 + q k y (m_j − m̄)) sum to 1",
+            equation(_total(z_j), sp.S.One),
+            _attended,
+            equation(_total(z_j.subs(mean, 2 * mean)), sp.S.One),
+        ),
+        Step(
+            "numbers that sum to 1 have Σ z² = 1/n + S with S = Σ (z_j − 1/n)² ≥ 0",
+            equation(_total(z[j] ** 2), 1 / n + _total((z[j] - 1 / n) ** 2)),
+            _attended,
+            equation(_total(z[j] ** 2), 2 / n + _total((z[j] - 1 / n) ** 2)),
+        ),
+        Step(
+            "K − Q̄/n is a sum of three terms",
+            equation(gain() - Q_BAR / n, split),
+            _with_share,
+            equation(gain() - Q_BAR / n, split - v**2 * w**2 / n),
+        ),
+        Step(
+            "each of them non-negative: the lower bound",
+            sp.Le(Q_BAR / n, gain(), evaluate=False),
+            _for_every_n,
+            sp.Le(2 * Q_BAR / n, gain(), evaluate=False),
+        ),
+    )
+
+
+def upper_bound() -> tuple[Step, ...]:
+    """K ≤ (1 + 3B⁸) Q̄ when q, k, y and the memory are bounded by B."""
+    a2 = q**2 * k**2 * y**2
+    return (
+        Step(
+            "as s_j ≤ 1, squaring the weights only lowers the sum",
+            equation(
+                _total(s[j] * _tilt**2) - spread,
+                _total(s[j] * (1 - s[j]) * _tilt**2),
+            ),
+            _attended,
+            equation(
+                _total(s[j] * _tilt**2) - spread,
+                _total(s[j] * (1 + s[j]) * _tilt**2),
+            ),
+        ),
+        Step(
+            "and the larger sum is 1 + (q k y)² V",
+            equation(_total(s[j] * _tilt**2), 1 + a2 * variance),
+            _attended,
+            equation(_total(s[j] * _tilt**2), 1 - a2 * variance),
+        ),
+        Step(
+            "V ≤ Σ s_j m_j² ≤ B², so (q k y)² V ≤ B⁸",
+            sp.Le(a2 * variance, B**8, evaluate=False),
+            _bounded,
+            sp.Le(a2 * variance, B**6, evaluate=False),
+        ),
+        Step(
+            "the upper bound",
+            sp.Le(gain(), (1 + 3 * B**8) * Q_BAR, evaluate=False),
+            _bounded,
+            sp.Le(gain(), (1 + 3 * B**6) * Q_BAR, evaluate=False),
+        ),
+    )
+
+
+def _sandwiched(statement: sp.Basic) -> bool:
+    """Inequality when K lies between Q̄/n and (1 + 3B⁸) Q̄."""
+    gain_symbol, q_bar = sp.symbols("K Qbar", nonnegative=True)
+    t = _slack[0]
+    lowest = q_bar / n
+    between = lowest + ((1 + 3 * B**8) * q_bar - lowest) / (1 + t)
+    at = statement.subs(gain_symbol, between).subs(n, 1 + _surplus)
+    return dominated(at.subs(q_bar, _slack[1] + c / L))
+
+
+def repaired() -> tuple[Step, ...]:
+    """K = Θ(1/L) ⇔ Q̄ = Θ(1/L), for fixed n and B, with the constants."""
+    gain_symbol, q_bar = sp.symbols("K Qbar", nonnegative=True)
+    upper = 1 + 3 * B**8
+    return (
+        *lower_bound(),
+        *upper_bound(),
+        Step(
+            "⇐: if Q̄ ≥ c/L then K ≥ c/(nL)",
+            sp.Le(c / (n * L), gain_symbol, evaluate=False),
+            _sandwiched,
+            sp.Le(c / L, gain_symbol, evaluate=False),
+        ),
+        Step(
+            "⇐: if Q̄ ≤ C/L then K ≤ (1 + 3B⁸) C/L, as K ≤ (1 + 3B⁸) Q̄",
+            sp.Le(gain_symbol, upper * q_bar, evaluate=False),
+            _sandwiched,
+            sp.Le(gain_symbol, q_bar, evaluate=False),
+        ),
+        Step(
+            "⇒: Q̄ ≤ n K, so K ≤ C/L gives Q̄ ≤ nC/L",
+            sp.Le(q_bar, n * gain_symbol, evaluate=False),
+            _sandwiched,
+            sp.Le(n * q_bar, gain_symbol, evaluate=False),
+        ),
+        Step(
+            "⇒: Q̄ ≥ K / (1 + 3B⁸), so K ≥ c/L gives Q̄ ≥ c / ((1 + 3B⁸) L)",
+            sp.Le(gain_symbol / upper, q_bar, evaluate=False),
+            _sandwiched,
+            sp.Le(gain_symbol, q_bar, evaluate=False),
+        ),
+    )
+
+
+def _mean_between(statement: sp.Basic) -> bool:
+    """Inequality when the attended mean of m_j = m_min + d_j, d_j ≥ 0, is m_min + d."""
+    smallest, excess = sp.symbols("m_min d", nonnegative=True)
+    return dominated(statement.subs(mean, smallest + excess))
+
+
+def sufficient() -> tuple[Step, ...]:
+    """Two hypotheses, each enough for the lower half of the printed theorem."""
+    smallest = sp.Symbol("m_min", nonnegative=True)
+    return (
+        *lower_bound(),
+        Step(
+            "one sign: m̄ ≥ min m_i ≥ 0, so Q̄ is at least the printed condition there",
+            sp.Le(printed_condition(smallest), Q_BAR, evaluate=False),
+            _mean_between,
+            sp.Le(printed_condition(2 * smallest), Q_BAR, evaluate=False),
+        ),
+        Step(
+            "or v²w² ≥ c/L, as T-Fixup's own choice has: Q̄ ≥ v²w² for any signs",
+            sp.Le(v**2 * w**2, Q_BAR, evaluate=False),
+            dominated,
+            sp.Le(2 * v**2 * w**2, Q_BAR, evaluate=False),
+        ),
+    )
+
+
+def _mean_at_most(statement: sp.Basic) -> bool:
+    largest = sp.Symbol("m_max", nonnegative=True)
+    capped = statement.subs(mean**2, largest**2 / (1 + _slack[0]))
+    return dominated(capped)
+
+
+def upper_half() -> tuple[Step, ...]:
+    """The printed condition gives K ≤ (1 + 3B⁸) C/L when q, k, y, m are bounded by B."""
+    largest = sp.Symbol("m_max", nonnegative=True)
+    return (
+        *upper_bound(),
+        Step(
+            "|m̄| ≤ max |m_i|, so Q̄ is at most the printed condition there, hence ≤ C/L",
+            sp.Le(Q_BAR, printed_condition(largest), evaluate=False),
+            _mean_at_most,
+            sp.Le(2 * Q_BAR, printed_condition(largest), evaluate=False),
+        ),
+    )

@@ -1,0 +1,180 @@
+"""Cotangents through a stack whose layers read all layers below: DLCL, backward.
+
+Cotangents are sums of independent sources too, the one on the output and what each block's branch
+gives back, with a factor a token that multiplies along paths and adds up where they meet. A layer
+norm on s leaves a cotangent orthogonal to s and isotropic otherwise. The next one, on x, takes out
+(1 − cos²(x, s))/d of it, where it takes 2/d of a fresh one; and W_k has the energy of
+Σ_i δ_i·P_i y_k,i: with two layers to average, δ ⟂ y_0 + y_1 meets but half of each. Where paths of
+one cotangent meet, the direction of the stronger is taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from theory.mean_field.layer_history import Factors, HistoryTape, Normed, Summed, mixed_gram
+from theory.mean_field.norm_moments import (
+    Cotangent,
+    jacobian_gain,
+    parameter_energy,
+    pulled_through,
+    together,
+    unknowing,
+)
+from theory.mean_field.residual_block import Norm, Setting
+from theory.mean_field.signal_propagation import backward
+from theory.moments.token_gram import (
+    Gram,
+    Number,
+    combine,
+    diagonal,
+    exchangeable,
+    inner,
+    square_root,
+)
+
+
+def pull_history(
+    tape: HistoryTape,
+    arriving: Cotangent,
+    keys: int,
+    setting: Setting,
+    energies: dict[str, Number],
+) -> tuple[Gram, Cotangent]:
+    """Cotangents on the input and on the memory's ``keys``; ``energies`` are added to."""
+    size, epsilon = len(arriving.gram), setting.fluctuations.width
+    ones = (1,) * size
+    sources: list[Gram] = [arriving.gram]
+    arrived: list[dict[int, _Share]] = [{} for _ in range(len(tape.operations) + 1)]
+    arrived[-1] = {0: _Share(ones, None)}
+    on_memory = unknowing(exchangeable(keys, 0), setting.fluctuations)
+
+    def spend(key: str, energy: Number) -> None:
+        energies[key] = energies.get(key, 0) + energy
+
+    for place, operation in reversed(list(enumerate(tape.operations, 1))):
+        shares = arrived[place]
+        gram = mixed_gram({s: share.factors for s, share in shares.items()}, sources)
+        if isinstance(operation, Summed):
+            weight = 1 / len(operation.places)
+            for below in operation.places:
+                for source, share in shares.items():
+                    own = mixed_gram({0: share.factors}, [sources[source]])
+                    met = _without(tape, below, share.direction)
+                    spend(_history_of(tape), inner(own, met))
+                _merge(arrived[below], shares, (weight,) * size)
+        elif isinstance(operation, Normed):
+            spend(operation.part, parameter_energy(gram, operation.stream))
+            gains = jacobian_gain(operation.stream)
+            behind = {}
+            for source, share in shares.items():
+                removed = _removed(tape, operation.place, share.direction, epsilon)
+                behind[source] = _Share(_scaled(share.factors, removed, gains), operation.place)
+            _merge(arrived[operation.place], behind, ones)
+        else:
+            removed = {
+                source: _removed(tape, place, share.direction, epsilon)
+                for source, share in shares.items()
+            }
+            cotangent = replace(
+                unknowing(gram, setting.fluctuations), removed=_mean(removed, shares, sources)
+            )
+            pulled = backward(operation.passed, cotangent, setting)
+            for matrix, energy in pulled.energies.items():
+                spend(f"{operation.passed.block.part}.{matrix}", energy)
+            if pulled.memory is not None:
+                on_memory = together(on_memory, pulled.memory)
+            straight, back = dict(shares), pulled.stream.gram
+            # Behind Pre-LN's own layer norm the branch's cotangent is orthogonal to what it read.
+            read: int | None = operation.place
+            if operation.passed.block.norm is Norm.POST:
+                summed, read = operation.passed.summed, None
+                gains = jacobian_gain(summed)
+                straight = {
+                    source: _Share(_scaled(share.factors, removed[source], gains), place)
+                    for source, share in shares.items()
+                }
+                back = combine(1, back, -1, pulled_through(gram, cotangent.removed, summed))
+            sources.append(back)
+            fresh = {len(sources) - 1: _Share(ones, read)}
+            _merge(arrived[operation.place], straight | fresh, ones)
+    return mixed_gram({s: share.factors for s, share in arrived[0].items()}, sources), on_memory
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What a place has of one source of cotangents."""
+
+    factors: Factors
+    direction: int | None
+    """Place of the stream to which it is orthogonal."""
+
+
+def _scaled(factors: Factors, removed: Factors, gains: Factors) -> Factors:
+    """Factors behind a layer norm's Jacobian."""
+    rows = zip(factors, removed, gains, strict=True)
+    return tuple(f * square_root((1 - p) * gain) for f, p, gain in rows)
+
+
+def _mean(
+    removed: Mapping[int, Factors], shares: Mapping[int, _Share], sources: Sequence[Gram]
+) -> Factors:
+    """What is removed of all sources together."""
+    size = len(sources[0])
+    energies = {
+        s: tuple(f**2 * sources[s][i][i] for i, f in enumerate(share.factors))
+        for s, share in shares.items()
+    }
+    whole = [sum(own[i] for own in energies.values()) for i in range(size)]
+    return tuple(
+        sum(removed[s][i] * own[i] for s, own in energies.items()) / whole[i] if whole[i] else 0
+        for i in range(size)
+    )
+
+
+def _merge(place: dict[int, _Share], shares: Mapping[int, _Share], weights: Factors) -> None:
+    """Add weighted shares to those of a place."""
+    for source, share in shares.items():
+        added = tuple(w * f for w, f in zip(weights, share.factors, strict=True))
+        before = place.get(source, _Share((0,) * len(added), share.direction))
+        stronger = share if added[0] > before.factors[0] else before
+        factors = tuple(b + f for b, f in zip(before.factors, added, strict=True))
+        place[source] = _Share(factors, stronger.direction)
+
+
+def _removed(tape: HistoryTape, place: int, direction: int | None, epsilon: Number) -> Factors:
+    """The share of a cotangent along 1 and along the stream at ``place``."""
+    size = len(tape.sources[0])
+    if direction is None:
+        return (2 * epsilon,) * size
+    own, other, both = (
+        diagonal(tape.product(*pair))
+        for pair in ((place, place), (direction, direction), (place, direction))
+    )
+    return tuple(epsilon * (1 - c**2 / (a * b)) for a, b, c in zip(own, other, both, strict=True))
+
+
+def _without(tape: HistoryTape, place: int, direction: int | None) -> Gram:
+    """Gram of the stream at ``place``, every token without its share along ``direction``'s."""
+    gram = tape.product(place, place)
+    if direction is None:
+        return gram
+    across, other = tape.product(place, direction), tape.product(direction, direction)
+    share = tuple(c / k for c, k in zip(diagonal(across), diagonal(other), strict=True))
+    size = range(len(gram))
+    return tuple(
+        tuple(
+            gram[i][j]
+            - share[j] * across[i][j]
+            - share[i] * across[j][i]
+            + share[i] * share[j] * other[i][j]
+            for j in size
+        )
+        for i in size
+    )
+
+
+def _history_of(tape: HistoryTape) -> str:
+    """The part of the history's own parameters."""
+    names = {one.part for one in tape.operations if isinstance(one, Normed)}
+    (name,) = (part for part in names if part.endswith(".history"))
+    return name

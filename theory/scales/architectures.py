@@ -1,0 +1,248 @@
+"""Stacks put together: who reads whose output, which norms are tied, what else is demanded.
+
+`Architecture` is data; the named ones are T-Fixup's encoder-decoder and its two halves alone, with
+ordinary or gated MLPs, attention and MLP in sequence or in parallel, one memory or several. A *tie*
+sets one norm to another: each is an assumption that no condition forces, and a solution lists it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy as sp
+
+from theory.errors import InputError, nearest
+from theory.scales import stacks
+from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
+from theory.scales.update_rules import UpdateRule, stack_gain
+
+G_E, G_D = sp.symbols("g_e g_d", positive=True)
+"""Norms of the gates of gated MLPs."""
+
+
+@dataclass(frozen=True)
+class Tie:
+    """One norm set to an expression in others."""
+
+    symbol: sp.Symbol
+    value: sp.Expr
+    because: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """An activation that one stack produces and another reads.
+
+    *Separate*, as in T-Fixup: the producer's own gain is one condition, that the reader's
+    sensitivity is Θ(1) another. *Composed*, as in DeepNorm: one condition on their product, the
+    sensitivity to the power ``passes`` (the change passes it once, its gradient once more).
+    """
+
+    symbol: sp.Symbol
+    producer: str
+    reader: str
+    composed: bool = False
+    coherent: bool = False
+    """Whether the blocks that read it add up in the worst case instead of in mean square."""
+    passes: int | None = None
+    """``None``: as often as the update rule says."""
+
+
+@dataclass(frozen=True)
+class FurtherCondition:
+    """A condition that the bound on the update does not ask for: left side = 1."""
+
+    name: str
+    left_side: Callable[[UpdateRule], sp.Expr]
+    because: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Stacks with what connects them."""
+
+    name: str
+    stacks: tuple[Stack, ...]
+    memories: tuple[Memory, ...] = ()
+    ties: tuple[Tie, ...] = ()
+    further: tuple[FurtherCondition, ...] = ()
+    known: tuple[sp.Symbol, ...] = ()
+    """Symbols that are given, not solved for: depths, and norms that the data fix."""
+    remarks: tuple[str, ...] = ()
+    """What else the description takes for granted."""
+
+    def stack(self, name: str) -> Stack:
+        """The stack of that name."""
+        return next(stack for stack in self.stacks if stack.name == name)
+
+
+def require_depth(name: str, layers: sp.Expr) -> None:
+    """Raise unless ``layers`` is a positive symbol or an integer of at least 1."""
+    ok = layers.is_positive and (layers.is_Integer or not layers.is_number)
+    if not ok:
+        raise InputError(f"{name} must be a symbol or an integer of at least 1, got {layers}")
+
+
+def _layers(
+    layers: sp.Expr,
+    own: stacks.Block,
+    crossed: tuple[stacks.Block, ...],
+    last: stacks.Block,
+    parallel: bool,
+) -> tuple[tuple[stacks.Block, sp.Expr], ...]:
+    blocks = (own, *crossed, last)
+    if parallel:
+        blocks = (stacks.side_by_side("parallel " + " + ".join(b.name for b in blocks), *blocks),)
+    return tuple((block, layers) for block in blocks)
+
+
+def _mlp(
+    kind: str, gate: sp.Symbol, first: sp.Symbol, second: sp.Symbol, reads: sp.Symbol
+) -> stacks.Block:
+    kinds = {
+        "mlp": lambda: stacks.mlp(first, second, reads),
+        "gated": lambda: stacks.gated_mlp(gate, first, second, reads),
+    }
+    if kind not in kinds:
+        raise nearest(kind, kinds, "kind of MLP")
+    return kinds[kind]()
+
+
+def _tied(to: sp.Symbol, *others: sp.Symbol) -> tuple[Tie, ...]:
+    words = "one scale for the matrices and inputs of a stack"
+    return tuple(Tie(other, to, words) for other in others)
+
+
+def single(
+    name: str,
+    layers: sp.Expr,
+    *,
+    mlp: str = "mlp",
+    parallel: bool = False,
+    ties: bool = True,
+) -> Architecture:
+    """An encoder or a decoder alone: N × (self-attention, MLP), by default all norms tied.
+
+    Examples
+    --------
+    >>> [tie.symbol for tie in single("encoder", N_E).ties]
+    [w_e, x]
+    """
+    require_depth(f"{name} layers", layers)
+    value, output, gate, reads = {
+        "encoder": (V_E, W_E, G_E, X),
+        "decoder": (V_D, W_D, G_D, Y),
+    }[name]
+    own = stacks.attention("self-attention", value, output, reads)
+    blocks = _layers(layers, own, (), _mlp(mlp, gate, value, output, reads), parallel)
+    gates = (gate,) if mlp == "gated" else ()
+    return Architecture(
+        f"{name}-only",
+        (Stack(name, blocks),),
+        ties=_tied(value, output, reads, *gates) if ties else (),
+        known=_symbols(layers),
+    )
+
+
+def encoder_decoder(
+    encoder_layers: sp.Expr = N_E,
+    decoder_layers: sp.Expr = N_D,
+    *,
+    input_depth: str = "encoder",
+    mlp: str = "mlp",
+    parallel: bool = False,
+    memories: int = 1,
+    ties: bool = True,
+) -> Architecture:
+    """T-Fixup's architecture and its choices.
+
+    Parameters
+    ----------
+    encoder_layers, decoder_layers
+        N_e and N_d, symbols or numbers.
+    input_depth
+        Which stack's depth sets the encoder's input norm x: ``decoder`` as in the paper, whose
+        x = (3 L_d)^(-1/4), or ``encoder`` as in its code. They agree when N_e = N_d.
+    mlp
+        ``mlp`` or ``gated``.
+    parallel
+        Whether a layer's blocks share one residual connection.
+    memories
+        How many memories the decoder reads, each from an encoder like the first.
+    ties
+        Whether T-Fixup's ties are made; without them the solution is a family.
+    """
+    require_depth("encoder layers", encoder_layers)
+    require_depth("decoder layers", decoder_layers)
+    if input_depth not in ("encoder", "decoder"):
+        raise InputError(f"input depth must be 'encoder' or 'decoder', got {input_depth!r}")
+    if memories < 1:
+        raise InputError(f"memories must be at least 1, got {memories}")
+    read = (M, *sp.symbols(f"m2:{memories + 1}", positive=True))
+    encoder = single("encoder", encoder_layers, mlp=mlp, parallel=parallel)
+    own = stacks.attention("self-attention", V_D, W_D, Y)
+    crossed = tuple(stacks.attention("encoder-attention", V_D, W_D, memory) for memory in read)
+    last = _mlp(mlp, G_D, V_D, W_D, Y)
+    decoder = Stack("decoder", _layers(decoder_layers, own, crossed, last, parallel))
+    gates = ((G_E,), (G_D,)) if mlp == "gated" else ((), ())
+    made = (
+        *_tied(V_E, W_E, *gates[0]),
+        *_tied(V_D, W_D, Y, *read, *gates[1]),
+    )
+
+    def at_encoder_depth(rule: UpdateRule) -> sp.Expr:
+        slots = (V_D, W_D, Y, *read, *gates[1])
+        per_layer = stack_gain(decoder, rule) / decoder_layers
+        return encoder_layers * sp.expand(per_layer.subs(dict.fromkeys(slots, X)))
+
+    code = FurtherCondition(
+        "source input",
+        at_encoder_depth,
+        "the encoder's input norm is the decoder's scale at the encoder's depth (official code)",
+    )
+    paper = Tie(X, V_D, "the encoder's input norm is the decoder's scale (paper)")
+    return Architecture(
+        "encoder-decoder",
+        (Stack("encoder", encoder.stacks[0].blocks), decoder),
+        tuple(Memory(memory, "encoder", "decoder") for memory in read),
+        ((*made, paper) if input_depth == "decoder" else made) if ties else (),
+        (code,) if ties and input_depth == "encoder" else (),
+        tuple(dict.fromkeys((*_symbols(encoder_layers), *_symbols(decoder_layers)))),
+    )
+
+
+def _symbols(layers: sp.Expr) -> tuple[sp.Symbol, ...]:
+    return tuple(sorted(layers.free_symbols, key=str))
+
+
+ARCHITECTURES = ("encoder-decoder", "encoder-only", "decoder-only")
+
+
+def architecture_named(
+    name: str,
+    encoder_layers: sp.Expr,
+    decoder_layers: sp.Expr,
+    *,
+    input_depth: str = "encoder",
+    mlp: str = "mlp",
+    parallel: bool = False,
+    memories: int = 1,
+    ties: bool = True,
+) -> Architecture:
+    """Look an architecture up; an unknown name is an error that offers the nearest."""
+    if name not in ARCHITECTURES:
+        raise nearest(name, ARCHITECTURES, "architecture")
+    if name != "encoder-decoder":
+        if memories != 1:
+            raise InputError(f"only an encoder-decoder reads memories, got {memories} for {name}")
+        stack = name.partition("-")[0]
+        layers = encoder_layers if stack == "encoder" else decoder_layers
+        return single(stack, layers, mlp=mlp, parallel=parallel, ties=ties)
+    return encoder_decoder(
+        encoder_layers,
+        decoder_layers,
+        input_depth=input_depth,
+        mlp=mlp,
+        parallel=parallel,
+        memories=memories,
+        ties=ties,
+    )

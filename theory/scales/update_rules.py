@@ -1,0 +1,145 @@
+"""How far one step moves a branch, under a rule that turns gradients into steps.
+
+With D = ∂G/∂θ for a slot θ, a step −η D (SGD) moves G by η D² on that account, a step −η sign(D)
+(Adam's first step, Lion) by η |D|, a step of norm η ‖θ‖ along the gradient (LARS, LAMB) by η |D| θ.
+Changes of different slots and blocks add, as each lowers the loss. Noise in the gradients does not
+alter that: it comes through the output, so one random factor multiplies the step of every slot.
+Everything depends on the depth only through the norms, so a rule is the function
+(D, θ) ↦ change of G ÷ η.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import sympy as sp
+
+from theory.errors import InputError, nearest
+from theory.scales.stacks import Block, Branch, Stack
+
+Change = Callable[[sp.Expr, sp.Expr], sp.Expr]
+DECAY = sp.Rational(9, 10)
+"""Of momentum, and Adam's β₁, where no other is given."""
+
+
+@dataclass(frozen=True)
+class UpdateRule:
+    """A map from gradients to steps."""
+
+    name: str
+    change: Change
+    """(∂G/∂θ, θ) ↦ the change of G in units of η."""
+    power: int
+    """How often the change contains what lies between a block and the output: 2 when the step is
+    proportional to the gradient, 1 when the step's size does not depend on it."""
+    meaning: str
+
+
+def momentum(decay: sp.Expr = DECAY) -> UpdateRule:
+    """Heavy-ball momentum in steady state: Σ_k decay^k = 1/(1 − decay) gradients a step.
+
+    Examples
+    --------
+    >>> D, theta = sp.symbols("D theta", positive=True)
+    >>> momentum().change(D, theta)
+    10*D**2
+    """
+    if not 0 <= decay < 1:
+        raise InputError(f"the decay of momentum must lie in [0, 1), got {decay}")
+    return UpdateRule(
+        "momentum",
+        lambda derivative, _: derivative**2 / (1 - decay),
+        2,
+        f"θ ← θ − η Σ_k {decay}^k g_(t−k), the gradient steady",
+    )
+
+
+def adam_noise(beta: sp.Expr = DECAY) -> UpdateRule:
+    """Adam where ∂L/∂f is zero-mean noise: sign(D) times one factor of RMS √((1 − β₁)/(1 + β₁)).
+
+    Examples
+    --------
+    >>> D, theta = sp.symbols("D theta", positive=True)
+    >>> adam_noise(sp.Rational(3, 5)).change(D, theta)
+    D/2
+    """
+    if not 0 <= beta < 1:
+        raise InputError(f"β₁ must lie in [0, 1), got {beta}")
+    return UpdateRule(
+        "adam-noise",
+        lambda derivative, _: derivative * sp.sqrt((1 - beta) / (1 + beta)),
+        1,
+        "Adam's steady state on a noisy ∂L/∂f: sign(g) × a factor of RMS √((1 − β₁)/(1 + β₁))",
+    )
+
+
+SGD = UpdateRule("sgd", lambda derivative, _: derivative**2, 2, "θ ← θ − η g")
+SIGN = UpdateRule("sign", lambda derivative, _: derivative, 1, "θ ← θ − η sign(g)")
+LAYERWISE = UpdateRule(
+    "lamb", lambda derivative, norm: derivative * norm, 1, "θ ← θ − η ‖θ‖ u/‖u‖ in each tensor"
+)
+ORTHOGONAL = UpdateRule(
+    "muon", lambda derivative, _: derivative, 1, "θ ← θ − η U Vᵀ, g = U Σ Vᵀ: spectral norm η"
+)
+_STEADY = "Adam's first step, and its steady state where the gradient's sign stays"
+RULES: dict[str, UpdateRule] = {
+    "sgd": SGD,
+    "momentum": momentum(),
+    "sign": SIGN,
+    "adam": UpdateRule("adam", SIGN.change, 1, f"{SIGN.meaning}: {_STEADY}"),
+    "adam-noise": adam_noise(),
+    "lion": UpdateRule("lion", SIGN.change, 1, "θ ← θ − η sign(interpolated g)"),
+    "lars": UpdateRule("lars", LAYERWISE.change, 1, "θ ← θ − η ‖θ‖ g/‖g‖ in each tensor"),
+    "lamb": LAYERWISE,
+    "muon": ORTHOGONAL,
+}
+
+
+def rule_named(name: str) -> UpdateRule:
+    """Look a rule up; an unknown name is an error that offers the nearest."""
+    if name not in RULES:
+        raise nearest(name, RULES, "optimizer")
+    return RULES[name]
+
+
+def branch_gain(branch: Branch, rule: UpdateRule, shortcut: sp.Expr = sp.S.One) -> sp.Expr:
+    """Σ over trained slots of the rule's change: that of the branch in one step, divided by η.
+
+    Examples
+    --------
+    >>> a, b = sp.symbols("a b", positive=True)
+    >>> pair = Branch(a * b, (a, b))
+    >>> [branch_gain(pair, rule) for rule in (SGD, SIGN, LAYERWISE)]
+    [a**2 + b**2, a + b, 2*a*b]
+    """
+    return sp.Add(
+        *(rule.change(sp.diff(branch.output, slot) / shortcut, slot) for slot in branch.trained)
+    )
+
+
+def block_gain(block: Block, rule: UpdateRule, shortcut: sp.Expr = sp.S.One) -> sp.Expr:
+    """Sum of the gains of a block's branches."""
+    return sp.Add(*(branch_gain(branch, rule, shortcut) for branch in block.branches))
+
+
+def stack_gain(stack: Stack, rule: UpdateRule) -> sp.Expr:
+    """Sum of the gains of all blocks, each times its count."""
+    return sp.Add(
+        *(count * block_gain(block, rule, stack.shortcut) for block, count in stack.blocks)
+    )
+
+
+def sensitivity(stack: Stack, activation: sp.Symbol, *, coherent: bool = False) -> sp.Expr:
+    """Σ over branches that read ``activation`` of (∂G/∂activation)², in mean square.
+
+    A step does not choose ∂G/∂activation, so it acts in mean square whatever the rule. The
+    ``coherent`` sum Σ |∂G/∂activation| is the worst case, which DeepNorm's bound takes.
+    """
+    power = 1 if coherent else 2
+    return sp.Add(
+        *(
+            count * (sp.diff(branch.output, activation) / stack.shortcut) ** power
+            for block, count in stack.blocks
+            for branch in block.branches
+            if activation in branch.reads
+        )
+    )
