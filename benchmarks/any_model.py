@@ -30,7 +30,8 @@ from numerics.foreign.function import module_function, tangents
 from numerics.foreign.measure import measure_module, update_of
 from numerics.foreign.private_copy import private_copy
 from numerics.foreign.update_steps import steps
-from numerics.results import command_line, provenance, write_json
+from numerics.results import command_line, provenance
+from numerics.stores.files import write_json
 from numerics.structure.trace import trace_structure
 
 GOALS = {"total": 1.3, "roles": 2.2}

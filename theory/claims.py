@@ -1,15 +1,17 @@
 """The ledger's types: a claim, the evidence for it, and the verdict computed from the evidence.
 
-Every statement of a paper is a `Claim`. A *provider* is a function that produces `Evidence` about
-one or more claims; each evidence says which *reading* of the statement it tested and whether that
-reading passed. `verdict` is a pure function of the evidence and nothing else: no verdict is typed.
+Every statement of a paper is a `Claim`. A *provider* is a function that yields an `Observation` per
+check; the `Provider` adds the claim, the kind and the time, which makes it `Evidence`. Each
+evidence says which *reading* of the statement it tested and whether that reading passed. `verdict`
+is a pure function of the evidence and nothing else: no verdict is typed.
 
 Evidence counts only when its negative control, a deliberately false variant put through the same
 check, was rejected.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -43,6 +45,8 @@ class Outcome(StrEnum):
 
     HOLDS = "holds"
     HOLDS_WITH = "holds-with"
+    REPRODUCED = "reproduced at this scale"
+    NOT_SEEN = "not seen at this scale"
     FAILS = "fails"
     UNDECIDED = "undecided"
 
@@ -75,7 +79,47 @@ class Control:
     description: str
     """What was made false."""
     rejected: bool
-    """Whether the check rejected it."""
+    """Whether the check said *no* to it. A check that could not decide has not rejected it."""
+
+    def __post_init__(self) -> None:
+        """Refuse anything but a decision: an undecided ``None`` is not a rejection."""
+        if not isinstance(self.rejected, bool):
+            raise TypeError(f"rejected must be True or False, got {self.rejected!r}")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one check of one reading of a claim found, as its provider yields it."""
+
+    passed: bool | None
+    """Whether the tested reading passed; ``None`` when the check could not decide."""
+    summary: str
+    """One line: what was found, with its numbers."""
+    control: Control
+    """The outcome of the negative control."""
+    reading: Reading = Reading.PRINTED
+    """Which form of the statement was tested."""
+    reading_text: str = ""
+    """The hypothesis added, or the repaired statement; empty as printed."""
+    value: float | str | None = None
+    """The number or expression found."""
+    expected: float | str | None = None
+    """What the statement says it should be."""
+    tolerance: float | None = None
+    """Largest deviation that passes."""
+    interval: tuple[float, float] | None = None
+    """95 % confidence interval of ``value``, where it is a measurement."""
+    scope: str = ""
+    """The range that was tried, such as depths, widths and seeds; empty for all cases."""
+    neighbourhood: str = ""
+    """Training only: the rates, widths, seeds and steps over all of which the effect was absent or
+    reversed by interval; empty where a negative result covers less than such a neighbourhood."""
+    source: str = "computed"
+    """``computed`` in this run, or the recorded result it was read from."""
+    details: Mapping[str, object] = field(default_factory=dict)
+    """Whatever a reader needs to repeat the check."""
+    claim: str = ""
+    """Identifier of the claim; empty where its provider speaks about one claim only."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +148,15 @@ class Evidence:
     """Largest deviation that passes."""
     interval: tuple[float, float] | None = None
     """95 % confidence interval of ``value``, where it is a measurement."""
-    seconds: float = 0.0
-    """Wall time of the check."""
+    scope: str = ""
+    """The range that was tried, such as depths, widths and seeds; empty for all cases."""
+    neighbourhood: str = ""
+    """Training only: the rates, widths, seeds and steps over all of which the effect was absent or
+    reversed by interval; empty where a negative result covers less than such a neighbourhood."""
     source: str = "computed"
     """``computed`` in this run, or the recorded result it was read from."""
+    seconds: float = 0.0
+    """Wall time of the check."""
     details: Mapping[str, object] = field(default_factory=dict)
     """Whatever a reader needs to repeat the check."""
 
@@ -133,14 +182,28 @@ class Verdict:
         return all(item.control.rejected for item in self.evidence)
 
 
+class _Status(StrEnum):
+    """What the admissible evidence says about one reading."""
+
+    STANDS = "stands"
+    FALLS = "falls"
+    UNSEEN = "unseen"
+    OPEN = "open"
+
+
 def verdict(claim: Claim, evidence: Iterable[Evidence]) -> Verdict:
     """Compute the verdict on a claim from the admissible part of its evidence.
 
-    - A reading *stands* when it has admissible evidence and all of it passed, and *falls* when any
-      failed.
-    - The printed reading stands → ``holds``.
-    - It fell, or was not tested: a restricted reading that stands → ``holds-with``; otherwise, if
-      the printed reading fell → ``fails``, with the repaired statement if that one stands.
+    - A reading *stands* when it has admissible evidence and all of it passed. It *falls* when a
+      derivation, a proof or a measurement failed, or when training failed over a stated
+      neighbourhood of rates, widths, seeds and steps. It is *unseen* when only training failed and
+      covered less than that.
+    - The printed reading stands → ``holds``; where training alone says so, ``reproduced at this
+      scale``.
+    - It does not stand: a restricted reading that stands → ``holds-with``, or by training alone
+      ``reproduced at this scale`` with its hypothesis named.
+    - The printed reading fell → ``fails``, with the repaired statement if that one stands.
+    - It is unseen, and all evidence is training → ``not seen at this scale``.
     - Anything else, a restricted reading that falls beside one that stands among them →
       ``undecided``.
 
@@ -150,26 +213,48 @@ def verdict(claim: Claim, evidence: Iterable[Evidence]) -> Verdict:
     >>> no = Evidence("p.x", Kind.DERIVATION, False, "counterexample", Control("drop", True))
     >>> verdict(row, [no]).outcome
     <Outcome.FAILS: 'fails'>
+    >>> run = Evidence("p.x", Kind.TRAINING, False, "one rate", Control("exchanged", True))
+    >>> verdict(row, [run]).outcome
+    <Outcome.NOT_SEEN: 'not seen at this scale'>
     >>> verdict(row, []).outcome
     <Outcome.UNDECIDED: 'undecided'>
     """
     items = tuple(item for item in evidence if item.claim == claim.id)
-    printed = _stands(items, Reading.PRINTED)
-    restricted = _stands(items, Reading.RESTRICTED)
-    repaired = _stands(items, Reading.REPAIRED)
-    if printed and restricted is not False:
-        return Verdict(claim, Outcome.HOLDS, "", items)
-    if not printed and restricted:
-        return Verdict(claim, Outcome.HOLDS_WITH, _text(items, Reading.RESTRICTED), items)
-    if printed is False:
-        repair = _text(items, Reading.REPAIRED) if repaired else ""
+    printed = _status(items, Reading.PRINTED)
+    restricted = _status(items, Reading.RESTRICTED)
+    if printed is _Status.STANDS and restricted in (_Status.STANDS, _Status.OPEN):
+        trained = _only_training(items, Reading.PRINTED)
+        return Verdict(claim, Outcome.REPRODUCED if trained else Outcome.HOLDS, "", items)
+    if printed is not _Status.STANDS and restricted is _Status.STANDS:
+        trained = _only_training(items, Reading.RESTRICTED)
+        outcome = Outcome.REPRODUCED if trained else Outcome.HOLDS_WITH
+        return Verdict(claim, outcome, _text(items, Reading.RESTRICTED), items)
+    if printed is _Status.FALLS:
+        stands = _status(items, Reading.REPAIRED) is _Status.STANDS
+        repair = _text(items, Reading.REPAIRED) if stands else ""
         return Verdict(claim, Outcome.FAILS, repair, items)
+    if printed is _Status.UNSEEN and _only_training(items, Reading.PRINTED):
+        tried = (item.scope for item in _of(items, Reading.PRINTED) if item.passed is False)
+        return Verdict(claim, Outcome.NOT_SEEN, "; ".join(filter(None, tried)), items)
     return Verdict(claim, Outcome.UNDECIDED, _missing(items), items)
 
 
-def _stands(items: tuple[Evidence, ...], reading: Reading) -> bool | None:
-    outcomes = [item.passed for item in items if item.admissible and item.reading is reading]
-    return all(outcomes) if outcomes else None
+def _of(items: tuple[Evidence, ...], reading: Reading) -> list[Evidence]:
+    return [item for item in items if item.admissible and item.reading is reading]
+
+
+def _only_training(items: tuple[Evidence, ...], reading: Reading) -> bool:
+    return all(item.kind is Kind.TRAINING for item in _of(items, reading))
+
+
+def _status(items: tuple[Evidence, ...], reading: Reading) -> _Status:
+    chosen = _of(items, reading)
+    failed = [item for item in chosen if item.passed is False]
+    if any(item.kind is not Kind.TRAINING or item.neighbourhood for item in failed):
+        return _Status.FALLS
+    if failed:
+        return _Status.UNSEEN
+    return _Status.STANDS if chosen else _Status.OPEN
 
 
 def _text(items: tuple[Evidence, ...], reading: Reading) -> str:
@@ -183,6 +268,11 @@ def _missing(items: tuple[Evidence, ...]) -> str:
     if any(not item.control.rejected for item in items):
         return "a negative control was not rejected, so its check does not count"
     undecided = [item.summary for item in items if item.passed is None]
+    undecided += [
+        f"training did not show it at this scale: {item.summary}"
+        for item in items
+        if item.passed is False and item.kind is Kind.TRAINING
+    ]
     return "; ".join(undecided) or "the evidence contradicts itself"
 
 
@@ -202,6 +292,9 @@ class Context:
     """Device of the measurements."""
 
 
+Yielded = Iterable[Observation] | Iterable[Evidence]
+
+
 @dataclass(frozen=True)
 class Provider:
     """A function that produces evidence about some claims."""
@@ -209,19 +302,38 @@ class Provider:
     claims: tuple[str, ...]
     kind: Kind
     level: Level
-    run: Callable[[Context], Iterable[Evidence]]
+    run: Callable[[Context], Yielded]
+    name: str
+    """Unique name, by which a worker process finds it: module and function."""
 
     def __call__(self, context: Context) -> tuple[Evidence, ...]:
-        """Run the check; it may only speak about the claims and the kind it declared."""
-        items = tuple(self.run(context))
+        """Run the check; it may only speak about the claims and the kind it declared.
+
+        An `Observation` without a claim is about the provider's only claim. Evidence without a
+        time gets the wall time since the evidence before it.
+        """
+        items = []
+        start = time.perf_counter()
+        for found in self.run(context):
+            item = self._evidence(found)
+            items.append(replace(item, seconds=item.seconds or time.perf_counter() - start))
+            start = time.perf_counter()
         strangers = {item.claim for item in items} - set(self.claims)
-        assert not strangers, f"{self.claims} spoke about undeclared claims {strangers}"
-        assert all(item.kind is self.kind for item in items), self.claims
-        return items
+        assert not strangers, f"{self.name} spoke about undeclared claims {strangers}"
+        assert all(item.kind is self.kind for item in items), self.name
+        return tuple(items)
+
+    def _evidence(self, found: Observation | Evidence) -> Evidence:
+        if isinstance(found, Evidence):
+            return found
+        values = {entry.name: getattr(found, entry.name) for entry in fields(found)}
+        if not found.claim:
+            (values["claim"],) = self.claims
+        return Evidence(kind=self.kind, **values)
 
 
 def provides(
     *claims: str, kind: Kind, level: Level = Level.QUICK
-) -> Callable[[Callable[[Context], Iterable[Evidence]]], Provider]:
+) -> Callable[[Callable[[Context], Yielded]], Provider]:
     """Turn a function of the context into a `Provider` of evidence about ``claims``."""
-    return lambda run: Provider(claims, kind, level, run)
+    return lambda run: Provider(claims, kind, level, run, f"{run.__module__}.{run.__qualname__}")

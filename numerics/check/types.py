@@ -7,7 +7,7 @@ from typing import Any, Literal
 from numerics.check.laws import GrowthLaw
 from numerics.foreign.probe import FirstLoss
 from numerics.foreign.walk import Walk
-from numerics.results import jsonable
+from numerics.stores.files import jsonable
 
 Verdict = Literal["bounded", "grows", "not decided"]
 Axis = Literal["depth", "width"]

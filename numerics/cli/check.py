@@ -99,7 +99,8 @@ class Check:
     def _store(self, found: object, document: dict[str, object]) -> None:
         from numerics.check.figure import draw_check
         from numerics.check.types import Check as Result
-        from numerics.results import atomically, command_line, provenance, write_json
+        from numerics.results import command_line, provenance
+        from numerics.stores.files import atomically, write_json
 
         assert isinstance(found, Result)
         assert self.out is not None

@@ -21,7 +21,7 @@ from numerics.signals.residual_stream import sites
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.growth_laws import LOGARITHM, Growth, growth
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Level, provides
+from theory.claims import Context, Control, Kind, Level, Observation, provides
 
 SEEDS = {Level.QUICK: 8, Level.FULL: 40}
 DEPTHS = (2, 4, 8, 16, 32, 64)
@@ -63,7 +63,7 @@ def sublayer_ratio(kind: str, seed: int, *, jacobian: bool) -> float:
 
 
 @provides("admin.thm1", kind=Kind.MEASUREMENT)
-def gradients(context: Context) -> Iterator[Evidence]:
+def gradients(context: Context) -> Iterator[Observation]:
     """The gradient's variance through each kind of Post-LN block, and without its Jacobian."""
     seeds = range(1000 * context.seed, 1000 * context.seed + 5 * SEEDS[context.level])
     margin = tolerance("gradient-variance")
@@ -80,9 +80,7 @@ def gradients(context: Context) -> Iterator[Evidence]:
         return inside(ratio, 1 - margin, float("inf"))
 
     smallest = min(whole)
-    yield Evidence(
-        claim="admin.thm1",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=every([at_least_one(ratio) for ratio in whole]),
         summary=f"Var[Δx_(i−1)]/Var[Δx_i] is {whole[0][0]:.3f} through attention, "
         f"{whole[1][0]:.3f} through an MLP, d/(d − 2) taken off",
@@ -112,16 +110,14 @@ def layer_weights(scheme: str, seeds: Sequence[int], size: float) -> Exponent:
 
 
 @provides("admin.dependency", kind=Kind.MEASUREMENT)
-def weights(context: Context) -> Iterator[Evidence]:
+def weights(context: Context) -> Iterator[Observation]:
     """β_{i,i}² over the layers of a Pre-LN and of a Post-LN encoder."""
     seeds = range(1000 * context.seed, 1000 * context.seed + SEEDS[context.level])
     pre, post = layer_weights("pre-ln", seeds, SMALL_INPUT), layer_weights("post-ln", seeds, 1.0)
     margin = tolerance("dependency-exponent")
     agree = [pre.equivalent(-1.0, margin), post.equivalent(0.0, margin)]
     swapped = [pre.equivalent(0.0, margin), post.equivalent(-1.0, margin)]
-    yield Evidence(
-        claim="admin.dependency",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=every(agree),
         summary=f"β_ii² ~ i^{pre.value:+.2f} in Pre-LN, i^{post.value:+.2f} in Post-LN, over "
         f"{DEPENDENCY_DEPTH} layers",
@@ -177,7 +173,7 @@ def _follows(law: Growth, name: str) -> bool | None:
 
 
 @provides("admin.cor-pre", "admin.cor-post", "admin.omega", kind=Kind.MEASUREMENT)
-def corollaries(context: Context) -> Iterator[Evidence]:
+def corollaries(context: Context) -> Iterator[Observation]:
     """Growth of the output's change with depth: Pre-LN, Post-LN, Admin's ω; Gaussian δ."""
     seeds, root = SEEDS[context.level], context.seed
     pre, post, admin = (
@@ -189,9 +185,8 @@ def corollaries(context: Context) -> Iterator[Evidence]:
         for scheme in ("pre-ln", "post-ln")
     }
     margin = tolerance("linear-growth")
-    yield Evidence(
+    yield Observation(
         claim="admin.cor-pre",
-        kind=Kind.MEASUREMENT,
         passed=_follows(pre.law, LOGARITHM),
         summary=f"Pre-LN, N = {DEPTHS[0]}…{DEPTHS[-1]}: {pre.law}; along a gradient instead "
         f"N^{along['pre-ln']:.1f}",
@@ -202,9 +197,8 @@ def corollaries(context: Context) -> Iterator[Evidence]:
     )
     # N^1 or not is decided by the exponent; the laws need only rule the logarithm out.
     linear = every([post.power.equivalent(1.0, margin), _follows(post.law, LOGARITHM) is False])
-    yield Evidence(
+    yield Observation(
         claim="admin.cor-post",
-        kind=Kind.MEASUREMENT,
         passed=linear,
         summary=f"Post-LN, N = {SHALLOW[0]}…{SHALLOW[-1]}: N^{post.power.value:.2f}, {post.law}; "
         f"along a gradient instead N^{along['post-ln']:.1f}",
@@ -219,13 +213,12 @@ def corollaries(context: Context) -> Iterator[Evidence]:
     yield from _omega(context, admin.law, post.law)
 
 
-def _omega(context: Context, law: Growth, post: Growth) -> Iterator[Evidence]:
+def _omega(context: Context, law: Growth, post: Growth) -> Iterator[Observation]:
     seeds = range(1000 * context.seed, 1000 * context.seed + SEEDS[context.level])
     paper, code = (layer_weights(scheme, seeds, 1.0) for scheme in ("admin", "admin-code"))
     margin = tolerance("dependency-exponent")
-    yield Evidence(
+    yield Observation(
         claim="admin.omega",
-        kind=Kind.MEASUREMENT,
         passed=every([paper.equivalent(-1.0, margin), _follows(law, LOGARITHM)]),
         summary=f"profiled ω: β_ii² ~ i^{paper.value:+.2f} (paper), i^{code.value:+.2f} (code, "
         f"1/(i + 1/v)); output change with the code's ω: {law}",
@@ -248,7 +241,7 @@ def change_ratio(scheme: str, kind: str, size: float, seed: int) -> float:
 
 
 @provides("admin.thm2", kind=Kind.MEASUREMENT)
-def theorem2(context: Context) -> Iterator[Evidence]:
+def theorem2(context: Context) -> Iterator[Observation]:
     """The output's change over Σ β² C: 1 for Gaussian δ and for signs, far more for gradients."""
     seeds = range(1000 * context.seed, 1000 * context.seed + 2 * SEEDS[context.level])
     margin = tolerance("output-change")
@@ -268,9 +261,7 @@ def theorem2(context: Context) -> Iterator[Evidence]:
         )
 
     worst = max((found[key] for key in found if key[1] != "gradient"), key=lambda f: abs(f[0] - 1))
-    yield Evidence(
-        claim="admin.thm2",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=every([near_one("gaussian"), near_one("sign")]),
         summary="measured ÷ Σ β² C over six layers: "
         + ", ".join(f"{value[0]:.2f} ({s}, {kind})" for (s, kind), value in found.items()),

@@ -26,7 +26,7 @@ from numerics.signals.layer_dependency import dependency
 from numerics.signals.residual_stream import sites
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
+from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
 DEPTHS = {Level.QUICK: (3, 6, 12, 24), Level.FULL: (3, 6, 12, 24, 48, 96)}
 SEEDS = {Level.QUICK: 4, Level.FULL: 12}
@@ -128,13 +128,12 @@ def _evidence(
     *,
     reading: Reading = Reading.PRINTED,
     text: str = "",
-) -> Evidence:
+) -> Observation:
     """Flat or not; the control must be decided the other way, or at least not the same way."""
     margin = tolerance("baseline-exponent")
     flat, other = fit.equivalent(0.0, margin), control[1].equivalent(0.0, margin)
-    return Evidence(
+    return Observation(
         claim=claim,
-        kind=Kind.MEASUREMENT,
         passed=flat,
         summary=summary,
         control=Control(
@@ -151,7 +150,7 @@ def _evidence(
 
 
 @provides("deepnorm.scale", kind=Kind.MEASUREMENT)
-def deepnorm(context: Context) -> Iterator[Evidence]:
+def deepnorm(context: Context) -> Iterator[Observation]:
     """DeepNorm's matrices keep the update flat; its layer norms' gains and biases do not."""
     found = measured("deepnorm", context)
     matrices, own = found.exponent(MATRICES), found.exponent(OWN)
@@ -165,7 +164,7 @@ def deepnorm(context: Context) -> Iterator[Evidence]:
 
 
 @provides("fixup.scale", "fixup.attention", kind=Kind.MEASUREMENT)
-def fixup(context: Context) -> Iterator[Evidence]:
+def fixup(context: Context) -> Iterator[Observation]:
     """R-Fixup's MLP (m = 2) is flat; its attention, scaled as a product of four, is not."""
     found = measured("r-fixup", context, by_block=True)
     mlp, attention = found.exponent("mlp"), found.exponent("attention")
@@ -195,7 +194,7 @@ def fixup(context: Context) -> Iterator[Evidence]:
 
 
 @provides("dtfixup.scale", kind=Kind.MEASUREMENT)
-def dt_fixup(context: Context) -> Iterator[Evidence]:
+def dt_fixup(context: Context) -> Iterator[Observation]:
     """DT-Fixup's matrices in an encoder alone."""
     alone = Architecture.ENCODER_ONLY
     fit = measured("dt-fixup", context, architecture=alone).exponent(MATRICES)
@@ -209,7 +208,7 @@ def dt_fixup(context: Context) -> Iterator[Evidence]:
 
 
 @provides("rezero.wiring", kind=Kind.MEASUREMENT)
-def rezero(context: Context) -> Iterator[Evidence]:
+def rezero(context: Context) -> Iterator[Observation]:
     """ReZero's scalars and inputs, as nothing else moves while α = 0; and the scalars at η/N."""
     found = measured("rezero", context)
     whole, still = found.exponent(OWN, INPUTS), found.exponent(INPUTS)
@@ -234,7 +233,7 @@ def rezero(context: Context) -> Iterator[Evidence]:
 
 
 @provides("dlcl.wiring", kind=Kind.MEASUREMENT)
-def dlcl(context: Context) -> Iterator[Evidence]:
+def dlcl(context: Context) -> Iterator[Observation]:
     """DLCL's matrices, Pre-LN and Post-LN forms, initialised to row averages."""
     pre, post = (measured(name, context).exponent(MATRICES) for name in ("dlcl-pre", "dlcl-post"))
     flat = measured("tfixup", context, fewer=2).exponent(MATRICES)
@@ -270,7 +269,7 @@ def shortcut_share(scheme: str, context: Context) -> Exponent:
 
 
 @provides("dsinit.scale", "dsinit.code", kind=Kind.MEASUREMENT)
-def ds_init(context: Context) -> Iterator[Evidence]:
+def ds_init(context: Context) -> Iterator[Observation]:
     """What layer norm leaves of the residual path: with 1/√l on matrices, and on variances."""
     paper, code = (shortcut_share(name, context) for name in ("ds-init", "ds-init-code"))
     for claim, fit, other, name in (
@@ -286,7 +285,7 @@ def ds_init(context: Context) -> Iterator[Evidence]:
 
 
 @provides("lri.scale", kind=Kind.MEASUREMENT)
-def lri(context: Context) -> Iterator[Evidence]:
+def lri(context: Context) -> Iterator[Observation]:
     """Mean square of what enters layer norm: below 1 at the first block, above it at later MLPs."""
     first, later = [], []
     for seed in range(1000 * context.seed, 1000 * context.seed + 4 * SEEDS[context.level]):
@@ -301,9 +300,7 @@ def lri(context: Context) -> Iterator[Evidence]:
     early, late = student(first), student(later)
     shrinks = inside(late, 0.0, 1.0)
     kept = inside(early, 0.0, 1.0)
-    yield Evidence(
-        claim="lri.scale",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=shrinks,
         summary=f"mean square before layer norm: {late[0]:.3f} at later MLPs (19/18 = 1.056), "
         f"{early[0]:.3f} at the first block",
@@ -312,9 +309,7 @@ def lri(context: Context) -> Iterator[Evidence]:
         expected="at most 1",
         interval=late[1:],
     )
-    yield Evidence(
-        claim="lri.scale",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=kept,
         summary=f"at the first block it is {early[0]:.3f}",
         control=Control("later MLPs", shrinks is False),
@@ -338,7 +333,7 @@ def over_logarithm(scheme: str, context: Context) -> Exponent:
 
 
 @provides("adminTorch.omega", kind=Kind.MEASUREMENT)
-def admin_torch(context: Context) -> Iterator[Evidence]:
+def admin_torch(context: Context) -> Iterator[Observation]:
     """Σ β² over ln(n + 1) under admin-torch's ω and under ω = 1."""
     found, ones = (over_logarithm(name, context) for name in ("admin-log", "admin-one"))
     yield _evidence(

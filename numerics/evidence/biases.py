@@ -16,7 +16,7 @@ from numerics.models import ModelSpec
 from numerics.schemes import build
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
+from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
 DEPTHS = {Level.QUICK: (2, 4, 8, 16), Level.FULL: (2, 4, 8, 16, 32, 64)}
 SEEDS = {Level.QUICK: 9, Level.FULL: 12}
@@ -62,7 +62,7 @@ def _measured(context: Context) -> dict[str, tuple[Exponent, tuple[float, ...]]]
 
 
 @provides("tfixup.biases", kind=Kind.MEASUREMENT)
-def biases(context: Context) -> Iterator[Evidence]:
+def biases(context: Context) -> Iterator[Observation]:
     """Growth with trained output biases; none with the factor, none without them."""
     found, margin = _measured(context), tolerance("bias-exponent")
     without = found[NONE][0]
@@ -77,9 +77,7 @@ def biases(context: Context) -> Iterator[Evidence]:
         fit, means = found[name]
         other = found[TRAINED][0] if reading is Reading.REPAIRED else without
         flat = other.equivalent(0.0, margin)
-        yield Evidence(
-            claim="tfixup.biases",
-            kind=Kind.MEASUREMENT,
+        yield Observation(
             passed=fit.equivalent(0.0, margin),
             summary=f"output biases {name}: ‖Δf‖/η ~ N^{fit.value:+.2f}, "
             + ", ".join(f"{mean:.3g}" for mean in means)

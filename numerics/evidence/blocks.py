@@ -22,7 +22,7 @@ from numerics.signals.condition_norms import READINGS, left_sides
 from numerics.signals.residual_stream import sites
 from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
+from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
 DEPTHS = {Level.QUICK: (6, 12, 24, 48), Level.FULL: (6, 12, 24, 48, 96, 200)}
 SEEDS = {Level.QUICK: 3, Level.FULL: 6}
@@ -92,7 +92,7 @@ def own_changes(
 @provides(
     "tfixup.thm31-upper", "tfixup.thm31-sufficient", "tfixup.thm31-repaired", kind=Kind.MEASUREMENT
 )
-def each_block(context: Context) -> Iterator[Evidence]:
+def each_block(context: Context) -> Iterator[Observation]:
     """‖ΔG_l‖/η of every block of real models, q, k, y, m bounded, v²w² ≥ c/L."""
     margin = tolerance("block-exponent")
     found = own_changes(TFIXUP, context)
@@ -108,9 +108,8 @@ def each_block(context: Context) -> Iterator[Evidence]:
         ("tfixup.thm31-repaired", "mean", Reading.PRINTED, ""),
     ):
         fit, other = found[name].fit(), off[name].fit()
-        yield Evidence(
+        yield Observation(
             claim=claim,
-            kind=Kind.MEASUREMENT,
             passed=found[name].follows(-1.0, margin),
             summary=f"real blocks, 64-128-2, N = 6…{fit.depths[-1]:g}: {name} ‖ΔG_l‖/η over the "
             f"5N blocks ~ N^{fit.value:+.3f}",
@@ -142,7 +141,7 @@ def measured_sides(scheme: Scheme, context: Context) -> Mapping[tuple[str, int],
 
 
 @provides("tfixup.eq6", "tfixup.eq7", "tfixup.eq8", kind=Kind.MEASUREMENT)
-def sides(context: Context) -> Iterator[Evidence]:
+def sides(context: Context) -> Iterator[Observation]:
     """Left sides of drawn matrices in both readings of a norm, at three powers of the scales."""
     margin = tolerance("condition-exponent")
     found = {power: measured_sides(replace(TFIXUP, power=power), context) for power in POWERS}
@@ -159,9 +158,8 @@ def sides(context: Context) -> Iterator[Evidence]:
             series, powers = rows[0], [row.fit().value for row in rows]
             fit = series.fit()
             mean = sum(series.values) / len(series.values)
-            yield Evidence(
+            yield Observation(
                 claim=f"tfixup.eq{number}",
-                kind=Kind.MEASUREMENT,
                 passed=None if None in agree and False not in agree else all(agree),
                 summary=f"left side of drawn matrices, {reading} norms: {mean:.3f} at the paper's "
                 "scales; exponents "
@@ -217,7 +215,7 @@ def decoder_sums(model: Transformer, batch: TokenBatch, generator: torch.Generat
 
 
 @provides("tfixup.eq4", kind=Kind.MEASUREMENT)
-def decoder_gradient(context: Context) -> Iterator[Evidence]:
+def decoder_gradient(context: Context) -> Iterator[Observation]:
     """Eq. 4's remainder over its sum: whether it vanishes as Σ ∂G⁴ does, and how large it is."""
     margin = tolerance("block-exponent")
     rows = [
@@ -230,9 +228,7 @@ def decoder_gradient(context: Context) -> Iterator[Evidence]:
     fourth = Series(depths, tuple(sums.fourth / sums.local for _, sums in rows))
     fit, other = remainder.fit(), fourth.fit()
     vanishes = remainder.follows(-1.0, margin)
-    yield Evidence(
-        claim="tfixup.eq4",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=vanishes,
         summary=f"real decoders, N = 6…{depths[-1]}: remainder/sum ~ N^{fit.value:+.2f}, "
         f"Σ‖∂G_l‖⁴/sum ~ N^{other.value:+.2f}",
@@ -252,9 +248,7 @@ def decoder_gradient(context: Context) -> Iterator[Evidence]:
     ]
     cap, slack = 2.718281828459045 ** (1 / 3), tolerance("mean-square-growth")
     mean = sum(factors.values) / len(factors.values)
-    yield Evidence(
-        claim="tfixup.eq4",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=1 - slack <= min(factors.values) and max(factors.values) <= cap * (1 + slack),
         summary=f"real decoders: squared gradient over the printed sum {min(factors.values):.3f} "
         f"to {max(factors.values):.3f}, mean {mean:.3f}; bounds 1 and e^(1/3) = {cap:.3f}",

@@ -13,7 +13,7 @@ import torch
 from numerics.signals.coherence import attention_stack, draw_stack_, skip_growth
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Level, provides
+from theory.claims import Context, Control, Kind, Level, Observation, provides
 
 DEPTHS = (37, 75, 150, 300)
 BLOCKS = 600
@@ -51,7 +51,7 @@ def _log_growth(draws: int, seed: int) -> Mapping[str, tuple[Exponent, float]]:
 
 
 @provides("ours.coherence", kind=Kind.MEASUREMENT)
-def coherence(context: Context) -> Iterator[Evidence]:
+def coherence(context: Context) -> Iterator[Observation]:
     """log growth flat in L up to ρ = L^(-1/2), growing beyond; 600 blocks aligned and random."""
     draws = DRAWS[context.level]
     found = _log_growth(draws, context.seed)
@@ -63,9 +63,7 @@ def coherence(context: Context) -> Iterator[Evidence]:
     aligned = growths(BLOCKS, 1.0, 1, context.seed)[0] ** 0.5
     apart = float(np.mean(growths(BLOCKS, 0.0, 2, context.seed))) ** 0.5
     decided = None if None in tolerated and False not in tolerated else all(tolerated)
-    yield Evidence(
-        claim="ours.coherence",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=decided if too_much is False or decided is False else None,
         summary=f"real attention, width {WIDTH}: log growth ~ "
         + ", ".join(f"L^{fit.value:+.2f} at ρ = {name}" for name, (fit, _) in found.items())

@@ -24,7 +24,7 @@ from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
 from numerics.schemes.xavier import XAVIER
 from numerics.statistics.exponents import Exponent, NoExponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 from theory.derivations.orders import order
 from theory.scales import conditions as theory_conditions
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
@@ -111,7 +111,7 @@ def _within(fit: Exponent | NoExponent, target: float) -> bool | None:
 
 
 @provides("tfixup.eq6", "tfixup.eq7", "tfixup.eq8", "tfixup.memory", kind=Kind.MEASUREMENT)
-def equations(context: Context) -> Iterator[Evidence]:
+def equations(context: Context) -> Iterator[Observation]:
     """Measured exponents against the left sides' orders, for three powers of the norms."""
     found = {power: exponents(replace(TFIXUP, power=power), context.seed) for power in POWERS}
     for number, name in _QUANTITY.items():
@@ -119,9 +119,8 @@ def equations(context: Context) -> Iterator[Evidence]:
         agree = [_within(fits[p], predicted(number, p)) for p in POWERS]
         shifted = [_within(fits[p], predicted(number, p + 1)) for p in POWERS]
         flat = fitted(fits[1.0])
-        yield Evidence(
+        yield Observation(
             claim=f"tfixup.eq{number}",
-            kind=Kind.MEASUREMENT,
             passed=None if None in agree and False not in agree else all(agree),
             summary=f"{name}: exponents "
             + ", ".join(_shown(fits[p], predicted(number, p), p) for p in POWERS),
@@ -134,9 +133,8 @@ def equations(context: Context) -> Iterator[Evidence]:
         )
     ratio = fitted(found[1.0]["ratio"])
     unscaled = exponents(XAVIER, context.seed, depths=DEPTHS[:3])["ratio"]
-    yield Evidence(
+    yield Observation(
         claim="tfixup.memory",
-        kind=Kind.MEASUREMENT,
         passed=ratio.equivalent(0.0, tolerance("flat-exponent")),
         summary=f"‖m‖/‖x‖ ~ N^{ratio.value:+.3f} over N = {DEPTHS[0]}…{DEPTHS[-1]}",
         control=Control(
@@ -157,7 +155,7 @@ def _shown(fit: Exponent | NoExponent, target: float, power: float) -> str:
 
 
 @provides("tfixup.positions", kind=Kind.MEASUREMENT)
-def positions(context: Context) -> Iterator[Evidence]:
+def positions(context: Context) -> Iterator[Observation]:
     """The encoder's gradient with sinusoids, unscaled as in the code and scaled with the tokens."""
     fits = {
         scheme.name: exponents(
@@ -171,9 +169,7 @@ def positions(context: Context) -> Iterator[Evidence]:
         ("unscaled", unscaled, Reading.PRINTED),
         ("scaled by (9N)^(-1/4)", scaled, Reading.REPAIRED),
     ):
-        yield Evidence(
-            claim="tfixup.positions",
-            kind=Kind.MEASUREMENT,
+        yield Observation(
             passed=_within(fit, 0.0),
             summary=f"{name}: ‖(∂m/∂θ_e)ᵀu‖² ~ N^{fit.value:+.3f} over N = 6…96",
             control=Control(

@@ -16,7 +16,7 @@ from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import Settings, SweepConfig
 from numerics.sweeps.run import run_sweep
 from numerics.sweeps.store import open_for_reading
-from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
+from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
 SHALLOW = (6, 12, 25)
 DEEP = {Level.QUICK: (50, 100, 200), Level.FULL: (50, 100, 200, 400, 1000)}
@@ -90,7 +90,7 @@ def _range(fits: Fits) -> str:
 
 
 @provides("tfixup.goal", kind=Kind.MEASUREMENT)
-def goal(context: Context) -> Iterator[Evidence]:
+def goal(context: Context) -> Iterator[Observation]:
     """Every part flat under SGD; scales whose exponent is off by 1/4 are not.
 
     At the quick level the rows are those of the recorded sweep, some of them measured again.
@@ -108,9 +108,7 @@ def goal(context: Context) -> Iterator[Evidence]:
     margin = tolerance("flat-exponent")
     ours, squared = fits["tfixup"], fits["tfixup-adam"]
     total = fitted(ours["total"])
-    yield Evidence(
-        claim="tfixup.goal",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=all_equivalent(ours, 0.0, margin) if believed else None,
         summary=f"‖Δf‖/η ~ N^{total.value:+.3f} over N = 6…{total.depths[-1]:g}; "
         + _range(ours)
@@ -129,15 +127,14 @@ def goal(context: Context) -> Iterator[Evidence]:
 
 
 @provides("tfixup.adam", "ours.adam-scale", "ours.adam-parts", kind=Kind.MEASUREMENT)
-def adam(context: Context) -> Iterator[Evidence]:
+def adam(context: Context) -> Iterator[Observation]:
     """The total under the sign update: +1/2 with the paper's scales, 0 with squared ones."""
     fits = fits_of(fresh_rows(context, "sign"), "sign")
     margin = tolerance("sign-exponent")
     paper, squared = (fitted(fits[scheme]["total"]) for scheme in SCHEMES)
     half = paper.equivalent(0.5, margin)
-    yield Evidence(
+    yield Observation(
         claim="tfixup.adam",
-        kind=Kind.MEASUREMENT,
         passed=paper.equivalent(0.0, margin),
         summary=f"sign update: ‖Δf‖/η ~ N^{paper.value:+.3f} (predicted +1/2: {half})",
         control=Control(
@@ -152,9 +149,8 @@ def adam(context: Context) -> Iterator[Evidence]:
         ("tfixup.adam", Reading.REPAIRED),
         ("ours.adam-scale", Reading.PRINTED),
     ):
-        yield Evidence(
+        yield Observation(
             claim=claim,
-            kind=Kind.MEASUREMENT,
             passed=squared.equivalent(0.0, margin),
             summary=f"squared scales, sign update: ‖Δf‖/η ~ N^{squared.value:+.3f}",
             control=Control("the paper's scales", paper.equivalent(0.0, margin) is False),
@@ -165,9 +161,8 @@ def adam(context: Context) -> Iterator[Evidence]:
             interval=squared.interval,
         )
     encoder = fitted(fits["tfixup-adam"]["encoder"])
-    yield Evidence(
+    yield Observation(
         claim="ours.adam-parts",
-        kind=Kind.MEASUREMENT,
         passed=all_equivalent(fits["tfixup-adam"], 0.0, margin),
         summary=f"squared scales, sign update: the encoder's share ~ N^{encoder.value:+.3f}; "
         + _range(fits["tfixup-adam"]),

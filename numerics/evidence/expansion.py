@@ -22,7 +22,7 @@ from numerics.models import ModelSpec, Transformer
 from numerics.schemes import build
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
 RATES = tuple(10.0 ** (-k / 2) for k in range(8, 15))
 """η from 10⁻⁴ to 10⁻⁷: below the first kink of a ReLU on the way."""
@@ -71,7 +71,7 @@ def split(model: Transformer, cotangent: Cotangent, generator: torch.Generator) 
 
 
 @provides("tfixup.eq3", kind=Kind.MEASUREMENT)
-def expansion(context: Context) -> Iterator[Evidence]:
+def expansion(context: Context) -> Iterator[Observation]:
     """The order in η of what each sign leaves."""
     generator = torch.Generator().manual_seed(context.seed)
     model = build("tfixup", SPEC, generator, dtype=torch.float64).eval()
@@ -83,9 +83,7 @@ def expansion(context: Context) -> Iterator[Evidence]:
     fits = [fitted(power_law(RATES, values)) for values in (minus, plus)]
     orders = [fit.equivalent(1.0, margin) for fit in fits]
     share = float(found.encoder.norm() / (found.encoder + found.decoder).norm())
-    yield Evidence(
-        claim="tfixup.eq3",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=orders[0],
         summary=f"‖Δf/η − (Δ_D − Δ_E)‖ ~ η^{fits[0].value:.3f} over η = 10⁻⁴…10⁻⁷, and stays at "
         f"{minus[-1]:.3g} = 2‖Δ_E‖",
@@ -95,9 +93,7 @@ def expansion(context: Context) -> Iterator[Evidence]:
         tolerance=margin,
         interval=fits[0].interval,
     )
-    yield Evidence(
-        claim="tfixup.eq3",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=orders[1],
         summary=f"‖Δf/η − (Δ_D + Δ_E)‖ ~ η^{fits[1].value:.3f}, {plus[-1]:.1e} at η = 10⁻⁷; the "
         f"encoder's share ‖Δ_E‖/‖Δ‖ is {share:.2f}",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from numerics.evidence.experiments import Row, Rule, Variant, evidence
+from numerics.evidence.experiments import Row, Rule, Variant, provider
 from numerics.training.experiments import (
     baselines,
     coherence,
@@ -31,7 +31,7 @@ from numerics.training.experiments.selection import (
     values_of,
 )
 from numerics.training.outcome import RunOutcome
-from theory.claims import Kind, Level, Provider, Reading
+from theory.claims import Reading
 
 TRAINED, STUCK = RunOutcome.TRAINED, RunOutcome.STUCK
 _COLD = "Post-LN without warm-up in its place"
@@ -268,6 +268,4 @@ ROWS = (
     *(_baseline(f"{paper}.trains", scheme) for paper, scheme in baselines.SCHEMES.items()),
 )
 
-PROVIDERS = tuple(
-    Provider((row.claim,), Kind.TRAINING, Level.QUICK, partial(evidence, row)) for row in ROWS
-)
+PROVIDERS = tuple(provider(row) for row in ROWS)

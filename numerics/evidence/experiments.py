@@ -11,22 +11,20 @@ generated data are repeated.
 
 import math
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import polars as pl
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS
 from numerics.training.experiments.experiment import Answer, Finding, PlannedRun, label
 from numerics.training.experiments.selection import Runs, values_of
 from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome
-from numerics.training.recorded import LOG, RecordedRun, read_run
-from theory.claims import Context, Control, Evidence, Kind, Reading
+from numerics.training.recorded import RecordedRun, read_log, read_run
+from theory.claims import Context, Control, Kind, Level, Observation, Provider, Reading
 from theory.errors import InputError
 
 Rule = Callable[[Runs], Finding]
@@ -79,7 +77,7 @@ def rejudged(run: RecordedRun) -> RunOutcome:
     InputError
         If the record states another, or its log ends with another validation loss.
     """
-    log = pl.read_parquet(run.path / LOG)
+    log = read_log(run.path)
     losses = log["loss"].to_list()
     last = log["validation_loss"].drop_nulls().to_list()[-1:]
     finite = all(map(math.isfinite, losses)) and math.isfinite(run.validation_loss)
@@ -130,16 +128,13 @@ def repeat(run: RecordedRun, out: Path, translated: int) -> RecordedRun:
     return PlannedRun(TrainConfig(**settings), out, translated).run()
 
 
-def evidence(row: Row, context: Context) -> Iterator[Evidence]:
-    """The evidence of a row, none where runs are missing."""
-    start = time.perf_counter()
+def observations(row: Row, context: Context) -> Iterator[Observation]:
+    """What the runs say about a row's claim; nothing where runs are missing."""
     with recorded(row.experiment, context) as runs:
         if not runs:
             return
         finding = row.rule(runs)
-        yield Evidence(
-            claim=row.claim,
-            kind=Kind.TRAINING,
+        yield Observation(
             passed=PASSED[finding.answer],
             summary=finding.line,
             control=control(row, finding, runs),
@@ -147,11 +142,16 @@ def evidence(row: Row, context: Context) -> Iterator[Evidence]:
             reading_text=row.reading_text(runs),
             value=finding.value,
             interval=finding.interval,
-            seconds=time.perf_counter() - start,
             source="rerun" if context.rerun else f"recorded: results/{row.experiment}",
             details={"experiment": row.experiment, "runs": len(runs)}
             | {name: values_of(runs, name) for name in SHOWN},
         )
+
+
+def provider(row: Row) -> Provider:
+    """The provider of a row's evidence."""
+    name = f"{__name__}.{row.claim} ({row.experiment}, {row.reading})"
+    return Provider((row.claim,), Kind.TRAINING, Level.QUICK, partial(observations, row), name)
 
 
 def control(row: Row, finding: Finding, runs: Runs) -> Control:

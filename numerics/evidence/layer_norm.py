@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
 WIDTHS = (3, 8, 64, 256)
 OFFSETS = (10.0, 100.0, 1e3, 1e4)
@@ -29,14 +29,14 @@ def jacobian_norm(x_D: torch.Tensor) -> float:
 
 
 @provides("tfixup.eq1", "xiong.lemma3", kind=Kind.MEASUREMENT)
-def layer_norm(context: Context) -> Iterator[Evidence]:
+def layer_norm(context: Context) -> Iterator[Observation]:
     """The two findings below, for either paper's form of the statement."""
     for found in _measured(context):
         for claim in ("tfixup.eq1", "xiong.lemma3"):
             yield replace(found, claim=claim)
 
 
-def _measured(context: Context) -> Iterator[Evidence]:
+def _measured(context: Context) -> Iterator[Observation]:
     """The exact norm at random vectors, and the printed bound along nearly constant ones."""
     generator = torch.Generator().manual_seed(context.seed)
     errors, false_errors, ratios = [], [], []
@@ -47,9 +47,8 @@ def _measured(context: Context) -> Iterator[Evidence]:
         false_errors.append(abs(measured * float(x.norm()) / width**0.5 - 1))
         ratios.append(measured * float(x.norm()) / width**0.5)
     margin = tolerance("exact-formula")
-    yield Evidence(
+    yield Observation(
         claim="tfixup.eq1",
-        kind=Kind.MEASUREMENT,
         passed=max(errors) < margin,
         summary=f"‖J‖ is √d/‖x − x̄‖ to {max(errors):.0e} for d = {WIDTHS}; at these random x "
         f"it is at most {max(ratios):.2f} √d/‖x‖",
@@ -65,9 +64,8 @@ def _measured(context: Context) -> Iterator[Evidence]:
     fixed = [jacobian_norm(c * delta) * float((c * delta).norm()) / 8 for c in OFFSETS]
     fit, still = fitted(power_law(OFFSETS, growth)), fitted(power_law(OFFSETS, fixed))
     grows = fit.equivalent(1.0, tolerance("flat-exponent"))
-    yield Evidence(
+    yield Observation(
         claim="tfixup.eq1",
-        kind=Kind.MEASUREMENT,
         passed=False if grows else None,
         summary=f"along x = c 1 + δ the norm exceeds √d/‖x‖ by c^{fit.value:.3f}: "
         f"{growth[-1]:.3g} times at c = 10⁴",

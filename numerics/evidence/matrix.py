@@ -15,7 +15,7 @@ from numerics.models.attention import Attention
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from theory.attention.scalar_hessian import curvature
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
 SHAPES = tuple(product((2, 6), (1, 2), (1, 4), (1, 3)))
 """Width, heads, tokens, queries."""
@@ -42,7 +42,7 @@ def cancelling() -> Point:
 
 
 @provides("ours.matrix", kind=Kind.MEASUREMENT)
-def bounds(context: Context) -> Iterator[Evidence]:
+def bounds(context: Context) -> Iterator[Observation]:
     """Q̄/n ≤ tr J Jᵀ ≤ (H/κ)(1 + 3c²B⁸) Q̄ at random modules, and both of order 1/L together."""
     generator = torch.Generator().manual_seed(context.seed)
     points = [
@@ -56,9 +56,7 @@ def bounds(context: Context) -> Iterator[Evidence]:
     fits = [fitted(power_law(LENGTHS, values)) for values in (gains, bars)]
     order = [fit.equivalent(-1.0, tolerance("exact-exponent")) for fit in fits]
     heads = cancelling()
-    yield Evidence(
-        claim="ours.matrix",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=both and all(order),
         summary=f"{len(points)} real modules, d ≤ 6, H ≤ 2, n ≤ 4, T ≤ 3: n K/Q̄ ≥ {min(low):.2f}, "
         f"K ≤ {max(high):.2f} of the upper bound; at norms L^(-1/4) K ~ L^{fits[0].value:.3f}, "
@@ -82,7 +80,7 @@ def _scaled(length: float, seed: int) -> tuple[float, float]:
 
 
 @provides("ours.matrix-spectrum", kind=Kind.MEASUREMENT)
-def spectrum(context: Context) -> Iterator[Evidence]:
+def spectrum(context: Context) -> Iterator[Observation]:
     """Two equal queries leave a direction that never moves; λ_max stays between its bounds."""
     generator = torch.Generator().manual_seed(context.seed)
     apart = random_point(4, 2, 5, 2, generator)
@@ -92,9 +90,7 @@ def spectrum(context: Context) -> Iterator[Evidence]:
         values = torch.linalg.svdvals(jacobian(point)).square()
         ratios.append(float(values[-1] / values[0]))
     slack = tolerance("exact-formula")
-    yield Evidence(
-        claim="ours.matrix-spectrum",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=not ratios[0] < slack,
         summary=f"two equal queries: λ_min/λ_max = {ratios[0]:.0e} at every scale of v, w",
         control=Control(f"two different queries: {ratios[1]:.0e}", not ratios[1] < slack),
@@ -111,9 +107,7 @@ def spectrum(context: Context) -> Iterator[Evidence]:
     high = max(value / upper_bound(point) for value, point in zip(largest, points, strict=True))
     heads = cancelling()
     top = float(torch.linalg.matrix_norm(jacobian(heads), ord=2)) ** 2
-    yield Evidence(
-        claim="ours.matrix-spectrum",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=low >= 1 - slack and high <= 1 + slack,
         summary=f"{len(points)} real modules: λ_max ≥ {low:.2f} Q̄/(nTd) and ≤ {high:.2f} of its "
         "upper bound",
@@ -167,7 +161,7 @@ def relative_move(
 
 
 @provides("ours.finite-step", kind=Kind.MEASUREMENT)
-def finite_step(context: Context) -> Iterator[Evidence]:
+def finite_step(context: Context) -> Iterator[Observation]:
     """½ ≤ ΔG/(−ηgK) ≤ 3/2 at η = 1/M₂ over random points with |·| ≤ 1; an unbounded query."""
     generator = torch.Generator().manual_seed(context.seed)
     eta = 1 / float(curvature(2))
@@ -181,9 +175,7 @@ def finite_step(context: Context) -> Iterator[Evidence]:
     memory = torch.tensor([1.0, 2.0], dtype=torch.float64)
     length = 1e8
     wild = relative_move((length**-0.5, length**-0.5, length, 0.0), 1.0, memory, 1.0)
-    yield Evidence(
-        claim="ours.finite-step",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=min(ratios) >= 0.5 and max(ratios) <= 1.5,
         summary=f"{STEPS} real modules, n ≤ 20, |·| ≤ 1, v and w down to 10⁻³: at η = 1/M₂ = "
         f"{eta:.2e} the change is {min(ratios):.4f} to {max(ratios):.4f} of η|g|K",

@@ -14,7 +14,7 @@ from numerics.models.roles import matrices
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
 DEPTH = 6
 
@@ -48,16 +48,14 @@ def divergences(ours: Mapping[str, float], theirs: Mapping[str, float]) -> dict[
 
 
 @provides("tfixup.code-init", kind=Kind.MEASUREMENT)
-def code_init(context: Context) -> Iterator[Evidence]:
+def code_init(context: Context) -> Iterator[Observation]:
     """What the official recipe draws otherwise than the paper."""
     paper = drawn_scales(TFIXUP, context.seed)
     code = drawn_scales(TFIXUP_CODE, context.seed)
     same = divergences(paper, drawn_scales(TFIXUP, context.seed + 1))
     found = divergences(paper, code)
     told = ", ".join(f"{role} × {ratio:.3f}" for role, ratio in sorted(found.items()))
-    yield Evidence(
-        claim="tfixup.code-init",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=not found,
         summary=f"code ÷ paper at N = {DEPTH}, where they differ: {told}",
         control=Control("another draw of the paper's must not differ", not same),
@@ -68,9 +66,7 @@ def code_init(context: Context) -> Iterator[Evidence]:
     kept = [role for role in paper if role.endswith((".v", "out_proj", "w1", "w2", "embedding"))]
     rest = divergences({r: paper[r] for r in kept}, code)
     others = divergences({r: paper[r] for r in paper if r not in kept}, code)
-    yield Evidence(
-        claim="tfixup.code-init",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=not rest,
         summary=f"{len(kept)} roles agree: every v, output, MLP matrix and embedding",
         control=Control("q, k and the positions must not agree", len(others) > 0),

@@ -17,7 +17,7 @@ from numerics.models import ModelSpec
 from numerics.schemes import build
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, provides
+from theory.claims import Context, Control, Kind, Observation, provides
 from theory.scales.architectures import encoder_decoder
 from theory.scales.learning_rates import change_power
 from theory.scales.solver import solve
@@ -87,7 +87,7 @@ def predicted(case: Case) -> float:
 
 
 @provides("ours.optimizers", kind=Kind.MEASUREMENT)
-def powers(context: Context) -> Iterator[Evidence]:
+def powers(context: Context) -> Iterator[Observation]:
     """Each optimizer's measured power against the predicted one, and one off by 1/4."""
     margin = tolerance("optimizer-exponent")
     for case in CASES:
@@ -97,9 +97,7 @@ def powers(context: Context) -> Iterator[Evidence]:
         off = [fit.equivalent(target + shift, margin) for shift in (-0.25, 0.25)]
         low, high = fit.interval
         seen = f", {case.earlier} noisy gradients before" if case.earlier else ""
-        yield Evidence(
-            claim="ours.optimizers",
-            kind=Kind.MEASUREMENT,
+        yield Observation(
             passed=fit.equivalent(target, margin),
             summary=f"{case.optimizer}{seen}: decoder ~ N^{fit.value:+.3f} [{low:+.3f}, "
             f"{high:+.3f}], predicted {target:+.2f}",

@@ -11,7 +11,7 @@ from numerics.models import ModelSpec
 from numerics.prediction.compare import PartComparison, compare
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Level, Reading, provides
+from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 from theory.mean_field.predict import Assumptions
 
 _MANY = {1: 256, 6: 256, 24: 256, 96: 128}
@@ -46,7 +46,7 @@ def worst(comparisons: Sequence[PartComparison], margin: float) -> PartCompariso
 
 
 @provides("ours.prediction", kind=Kind.MEASUREMENT)
-def prediction(context: Context) -> Iterator[Evidence]:
+def prediction(context: Context) -> Iterator[Observation]:
     """Every part of every scheme and depth; without ReLU's ½, or with N^(-1/2) scales, none is."""
     margin = tolerance("prediction")
     first = 100_000 * context.seed
@@ -65,9 +65,7 @@ def prediction(context: Context) -> Iterator[Evidence]:
     scheme, depth = next(place for place, items in found.items() if extreme in items)
     place = f"{extreme.part} of {scheme} at N = {depth}"
     decided = sum(item.within(margin) is not None for item in parts)
-    yield Evidence(
-        claim="ours.prediction",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=agreement(parts, margin),
         summary=f"{decided} of {len(parts)} parts decided by {len(found)} sets of draws; "
         f"furthest {place}: {extreme.deviation:+.1%} ± {extreme.noise:.1%}",
@@ -85,9 +83,7 @@ def prediction(context: Context) -> Iterator[Evidence]:
     plain = compare("xavier", ModelSpec(1, 1), 192, first_seed=first)
     still = compare("tfixup", ModelSpec(1, 1), 24, first_seed=first + 50_000)
     off = worst(plain, margin)
-    yield Evidence(
-        claim="ours.prediction",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=False if agreement(plain, margin) is False else None,
         summary="Xavier without layer norm at N = 1, whose logits have variance 1 to 3.5: "
         f"{off.part} {off.deviation:+.1%} ± {off.noise:.1%}",

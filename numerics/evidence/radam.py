@@ -12,7 +12,7 @@ import torch
 from numerics.measure.adaptive_factor import Sampled, adaptive_factors, sampled_variance
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 from theory.radam.variance import first_order, first_order_error, variance_at
 
 SIZES = (100, 1_000, 10_000, 100_000)
@@ -32,16 +32,14 @@ def variances(degrees: int, generator: torch.Generator) -> list[tuple[float, flo
 
 
 @provides("radam.divergent", kind=Kind.MEASUREMENT)
-def divergent(context: Context) -> Iterator[Evidence]:
+def divergent(context: Context) -> Iterator[Observation]:
     """The variance of n first factors grows with n; that of averages over five does not."""
     generator = torch.Generator().manual_seed(context.seed)
     first, fifth = (
         fitted(power_law(*zip(*variances(degrees, generator), strict=True))) for degrees in (1, 5)
     )
     margin = tolerance("sampled-exponent")
-    yield Evidence(
-        claim="radam.divergent",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=first.value > 0 and first.equivalent(0.0, margin) is False,
         summary=f"the variance of n values of 1/|g| grows as n^{first.value:.2f} up to "
         f"n = {SIZES[-1]:,}: a law with tails P(x) ~ 1/x gives n^1",
@@ -90,14 +88,13 @@ def _near(found: Sampled, exact: float) -> bool | None:
 
 
 @provides("radam.variance", "radam.approx", kind=Kind.MEASUREMENT)
-def moments(context: Context) -> Iterator[Evidence]:
+def moments(context: Context) -> Iterator[Observation]:
     """Var[ψ] at several ρ against the exact formula, and the first-order form against Var[ψ]."""
     found = _measured(context.seed)
     falling = all(found[a].interval[0] > found[b].interval[1] for a, b in pairwise(DEGREES))
     agree = _all([_near(found[rho], variance_at(rho)) for rho in DEGREES])
-    yield Evidence(
+    yield Observation(
         claim="radam.variance",
-        kind=Kind.MEASUREMENT,
         passed=agree and falling,
         summary="Var[ψ] sampled ÷ exact: "
         + ", ".join(f"{found[rho].value / variance_at(rho):.4f} at ρ = {rho}" for rho in DEGREES)
@@ -114,13 +111,12 @@ def moments(context: Context) -> Iterator[Evidence]:
     yield from _first_order(found)
 
 
-def _first_order(found: dict[int, Sampled]) -> Iterator[Evidence]:
+def _first_order(found: dict[int, Sampled]) -> Iterator[Observation]:
     at_five, at_hundred = (_near(found[rho], float(first_order(rho))) for rho in (5, 100))
     factor = float(first_order(5)) / found[5].value
     low, high = (float(first_order(5)) / end for end in reversed(found[5].interval))
-    yield Evidence(
+    yield Observation(
         claim="radam.approx",
-        kind=Kind.MEASUREMENT,
         passed=at_five,
         summary=f"at ρ = 5 the first-order form is {factor:.3f} times the sampled variance",
         control=Control("at ρ = 100 it must not be refuted", at_hundred is not False),
@@ -130,9 +126,8 @@ def _first_order(found: dict[int, Sampled]) -> Iterator[Evidence]:
         interval=(low, high),
     )
     enclosed = {rho: _enclosed(found[rho], rho, 1.0) for rho in DEGREES}
-    yield Evidence(
+    yield Observation(
         claim="radam.approx",
-        kind=Kind.MEASUREMENT,
         passed=_all(list(enclosed.values())),
         summary="sampled, it is too large by "
         + ", ".join(

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
 WIDTH = 64
 BLOCKS = 600
@@ -38,7 +38,7 @@ def growth(blocks: int, generator: torch.Generator, *, coherent: bool) -> float:
 
 
 @provides("tfixup.skip", kind=Kind.MEASUREMENT)
-def skip(context: Context) -> Iterator[Evidence]:
+def skip(context: Context) -> Iterator[Observation]:
     """Mean-square growth of random stacks, and growth of aligned ones."""
     generator = torch.Generator().manual_seed(context.seed)
     samples = [growth(BLOCKS, generator, coherent=False) for _ in range(DRAWS)]
@@ -50,9 +50,7 @@ def skip(context: Context) -> Iterator[Evidence]:
     def near_limit(low: float, high: float) -> bool:
         return limit * (1 - margin) <= low and high <= limit * (1 + margin)
 
-    yield Evidence(
-        claim="tfixup.skip",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=near_limit(mean - half, mean + half),
         summary=f"{BLOCKS} random blocks, width {WIDTH}: mean-square growth {mean:.3f} ± "
         f"{half:.3f}, e^(1/3) = {limit:.3f}",
@@ -65,9 +63,7 @@ def skip(context: Context) -> Iterator[Evidence]:
         tolerance=margin,
         interval=(mean - half, mean + half),
     )
-    yield Evidence(
-        claim="tfixup.skip",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=not aligned[BLOCKS] > 100 * aligned[75],
         summary=f"aligned blocks: ‖y_L‖/‖y_0‖ is {aligned[75] ** 0.5:.3g} at L = 75 and "
         f"{aligned[BLOCKS] ** 0.5:.3g} at L = {BLOCKS}",

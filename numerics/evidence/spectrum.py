@@ -20,7 +20,7 @@ from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP
 from numerics.statistics.exponents import Exponent, NoExponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Level, provides
+from theory.claims import Context, Control, Kind, Level, Observation, provides
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def exponents(scheme: Scheme, grid: Grid, root: int) -> Mapping[str, Exponent | 
 
 
 @provides("ours.spectrum", kind=Kind.MEASUREMENT)
-def spectrum(context: Context) -> Iterator[Evidence]:
+def spectrum(context: Context) -> Iterator[Observation]:
     """Both ends flat under T-Fixup; with squared scales the blocks' ends fall as 1/N."""
     grid = GRIDS[context.level]
     ours = exponents(TFIXUP, grid, context.seed)
@@ -103,9 +103,7 @@ def spectrum(context: Context) -> Iterator[Evidence]:
     )
     margin = tolerance("spectrum-exponent")
     worst = max((fitted(fit) for fit in ours.values()), key=lambda fit: abs(fit.value))
-    yield Evidence(
-        claim="ours.spectrum",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=all_equivalent(ours, 0.0, margin),
         summary=f"over N = {grid.depths[0]}…{grid.depths[-1]}: "
         + ", ".join(f"{name} ~ N^{fitted(fit).value:+.2f}" for name, fit in ours.items()),

@@ -13,7 +13,7 @@ from torch.func import grad, vmap
 
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
 POINTS = 20_000
 TOKENS = 5
@@ -87,13 +87,12 @@ def _along(memory: tuple[float, float], q: float, power: float, k: float, y: flo
 
 def _slope_evidence(
     claim: str, values: list[float], control: list[float], summary: str, false_variant: str
-) -> Evidence:
+) -> Observation:
     margin = tolerance("exact-exponent")
     fit, other = fitted(power_law(DEPTHS, values)), fitted(power_law(DEPTHS, control))
     same = fit.equivalent(-1.0, margin)
-    return Evidence(
+    return Observation(
         claim=claim,
-        kind=Kind.MEASUREMENT,
         passed=same,
         summary=f"{summary}: K ~ L^{fit.value:.3f}",
         control=Control(false_variant, other.equivalent(-1.0, margin) is True),
@@ -111,7 +110,7 @@ def _slope_evidence(
     "tfixup.thm31-sufficient",
     kind=Kind.MEASUREMENT,
 )
-def theorem(context: Context) -> Iterator[Evidence]:
+def theorem(context: Context) -> Iterator[Observation]:
     """K between its bounds at random points, and its order along the counterexamples."""
     points = random_points(torch.Generator().manual_seed(context.seed), bound=BOUND)
     ratio = gains(points) / q_bar(points)
@@ -119,9 +118,8 @@ def theorem(context: Context) -> Iterator[Evidence]:
     wide = random_points(torch.Generator().manual_seed(context.seed), bound=4 * BOUND)
     outside = float((gains(wide) / q_bar(wide)).max()) > cap
     slack = tolerance("exact-formula")
-    yield Evidence(
+    yield Observation(
         claim="tfixup.thm31-repaired",
-        kind=Kind.MEASUREMENT,
         passed=low >= 1 / TOKENS - slack and high <= cap + slack,
         summary=f"K/Q̄ in [{low:.3f}, {high:.3f}] at {POINTS} points with n = {TOKENS}, B = 1: "
         f"bounds [{1 / TOKENS}, {cap:g}]",
@@ -152,9 +150,8 @@ def theorem(context: Context) -> Iterator[Evidence]:
     signed = points.memory.abs().min(dim=-1).values
     broken = v**2 * w**2 + (v**2 + w**2) * signed**2
     lost = float((gains(points) * TOKENS / broken).min())
-    yield Evidence(
+    yield Observation(
         claim="tfixup.thm31-sufficient",
-        kind=Kind.MEASUREMENT,
         passed=kept >= 1 - slack,
         summary=f"one sign: n K ≥ {kept:.3f} × min_i of the printed condition at {POINTS} points",
         control=Control("with signs mixed the same bound must break", lost < 1 - slack),
@@ -164,7 +161,7 @@ def theorem(context: Context) -> Iterator[Evidence]:
 
 
 @provides("tfixup.thm31-upper", kind=Kind.MEASUREMENT)
-def bounded_upper(context: Context) -> Iterator[Evidence]:
+def bounded_upper(context: Context) -> Iterator[Observation]:
     """With q, k, y, m bounded, K stays below (1 + 3B⁸) times the printed condition."""
     points = random_points(torch.Generator().manual_seed(context.seed + 1), bound=BOUND)
     v, w = points.parameters[:, 0], points.parameters[:, 1]
@@ -174,9 +171,7 @@ def bounded_upper(context: Context) -> Iterator[Evidence]:
     smallest = points.memory.abs().min(dim=-1).values
     at_least = v**2 * w**2 + (v**2 + w**2) * smallest**2
     cap = 1 + 3 * BOUND**8
-    yield Evidence(
-        claim="tfixup.thm31-upper",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=worst <= cap,
         summary=f"K ≤ {worst:.3f} × max_i of the printed condition at {POINTS} points, B = 1",
         control=Control(

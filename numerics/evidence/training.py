@@ -5,7 +5,6 @@ everything but scheme and seed agrees. With ``rerun`` the runs on generated data
 """
 
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from numerics.training.config import TrainConfig
 from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun, read_runs
-from theory.claims import Context, Control, Evidence, Kind, provides
+from theory.claims import Context, Control, Kind, Observation, provides
 
 LEAST_SEEDS = 2
 
@@ -88,44 +87,40 @@ def _repeat(run: RecordedRun) -> RecordedRun:
         return run_training(TrainConfig(**settings), out)
 
 
-def _evidence(
-    context: Context, claim: str, good: tuple[str, RunOutcome], bad: str, expected: RunOutcome
-) -> Iterator[Evidence]:
+def _observations(
+    context: Context, good: tuple[str, RunOutcome], bad: str, expected: RunOutcome
+) -> Iterator[Observation]:
     """Every run of ``good`` ended as stated while every run of ``bad`` ended as expected."""
-    start = time.perf_counter()
     scheme, outcome = good
     for group in comparisons(recorded(context)):
         parts = (group.all_are(scheme, outcome), group.all_are(bad, expected))
         if parts == (None, None):
             continue
         exchanged = (group.all_are(bad, outcome), group.all_are(scheme, expected))
-        yield Evidence(
-            claim=claim,
-            kind=Kind.TRAINING,
+        yield Observation(
             passed=None if None in parts else all(parts),
             summary=f"{group.data}, {group.layers} + {group.layers} layers: "
             f"{group.told(scheme)}; {group.told(bad)} nats a token",
             control=Control("the two schemes exchanged", False in exchanged),
             value=group.told(scheme),
             expected=f"{scheme} {outcome}, {bad} {expected}",
-            seconds=time.perf_counter() - start,
             source="rerun" if context.rerun else f"recorded: results/train/{group.data}",
             details=group.settings,
         )
 
 
 @provides("tfixup.no-warmup", kind=Kind.TRAINING)
-def no_warmup(context: Context) -> Iterator[Evidence]:
+def no_warmup(context: Context) -> Iterator[Observation]:
     """T-Fixup trains, Post-LN is stuck: both without warm-up."""
     good = ("tfixup", RunOutcome.TRAINED)
-    yield from _evidence(context, "tfixup.no-warmup", good, "post-ln", RunOutcome.STUCK)
+    yield from _observations(context, good, "post-ln", RunOutcome.STUCK)
 
 
 @provides("tfixup.no-layernorm", kind=Kind.TRAINING)
-def no_layer_norm(context: Context) -> Iterator[Evidence]:
+def no_layer_norm(context: Context) -> Iterator[Observation]:
     """Without layer norm Xavier diverges and T-Fixup trains."""
     good = ("tfixup", RunOutcome.TRAINED)
-    yield from _evidence(context, "tfixup.no-layernorm", good, "xavier", RunOutcome.DIVERGED)
+    yield from _observations(context, good, "xavier", RunOutcome.DIVERGED)
 
 
 PROVIDERS = (no_warmup, no_layer_norm)

@@ -20,7 +20,7 @@ from numerics.signals.gradients import matrix_gradients, norms_by_layer
 from numerics.signals.residual_stream import norm_inputs
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Evidence, Kind, Level, provides
+from theory.claims import Context, Control, Kind, Level, Observation, provides
 
 WIDTH = 64
 TOKENS = 8
@@ -72,7 +72,7 @@ def every(decisions: Sequence[bool | None]) -> bool | None:
 
 
 @provides("xiong.lemma1", kind=Kind.MEASUREMENT)
-def lemma1(context: Context) -> Iterator[Evidence]:
+def lemma1(context: Context) -> Iterator[Observation]:
     """E‖ReLU(X)‖²/(σ²d) for Gaussian X of mean 0, and of mean σ/2."""
     generator = torch.Generator().manual_seed(context.seed)
 
@@ -86,9 +86,7 @@ def lemma1(context: Context) -> Iterator[Evidence]:
     decisions = [inside(one, 0.5 * (1 - margin), 0.5 * (1 + margin)) for one in found.values()]
     shifted = inside(shares(1.0, 0.5), 0.5 * (1 - margin), 0.5 * (1 + margin))
     mean, low, high = found[1.0]
-    yield Evidence(
-        claim="xiong.lemma1",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=every(decisions),
         summary="E‖ReLU(X)‖²/(σ²d) is "
         + ", ".join(f"{one[0]:.4f} at σ = {sigma:g}" for sigma, one in found.items()),
@@ -119,7 +117,7 @@ def hidden_norms(wiring: Wiring, seed: int, draws: int) -> np.ndarray:
 
 
 @provides("xiong.lemma2-post", "xiong.lemma2-pre", kind=Kind.MEASUREMENT)
-def lemma2(context: Context) -> Iterator[Evidence]:
+def lemma2(context: Context) -> Iterator[Observation]:
     """‖x^{post,5}‖² in every layer; ‖x_l^{pre}‖² between its bounds after l layers."""
     margin, draws = tolerance("hidden-norm"), DRAWS[context.level]
     post = hidden_norms(Wiring.POST_LN, context.seed, draws)
@@ -130,9 +128,8 @@ def lemma2(context: Context) -> Iterator[Evidence]:
         return inside(found, 1.5 * (1 - margin), 1.5 * (1 + margin))
 
     widest = max(five, key=lambda found: abs(found[0] - 1.5))
-    yield Evidence(
+    yield Observation(
         claim="xiong.lemma2-post",
-        kind=Kind.MEASUREMENT,
         passed=every([is_three_halves(found) for found in five]),
         summary="‖x^{post,5}‖²/d in layers 1…6: " + ", ".join(f"{found[0]:.3f}" for found in five),
         control=Control(
@@ -157,9 +154,8 @@ def lemma2(context: Context) -> Iterator[Evidence]:
             ]
         )
 
-    yield Evidence(
+    yield Observation(
         claim="xiong.lemma2-pre",
-        kind=Kind.MEASUREMENT,
         passed=bounded(0),
         summary="‖x_l‖²/d after l = 1…6 layers: "
         + ", ".join(f"{found[0]:.2f}" for found in behind),
@@ -208,7 +204,7 @@ def _fit(points: Sequence[int], gradients: Callable[[int], Sequence[float]]) -> 
 
 
 @provides("xiong.thm1-post", "xiong.thm1-pre", kind=Kind.MEASUREMENT)
-def theorem1(context: Context) -> Iterator[Evidence]:
+def theorem1(context: Context) -> Iterator[Observation]:
     """The last MLP's gradient: flat in L (Post-LN), L^(-1/2) (Pre-LN), at most d√ln d in both."""
     seed, draws = context.seed, SEEDS[context.level]
     depth, width = {}, {}
@@ -224,9 +220,8 @@ def theorem1(context: Context) -> Iterator[Evidence]:
         fit, of_width = depth[wiring], width[wiring]
         bounded = of_width.interval[0] <= 1 + margin
         agrees = fit.equivalent(power, margin)
-        yield Evidence(
+        yield Observation(
             claim=claim,
-            kind=Kind.MEASUREMENT,
             passed=False if not bounded else agrees,
             summary=f"‖∂L/∂W^{{2,L}}‖ ~ L^{fit.value:+.3f} over L = {DEPTHS[0]}…{DEPTHS[-1]}, "
             f"d^{of_width.value:.2f} over d = {WIDTHS[0]}…{WIDTHS[-1]}",
@@ -263,7 +258,7 @@ def layer_slope(seed: int, *, jacobians: bool, attention: bool) -> float:
 
 
 @provides("xiong.decay", kind=Kind.MEASUREMENT)
-def decay(context: Context) -> Iterator[Evidence]:
+def decay(context: Context) -> Iterator[Observation]:
     """The measured slope over layers against ½ log(3/2), with the blocks' Jacobians and without."""
     seeds = range(1000 * context.seed, 1000 * context.seed + DECAY_SEEDS)
     whole, alone, printed = (
@@ -276,9 +271,7 @@ def decay(context: Context) -> Iterator[Evidence]:
         return inside(found, -DECAY - margin, -DECAY + margin)
 
     first = np.exp(-whole[0] * (DECAY_LAYERS - 1))
-    yield Evidence(
-        claim="xiong.decay",
-        kind=Kind.MEASUREMENT,
+    yield Observation(
         passed=as_printed(whole),
         summary=f"log ‖∂L/∂W^{{2,l}}‖ rises by {whole[0]:.4f} a layer ({alone[0]:.4f} without "
         f"attention), not by ½ log(3/2) = {-DECAY:.4f}: at layer 1 of {DECAY_LAYERS} it is "

@@ -5,7 +5,7 @@ g = Jᵀu, an update rule turns it into a step direction s(g), and because J s i
 forward pass a part gives the *tangents* J_p s_p, whose sum is lim_{η→0} (f(θ + ηs) − f(θ))/η.
 
 This is the generic path (`torch.func`, any model) and the oracle against which the closed forms of
-``layered.py`` are tested.
+``closed_form`` are tested.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -21,7 +21,8 @@ from numerics.models.roles import LEAF_PARTS, part_of
 from numerics.prediction.network import network_of as network_of
 from numerics.schemes import Scheme, build
 from theory.errors import InputError
-from theory.mean_field.predict import EVERYTHING, Assumptions, predict
+from theory.mean_field import predict as mean_field
+from theory.mean_field.predict import EVERYTHING, Assumptions, Prediction
 
 
 def measured_energies(
@@ -53,6 +54,42 @@ def measured_energies(
     for name, slope in gradients.items():
         by_part.setdefault(part_of(name), []).append(slope)
     return {part: float(energy(slopes, like=output)) for part, slopes in by_part.items()}
+
+
+def predict(
+    scheme: str | Scheme,
+    spec: ModelSpec,
+    *,
+    assumptions: Assumptions = EVERYTHING,
+    inputs: InputKind = "free",
+) -> Prediction:
+    """The gradient's energy of every part of a scheme's model, with no fitted number.
+
+    E ‖J_pᵀu‖² over weights, tokens and cotangents u of unit norm, by
+    `theory.mean_field.predict.predict`.
+
+    Parameters
+    ----------
+    scheme, spec
+        What is predicted.
+    assumptions
+        Switches of the prediction.
+    inputs
+        As for `numerics.measure.updates.measure_update`.
+
+    Raises
+    ------
+    InputError
+        For a model that the theory does not describe.
+
+    Examples
+    --------
+    >>> found = predict("tfixup", ModelSpec(6, 6))
+    >>> round(float(found.part("decoder.mlp")), 2)
+    10.27
+    """
+    free = inputs == "free"
+    return mean_field.predict(network_of(scheme, spec), assumptions, free_inputs=free)
 
 
 @dataclass(frozen=True)
@@ -129,8 +166,7 @@ def compare(
     """
     if seeds < 2:
         raise InputError(f"a comparison needs at least 2 seeds, got {seeds}")
-    network = network_of(predicted_scheme or scheme, spec)
-    found = predict(network, assumptions, free_inputs=inputs == "free")
+    found = predict(predicted_scheme or scheme, spec, assumptions=assumptions, inputs=inputs)
     draws = [
         measured_energies(scheme, spec, seed, inputs=inputs)
         for seed in range(first_seed, first_seed + seeds)

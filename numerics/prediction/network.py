@@ -1,4 +1,4 @@
-"""A scheme's model as ``theory.mean_field.predict`` sees it: variances, shortcuts and inputs, as data.
+"""A scheme as the mean-field prediction reads it: variances, shortcuts and inputs, as data.
 
 Var W = 2 g²/(fan_in + fan_out) by role and layer; where layer norms stand, and what multiplies the
 skip path and the branch:

@@ -1,4 +1,4 @@
-"""Initialisation schemes by name, and the two ways to use one."""
+"""Initialisation schemes by name, and how to build a model with one."""
 
 import torch
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from numerics import verify as module
-from numerics.results import jsonable
+from numerics.stores.files import jsonable
 from numerics.verify import Job, as_document, providers, selected, unmade, verify
 from theory.claims import Context, Kind, Level, Outcome, Provider
 from theory.errors import InputError
@@ -37,7 +37,7 @@ def test_a_check_that_raises_is_reported_and_never_taken_for_a_pass(monkeypatch)
     def broken(_):
         raise RuntimeError("no such device")
 
-    provider = Provider(("tfixup.goal",), Kind.MEASUREMENT, Level.QUICK, broken)
+    provider = Provider(("tfixup.goal",), Kind.MEASUREMENT, Level.QUICK, broken, "broken")
     monkeypatch.setattr(module, "providers", lambda: (provider,))
     (found,) = verify(selected("tfixup.goal"), Context(), workers=1)
     assert found.outcome is Outcome.UNDECIDED
@@ -45,10 +45,11 @@ def test_a_check_that_raises_is_reported_and_never_taken_for_a_pass(monkeypatch)
     assert "no such device" in found.evidence[0].summary
 
 
-def test_a_job_finds_its_provider_by_position():
-    position = next(i for i, p in enumerate(providers()) if p.claims == ("tfixup.eq6",))
-    (item,) = Job(position, Context()).run()
+def test_a_job_finds_its_provider_by_name():
+    name = next(p.name for p in providers() if p.claims == ("tfixup.eq6",))
+    (item,) = Job(name, Context()).run()
     assert item.claim == "tfixup.eq6"
+    assert item.seconds > 0
 
 
 def test_evidence_of_a_lost_check_is_not_admissible():

@@ -45,6 +45,40 @@ def test_the_verdict_is_computed_from_the_admissible_evidence(evidence, outcome)
     assert verdict(ROW, evidence).outcome is outcome
 
 
+def run(passed: bool | None, neighbourhood: str = "", reading: Reading = Reading.PRINTED):
+    return replace(
+        item(passed, reading), kind=Kind.TRAINING, scope="one rate", neighbourhood=neighbourhood
+    )
+
+
+@pytest.mark.parametrize(
+    ("evidence", "outcome"),
+    [
+        ([run(True)], Outcome.REPRODUCED),
+        ([run(True), item(True)], Outcome.HOLDS),
+        ([run(False)], Outcome.NOT_SEEN),
+        ([run(False, "3 rates, 2 widths, 3 seeds")], Outcome.FAILS),
+        ([run(None)], Outcome.UNDECIDED),
+        ([run(False), item(True)], Outcome.UNDECIDED),
+        ([run(False), item(False)], Outcome.FAILS),
+        ([run(False), run(True, reading=Reading.RESTRICTED)], Outcome.REPRODUCED),
+        ([run(True), run(False, reading=Reading.RESTRICTED)], Outcome.UNDECIDED),
+    ],
+)
+def test_training_alone_neither_proves_nor_refutes(evidence, outcome):
+    """A run at one rate, width and length says what was seen there, and no more."""
+    assert verdict(ROW, evidence).outcome is outcome
+
+
+def test_what_was_tried_is_named_where_nothing_was_seen():
+    assert verdict(ROW, [run(False)]).qualification == "one rate"
+
+
+def test_an_undecided_control_is_not_a_rejected_one():
+    with pytest.raises(TypeError, match="rejected must be True or False, got None"):
+        Control("false variant", None)  # type: ignore[arg-type]
+
+
 def test_the_verdict_names_the_hypothesis_or_the_repair_that_stands():
     with_it = verdict(ROW, [item(False), item(True, Reading.RESTRICTED)])
     assert with_it.qualification == "text with an extra hypothesis"

@@ -1,4 +1,4 @@
-"""Layer norm between second moments: E of the Jacobian of ``theory.layer_norm.jacobian``, with its 1/d terms.
+"""Layer norm between second moments: the mean of its Jacobian, with the terms of order 1/d.
 
 LN(x) = √d (x − x̄)/‖x − x̄‖. Forward, tokens of Gram K become tokens of Gram K_ij/√(K_ii K_jj).
 Backward, δ ↦ P δ/√S with S = ‖x − x̄‖²/d and P the projector off 1 and x − x̄, so

@@ -1,4 +1,4 @@
-"""∇ℓ of our Transformer by the closed forms of ``layered.py``, for training.
+"""∇ℓ of our Transformer by the closed forms of ``closed_form``, for training.
 
 `ClosedGradient` has a model's logits and, to rounding, its gradients. Automatic differentiation
 sees one operation from the embedded inputs to f instead of some thirty a block, and the blocks

@@ -10,7 +10,7 @@ import pytest
 
 from numerics.evidence import experiments as evidence
 from numerics.evidence.experiment_rows import PROVIDERS, ROWS
-from numerics.results import write_json
+from numerics.stores.files import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS, fig4b
 from numerics.training.experiments.experiment import Answer, Experiment, Finding, label
@@ -75,7 +75,7 @@ def results(tmp_path, monkeypatch) -> Path:
 
 def found(results: Path, claim: str = "tfixup.fig4b", **settings: Any):
     """The evidence on a claim."""
-    return list(evidence.evidence(row_of(claim), Context(results=results, **settings)))
+    return list(evidence.provider(row_of(claim))(Context(results=results, **settings)))
 
 
 def test_recorded_runs_decide_the_claim(results):
@@ -103,7 +103,7 @@ def test_a_rule_that_always_says_the_same_is_caught_by_its_control(answer):
     assert not evidence.control(row, deaf.rule([]), []).rejected
 
 
-RECORDED = Path(__file__).parents[2] / "results"
+RECORDED = Path(__file__).parents[3] / "results"
 
 
 # Tables 1 and 3 have Table 2's rule and runs; bootstrapping all of them takes a minute.

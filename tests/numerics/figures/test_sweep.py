@@ -13,7 +13,7 @@ from numerics.figures.sweep import PANELS, draw_sweep, save
 from numerics.sweeps.run import Settings, SweepConfig, run_sweep
 from theory.errors import InputError
 
-RUNS = Path(__file__).parents[2] / "results" / "train"
+RUNS = Path(__file__).parents[3] / "results" / "train"
 GRID = SweepConfig(
     ("tfixup", "post-ln"),
     ("sgd",),

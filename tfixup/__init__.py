@@ -1,0 +1,213 @@
+"""Does this Transformer initialisation do what its theory says? The names that users import.
+
+``theory``, ``proofs`` and ``numerics`` hold the work; ``import tfixup`` is the way in. Names are
+loaded on first use, so that importing this package is fast and loads neither torch nor SymPy.
+
+Examples
+--------
+A model is described by a `ModelSpec` and built by a scheme of `SCHEMES`:
+
+>>> import torch, tfixup
+>>> isinstance(tfixup.SCHEMES["deepnorm"], tfixup.Scheme)
+True
+>>> generator = torch.Generator().manual_seed(0)
+>>> spec = tfixup.ModelSpec(encoder_layers=2, decoder_layers=2)
+>>> model = tfixup.build("tfixup", spec, generator)
+>>> isinstance(model, tfixup.Transformer)
+True
+
+A batch of tokens is a `TokenBatch`. One measurement gives lim ‖Δf‖/η in total and by part, exactly,
+as an `UpdateReport`:
+
+>>> batch = tfixup.random_batch(spec, generator)
+>>> isinstance(batch, tfixup.TokenBatch)
+True
+>>> report = tfixup.measure_update(model, batch, generator, optimizer="sgd")
+>>> isinstance(report, tfixup.UpdateReport) and report.finite
+True
+>>> 0 < report.update["decoder.mlp"] < report.update["total"]
+True
+
+Several seeds are measured together by `measure_updates`:
+
+>>> seeds = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+>>> models = [tfixup.build("tfixup", spec, seed) for seed in seeds]
+>>> batches = [tfixup.random_batch(spec, seed) for seed in seeds]
+>>> len(tfixup.measure_updates(models, batches, seeds))
+2
+
+The theory predicts the gradient's energy of every part without a fitted number; `compare` puts the
+measurement beside it, a `PartComparison` per part:
+
+>>> predicted = tfixup.predict("tfixup", spec)
+>>> isinstance(predicted, tfixup.Prediction) and predicted.part("decoder.mlp") > 0
+True
+>>> [part] = [p for p in tfixup.compare("tfixup", spec, 2) if p.part == "decoder.mlp"]
+>>> isinstance(part, tfixup.PartComparison) and abs(part.deviation) < 0.5
+True
+
+A sweep measures a grid that a `SweepConfig` and its `Settings` describe, and `exponent_table`
+reads the depth exponents off its rows. `power_law` fits one, an `Exponent` with its interval, or
+says why there is `NoExponent`:
+
+>>> grid = tfixup.SweepConfig(("tfixup",), ("sgd",), (6, 8, 10), 2, tfixup.Settings())
+>>> rows = tfixup.run_sweep(grid)
+>>> table = tfixup.exponent_table(rows)
+>>> {"part", "exponent", "low", "high"} <= set(table.columns)
+True
+>>> fit = tfixup.power_law([1, 2, 4, 8], [1.0, 2.0, 4.0, 8.0])
+>>> isinstance(fit, tfixup.Exponent) and round(fit.value, 6)
+1.0
+>>> isinstance(tfixup.power_law([1, 2], [1.0, 2.0]), tfixup.NoExponent)
+True
+
+Scales for a stack and an optimizer come from `solve` as a `Solution`; `architecture` describes the
+usual stacks:
+
+>>> solution = tfixup.solve(tfixup.architecture("encoder-decoder", 12, 12), "sgd")
+>>> isinstance(solution, tfixup.Solution)
+True
+>>> scales = {str(name): round(float(value), 4) for name, value in solution.scales.items()}
+>>> scales["v_d"], scales["v_e"]
+(0.3102, 0.3598)
+>>> alone = tfixup.solve(tfixup.architecture("encoder-only", 12, 12), "sgd")
+>>> round(float(max(alone.scales.values())), 4)
+0.3433
+
+Every statement of the papers is a `Claim` in `LEDGER`. `derive` returns its derivations, and
+`verify` its verdict, computed from `Evidence`:
+
+>>> tfixup.LEDGER[0].paper
+'tfixup'
+>>> isinstance(tfixup.LEDGER[0], tfixup.Claim)
+True
+>>> derivation = tfixup.derive("tfixup.encoder-scale")[0]
+>>> isinstance(derivation, tfixup.Derivation)
+True
+>>> [found] = tfixup.verify("tfixup.thm31-sufficient")
+>>> isinstance(found, tfixup.Verdict), str(found.outcome)
+(True, 'holds')
+>>> all(isinstance(item, tfixup.Evidence) for item in found.evidence)
+True
+
+`train` runs a `TrainConfig` on real or generated text into a folder; `read_run` reads what it left:
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> config = tfixup.TrainConfig(layers=1, steps=2, pairs=300, vocabulary=200, tokens=256)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     run = tfixup.train(config, Path(folder) / "run")
+...     again = tfixup.read_run(run.path)
+>>> isinstance(again, tfixup.RecordedRun) and str(again.outcome)
+'stuck'
+
+A rule of use that was broken raises `InputError` with one line:
+
+>>> tfixup.ModelSpec(0, 1)
+Traceback (most recent call last):
+    ...
+theory.errors.InputError: encoder_layers must be an integer of at least 1, got 0
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numerics.linearization.measured_function import TokenBatch as TokenBatch
+    from numerics.linearization.measured_function import random_batch as random_batch
+    from numerics.measure.updates import UpdateReport as UpdateReport
+    from numerics.measure.updates import measure_update as measure_update
+    from numerics.measure.updates import measure_updates as measure_updates
+    from numerics.models import ModelSpec as ModelSpec
+    from numerics.models import Transformer as Transformer
+    from numerics.prediction.compare import PartComparison as PartComparison
+    from numerics.prediction.compare import compare as compare
+    from numerics.prediction.compare import predict as predict
+    from numerics.schemes import SCHEMES as SCHEMES
+    from numerics.schemes import Scheme as Scheme
+    from numerics.schemes import build as build
+    from numerics.statistics.exponents import Exponent as Exponent
+    from numerics.statistics.exponents import NoExponent as NoExponent
+    from numerics.statistics.exponents import power_law as power_law
+    from numerics.sweeps.grid import SweepConfig as SweepConfig
+    from numerics.sweeps.run import exponent_table as exponent_table
+    from numerics.sweeps.run import run_sweep as run_sweep
+    from numerics.sweeps.settings import Settings as Settings
+    from numerics.training.config import TrainConfig as TrainConfig
+    from numerics.training.loop import run_training as train  # noqa: F401
+    from numerics.training.recorded import RecordedRun as RecordedRun
+    from numerics.training.recorded import read_run as read_run
+    from numerics.verify import verify as verify
+    from theory.arguments import derive as derive
+    from theory.claims import Claim as Claim
+    from theory.claims import Evidence as Evidence
+    from theory.claims import Verdict as Verdict
+    from theory.derivations.derivation import Derivation as Derivation
+    from theory.errors import InputError as InputError
+    from theory.ledger import LEDGER as LEDGER
+    from theory.mean_field.predict import Prediction as Prediction
+    from theory.scales.architectures import architecture_named as architecture  # noqa: F401
+    from theory.scales.solver import Solution as Solution
+    from theory.scales.solver import solve as solve
+
+_HOMES = {
+    # a model and its measurement
+    "SCHEMES": "numerics.schemes",
+    "Scheme": "numerics.schemes",
+    "ModelSpec": "numerics.models",
+    "Transformer": "numerics.models",
+    "build": "numerics.schemes",
+    "TokenBatch": "numerics.linearization.measured_function",
+    "random_batch": "numerics.linearization.measured_function",
+    "measure_update": "numerics.measure.updates",
+    "measure_updates": "numerics.measure.updates",
+    "UpdateReport": "numerics.measure.updates",
+    # its prediction
+    "predict": "numerics.prediction.compare",
+    "Prediction": "theory.mean_field.predict",
+    "compare": "numerics.prediction.compare",
+    "PartComparison": "numerics.prediction.compare",
+    # sweeps over the depth
+    "SweepConfig": "numerics.sweeps.grid",
+    "Settings": "numerics.sweeps.settings",
+    "run_sweep": "numerics.sweeps.run",
+    "exponent_table": "numerics.sweeps.run",
+    "power_law": "numerics.statistics.exponents",
+    "Exponent": "numerics.statistics.exponents",
+    "NoExponent": "numerics.statistics.exponents",
+    # scales
+    "solve": "theory.scales.solver",
+    "Solution": "theory.scales.solver",
+    "architecture": "theory.scales.architectures:architecture_named",
+    # statements
+    "LEDGER": "theory.ledger",
+    "Claim": "theory.claims",
+    "Evidence": "theory.claims",
+    "Verdict": "theory.claims",
+    "derive": "theory.arguments",
+    "Derivation": "theory.derivations.derivation",
+    "verify": "numerics.verify",
+    # training
+    "TrainConfig": "numerics.training.config",
+    "train": "numerics.training.loop:run_training",
+    "read_run": "numerics.training.recorded",
+    "RecordedRun": "numerics.training.recorded",
+    # what a broken rule raises
+    "InputError": "theory.errors",
+}
+"""Module of each public name, followed by the name there where it differs."""
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tfixup' has no attribute {name!r}")
+    module, _, own = _HOMES[name].partition(":")
+    found = getattr(import_module(module), own or name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
