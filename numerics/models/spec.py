@@ -233,7 +233,7 @@ class ModelSpec:
         Examples
         --------
         >>> ModelSpec(1, 1, norm=NormTraits(NormKind.RMS), embedding_norm=True).unusual
-        ('norms of kind rms', 'a norm after the embedding')
+        ('norms of kind rms', 'norm after the embedding')
         """
         norm, gated = self.norm, "gated " if self.mlp.gated else ""
         found = {
@@ -247,7 +247,7 @@ class ModelSpec:
             f"logits times d'^{self.attention.power:g}": self.attention.power != -0.5,
             f"{gated}MLPs with {self.mlp.activation.value}": self.mlp != RELU_MLP,
             "rotary positions": self.positions is Positions.ROTARY,
-            "a norm after the embedding": self.embedding_norm,
+            "norm after the embedding": self.embedding_norm,
         }
         return tuple(words for words, there in found.items() if there)
 

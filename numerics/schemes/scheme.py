@@ -6,6 +6,7 @@ the wiring; today's name the distribution itself, and some of them factors on th
 Matrices are always drawn afresh, never multiplied: what was in the model does not matter.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -16,12 +17,12 @@ from torch import Tensor
 from numerics.models.blocks import residual_blocks
 from numerics.models.history import LayerHistory, row_averages
 from numerics.models.norms import AnyNorm
-from numerics.models.roles import matrices
+from numerics.models.roles import MATRICES, matrices
 from numerics.models.spec import Architecture, ModelSpec
 from numerics.models.transformer import Transformer
 from numerics.models.wiring import Wiring
 from numerics.schemes.draws import Draw, uniform_
-from theory.errors import InputError
+from theory.errors import InputError, nearest
 
 EVERY_ARCHITECTURE = frozenset(Architecture)
 _START = dict.fromkeys(
@@ -34,9 +35,30 @@ _START = dict.fromkeys(
 """Where parameters that are not drawn start, by the last word of their names."""
 
 
+TABLES = ("embeddings", "positions", "output")
+"""Roles of tables in a prescription's draws."""
+FACTOR_NAMES = (*MATRICES, "matrices", "vectors", "hidden", "final_norm", "embeddings", "output")
+"""Names under which factors on rates may stand, of `numerics.models.roles.roles_of`."""
+
+
 @dataclass(frozen=True)
 class Prescription:
-    """The numbers a scheme prescribes for one model specification."""
+    """The numbers a scheme prescribes for one model specification.
+
+    Raises
+    ------
+    InputError
+        If a factor's role is none of `numerics.models.roles.MATRICES`, or a factor is not finite
+        and non-negative.
+
+    Examples
+    --------
+    >>> try:
+    ...     Prescription(factors={"encoder.mlp.w_1": 0.1})
+    ... except InputError as refused:
+    ...     print(str(refused).partition(" or ")[0])
+    unknown role 'encoder.mlp.w_1': did you mean 'encoder.mlp.w1'
+    """
 
     factors: Mapping[str, float]
     """Factor on Xavier by role; a role that is absent has factor 1."""
@@ -57,6 +79,24 @@ class Prescription:
     """Factors on the weight decay, likewise."""
     epsilons: Mapping[str, float] = field(default_factory=dict)
     """Factors on Adam's ε, likewise."""
+
+    def __post_init__(self) -> None:
+        for role, factor in self.factors.items():
+            if role not in MATRICES:
+                raise nearest(role, MATRICES, "role")
+            if not 0 <= factor < math.inf:
+                raise InputError(f"the factor of {role} must be finite and at least 0: {factor}")
+        for role in self.draws:
+            if role not in (*MATRICES, *TABLES):
+                raise nearest(role, (*MATRICES, *TABLES), "role")
+        for name in ("rates", "weight_decays", "epsilons"):
+            for role, factor in getattr(self, name).items():
+                if role not in FACTOR_NAMES:
+                    raise nearest(role, FACTOR_NAMES, "role")
+                if not 0 <= factor < math.inf:
+                    raise InputError(
+                        f"{name} must be finite and at least 0, got {factor} of {role}"
+                    )
 
     def draw(self, role: str, layer: int = 0) -> Draw | None:
         """The distribution of a role in one layer, from 0; ``None`` where none is named."""

@@ -279,7 +279,7 @@ def test_numbers_on_shortcut_and_branch_are_predicted():
         ("pre-ln", {"norm": RMS_NORM}, "no norms of kind rms"),
         ("pre-ln", {"mlp": SWIGLU}, "no gated MLPs with silu"),
         ("pre-ln", {"attention": AttentionTraits(power=0.0)}, "no logits times"),
-        ("pre-ln", {"embedding_norm": True}, "no norm after the embedding"),
+        ("pre-ln", {"embedding_norm": True}, "has no norm after the embedding"),
         ("pre-ln", {"positions": Positions.ROTARY}, "needs positions none or sinusoidal"),
     ],
 )

@@ -46,8 +46,8 @@ def _rule(reader: Any, writer: Any = None, **own: float) -> Any:
     def std(name: str, layer: int) -> float:
         if name in own:
             return own[name]
-        chosen: Any = writer if name in WRITERS and writer is not None else reader
-        return chosen(name, layer) if callable(chosen) else chosen
+        chosen: Any = reader if writer is None or name not in WRITERS else writer
+        return chosen if isinstance(chosen, float) else chosen(name, layer)
 
     return std
 
