@@ -35,7 +35,7 @@ from torch.nn import functional as F
 from numerics.data.batches import Batch, batches
 from numerics.data.tokenizer import PADDING
 from numerics.models import ModelSpec
-from numerics.models.fused_attention import fuse_attention
+from numerics.models.attention import fuse_attention
 from numerics.models.positions import sinusoids
 from numerics.results import command_line, provenance, write_json
 from numerics.schemes import build

@@ -26,11 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from numerics.linearization.closed_form.stacks import linearize_layered
-from numerics.linearization.measured_function import random_batch
+from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.update_directions import rule_named
-from numerics.measure.updates import measure_update, measure_updates, random_cotangent
+from numerics.measure.updates import measure_update, measure_updates
 from numerics.models import ModelSpec
 from numerics.models.roles import matrices
+from numerics.models.tokens import random_batch
 from numerics.results import command_line, provenance, write_json
 from numerics.schemes import build
 

@@ -9,17 +9,15 @@ from collections.abc import Iterator
 import polars as pl
 import torch
 
-from numerics.linearization.measured_function import TokenBatch, output_shape
-from numerics.measure.by_group import linearize_shares, norms
-from numerics.measure.updates import (
-    UpdateReport,
-    in_precision,
-    measure_update,
-    random_batch,
-    random_cotangent,
-)
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.engines import linearize
+from numerics.linearization.measured_function import in_precision
+from numerics.linearization.update_directions import rule_named
+from numerics.measure.by_group import norms
+from numerics.measure.updates import UpdateReport, measure_update
 from numerics.models import ModelSpec, Transformer
 from numerics.models.roles import ALL_PARTS
+from numerics.models.tokens import TokenBatch, output_shape, random_batch
 from numerics.schemes import build
 from numerics.signals.branches import branch_calls, logits_rms
 from numerics.sweeps.grid import Task
@@ -66,17 +64,17 @@ def _details(
     By layer also the attention logits' root mean square, ``logits_rms``.
     """
     model = in_precision(model, getattr(torch, dtype)).eval()
-    found = linearize_shares(
-        model,
-        batch,
-        random_cotangent(output_shape(model.spec, batch), generator),
-        task.settings.detail,
-        optimizer=task.optimizer,
+    [found] = linearize(
+        [model],
+        [batch],
+        [random_cotangent(output_shape(model.spec, batch), generator)],
+        rule_named(task.optimizer),
+        groups=task.settings.detail,
         inputs=task.settings.inputs,
     )
     columns = {"update": norms(found).tolist(), "gradient_energy": found.energies.tolist()}
     for quantity, numbers in columns.items():
-        for part, value in zip(found.parts, numbers, strict=True):
+        for part, value in zip(found.groups, numbers, strict=True):
             if part not in ALL_PARTS:
                 yield _row(part, quantity, value)
     if task.settings.detail == "layer":
