@@ -5,11 +5,10 @@ decide which of two keys a query attends to. What they do is estimated in two st
 
 1. The *strain* of the forward pass (`numerics.linearization.strain`) says whether rounding can
    matter at all. It comes with every measurement at next to no cost. Below `LIMIT` it cannot.
-2. Elsewhere the measurement is repeated, and its numbers must agree. In float32 under
-``dtype="auto"``
-   it is repeated in float64. Otherwise it is repeated with every weight moved by a few roundings,
-   θ ↦ θ (1 + k ε ξ) with ε the precision's unit roundoff, k = `ROUNDINGS`, ξ Gaussian: numbers that
-   this changes are decided by roundings.
+2. Elsewhere the measurement is repeated, and its numbers must agree. Under ``dtype="auto"`` one in
+   float32 is repeated in float64. Any other is repeated with every weight moved by a few roundings,
+   θ ↦ θ (1 + k ε ξ) with ε the precision's unit roundoff, k = `ROUNDINGS` and ξ Gaussian: numbers
+   that this changes are decided by roundings.
 """
 
 import copy
@@ -24,10 +23,11 @@ from numerics.statistics.tolerances import tolerance
 if TYPE_CHECKING:
     from numerics.measure.updates import UpdateReport
 
-LIMIT = 25.0
-"""Strain above which a measurement is repeated. The schemes' own models with layer norms or small
-scales stay below 15. Errors multiply from layer to layer: float32 is right to 2 % at 48 and wrong
-by a factor 200 at 475 (Pre-LN, N = 6, weights times 3 and times 10)."""
+LIMIT = 20.0
+"""Strain above which a measurement is repeated. The models that a scheme draws with layer norms or
+small scales stay below 10. Errors multiply from layer to layer: with Pre-LN's weights times 3 the
+strain is 48 and float32 is right to 2 % at N = 25; times 10 it is 475, and float32 is wrong by a
+factor 200 at N = 6."""
 SMALLEST = 1e-25
 """A total below this is repeated too: squares of float32 underflow below 1e-38."""
 ROUNDINGS = 8.0

@@ -1,8 +1,8 @@
 """How much a forward pass amplifies rounding errors, read off the tapes of the closed forms.
 
-It is the larger of two bounds, over all blocks: on the attention logits, α ‖q_i‖ ‖k_j‖ with the
-largest query and key of a block, and on |mean|/σ of what enters a layer norm. The same quantity for
-any function is in `numerics.linearization.strain`, which says why.
+It is the largest attention logit |α q_i k_j| and the largest |mean|/σ of what enters a layer norm,
+over all blocks. The same quantity for any function is in `numerics.linearization.strain`, which
+says why.
 """
 
 import torch
@@ -26,14 +26,12 @@ def strain_of(tapes: Tapes) -> Float[Tensor, " G"]:
 
 
 def _logits(tape: AttentionTape, models: int) -> Float[Tensor, " G"]:
-    """α max ‖q_i‖ max ‖k_j‖."""
+    """max |α q_i k_j| over all queries and keys, hidden ones too."""
     q_XTK, k_XSK, _ = tape.qkv
-    # (X,) to (G,): X = H·G·B lanes, those of one head together.
-    q_G, k_G = (
-        torch.linalg.vector_norm(x, dim=2).view(tape.shape.heads, models, -1).amax((0, 2))
-        for x in (q_XTK, k_XSK)
-    )
-    return q_G * k_G * q_XTK.shape[-1] ** -0.5
+    logits_XTS = torch.bmm(q_XTK, k_XSK.mT)
+    # (X, T, S) to (H, G, B·T·S): X = H·G·B lanes, those of one head together.
+    by_model = logits_XTS.view(tape.shape.heads, models, -1)
+    return torch.linalg.vector_norm(by_model, float("inf"), dim=(0, 2)) * q_XTK.shape[-1] ** -0.5
 
 
 def _norms(tapes: list[NormTape]) -> list[Float[Tensor, " G"]]:

@@ -126,6 +126,30 @@ def test_a_shard_of_other_columns_is_refused(tmp_path):
         run_sweep(GRID, tmp_path)
 
 
+def test_rows_from_before_accuracy_was_stored_are_read_and_not_measured_again(tmp_path):
+    whole = run_sweep(GRID, tmp_path)
+    assert whole["accurate"].all()
+    pl.read_parquet(tmp_path / "rows.parquet").drop("accurate").write_parquet(
+        tmp_path / "rows.parquet"
+    )
+    counting = _Counting()
+    again = run_sweep(GRID, tmp_path, measure=counting)
+    assert counting.done == []
+    assert again["accurate"].null_count() == len(again) == len(whole)
+    assert again.drop("accurate").equals(whole.drop("accurate"))
+    larger = SweepConfig(GRID.schemes, GRID.optimizers, (1, 2, 3), 2, SMALL)
+    mixed = run_sweep(larger, tmp_path)
+    assert mixed.filter(pl.col("n_encoder") == 3)["accurate"].all()
+    assert mixed.filter(pl.col("n_encoder") < 3)["accurate"].null_count() == len(whole)
+
+
+def test_a_wrong_but_finite_value_is_stored_as_not_accurate():
+    deep = SweepConfig(("xavier",), ("sgd",), (6,), 1, Settings(dtype="float32"))
+    rows = run_sweep(deep)
+    assert rows["finite"].all()
+    assert not rows["accurate"].any()
+
+
 def test_a_folder_of_strange_files_is_refused_and_left(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     before = _state(tmp_path)
