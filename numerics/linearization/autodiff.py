@@ -22,7 +22,7 @@ from numerics.linearization.update_directions import StepRule
 
 MOST_TOGETHER = 8
 """Groups that go through one pass; more cost memory and gain nothing."""
-MOST_ZEROS = 1.5
+MOST_ZEROS = 2.0
 """Largest size of the steps of one pass, in units of all parameters. A pass of c groups also
 multiplies zeros, c − 1 for each number of a step; beyond this they cost more than is saved."""
 
@@ -180,7 +180,7 @@ def _own_steps(groups: Sequence[Sequence], steps: Parameters) -> dict[str, Float
 
 def energy(tensors: Iterable[Tensor], *, like: Tensor) -> Float[Tensor, ""]:
     """Sum ‖tensor‖² in float64; 0 for no tensors."""
-    total = torch.zeros((), dtype=torch.float64, device=like.device)
-    for tensor in tensors:
-        total = total + torch.linalg.vector_norm(tensor, dtype=torch.float64).square()
-    return total
+    norms = [torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]
+    if not norms:
+        return torch.zeros((), dtype=torch.float64, device=like.device)
+    return torch.stack(norms).square().sum()

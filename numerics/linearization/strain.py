@@ -43,11 +43,19 @@ class StrainGauge(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seen: list[Tensor] = []
+        self._logits: list[Tensor] = []
+        self._rows: list[Tensor] = []
 
     def strain(self, *, like: Tensor) -> Float[Tensor, ""]:
         """Return the largest strain so far, 0 if there was none, on the device of ``like``."""
-        return torch.stack([like.new_zeros(()), *self._seen]).amax()
+        with torch.no_grad():
+            found = [like.new_zeros(()), *map(_norm, self._rows)]
+            if self._logits:
+                # All at once: an operation per softmax would cost more than its arithmetic.
+                logits = torch.cat([each.flatten() for each in self._logits])
+                # Minus infinity hides a key; it is exact.
+                found.append(torch.where(logits == float("-inf"), 0, logits).abs().amax())
+            return torch.stack([each.to(like.dtype) for each in found]).amax()
 
     def __torch_function__(
         self,
@@ -56,32 +64,19 @@ class StrainGauge(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Call ``func``, and look at what it reads."""
+        """Call ``func``, and keep what a softmax or a layer norm reads."""
         del types
         name = getattr(func, "__name__", "")
-        if name in _READERS and args:
-            with torch.no_grad():
-                read = [x.detach() for x in args[:2] if isinstance(x, Tensor)]
-                self._seen.append(_READERS[name](*read))
+        if name == "softmax":
+            self._logits.append(args[0].detach())
+        elif name == "layer_norm":
+            self._rows.append(args[0].detach())
+        elif name == "scaled_dot_product_attention":
+            query, key = (each.detach() for each in args[:2])
+            self._logits.append(query @ key.mT * query.shape[-1] ** -0.5)
         return func(*args, **(kwargs or {}))
 
 
-def _softmax(logits: Tensor, *_: Tensor) -> Float[Tensor, ""]:
-    # Minus infinity hides a key; it is exact.
-    return torch.where(logits == float("-inf"), 0, logits).abs().amax()
-
-
-def _layer_norm(rows: Tensor, *_: Tensor) -> Float[Tensor, ""]:
+def _norm(rows: Tensor) -> Float[Tensor, ""]:
     variance, mean = torch.var_mean(rows, dim=-1, correction=0)
     return norm_strain(mean, (variance + torch.finfo(rows.dtype).tiny).rsqrt()).amax()
-
-
-def _attention(query: Tensor, key: Tensor) -> Float[Tensor, ""]:
-    return (query @ key.mT).abs().amax() * query.shape[-1] ** -0.5
-
-
-_READERS = {
-    "softmax": _softmax,
-    "layer_norm": _layer_norm,
-    "scaled_dot_product_attention": _attention,
-}

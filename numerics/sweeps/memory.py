@@ -2,10 +2,11 @@
 
 Numbers kept at the peak, with R = B·T rows, D, F = d_ff, H heads, per residual block:
 
-    tape      closed forms: `numerics.linearization.closed_form.memory`
-              automatic differentiation: see `_autodiff_numbers`
-    weights   W = 4D² or 2DF: closed forms hold W and its gradients; automatic differentiation holds
-              W, gradients, steps, and the steps of one pass
+    tape      closed forms: `numerics.linearization.closed_form.memory`. Automatic differentiation
+              holds the graphs of the forward and of the reverse pass: 15RD + 3BHT² of attention,
+              2RD + 4RF of an MLP, 8RD more with a layer norm, as measured
+    weights   W = 4D² or 2DF: closed forms hold W and its gradients. Automatic differentiation holds
+              W, gradients and steps, and up to 1.5 W of the steps of one pass
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from numerics.linearization import closed_form
 from numerics.linearization.update_directions import rule_named
 from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
+from numerics.models.spec import NORM_AFTER, NORM_BEFORE
 from numerics.schemes import scheme_named
 from numerics.sweeps.grid import Task
 from theory.errors import InputError
@@ -78,16 +80,18 @@ def _weights(spec: ModelSpec) -> int:
 
 
 def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, closed: bool) -> int:
-    rows, d = sequences * tokens, spec.d_model
     weights = _block_weights(spec, block)
     if closed and closed_form.serves(spec):
         tape = closed_form.tape_numbers(spec, block, sequences=sequences, tokens=tokens)
         return tape + 2 * weights
+    rows, d = sequences * tokens, spec.d_model
     if block == "mlp":
-        tape = rows * (d + 2 * spec.d_ff)
+        tape = 2 * rows * (d + 2 * spec.d_ff)
     else:
-        tape = 7 * rows * d + sequences * spec.heads * tokens**2
-    return tape + 4 * weights
+        tape = 15 * rows * d + 3 * sequences * spec.heads * tokens**2
+    if spec.wiring in NORM_AFTER | NORM_BEFORE:
+        tape += 8 * rows * d
+    return tape + round(4.5 * weights)
 
 
 def task_bytes(task: Task, dtype: str | None = None) -> int:

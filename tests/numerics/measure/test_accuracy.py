@@ -125,9 +125,8 @@ def test_a_variance_that_overflows_is_no_small_number():
 def test_a_vanishing_function_is_looked_at_twice():
     model, batch = _scaled("post-ln", 1.0, SMALL)
     with torch.no_grad():
-        last = model.decoder[-1].mlp.norm
-        last.weight.fill_(1e-24)
-        last.bias.zero_()
+        model.get_parameter("decoder.1.mlp.norm.weight").fill_(1e-24)
+        model.get_parameter("decoder.1.mlp.norm.bias").zero_()
     found = measure_update(model, batch, _generator(5))
     wide = measure_update(model, batch, _generator(5), dtype="float64")
     assert found.accurate
