@@ -56,8 +56,10 @@ def providers() -> tuple[Provider, ...]:
     return (*theorems, *intervals.PROVIDERS, *smt.PROVIDERS)
 
 
-def results(kind: str) -> "tuple[Result, ...]":
+def results(kind: str, *, fresh: bool = False) -> "tuple[Result, ...]":
     """Check every statement of one kind: ``coq``, ``interval`` or ``smt``.
+
+    With ``fresh`` no remembered outcome of Coq is used.
 
     Raises
     ------
@@ -76,8 +78,9 @@ def results(kind: str) -> "tuple[Result, ...]":
     if kind == "coq":
         from proofs import bridge
         from proofs import coqc as coq
+        from proofs.compilation_cache import default_folder
 
-        return (*coq.check(), bridge.check())
+        return (*coq.check(cache=None if fresh else default_folder()), bridge.check())
     if MISSING:
         return ()
     from proofs import intervals, smt

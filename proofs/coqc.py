@@ -1,10 +1,11 @@
 """Compiles ``proofs/coq`` and reports each theorem: proved, not proved, or not checked.
 
-Everything happens in a temporary folder, from the sources as they are: nothing is cached. The files
-compile in the order of their imports, as many at once as there are cores; one ``Print
-Assumptions`` over all results lists what they rest on; every altered statement is compiled against
-the real files and must be rejected at or after the place of the change. An error before it, or a
-time-out, is not a rejection.
+Everything happens in a temporary folder, from the sources as they are. The files compile in the
+order of their imports, as many at once as there are cores. One ``Print Assumptions`` over all
+results lists what they rest on. Every altered statement is compiled against the real files and must
+be rejected at or after the place of the change. An error before it, or a time-out, is not a
+rejection. What ``coqc`` said about the very same text, with the same prover and the same
+requirements, is remembered (``compilation_cache``).
 """
 
 import os
@@ -18,6 +19,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
+from proofs.compilation_cache import CompilationCache, Compiled, default_folder, digest, toolchain
 from proofs.result import Altered, Machine, Result, evidence
 from proofs.supports import SUPPORTS
 from proofs.theorems import THEOREMS, Alteration, Theorem
@@ -35,23 +37,6 @@ INSTALL = "apt-get install -y --no-install-recommends coq libcoq-coquelicot"
 WRITTEN_FOR = "8.16.1"
 TIMEOUT_S = 120
 """For one file; the slowest takes a few seconds."""
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """What ``coqc`` said about one file."""
-
-    succeeded: bool
-    line: int
-    """Of the first error; 0 when there is none or it has no place."""
-    problem: str
-    output: str
-    seconds: float
-
-    @property
-    def refused(self) -> bool:
-        """Whether Coq found an error in the text, as opposed to being unable to look at it."""
-        return not self.succeeded and self.line > 0
 
 
 @dataclass(frozen=True)
@@ -162,11 +147,40 @@ def _diagnosis(name: str, output: str) -> tuple[int, str]:
     return int(place[1]) if place else 0, f"{name}.v{where}: {first}{note}"
 
 
-def compile_all(folder: Path, jobs: list[Job], workers: int) -> dict[str, Compiled]:
+def keys_of(jobs: list[Job]) -> dict[str, str]:
+    """A digest per job of all that its outcome depends on: the prover, its text, what it needs."""
+    by_name = {job.name: job for job in jobs}
+    found: dict[str, str] = {}
+
+    def key(name: str) -> str:
+        if name not in found:
+            job = by_name[name]
+            found[name] = digest(toolchain(), name, job.text, *map(key, job.needs))
+        return found[name]
+
+    return {name: key(name) for name in by_name}
+
+
+def compile_all(
+    folder: Path, jobs: list[Job], workers: int, cache: CompilationCache | None = None
+) -> dict[str, Compiled]:
     """Compile every job once what it needs is compiled; one that needs a failed file is not tried.
 
-    Jobs that are ready start in the order of the list.
+    Jobs that are ready start in the order of the list. A job whose outcome ``cache`` remembers is
+    not compiled again.
     """
+    keys = {} if cache is None else keys_of(jobs)
+
+    def compiled(name: str) -> Compiled:
+        result = folder / f"{name}.vo"
+        remembered = cache.recall(keys[name], result) if cache else None
+        if remembered is not None:
+            return remembered
+        fresh = run_coqc(folder, name)
+        if cache:
+            cache.keep(keys[name], fresh, result)
+        return fresh
+
     waiting, done = list(jobs), {}
     running: dict[Future[Compiled], str] = {}
     with ThreadPoolExecutor(workers) as pool:
@@ -178,7 +192,7 @@ def compile_all(folder: Path, jobs: list[Job], workers: int) -> dict[str, Compil
                     done[job.name] = Compiled(False, 0, problem, "", 0.0)
                 elif len(running) < workers and all(need in done for need in job.needs):
                     (folder / f"{job.name}.v").write_text(job.text, "utf-8")
-                    running[pool.submit(run_coqc, folder, job.name)] = job.name
+                    running[pool.submit(compiled, job.name)] = job.name
                 else:
                     continue
                 waiting.remove(job)
@@ -205,6 +219,7 @@ def check(
     texts: Mapping[str, str] | None = None,
     alter: Callable[[Theorem], tuple[Alteration, ...]] = lambda theorem: theorem.alterations,
     workers: int | None = None,
+    cache: Path | None = None,
 ) -> tuple[Result, ...]:
     """Compile everything, list the axioms, try the altered statements.
 
@@ -217,7 +232,9 @@ def check(
     alter
         Which alterations of a theorem to try; all by default.
     workers
-        Files compiled at once; one a core unless given.
+        Files compiled at once; one per core unless given.
+    cache
+        Folder of remembered outcomes; nothing is remembered unless given.
     """
     files = dict(sources() if texts is None else texts)
     reason = unusable()
@@ -230,7 +247,8 @@ def check(
     altered = [attempt.job for of in attempts.values() for attempt in of]
     with tempfile.TemporaryDirectory(prefix="tfixup-coq-") as name:
         jobs = [*real, audit, *altered]
-        done = compile_all(Path(name), jobs, workers or os.cpu_count() or 1)
+        remembered = None if cache is None else CompilationCache(cache)
+        done = compile_all(Path(name), jobs, workers or os.cpu_count() or 1, remembered)
     return tuple(
         _result(theorem, done[theorem.file], done["Audit"], attempts[theorem.name], done)
         for theorem in theorems
@@ -316,7 +334,9 @@ def _result(
 @provides(*dict.fromkeys(support.claim for support in SUPPORTS), kind=Kind.PROOF)
 def theorems(context: Context) -> Iterator[Evidence]:
     """Every Coq theorem; at the quick level one altered statement for each piece of evidence."""
-    results = check() if context.level is Level.FULL else check(alter=_leading)
+    folder = default_folder()
+    full = context.level is Level.FULL
+    results = check(cache=folder) if full else check(alter=_leading, cache=folder)
     yield from (evidence(support, results) for support in SUPPORTS)
 
 

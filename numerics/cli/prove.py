@@ -21,6 +21,8 @@ class Prove:
     """coq, interval or smt; all of them unless given."""
     json: bool = False
     """Print everything as JSON, certificates included."""
+    fresh: bool = False
+    """Compile every Coq file, also one whose outcome with this very prover is remembered."""
 
     def run(self) -> int:
         """Check; 0 if all is proved, 1 if not."""
@@ -37,7 +39,7 @@ class Prove:
         chosen = KINDS if self.kind is None else (self.kind,)
         start = time.perf_counter()
         with Console(stderr=True).status("proving"):
-            found = tuple(item for kind in chosen for item in results(kind))
+            found = tuple(item for kind in chosen for item in results(kind, fresh=self.fresh))
         seconds = time.perf_counter() - start
         skipped = coq.unusable() and not coq.required()
         counted = tuple(item for item in found if not (skipped and item.machine == "coq"))
@@ -58,7 +60,8 @@ def _print_json(found: "tuple[Result, ...]", *, passed: bool, seconds: float) ->
     import json
     from dataclasses import asdict
 
-    from numerics.results import commit, jsonable, versions
+    from numerics.results import commit, versions
+    from numerics.stores.files import jsonable
     from proofs import versions as tools
 
     document = {

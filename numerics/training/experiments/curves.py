@@ -7,7 +7,8 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from numerics.figures.sweep import STYLE, colour
-from numerics.training.recorded import LOG, RecordedRun
+from numerics.training import recorded
+from numerics.training.recorded import RecordedRun
 
 Named = Callable[[RecordedRun], str]
 BESIDE = 5
@@ -16,7 +17,7 @@ BESIDE = 5
 
 def read_log(run: RecordedRun) -> pl.DataFrame:
     """A run's log, a row a step."""
-    return pl.read_parquet(run.path / LOG)
+    return recorded.read_log(run.path)
 
 
 def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = False) -> Figure:
