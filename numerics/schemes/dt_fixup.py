@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.linearization.measured_function import embed_inputs
 from numerics.models.roles import matrices
+from numerics.models.tokens import embed_inputs
 from numerics.models.transformer import Transformer
 from numerics.models.wiring import WIRINGS
 from numerics.schemes.profiling import profiling_batch

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from numerics.linearization.measured_function import TokenBatch, random_batch
 from numerics.models.blocks import Arrival, watch
+from numerics.models.tokens import TokenBatch, random_batch
 from numerics.models.transformer import Transformer
 
 

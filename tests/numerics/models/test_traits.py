@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from numerics.linearization.measured_function import random_batch
+from numerics.models.tokens import random_batch
 from numerics.measure.finite_updates import remainder_slope
 from numerics.measure.updates import measure_update
 from numerics.models import WIRINGS, Architecture, ModelSpec, Positions, Wiring, single_stack
-from numerics.models.attention import AttentionTraits, QKNorm
-from numerics.models.fused_attention import fuse_attention
+from numerics.models.attention import AttentionTraits, QKNorm, fuse_attention
 from numerics.models.mlp import ACTIVATIONS, GEGLU, SWIGLU, Activation, MLPTraits
 from numerics.models.norms import RMS_NORM, Gain, NormKind, NormTraits, make_norm
 from numerics.models.wiring import BranchFactor, Parallel, Shortcut
@@ -271,7 +270,7 @@ def test_closed_forms_are_refused_and_automatic_differentiation_is_taken(trait):
     assert report.update["total"] > 0
     assert model.spec.unusual
     with pytest.raises(InputError, match="closed forms have no"):
-        measure_update(model, batch, _generator(2), engine="layered")
+        measure_update(model, batch, _generator(2), engine="closed-form")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from numerics.evidence import prediction
-from numerics.linearization.measured_function import features_of, random_batch
+from numerics.linearization.measured_function import features_of
 from numerics.measure.updates import measure_update
 from numerics.models import WIRINGS, ModelSpec, Positions
 from numerics.models.attention import AttentionTraits
@@ -15,6 +15,7 @@ from numerics.models.blocks import residual_blocks
 from numerics.models.mlp import SWIGLU
 from numerics.models.norms import RMS_NORM
 from numerics.models.roles import LEAF_PARTS, matrices
+from numerics.models.tokens import random_batch
 from numerics.prediction.compare import PartComparison, compare, measured_energies, network_of
 from numerics.prediction.compare import predict as predicted
 from numerics.prediction.network import dt_fixup_square

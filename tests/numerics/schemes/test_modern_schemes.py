@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from numerics.linearization.measured_function import random_batch
+from numerics.models.tokens import random_batch
 from numerics.models import WIRINGS, Architecture, ModelSpec, single_stack
 from numerics.models.attention import AttentionTraits, QKNorm
 from numerics.models.blocks import residual_blocks, watch
