@@ -17,7 +17,6 @@ from numerics.linearization import closed_form
 from numerics.linearization.update_directions import rule_named
 from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
-from numerics.models.wiring import BranchFactor
 from numerics.schemes import scheme_named
 from numerics.sweeps.grid import Task
 from theory.errors import InputError

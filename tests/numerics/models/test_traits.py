@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from numerics.models.tokens import random_batch
 from numerics.measure.finite_updates import remainder_slope
 from numerics.measure.updates import measure_update
 from numerics.models import WIRINGS, Architecture, ModelSpec, Positions, Wiring, single_stack
 from numerics.models.attention import AttentionTraits, QKNorm, fuse_attention
 from numerics.models.mlp import ACTIVATIONS, GEGLU, SWIGLU, Activation, MLPTraits
 from numerics.models.norms import RMS_NORM, Gain, NormKind, NormTraits, make_norm
+from numerics.models.tokens import random_batch
 from numerics.models.wiring import BranchFactor, Parallel, Shortcut
 from numerics.schemes import build
 from numerics.schemes.scheme import Scheme

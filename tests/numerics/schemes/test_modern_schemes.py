@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from numerics.models.tokens import random_batch
 from numerics.models import WIRINGS, Architecture, ModelSpec, single_stack
 from numerics.models.attention import AttentionTraits, QKNorm
 from numerics.models.blocks import residual_blocks, watch
 from numerics.models.mlp import SWIGLU
 from numerics.models.norms import Gain, NormKind
 from numerics.models.roles import factors_of, matrices, roles_of
+from numerics.models.tokens import random_batch
 from numerics.schemes import SCHEMES, build, scheme_named
 from numerics.schemes.draws import Draw
 from theory.errors import InputError
