@@ -26,7 +26,7 @@ ClosedGrouping = Literal["part", "total"]
 
 
 def serves(spec: ModelSpec, rule: StepRule | None = None) -> bool:
-    """Whether there are closed forms for a model's wiring and, where one is given, for a rule.
+    """Whether there are closed forms for a model's wiring and traits and, where given, for a rule.
 
     Examples
     --------
@@ -35,7 +35,8 @@ def serves(spec: ModelSpec, rule: StepRule | None = None) -> bool:
     >>> serves(spec), serves(spec, rule_named("adam")), serves(spec, rule_named("muon"))
     (True, True, False)
     """
-    return spec.wiring in CLOSED_WIRINGS and (rule is None or rule.elementwise)
+    described = spec.wiring in CLOSED_WIRINGS and spec.plain
+    return described and (rule is None or rule.elementwise)
 
 
 def linearize(
