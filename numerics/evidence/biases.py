@@ -87,7 +87,7 @@ def biases(context: Context) -> Iterator[Observation]:
             control=Control(
                 f"biases {'trained' if reading is Reading.REPAIRED else 'left out'}: "
                 f"N^{other.value:+.2f}",
-                flat is False if reading is Reading.REPAIRED else flat is not False,
+                flat is False if reading is Reading.REPAIRED else flat is True,
             ),
             reading=reading,
             reading_text=text,

@@ -18,6 +18,7 @@ import sympy as sp
 import torch
 
 from numerics.linearization.measured_function import TokenBatch, embed, random_batch
+from numerics.measure.updates import random_cotangent
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
@@ -51,11 +52,13 @@ def energies(
     x, y = (part.detach() for part in embed(model, batch))
     encoder, decoder = list(model.encoder.parameters()), list(model.decoder.parameters())
     memory = model.encode(x)
-    encoder_slopes = torch.autograd.grad(memory, encoder, _unit(memory, generator))
+    encoder_slopes = torch.autograd.grad(
+        memory, encoder, random_cotangent(memory.shape, generator)(memory)
+    )
     fixed = memory.detach().requires_grad_()
     output = model.decode(fixed, y)
     memory_slope, *decoder_slopes = torch.autograd.grad(
-        output, [fixed, *decoder], _unit(output, generator)
+        output, [fixed, *decoder], random_cotangent(output.shape, generator)(output)
     )
     return {
         "encoder": sum(float(slope.square().sum()) for slope in encoder_slopes),
@@ -63,11 +66,6 @@ def energies(
         "memory": float(memory_slope.square().sum()),
         "ratio": float(memory.detach().norm() / x.norm()),
     }
-
-
-def _unit(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    drawn = torch.randn(like.shape, generator=generator, dtype=torch.float64)
-    return (drawn / drawn.norm()).to(like)
 
 
 def exponents(

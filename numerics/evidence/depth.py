@@ -11,6 +11,7 @@ from dataclasses import replace
 import polars as pl
 
 from numerics.models.roles import ALL_PARTS
+from numerics.statistics.estimates import all_of, joint_confidence
 from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import Settings, SweepConfig
@@ -55,7 +56,11 @@ def reproduced(rows: pl.DataFrame, settings: Settings) -> float:
 
 
 def fits_of(rows: pl.DataFrame, optimizer: str) -> Mapping[str, Fits]:
-    """Power laws of the update over N ≥ 6, by scheme and part, with the wider of two intervals."""
+    """Power laws of the update over N ≥ 6, by scheme and part, with the wider of two intervals.
+
+    The intervals of one scheme's parts hold together at 95 %.
+    """
+    confidence = joint_confidence(len(ALL_PARTS))
     chosen = rows.filter(
         (pl.col("optimizer") == optimizer)
         & (pl.col("quantity") == "update")
@@ -63,7 +68,11 @@ def fits_of(rows: pl.DataFrame, optimizer: str) -> Mapping[str, Fits]:
     )
     return {
         scheme: {
-            part: cautious(points["n_encoder"].to_list(), points["value"].to_list())
+            part: cautious(
+                points["n_encoder"].to_list(),
+                points["value"].to_list(),
+                confidence=confidence,
+            )
             for part in ALL_PARTS
             for points in [chosen.filter((pl.col("scheme") == scheme) & (pl.col("part") == part))]
         }
@@ -73,13 +82,10 @@ def fits_of(rows: pl.DataFrame, optimizer: str) -> Mapping[str, Fits]:
 
 def all_equivalent(fits: Fits, target: float, margin: float) -> bool | None:
     """Whether every part's exponent is the target: false if one is not, ``None`` if undecided."""
-    decisions = [
+    return all_of(
         False if isinstance(fit, NoExponent) else fit.equivalent(target, margin)
         for fit in fits.values()
-    ]
-    if False in decisions:
-        return False
-    return None if None in decisions else True
+    )
 
 
 def _range(fits: Fits) -> str:

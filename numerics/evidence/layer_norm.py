@@ -66,12 +66,12 @@ def _measured(context: Context) -> Iterator[Observation]:
     grows = fit.equivalent(1.0, tolerance("flat-exponent"))
     yield Observation(
         claim="tfixup.eq1",
-        passed=False if grows else None,
+        passed=None if grows is None else not grows,
         summary=f"along x = c 1 + δ the norm exceeds √d/‖x‖ by c^{fit.value:.3f}: "
         f"{growth[-1]:.3g} times at c = 10⁴",
         control=Control(
             "along x = c δ the same fit must not see growth",
-            not still.equivalent(1.0, tolerance("flat-exponent")),
+            still.equivalent(1.0, tolerance("flat-exponent")) is False,
         ),
         value=fit.value,
         expected=0.0,

@@ -12,6 +12,7 @@ import torch
 
 from numerics.measure.attention_gain import Point, gain, jacobian, q_bar, random_point, upper_bound
 from numerics.models.attention import Attention
+from numerics.statistics.estimates import all_of
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from theory.attention.scalar_hessian import curvature
@@ -57,7 +58,7 @@ def bounds(context: Context) -> Iterator[Observation]:
     order = [fit.equivalent(-1.0, tolerance("exact-exponent")) for fit in fits]
     heads = cancelling()
     yield Observation(
-        passed=both and all(order),
+        passed=all_of([both, *order]),
         summary=f"{len(points)} real modules, d ≤ 6, H ≤ 2, n ≤ 4, T ≤ 3: n K/Q̄ ≥ {min(low):.2f}, "
         f"K ≤ {max(high):.2f} of the upper bound; at norms L^(-1/4) K ~ L^{fits[0].value:.3f}, "
         f"Q̄ ~ L^{fits[1].value:.3f}",
