@@ -23,7 +23,7 @@ SHALLOW = (6, 12, 25)
 DEEP = {Level.QUICK: (50, 100, 200), Level.FULL: (50, 100, 200, 400, 1000)}
 SEEDS = {Level.QUICK: (6, 3), Level.FULL: (48, 16)}
 """Seeds at shallow and at deep models: a shallow point tells the slope as much and costs less."""
-RECORD = "sweep"
+RECORD = "goal"
 """Folder of the recorded sweep below the results."""
 REPEATED = ((6, 25, 50), 2)
 """Depths and seeds of the record that are measured again before it is believed."""
@@ -42,10 +42,10 @@ def fresh_rows(context: Context, optimizer: str) -> pl.DataFrame:
     )
 
 
-def reproduced(rows: pl.DataFrame, settings: Settings) -> float:
+def reproduced(rows: pl.DataFrame, settings: Settings, scheme: str = "tfixup") -> float:
     """Largest relative deviation of recorded values from the same tasks measured now."""
     depths, seeds = REPEATED
-    again = run_sweep(SweepConfig(("tfixup",), ("sgd",), depths, seeds, settings))
+    again = run_sweep(SweepConfig((scheme,), ("sgd",), depths, seeds, settings))
     again = again.filter(pl.col("quantity") == "update")
     keys = ["scheme", "optimizer", "n_encoder", "seed", "part", "quantity"]
     pairs = again.join(rows, on=keys, suffix="_recorded")
@@ -55,7 +55,9 @@ def reproduced(rows: pl.DataFrame, settings: Settings) -> float:
     return deviation
 
 
-def fits_of(rows: pl.DataFrame, optimizer: str) -> Mapping[str, Fits]:
+def fits_of(
+    rows: pl.DataFrame, optimizer: str, schemes: tuple[str, ...] = SCHEMES
+) -> Mapping[str, Fits]:
     """Power laws of the update over N ≥ 6, by scheme and part, with the wider of two intervals.
 
     The intervals of one scheme's parts hold together at 95 %.
@@ -76,8 +78,22 @@ def fits_of(rows: pl.DataFrame, optimizer: str) -> Mapping[str, Fits]:
             for part in ALL_PARTS
             for points in [chosen.filter((pl.col("scheme") == scheme) & (pl.col("part") == part))]
         }
-        for scheme in SCHEMES
+        for scheme in schemes
     }
+
+
+def scope_of(rows: pl.DataFrame) -> str:
+    """Which depths, widths and seeds the rows of N ≥ 6 cover.
+
+    Examples
+    --------
+    >>> scope_of(pl.DataFrame({"n_encoder": [6, 25], "d_model": [64, 64], "seed": [0, 2]}))
+    'N = 6…25, width 64, 2 seeds'
+    """
+    deep = rows.filter(pl.col("n_encoder") >= 6)
+    depths, widths = deep["n_encoder"], "/".join(map(str, sorted(set(deep["d_model"]))))
+    seeds = deep["seed"].n_unique()
+    return f"N = {depths.min()}…{depths.max()}, width {widths}, {seeds} seeds"
 
 
 def all_equivalent(fits: Fits, target: float, margin: float) -> bool | None:
@@ -88,7 +104,8 @@ def all_equivalent(fits: Fits, target: float, margin: float) -> bool | None:
     )
 
 
-def _range(fits: Fits) -> str:
+def range_of(fits: Fits) -> str:
+    """The least and the largest exponent of the parts, in words."""
     known = {part: fit for part, fit in fits.items() if isinstance(fit, Exponent)}
     low = min(known, key=lambda part: known[part].value)
     high = max(known, key=lambda part: known[part].value)
@@ -117,16 +134,17 @@ def goal(context: Context) -> Iterator[Observation]:
     yield Observation(
         passed=all_equivalent(ours, 0.0, margin) if believed else None,
         summary=f"‖Δf‖/η ~ N^{total.value:+.3f} over N = 6…{total.depths[-1]:g}; "
-        + _range(ours)
+        + range_of(ours)
         + told,
         control=Control(
-            "scales N^(-1/2), the exponent off by 1/4: " + _range(squared),
+            "scales N^(-1/2), the exponent off by 1/4: " + range_of(squared),
             all_equivalent(squared, 0.0, margin) is False,
         ),
         value=total.value,
         expected=0.0,
         tolerance=margin,
         interval=total.interval,
+        scope=scope_of(rows),
         source=source,
         details={part: str(fit) for part, fit in ours.items()},
     )
@@ -135,7 +153,8 @@ def goal(context: Context) -> Iterator[Observation]:
 @provides("tfixup.adam", "ours.adam-scale", "ours.adam-parts", kind=Kind.MEASUREMENT)
 def adam(context: Context) -> Iterator[Observation]:
     """The total under the sign update: +1/2 with the paper's scales, 0 with squared ones."""
-    fits = fits_of(fresh_rows(context, "sign"), "sign")
+    rows = fresh_rows(context, "sign")
+    fits, scope = fits_of(rows, "sign"), scope_of(rows)
     margin = tolerance("sign-exponent")
     paper, squared = (fitted(fits[scheme]["total"]) for scheme in SCHEMES)
     half = paper.equivalent(0.5, margin)
@@ -150,6 +169,7 @@ def adam(context: Context) -> Iterator[Observation]:
         expected=0.5,
         tolerance=margin,
         interval=paper.interval,
+        scope=scope,
     )
     for claim, reading in (
         ("tfixup.adam", Reading.REPAIRED),
@@ -165,18 +185,20 @@ def adam(context: Context) -> Iterator[Observation]:
             expected=0.0,
             tolerance=margin,
             interval=squared.interval,
+            scope=scope,
         )
     encoder = fitted(fits["tfixup-adam"]["encoder"])
     yield Observation(
         claim="ours.adam-parts",
         passed=all_equivalent(fits["tfixup-adam"], 0.0, margin),
         summary=f"squared scales, sign update: the encoder's share ~ N^{encoder.value:+.3f}; "
-        + _range(fits["tfixup-adam"]),
+        + range_of(fits["tfixup-adam"]),
         control=Control("the total alone must be flat", squared.equivalent(0.0, margin) is True),
         value=encoder.value,
         expected=-0.5,
         tolerance=margin,
         interval=encoder.interval,
+        scope=scope,
     )
 
 
