@@ -81,6 +81,7 @@ def gradients(context: Context) -> Iterator[Observation]:
 
     smallest = min(whole, key=lambda ratio: ratio.value)
     yield Observation(
+        scope=f"one block, width 64, {5 * SEEDS[context.level]} seeds",
         passed=all_of([at_least_one(ratio) for ratio in whole]),
         summary=f"Var[Δx_(i−1)]/Var[Δx_i] is {whole[0].value:.3f} through attention, "
         f"{whole[1].value:.3f} through an MLP, d/(d − 2) taken off",
@@ -118,6 +119,7 @@ def weights(context: Context) -> Iterator[Observation]:
     agree = [pre.equivalent(-1.0, margin), post.equivalent(0.0, margin)]
     swapped = [pre.equivalent(0.0, margin), post.equivalent(-1.0, margin)]
     yield Observation(
+        scope=f"{DEPENDENCY_DEPTH} layers, width 64, {SEEDS[context.level]} seeds",
         passed=all_of(agree),
         summary=f"β_ii² ~ i^{pre.value:+.2f} in Pre-LN, i^{post.value:+.2f} in Post-LN, over "
         f"{DEPENDENCY_DEPTH} layers",
@@ -186,6 +188,7 @@ def corollaries(context: Context) -> Iterator[Observation]:
     }
     margin = tolerance("linear-growth")
     yield Observation(
+        scope=f"N = {DEPTHS[0]}…{DEPTHS[-1]}, width 64, {seeds} seeds, δ {SHARE:g} of W",
         claim="admin.cor-pre",
         passed=_follows(pre.law, LOGARITHM),
         summary=f"Pre-LN, N = {DEPTHS[0]}…{DEPTHS[-1]}: {pre.law}; along a gradient instead "
@@ -198,6 +201,7 @@ def corollaries(context: Context) -> Iterator[Observation]:
     # N^1 or not is decided by the exponent; the laws need only rule the logarithm out.
     linear = all_of([post.power.equivalent(1.0, margin), _follows(post.law, LOGARITHM) is False])
     yield Observation(
+        scope=f"N = {SHALLOW[0]}…{SHALLOW[-1]}, width 64, {seeds} seeds, δ {SHARE:g} of W",
         claim="admin.cor-post",
         passed=linear,
         summary=f"Post-LN, N = {SHALLOW[0]}…{SHALLOW[-1]}: N^{post.power.value:.2f}, {post.law}; "
@@ -218,6 +222,7 @@ def _omega(context: Context, law: Growth, post: Growth) -> Iterator[Observation]
     paper, code = (layer_weights(scheme, seeds, 1.0) for scheme in ("admin", "admin-code"))
     margin = tolerance("dependency-exponent")
     yield Observation(
+        scope=f"{DEPENDENCY_DEPTH} layers; N = {DEPTHS[0]}…{DEPTHS[-1]}; width 64, {len(seeds)} seeds",
         claim="admin.omega",
         passed=all_of([paper.equivalent(-1.0, margin), _follows(law, LOGARITHM)]),
         summary=f"profiled ω: β_ii² ~ i^{paper.value:+.2f} (paper), i^{code.value:+.2f} (code, "
@@ -264,6 +269,7 @@ def theorem2(context: Context) -> Iterator[Observation]:
         (found[key] for key in found if key[1] != "gradient"), key=lambda f: abs(f.value - 1)
     )
     yield Observation(
+        scope=f"6 layers, width 64, {len(seeds)} seeds",
         passed=all_of([near_one("gaussian"), near_one("sign")]),
         summary="measured ÷ Σ β² C over six layers: "
         + ", ".join(f"{value.value:.2f} ({s}, {kind})" for (s, kind), value in found.items()),

@@ -31,6 +31,7 @@ from theory.claims import Context, Control, Kind, Level, Observation, Reading, p
 DEPTHS = {Level.QUICK: (3, 6, 12, 24), Level.FULL: (3, 6, 12, 24, 48, 96)}
 SEEDS = {Level.QUICK: 4, Level.FULL: 12}
 SHARE_DEPTHS = (4, 8, 16, 32, 64)
+LRI_SCOPE = "4 layers, width 64, four times the seeds of the others"
 FEW_DEPTHS = (4, 8, 16, 32, 64)
 BOTH = Architecture.ENCODER_DECODER
 
@@ -75,9 +76,9 @@ def measured(
     architecture: Architecture = BOTH,
     by_block: bool = False,
     value_power: float = 0.0,
-    fewer: int = 1,
+    times: int = 1,
 ) -> Parts:
-    """Tangents of a scheme's models at 1/``fewer`` of the seeds.
+    """Tangents of a scheme's models at ``times`` the seeds.
 
     ``value_power`` p multiplies W_v by L^(-p) once it is drawn.
     """
@@ -85,7 +86,7 @@ def measured(
     for depth in DEPTHS[context.level]:
         decoder = depth if architecture is BOTH else 0
         spec = ModelSpec(depth, decoder, d_model=32, d_ff=64, architecture=architecture)
-        for number in range(SEEDS[context.level] // fewer):
+        for number in range(SEEDS[context.level] * times):
             seed = 100_000 * context.seed + 100 * depth + number
             generator = torch.Generator().manual_seed(seed)
             model = build(scheme, spec, generator).eval()
@@ -128,11 +129,15 @@ def _evidence(
     *,
     reading: Reading = Reading.PRINTED,
     text: str = "",
+    width: int = 32,
 ) -> Observation:
     """Flat or not; the control must be decided the other way."""
     margin = tolerance("baseline-exponent")
+    seeds = fit.points // len(fit.depths)
+    scope = f"N = {fit.depths[0]:g}…{fit.depths[-1]:g}, width {width}, {seeds} seeds"
     flat, other = fit.equivalent(0.0, margin), control[1].equivalent(0.0, margin)
     return Observation(
+        scope=scope,
         claim=claim,
         passed=flat,
         summary=summary,
@@ -181,7 +186,7 @@ def fixup(context: Context) -> Iterator[Observation]:
         "and L · L^(-1/3) = L^(2/3)",
         ("MLP, W₁ × L^(-1/2)", mlp),
     )
-    slower = measured("r-fixup", context, by_block=True, value_power=1 / 3)
+    slower = measured("r-fixup", context, by_block=True, value_power=1 / 3, times=3)
     repaired = slower.exponent("attention")
     yield _evidence(
         "fixup.attention",
@@ -229,6 +234,7 @@ def rezero(context: Context) -> Iterator[Observation]:
         ("the scalars at η", fast),
         reading=Reading.REPAIRED,
         text="take η ∝ 1/L for the scalars α",
+        width=4,
     )
 
 
@@ -236,7 +242,7 @@ def rezero(context: Context) -> Iterator[Observation]:
 def dlcl(context: Context) -> Iterator[Observation]:
     """DLCL's matrices, Pre-LN and Post-LN forms, initialised to row averages."""
     pre, post = (measured(name, context).exponent(MATRICES) for name in ("dlcl-pre", "dlcl-post"))
-    flat = measured("tfixup", context, fewer=2).exponent(MATRICES)
+    flat = measured("tfixup", context, times=3).exponent(MATRICES)
     larger = max(pre, post, key=lambda fit: fit.value)
     yield _evidence(
         "dlcl.wiring",
@@ -281,6 +287,7 @@ def ds_init(context: Context) -> Iterator[Observation]:
             fit,
             f"the input's share behind a Post-LN encoder ~ N^{fit.value:+.2f} over N = 4…64",
             (name, other),
+            width=64,
         )
 
 
@@ -301,6 +308,7 @@ def lri(context: Context) -> Iterator[Observation]:
     shrinks = late.inside(0.0, 1.0)
     kept = early.inside(0.0, 1.0)
     yield Observation(
+        scope=LRI_SCOPE,
         passed=shrinks,
         summary=f"mean square before layer norm: {late.value:.3f} at later MLPs (19/18 = 1.056), "
         f"{early.value:.3f} at the first block",
@@ -310,6 +318,7 @@ def lri(context: Context) -> Iterator[Observation]:
         interval=late.interval,
     )
     yield Observation(
+        scope=LRI_SCOPE,
         passed=kept,
         summary=f"at the first block it is {early.value:.3f}",
         control=Control("later MLPs", shrinks is False),
@@ -341,6 +350,7 @@ def admin_torch(context: Context) -> Iterator[Observation]:
         found,
         f"Σ β_ii²/ln(n + 1) ~ N^{found.value:+.2f} over N = 4…64",
         ("ω = 1", ones),
+        width=64,
     )
 
 

@@ -65,6 +65,7 @@ def coherence(context: Context) -> Iterator[Observation]:
     apart = float(np.mean(growths(BLOCKS, 0.0, 2, context.seed))) ** 0.5
     decided = all_of(tolerated)
     yield Observation(
+        scope=f"L = {DEPTHS[0]}…{DEPTHS[-1]} blocks, width {WIDTH}, {draws} draws",
         passed=decided if too_much is False or decided is False else None,
         summary=f"real attention, width {WIDTH}: log growth ~ "
         + ", ".join(f"L^{fit.value:+.2f} at ρ = {name}" for name, (fit, _) in found.items())

@@ -99,6 +99,8 @@ def powers(context: Context) -> Iterator[Observation]:
         low, high = fit.interval
         seen = f", {case.earlier} noisy gradients before" if case.earlier else ""
         yield Observation(
+            scope=f"decoder, N = {case.depths[0]}…{case.depths[-1]}, width {case.width}, "
+            f"{case.seeds} seeds",
             passed=fit.equivalent(target, margin),
             summary=f"{case.optimizer}{seen}: decoder ~ N^{fit.value:+.3f} [{low:+.3f}, "
             f"{high:+.3f}], predicted {target:+.2f}",

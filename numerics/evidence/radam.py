@@ -21,6 +21,7 @@ REPEATS = 16
 NORMALS = 8_000_000
 """Gradients drawn at each ρ."""
 DEGREES = (5, 10, 29, 100, 500)
+SCOPE = f"ρ = {DEGREES[0]}…{DEGREES[-1]}, {NORMALS:,} gradients each"
 
 
 def variances(degrees: int, generator: torch.Generator) -> list[tuple[float, float]]:
@@ -41,6 +42,7 @@ def divergent(context: Context) -> Iterator[Observation]:
     )
     margin = tolerance("sampled-exponent")
     yield Observation(
+        scope=f"n = {SIZES[0]}…{SIZES[-1]}, {REPEATS} repeats",
         passed=first.value > 0 and first.equivalent(0.0, margin) is False,
         summary=f"the variance of n values of 1/|g| grows as n^{first.value:.2f} up to "
         f"n = {SIZES[-1]:,}: a law with tails P(x) ~ 1/x gives n^1",
@@ -75,6 +77,7 @@ def moments(context: Context) -> Iterator[Observation]:
     falling = all(found[a].low > found[b].high for a, b in pairwise(DEGREES))
     agree = all_of([_near(found[rho], variance_at(rho)) for rho in DEGREES])
     yield Observation(
+        scope=SCOPE,
         claim="radam.variance",
         passed=all_of([agree, falling]),
         summary="Var[ψ] sampled ÷ exact: "
@@ -97,6 +100,7 @@ def _first_order(found: dict[int, Estimate]) -> Iterator[Observation]:
     factor = float(first_order(5)) / found[5].value
     low, high = (float(first_order(5)) / end for end in reversed(found[5].interval))
     yield Observation(
+        scope=f"ρ = 5, {NORMALS:,} gradients",
         claim="radam.approx",
         passed=at_five,
         summary=f"at ρ = 5 the first-order form is {factor:.3f} times the sampled variance",
@@ -108,6 +112,7 @@ def _first_order(found: dict[int, Estimate]) -> Iterator[Observation]:
     )
     enclosed = {rho: _enclosed(found[rho], rho, 1.0) for rho in DEGREES}
     yield Observation(
+        scope=SCOPE,
         claim="radam.approx",
         passed=all_of(enclosed.values()),
         summary="sampled, it is too large by "

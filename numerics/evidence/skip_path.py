@@ -49,6 +49,7 @@ def skip(context: Context) -> Iterator[Observation]:
 
     alike = Estimate(aligned[BLOCKS], aligned[BLOCKS], aligned[BLOCKS])
     yield Observation(
+        scope=f"L = {BLOCKS}, width {WIDTH}, {DRAWS} draws",
         passed=found.within(limit, limit * margin),
         summary=f"{BLOCKS} random blocks, width {WIDTH}: mean-square growth {found.value:.3f} ± "
         f"{found.high - found.value:.3f}, e^(1/3) = {limit:.3f}",
@@ -62,6 +63,7 @@ def skip(context: Context) -> Iterator[Observation]:
         interval=found.interval,
     )
     yield Observation(
+        scope=f"L = 75 and {BLOCKS}, width {WIDTH}",
         passed=not aligned[BLOCKS] > 100 * aligned[75],
         summary=f"aligned blocks: ‖y_L‖/‖y_0‖ is {aligned[75] ** 0.5:.3g} at L = 75 and "
         f"{aligned[BLOCKS] ** 0.5:.3g} at L = {BLOCKS}",

@@ -56,6 +56,7 @@ def lemma1(context: Context) -> Iterator[Observation]:
     shifted = shares(1.0, 0.5).inside(0.5 * (1 - margin), 0.5 * (1 + margin))
     unit = found[1.0]
     yield Observation(
+        scope=f"width {WIDTH}, 20,000 draws, σ = {SIGMAS[0]}…{SIGMAS[-1]}",
         passed=all_of(decisions),
         summary="E‖ReLU(X)‖²/(σ²d) is "
         + ", ".join(f"{one.value:.4f} at σ = {sigma:g}" for sigma, one in found.items()),
@@ -98,6 +99,7 @@ def lemma2(context: Context) -> Iterator[Observation]:
 
     widest = max(five, key=lambda found: abs(found.value - 1.5))
     yield Observation(
+        scope=f"{LAYERS} layers, width {WIDTH}, {draws} draws",
         claim="xiong.lemma2-post",
         passed=all_of([is_three_halves(found) for found in five]),
         summary="‖x^{post,5}‖²/d in layers 1…6: "
@@ -125,6 +127,7 @@ def lemma2(context: Context) -> Iterator[Observation]:
         )
 
     yield Observation(
+        scope=f"{LAYERS} layers, width {WIDTH}, {draws} draws",
         claim="xiong.lemma2-pre",
         passed=bounded(0),
         summary="‖x_l‖²/d after l = 1…6 layers: "
@@ -191,6 +194,8 @@ def theorem1(context: Context) -> Iterator[Observation]:
         bounded = of_width.interval[0] <= 1 + margin
         agrees = fit.equivalent(power, margin)
         yield Observation(
+            scope=f"L = {DEPTHS[0]}…{DEPTHS[-1]} at width {WIDTH}, width {WIDTHS[0]}…{WIDTHS[-1]} "
+            f"at L = {WIDTH_LAYERS}, {draws} draws",
             claim=claim,
             passed=False if not bounded else agrees,
             summary=f"‖∂L/∂W^{{2,L}}‖ ~ L^{fit.value:+.3f} over L = {DEPTHS[0]}…{DEPTHS[-1]}, "
@@ -242,6 +247,7 @@ def decay(context: Context) -> Iterator[Observation]:
 
     first = np.exp(-whole.value * (DECAY_LAYERS - 1))
     yield Observation(
+        scope=f"{DECAY_LAYERS} layers, width {WIDTH}, {DECAY_SEEDS} seeds",
         passed=as_printed(whole),
         summary=f"log ‖∂L/∂W^{{2,l}}‖ rises by {whole.value:.4f} a layer ({alone.value:.4f} "
         f"without attention), not by ½ log(3/2) = {-DECAY:.4f}: at layer 1 of {DECAY_LAYERS} it is "
