@@ -222,7 +222,7 @@ def _omega(context: Context, law: Growth, post: Growth) -> Iterator[Observation]
     paper, code = (layer_weights(scheme, seeds, 1.0) for scheme in ("admin", "admin-code"))
     margin = tolerance("dependency-exponent")
     yield Observation(
-        scope=f"{DEPENDENCY_DEPTH} layers; N = {DEPTHS[0]}…{DEPTHS[-1]}; width 64, {len(seeds)} seeds",
+        scope=f"{DEPENDENCY_DEPTH} layers; N = {DEPTHS[0]}…{DEPTHS[-1]}; width 64",
         claim="admin.omega",
         passed=all_of([paper.equivalent(-1.0, margin), _follows(law, LOGARITHM)]),
         summary=f"profiled ω: β_ii² ~ i^{paper.value:+.2f} (paper), i^{code.value:+.2f} (code, "
