@@ -17,6 +17,7 @@ _INPUTS = {"x": "source embeddings", "y": "target embeddings", "m": "the memory"
 
 
 def number(value: sp.Expr) -> float | None:
+    """A number as a float; ``None`` for a formula."""
     return float(value) if value.is_number else None
 
 
