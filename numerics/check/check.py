@@ -87,7 +87,7 @@ def check(
     """
     started = time.perf_counter()
     settings = Settings(
-        over=over,  # type: ignore[arg-type]
+        over=over,
         values=tuple(sorted(set(values))),
         optimizers=tuple(dict.fromkeys(optimizers)),
         seeds=seeds,

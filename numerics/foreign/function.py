@@ -33,8 +33,9 @@ Method = Literal["forward", "forward, one at a time", "double backward", "finite
 
 AT_ONCE = 2**25
 """Numbers held by the tangents of one chunk of steps: a quarter of a gigabyte in float64."""
-FINITE = 1e-6
-"""Relative change of f at which a finite step is measured where nothing better exists."""
+FINITE = {torch.float64: 1e-6, torch.float32: 1e-3}
+"""Relative change of f at which a finite step is measured where nothing better exists: the error of
+the difference of two steps is its square, and that of rounding its inverse."""
 AGREEMENT = 1e-3
 """⟨u, J s⟩ = ⟨Jᵀu, s⟩ must hold to this part where both derivatives are right."""
 
@@ -151,13 +152,34 @@ def module_function(
     mask
         Valid positions, where the batch does not say them.
     dtype
-        Precision; ``None`` leaves each tensor as it is.
+        Precision; ``None`` leaves each tensor as it is. A forward that does not run in float64 is
+        measured in float32, which a note says.
 
     Raises
     ------
     InputError
         If the model's forward raises, is random with dropout off, or has no floating output.
     """
+    if dtype is torch.float64:
+        try:
+            return _in_precision(model, batch, output, mask, dtype)
+        except InputError as in_double:
+            try:
+                made = _in_precision(model, batch, output, mask, torch.float32)
+            except InputError:
+                raise in_double from in_double.__cause__
+        notes = (*made.copied.notes, "The forward does not run in float64: measured in float32.")
+        return replace(made, copied=replace(made.copied, notes=notes))
+    return _in_precision(model, batch, output, mask, dtype)
+
+
+def _in_precision(
+    model: torch.nn.Module,
+    batch: Batch,
+    output: Output,
+    mask: Tensor | None,
+    dtype: torch.dtype | None,
+) -> ModuleFunction:
     copied = private_copy(model, dtype)
     args, kwargs = without_cache(copied.module, in_dtype(batch, dtype))
     own_batch: Batch = args
@@ -248,13 +270,14 @@ def _generators() -> tuple[bytes, object]:
 
 
 def _without_dropout(function: ModuleFunction) -> ModuleFunction:
-    """The forward draws random numbers: dropout inside it is removed, and nothing may be left."""
+    """The forward drew random numbers: if they matter, dropout is removed and must be all."""
     removed = replace(function, dropout_inside=True, fresh=[])
     with torch.no_grad():
-        values = [removed({}) for _ in range(2)]
-    if not torch.equal(*values) and not bool(values[0].isnan().any()):
-        raise InputError("a forward must give the same output twice with dropout off, and does not")
-    return removed
+        for made in (function, removed):
+            first, second = made({}), made({})
+            if torch.equal(first, second) or bool(first.isnan().any()):
+                return made
+    raise InputError("a forward must give the same output twice with dropout off, and does not")
 
 
 def _one_forward(function: ModuleFunction, step: Parameters) -> Tensor:
@@ -336,17 +359,17 @@ def _agrees(
 def _finite(function: ModuleFunction, steps: Sequence[Parameters]) -> tuple[float, Tensor]:
     """(f(θ + ηs) − f(θ − ηs))/2η with an η that moves f by about a millionth of its size."""
     rows: list[Tensor] = []
-    eta = FINITE
+    eta = aim = FINITE.get(function.dtype, 1e-2)
     with torch.no_grad():
         size = float(torch.linalg.vector_norm(function({}).double()))
         for step in steps:
-            eta = FINITE / max(_size(step), 1e-30) * max(_size(function.parameters), 1e-30)
+            eta = aim / max(_size(step), 1e-30) * max(_size(function.parameters), 1e-30)
             for _ in range(6):
                 change = _difference(function, step, eta)
                 moved = float(change.double().norm())
-                if size == 0 or 0.01 * FINITE * size <= moved <= 100 * FINITE * size or moved == 0:
+                if size == 0 or 0.01 * aim * size <= moved <= 100 * aim * size or moved == 0:
                     break
-                eta *= FINITE * size / moved
+                eta *= aim * size / moved
             rows.append(change / (2 * eta))
     return eta, torch.stack(rows)
 

@@ -1,6 +1,5 @@
 """Small models of the real cases, written as their authors write them."""
 
-import copy
 import math
 from collections.abc import Callable
 
@@ -19,9 +18,8 @@ class Attention(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(d, d, bias=False) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (
-            m(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for m in (self.q, self.k, self.v)
-        )
+        three = (m(x) for m in (self.q, self.k, self.v))
+        q, k, v = (y.unflatten(-1, (HEADS, -1)).transpose(1, 2) for y in three)
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.o(mixed.transpose(1, 2).flatten(2))
 
@@ -69,14 +67,20 @@ class Block(nn.Module):
 class Model(nn.Module):
     """Embedding, blocks, a norm where the blocks are Pre-LN, a head."""
 
-    def __init__(self, layers: int, wiring: str = "pre", *, d: int = WIDTH, gated: bool = False,
-                 causal: bool = True, tied: bool = False, copies: bool = False) -> None:  # fmt: skip
+    def __init__(
+        self,
+        layers: int,
+        wiring: str = "pre",
+        *,
+        d: int = WIDTH,
+        gated: bool = False,
+        causal: bool = True,
+        tied: bool = False,
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(VOCABULARY, d)
         blocks = [Block(wiring, d, gated=gated, causal=causal) for _ in range(layers)]
-        self.blocks = nn.ModuleList(
-            [copy.deepcopy(blocks[0]) for _ in range(layers)] if copies else blocks
-        )
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(d) if wiring in ("pre", "miswired") else nn.Identity()
         self.head = nn.Linear(d, VOCABULARY, bias=False)
         if tied:

@@ -58,6 +58,7 @@ def run(make: Callable[[int], Model], values: tuple[int, ...] = DEPTHS, **option
     return check(lambda n: (make(n), tokens()), values, **settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_case_a3_the_wrong_matrix_scaled_leaves_the_total() -> None:
     parts: dict[str, list[dict[str, float]]] = {"w2": [], "w3": []}
     totals: dict[str, list[float]] = {"w2": [], "w3": []}
@@ -79,13 +80,14 @@ def test_case_a3_the_wrong_matrix_scaled_leaves_the_total() -> None:
     assert mean("w3", "w_in") / mean("w2", "w_in") == pytest.approx(24, rel=0.3)
 
 
+@pytest.mark.slow
 def test_case_c9_rezeros_gates_grow_linearly() -> None:
     """One token of width 16: deeper than f has coordinates, the gates' changes add up."""
 
     def make(n: int) -> tuple[Model, Tensor]:
         return xavier_(Model(n, "rezero", d=16)), tokens(sequences=1, length=1)
 
-    found = check(make, (12, 24, 48, 96), ("sgd", "adamw"), seeds=3)
+    found = check(make, (12, 24, 48, 72), ("sgd", "adamw"), seeds=2)
     for optimizer in ("sgd", "adamw"):
         gates = next(g for g in one(found, optimizer).groups if g.name == "scalar")
         assert exponent(gates.series) == pytest.approx(1.0, abs=0.2)
@@ -111,6 +113,7 @@ def test_case_d1_copied_layers() -> None:
     assert copies.law.law == "exponential"
 
 
+@pytest.mark.slow
 def test_case_d1_check_says_that_layers_are_copies() -> None:
     copies = run(lambda n: copied_(tfixup_(Model(n, "none", causal=False))), (4, 8, 12, 16))
     assert copies.verdict == "grows"
@@ -137,18 +140,20 @@ def test_case_d2_the_residual_is_taken_after_the_norm() -> None:
     assert wrong.law.law != "log N"
 
 
+@pytest.mark.slow
 def test_case_d2_check_says_what_the_wiring_does() -> None:
     found = {
         w: run(lambda n, w=w: xavier_(Model(n, w)), (2, 4, 6, 8), seeds=2)
         for w in ("pre", "miswired", "post")
     }
-    assert "No path from input to output is free of norms" in found["miswired"].wiring
+    assert "no path from input to output is free of norms" in found["miswired"].wiring
     assert any("x + F(norm(x))" in sentence for sentence in found["miswired"].advice)
     assert found["pre"].wiring.startswith("Pre-LN")
     assert found["post"].wiring.startswith("Post-LN")
     assert not any("norms" in sentence for sentence in found["pre"].advice)
 
 
+@pytest.mark.slow
 def test_case_d8_zero_outputs_move_alone() -> None:
     def zero_out(n: int) -> Model:
         model = gpt2_(Model(n))
@@ -169,11 +174,12 @@ def test_case_d8_zero_outputs_move_alone() -> None:
     assert "blocks.*.mlp.w1.weight" in only_once.dead  # one step cannot tell them apart
 
 
+@pytest.mark.slow
 def test_case_d10_gpt2_keeps_the_stream_and_not_the_update() -> None:
     found = run(lambda n: gpt2_(Model(n)), (2, 4, 8, 16, 32), optimizers=("sgd", "adamw"), lr=3e-4)
     sgd, adam = one(found), one(found, "adamw")
     for depth, right in zip((2, 4, 8, 16, 32), (99, 183, 347, 679, 1399), strict=True):
-        assert sgd.total.at(depth) == pytest.approx(right, rel=0.15)
+        assert sgd.total.at(depth) == pytest.approx(right, rel=0.2)
     assert exponent(sgd.total) == pytest.approx(0.98, abs=0.1)
     assert found.verdict == sgd.verdict == adam.verdict == "grows"
     assert sgd.total.law.law == "N^p"
@@ -206,9 +212,10 @@ def stream_law(factor: Callable[[int, int], float], values: Sequence[int]) -> Gr
     return growth_law(sizes, squares)
 
 
+@pytest.mark.slow
 def test_case_e4_a_harmonic_sum_is_a_logarithm() -> None:
     """Factors 1/√(2l) by layer give the stream the variance H_N, 1/√(2N) for all gives 1."""
-    harmonic = stream_law(lambda layer, _: (2 * layer) ** -0.5, (6, 12, 24, 48, 96))
+    harmonic = stream_law(lambda layer, _: (2 * layer) ** -0.5, (4, 8, 16, 32, 64))
     assert harmonic.unbounded
     assert harmonic.law == "log N"
     flat = stream_law(lambda _, n: (2 * n) ** -0.5, (2, 4, 8, 16, 32))
@@ -238,9 +245,7 @@ class Readout(nn.Module):
                 if mup:
                     module = self.blocks.get_submodule(name.removesuffix(".weight"))
                     module.register_forward_hook(lambda m, _, y: y / m.in_features)
-        nn.init.zeros_(self.head.weight) if mup else nn.init.normal_(
-            self.head.weight, std=width**-0.5
-        )
+        nn.init.normal_(self.head.weight, std=0.0 if mup else width**-0.5)
 
     def forward(self, ids: Tensor) -> Tensor:
         x = self.embedding(ids)
@@ -250,6 +255,7 @@ class Readout(nn.Module):
         return x / self.head.in_features if self.mup else x
 
 
+@pytest.mark.slow
 def test_case_h1_width() -> None:
     def make(mup: bool) -> Callable[[int], tuple[nn.Module, Tensor]]:
         return lambda width: (Readout(width, 2, mup), tokens())

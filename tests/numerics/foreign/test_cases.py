@@ -281,8 +281,9 @@ class CubeOnce(Cube):
 
 
 @pytest.mark.parametrize(
-    ("function", "method", "within"), [(Cube, "double backward", 1e-6), (CubeOnce, "finite step", 1e-4)]
-)  # fmt: skip
+    ("function", "method", "within"),
+    [(Cube, "double backward", 1e-6), (CubeOnce, "finite step", 1e-4)],
+)
 def test_operations_without_forward_derivative(function: Any, method: str, within: float) -> None:
     class Custom(nn.Module):
         def __init__(self, by_hand: bool) -> None:
