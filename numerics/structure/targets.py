@@ -152,18 +152,19 @@ def _routers(graph: Graph, branch: BranchNodes, products: int) -> set[int]:
 
 
 def _finals(graph: Graph, branch: BranchNodes, plain: dict[int, Product]) -> set[int]:
-    """Products after which no other product comes before the branch's end."""
-    return {
-        index
-        for index in plain
-        if graph.reaches(index, branch.output)
-        and not any(
-            other != index and graph.reaches(index, other) and graph.reaches(other, branch.output)
-            for other in plain
-        )
-        and not any(graph.reaches(index, a.scores) for a in branch.attentions)
-        and not any(graph.reaches(index, a.v) for a in branch.attentions)
-    }
+    """Products from which a path without another product leads to the branch's end."""
+    if branch.output in plain:
+        return {branch.output}
+    stops = 0
+    for index in branch.products:
+        stops |= 1 << index
+    for attention in branch.attentions:
+        stops |= 1 << attention.output | 1 << attention.scores
+    reach = graph.walk_back(branch.output, stops | ~branch.own)
+    found = {index for index in plain if reach >> index & 1}
+    for index in members(reach):
+        found |= {parent for parent in graph[index].parents if parent in plain}
+    return found
 
 
 def _gating_finals(
@@ -286,6 +287,10 @@ def _split(
             return {"other": everything}, False
         chosen = features(mask, product.feature)
         masks[role] = masks[role] | chosen if role in masks else chosen
+    if branch.attentions and "gate" in masks:  # the sum that normalises attention is no gate
+        for role in ("q", "k", "v"):
+            if role in masks:
+                masks["gate"] = masks["gate"] & ~masks[role]
     count = sum(mask.int() for mask in masks.values())
     direct = len(branch.attentions) == 1 and _reads_directly(graph, branch, product, wanted)
     if not branch.attentions and "gate" in masks and "w_in" in masks:

@@ -153,7 +153,7 @@ HANDWRITTEN = [
             "*out": "out",
             "*up": every_second(0, 256, "w_in", "gate"),
             "*down": "w_out",
-            "*alpha": "scalar",
+            "*alpha": {"scalar": ((0, (0,)), (0, (1,)))},
         },
     ),
     _own("nn.TransformerEncoder", _torch_encoder, "smsm", wiring="post", roles=TORCH),
