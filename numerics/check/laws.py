@@ -76,7 +76,7 @@ class GrowthLaw:
     @property
     def curve(self) -> FittedLaw | None:
         """The curve of the chosen law, or of the best where none is chosen."""
-        if self.law in self.fits:
+        if self.law is not None and self.law in self.fits:
             return self.fits[self.law]
         known = [name for name in self.deficit if name in self.fits]
         return self.fits[min(known, key=self.deficit.__getitem__)] if known else None
@@ -171,7 +171,7 @@ def _chosen(
     y: Vector,
 ) -> GrowthLaw:
     evidence = tolerance("growth-evidence")
-    growing = [law for law in LAWS if law != "bounded"]
+    growing: list[LawName] = [law for law in LAWS if law != "bounded"]
     rival = min(deficit[law] for law in growing)
     flat = tolerance("flat-exponent")
     if fit.interval[1] <= flat:
@@ -184,7 +184,7 @@ def _chosen(
         if deficit["bounded"] <= rival and _settles(fits["bounded"], n, y):
             return GrowthLaw("bounded", False, fit, deficit, fits, f"{fits['bounded'].form} fits")
         return _by_exponent(fit, deficit, fits, "bounded and growing laws fit alike")
-    best = min(growing, key=deficit.__getitem__)
+    best = min(growing, key=lambda law: deficit[law])
     second = min(deficit[law] for law in growing if law != best)
     if fit.interval[0] <= flat:
         return GrowthLaw(None, None, fit, deficit, fits, "no law fits and the slope is open")

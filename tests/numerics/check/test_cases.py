@@ -224,6 +224,12 @@ def test_case_e4_a_harmonic_sum_is_a_logarithm() -> None:
     assert linear.law == "N^p"
 
 
+def _divided(module: nn.Module, _: object, output: Tensor) -> Tensor:
+    """A linear layer's output over its fan-in."""
+    assert isinstance(module, nn.Linear)
+    return output / module.in_features
+
+
 class Readout(nn.Module):
     """A decoder whose widths are parametrised, for one Adam rate, as standard or as μP.
 
@@ -244,7 +250,7 @@ class Readout(nn.Module):
                 nn.init.normal_(p, std=fan_in**0.5 if mup else fan_in**-0.5)
                 if mup:
                     module = self.blocks.get_submodule(name.removesuffix(".weight"))
-                    module.register_forward_hook(lambda m, _, y: y / m.in_features)
+                    module.register_forward_hook(_divided)
         nn.init.normal_(self.head.weight, std=0.0 if mup else width**-0.5)
 
     def forward(self, ids: Tensor) -> Tensor:
