@@ -189,6 +189,8 @@ def _chosen(
     if fit.interval[0] <= flat:
         return GrowthLaw(None, None, fit, deficit, fits, "no law fits and the slope is open")
     held_out = {law: _held_out(fits[law].form, n, y) for law in growing}
+    if best == "N^p" and fit.value < SLOW_POWER:
+        evidence *= 3
     if second - deficit[best] >= evidence and best == min(growing, key=held_out.__getitem__):
         return GrowthLaw(best, True, fit, deficit, fits, f"Akaike difference {second:.1f}")
     return GrowthLaw(None, True, fit, deficit, fits, "grows; two laws fit alike")
@@ -225,6 +227,9 @@ NEARLY_FLAT = 0.1
 """Over a range of 16, a factor of at most 1.32: a few seeds of a small batch scatter by as much."""
 SETTLED_SLOPE = 0.15
 """Over the later half of the sizes, a factor of 4 or so: at most 1.2 in the value."""
+SLOW_POWER = 0.5
+"""Below it a power and a logarithm part so slowly that a small departure from either decides, such
+as a sum of 1/l whose terms are not quite equal: it takes three times the evidence."""
 CLEAR_SLOPE = 0.35
 """A slope over a range of 8 or more that a value on its way to a bound does not show: a factor of
 2 and more that has not slowed down."""
