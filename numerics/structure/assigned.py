@@ -69,7 +69,7 @@ def role_of(known: Assigned, product: int, reader: int) -> Role | None:
     if only is not None:
         return only
     for attention in branch.attentions:
-        for role, operand in (("q", attention.q), ("k", attention.k), ("v", attention.v)):
+        for role, operand in attention.operands:
             if role in targets.rows.get(product, {}) and graph.reaches(reader, operand):
                 return role
     return None

@@ -24,8 +24,8 @@ def kind_of(parts: Parts, branch: BranchNodes, targets: Targets) -> Kind:
     if branch.attentions:
         if targets.columns:
             return "parallel"
-        kinds = {_attention_kind(parts, branch, attention.k) for attention in branch.attentions}
-        return kinds.pop() if len(kinds) == 1 else "attention"
+        kinds: list[Kind] = [_attention_kind(parts, branch, a.k) for a in branch.attentions]
+        return kinds[0] if len(set(kinds)) == 1 else "attention"
     chain = [i for i in branch.products if graph.reaches(i, branch.output)]
     levels = any(graph.reaches(i, j) for i in chain for j in chain if i != j)
     if not levels or not _active(parts, branch):

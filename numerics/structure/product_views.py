@@ -120,6 +120,7 @@ def nested_views(
     if not low_rank:
         inside = branch is not None and "attention" in known.kinds[branch]
         role = "positions" if inside else "other"
+    given: Role = role if role is not None else "other"
     told: set[str] = set()
     for index in members(graph.ancestors[weight]):
         nested = constant_product(graph, index)
@@ -130,14 +131,14 @@ def nested_views(
             told.add(graph[found.parameter].name)
             if low_rank:  # what counts as its fan-in depends on the weight that it changes
                 found = replace(found, fan_in=None, fan_out=None, fan_in_axis=None)
-            yield _view(known, found, role, branch)
+            yield _view(known, found, given, branch)
         if nested.bias is not None:
             for name in parameter_names(graph, nested.bias):
                 told.add(name)
-                yield TensorView(name, "bias", branch=branch, part=role)
+                yield TensorView(name, "bias", branch=branch, part=given)
     for leaf in graph.parameters_of(weight):
         if graph[leaf].name not in told and through_product(graph, leaf, weight):
-            yield TensorView(graph[leaf].name, role, branch=branch)
+            yield TensorView(graph[leaf].name, given, branch=branch)
 
 
 def _outside_product(known: Assigned, product: Product) -> Iterator[TensorView]:

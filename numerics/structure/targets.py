@@ -57,7 +57,7 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
     for attention in branch.attentions:
         results |= 1 << attention.output
     for attention in branch.attentions:
-        for role, operand in (("q", attention.q), ("k", attention.k), ("v", attention.v)):
+        for role, operand in attention.operands:
             reach = graph.walk_back(operand, results | ~branch.own)
             for index in plain:
                 if reach >> index & 1:
@@ -83,8 +83,8 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
     gating = _gating_finals(graph, branch, final, plain)
     for index, product in plain.items():
         if index in gating:
-            role: Role = "gate" if graph[index].shape[product.feature] > 1 else "other"
-            rows[index] = {role: _all(graph, product)}
+            only: Role = "gate" if graph[index].shape[product.feature] > 1 else "other"
+            rows[index] = {only: _all(graph, product)}
         elif index in final:
             rows[index], split = _final_roles(graph, branch, product, after, bool(inner), index)
             if split:
@@ -123,7 +123,7 @@ def _is_separate(graph: Graph, branch: BranchNodes, attention: Attention) -> boo
         operands = [p for p in (attention.q, attention.k, attention.v) if graph.reaches(index, p)]
         masks = [m for m in dependence(graph, index, operands) if m is not None]
         chosen = [features(mask, product.feature).int() for mask in masks]
-        if len(chosen) > 1 and bool((sum(chosen) > 1).any()):
+        if len(chosen) > 1 and bool((torch.stack(chosen).sum(0) > 1).any()):
             return False
     return True
 
@@ -279,7 +279,7 @@ def _split(
     if not roles:
         return {"other": everything}, True
     if len(roles) == 1:
-        return {next(iter(roles)): everything}, True
+        return {wanted[0][0]: everything}, True
     masks: Features = {}
     for role, operand, stops in wanted:
         (mask,) = dependence(graph, product.node, [operand], stops & ~(1 << operand))

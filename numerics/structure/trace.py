@@ -155,7 +155,7 @@ def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> 
     for chain in streams.chains:
         chain.end = end_link(additions, graph, chain)
     targets = [find_targets(parts, branch) for branch in branches]
-    kinds = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
+    kinds: list[Kind] = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
     wired = [GIVEN] * len(branches) if blocks else _wired(parts, streams, branches)
     known = Assigned(parts, streams, branches, targets, kinds, _on_stream(streams, branches, wired))
     views = parameter_views(known)

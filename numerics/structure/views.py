@@ -81,7 +81,11 @@ def _norm_views(known: Assigned, norm: Norm) -> Iterator[TensorView]:
     graph = known.parts.graph
     branch = known.on_stream.get(norm.output, known.branch_of(norm.core))
     part = part_below(known, norm.input) if branch is not None else None
-    for node, role in ((norm.gain, "norm_gain"), (norm.bias, "norm_bias")):
+    affine: tuple[tuple[int | None, Role], ...] = (
+        (norm.gain, "norm_gain"),
+        (norm.bias, "norm_bias"),
+    )
+    for node, role in affine:
         if node is None:
             continue
         for name in parameter_names(graph, node):
