@@ -3,7 +3,7 @@
 import torch
 
 from numerics.structure.branch_nodes import BranchNodes, Parts
-from numerics.structure.graph import members
+from numerics.structure.graph import Graph, members
 from numerics.structure.operations import LINEAR_POINTWISE, words
 from numerics.structure.replay import Replay, random_like
 from numerics.structure.targets import Targets
@@ -24,8 +24,8 @@ def kind_of(parts: Parts, branch: BranchNodes, targets: Targets) -> Kind:
     if branch.attentions:
         if targets.columns:
             return "parallel"
-        kinds = {_attention_kind(parts, branch, attention.k) for attention in branch.attentions}
-        return kinds.pop() if len(kinds) == 1 else "attention"
+        kinds: list[Kind] = [_attention_kind(parts, branch, a.k) for a in branch.attentions]
+        return kinds[0] if len(set(kinds)) == 1 else "attention"
     chain = [i for i in branch.products if graph.reaches(i, branch.output)]
     levels = any(graph.reaches(i, j) for i in chain for j in chain if i != j)
     if not levels or not _active(parts, branch):
@@ -41,12 +41,18 @@ def _attention_kind(parts: Parts, branch: BranchNodes, keys: int) -> Kind:
     reach = graph.walk_back(keys, ~branch.own)
     from_stream = graph.reaches(branch.source, keys) or graph.reaches(branch.chain.start, keys)
     elsewhere = any(
-        graph.reads_parameter(i) and graph.is_signal(i)
-        for i in members(reach & branch.own & ~graph.descendants[branch.chain.start])
+        graph[i].name in ("cat", "stack")
+        and len({graph.reaches(branch.source, p) for p in graph[i].parents if _learned(graph, p)})
+        == 2
+        for i in members(reach & branch.own)
     )
     if not from_stream:
         return "cross-attention"
     return "attention" if elsewhere else "self-attention"
+
+
+def _learned(graph: Graph, index: int) -> bool:
+    return graph.reads_parameter(index) and graph.is_signal(index)
 
 
 def _active(parts: Parts, branch: BranchNodes) -> bool:
