@@ -124,18 +124,6 @@ def _name(additions: Additions, chains: list[Chain]) -> None:
 def _refuse_parallel_streams(additions: Additions, streams: Streams) -> None:
     """Several streams that read one another, and additions that make a stream inside a branch."""
     graph = additions.graph
-    for first in streams.chains:
-        for second in streams.chains:
-            if first is second or graph.reaches(first.last, second.start):
-                continue
-            reads = any(graph.reaches(first.last, a.branch) for a in second.additions)
-            is_read = any(
-                graph.reaches(second.start, a.branch)
-                and not graph.reaches(second.start, first.start)
-                for a in first.additions
-            )
-            if reads and is_read:
-                streams.reasons.append(_side_by_side(first.last))
     owner: dict[int, tuple[int, int]] = {}
     for number, chain in enumerate(streams.chains):
         for place, addition in enumerate(chain.additions):
@@ -156,10 +144,11 @@ def _refuse_parallel_streams(additions: Additions, streams: Streams) -> None:
                 "blocks=, the module paths whose outputs are to count as branches"
             )
         elif len(stream) == len(inner) and stream[-1] == inner[-1]:
-            streams.reasons.append(_side_by_side(index))
+            streams.reasons.append(side_by_side(index))
 
 
-def _side_by_side(index: int) -> str:
+def side_by_side(index: int) -> str:
+    """The reason that refuses streams which cannot be told apart."""
     return (
         f"several streams run side by side and read one another ({_where(index)}): pass blocks=, "
         "the module paths whose outputs are to count as branches"

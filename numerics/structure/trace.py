@@ -195,7 +195,8 @@ def _wired(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> list[
     found: dict[int, Wiring] = {}
     for chain in streams.chains:
         own = [b for b in branches if b.chain is chain]
-        for branch, wiring in zip(own, wirings(parts, chain, own), strict=True):
+        stage = sum(other.name == chain.name for other in streams.chains) > 1
+        for branch, wiring in zip(own, wirings(parts, chain, own, stage=stage), strict=True):
             found[id(branch)] = wiring
     return [found[id(branch)] for branch in branches]
 

@@ -24,8 +24,15 @@ class Wiring:
     """Whether only some of what the branch reads is normalised."""
 
 
-def wirings(parts: Parts, chain: Chain, branches: list[BranchNodes]) -> list[Wiring]:
-    """The wiring of every addition of one stream, in order; `branches` are the stream's own."""
+def wirings(
+    parts: Parts, chain: Chain, branches: list[BranchNodes], *, stage: bool = False
+) -> list[Wiring]:
+    """The wiring of every addition of one stream, in order.
+
+    `branches` are the stream's own. A `stage` is followed by more of the same stream, so that a
+    single addition does not tell whether the norm after it is its own.
+    """
+    part_of_more = stage and len(branches) == 1
     links = chain.links
     after = [*links[1:], chain.end]
     found: list[Wiring] = []
@@ -55,7 +62,7 @@ def wirings(parts: Parts, chain: Chain, branches: list[BranchNodes]) -> list[Wir
             on_stream = any(step.norm for step in steps)
             factor = _factor(tuple(s for s in steps if s.norm is None))
         else:
-            on_stream = _last_is_post(found, place, link)
+            on_stream = not part_of_more and _last_is_post(found, place, link)
             factor = _last_factor(link, before=factor)
         if on_stream:
             found[place] = replace(found[place], norm_on_stream=True, norm_free_shortcut=False)

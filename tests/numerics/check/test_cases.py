@@ -201,12 +201,14 @@ def test_case_d10_gpt2_keeps_the_stream_and_not_the_update() -> None:
     assert adam.largest_rate * adam.relative == pytest.approx(1.0)
 
 
-def stream_law(factor: Callable[[int, int], float], values: Sequence[int]) -> GrowthLaw:
+def stream_law(
+    factor: Callable[[int, int], float], values: Sequence[int], seeds: int = 3
+) -> GrowthLaw:
     """The law of the stream's mean square, with a factor on what writes to it."""
     sizes: list[int] = []
     squares: list[float] = []
     for n in values:
-        for seed in range(6):
+        for seed in range(seeds):
             torch.manual_seed(100 * n + seed)
             model = xavier_(Model(n))
             with torch.no_grad():
@@ -227,12 +229,12 @@ def test_case_e4_a_harmonic_sum_is_a_logarithm() -> None:
 
     Sequences of one token: averages over tokens that become alike would let later layers add more.
     """
-    harmonic = stream_law(lambda layer, _: (2 * layer) ** -0.5, (4, 8, 16, 32, 64))
+    harmonic = stream_law(lambda layer, _: (2 * layer) ** -0.5, (4, 8, 16, 32, 64), seeds=6)
     assert harmonic.unbounded
     assert harmonic.law == "log N"
-    flat = stream_law(lambda _, n: (2 * n) ** -0.5, (2, 4, 8, 16, 32))
+    flat = stream_law(lambda _, n: (2 * n) ** -0.5, DEPTHS)
     assert flat.law == "bounded"
-    linear = stream_law(lambda _, __: 1.0, (2, 4, 8, 16, 32))
+    linear = stream_law(lambda _, __: 1.0, DEPTHS)
     assert linear.law == "N^p"
 
 
@@ -285,6 +287,7 @@ def test_case_h1_width() -> None:
     assert sites["embedding"].law.law == "bounded"
     assert sites["blocks"].law.unbounded
     assert standard.verdict == "grows"
+    assert any("μP" in sentence for sentence in standard.advice)
     mup = check(make(True), values, ("adamw",), over="width", seeds=3)
     sites = one(mup, "adamw").sites
     assert not sites["embedding"].law.unbounded
