@@ -9,11 +9,8 @@ from collections.abc import Sequence
 
 from numerics.check.types import GroupCheck, OptimizerCheck, Series
 from numerics.foreign.groups import starred
-<<<<<<< HEAD
-from numerics.statistics.exponents import Exponent
-=======
 from numerics.foreign.update_steps import SIGN_LIKE
->>>>>>> own-model
+from numerics.statistics.exponents import Exponent
 from numerics.structure.types import Structure
 
 MATTERS = 0.05
