@@ -24,7 +24,7 @@ from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS
 from numerics.training.experiments.experiment import Answer, Finding, PlannedRun, label
 from numerics.training.experiments.selection import Runs, values_of
-from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome
+from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome, best_constant
 from numerics.training.recorded import LOG, RecordedRun, read_run
 from theory.claims import Context, Control, Kind, Level, Observation, Provider, Reading
 from theory.errors import InputError
@@ -88,9 +88,10 @@ def rejudged(run: RecordedRun) -> RunOutcome:
             f"{run.path} must end with its log's validation loss {last[0]}, "
             f"and states {run.validation_loss}"
         )
+    baseline, _ = best_constant(run.unigram_loss, run.uniform_loss)
     if not finite or run.validation_loss > run.uniform_loss + DIVERGED_MARGIN:
         found = RunOutcome.DIVERGED
-    elif run.gain_interval[0] > STUCK_MARGIN * run.unigram_loss:
+    elif run.gain_interval[0] > STUCK_MARGIN * baseline:
         found = RunOutcome.TRAINED
     else:
         found = RunOutcome.STUCK
@@ -144,6 +145,8 @@ def observations(row: Row, context: Context) -> Iterator[Observation]:
             reading_text=row.reading_text(runs),
             value=finding.value,
             interval=finding.interval,
+            scope=finding.scope,
+            neighbourhood=finding.neighbourhood,
             source="rerun" if context.rerun else f"recorded: results/{row.experiment}",
             details={"experiment": row.experiment, "runs": len(runs)}
             | {name: values_of(runs, name) for name in SHOWN},

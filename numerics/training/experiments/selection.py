@@ -28,6 +28,32 @@ def values_of(runs: Runs, setting: str) -> list[Any]:
     return sorted({run.config[setting] for run in runs})
 
 
+def range_of(runs: Runs) -> str:
+    """The range that runs cover, in words: layers, width, rates, tokens, steps and seeds.
+
+    Examples
+    --------
+    >>> range_of([])
+    'no run'
+    """
+    if not runs:
+        return "no run"
+    names = ("N", "width", "rate", "tokens a step", "steps", "seeds")
+    keys = ("layers", "d_model", "lr", "tokens", "steps", "seed")
+    return ", ".join(
+        f"{name} {_span(values_of(runs, key))}" for name, key in zip(names, keys, strict=True)
+    )
+
+
+def _span(values: Sequence[Any]) -> str:
+    """A few values listed, consecutive ones and many by their ends."""
+    shown = [f"{value:.3g}" if isinstance(value, float) else f"{value}" for value in values]
+    whole = all(isinstance(value, int) for value in values)
+    if len(values) > 2 and whole and values[-1] - values[0] == len(values) - 1:
+        return f"{shown[0]} to {shown[-1]}"
+    return ", ".join(shown) if len(shown) <= 6 else f"{shown[0]} to {shown[-1]}"
+
+
 def all_trained(runs: Runs) -> bool:
     """Whether there are runs and every one trained."""
     return bool(runs) and all(run.outcome is RunOutcome.TRAINED for run in runs)
