@@ -45,6 +45,29 @@ def range_of(runs: Runs) -> str:
     )
 
 
+def neighbourhood_of(runs: Runs) -> str:
+    """`range_of` the runs if they cover a neighbourhood that can falsify, else nothing.
+
+    That is at least three rates a factor 2 apart, two widths and three seeds.
+
+    Examples
+    --------
+    >>> neighbourhood_of([])
+    ''
+    """
+    if not runs:
+        return ""
+    rates = sorted({float(run.config["lr"]) for run in runs})
+    apart, last = 1, rates[0]
+    for rate in rates:
+        if rate >= 1.99 * last:
+            apart, last = apart + 1, rate
+    enough = apart >= 3 and all(
+        len(values_of(runs, name)) >= least for name, least in (("d_model", 2), ("seed", 3))
+    )
+    return range_of(runs) if enough else ""
+
+
 def _span(values: Sequence[Any]) -> str:
     """A few values listed, consecutive ones and many by their ends."""
     shown = [f"{value:.3g}" if isinstance(value, float) else f"{value}" for value in values]
