@@ -30,8 +30,8 @@ from numerics.training.objective import SentenceLosses, token_losses
 DIVERGED_MARGIN = 1.0
 """Nats above log V: a model that is this far below chance is not on its way to anything."""
 STUCK_MARGIN = 0.10
-"""Share of the baseline's loss. A predictor that knows the position but no word, such as a sentence's
-first token, gains 0.06 (Multi30k and the generated data alike); the margin is wider than that."""
+"""Share of the baseline's loss. A predictor that knows the position but no word, such as a
+sentence's first token, gains 0.06 (Multi30k and the generated data alike); the margin is wider."""
 
 
 class RunOutcome(StrEnum):

@@ -24,6 +24,7 @@ from numerics.training.experiments.selection import (
     diverged,
     matching,
     none_trained,
+    range_of,
     told,
     values_of,
 )
@@ -73,18 +74,20 @@ def trains(runs: Runs, scheme: str) -> Finding:
     reference = matching(runs, scheme=REFERENCE)
     depths = [d for d in values_of(runs, "layers") if all_trained(matching(reference, layers=d))]
     own = matching(runs, scheme=scheme)
+    scope = range_of(own)
     line = f"{scheme}: " + "; ".join(
         f"N = {depth} {told(matching(own, layers=depth))}" for depth in values_of(own, "layers")
     )
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line)
+        return Finding(Answer.NOT_REPRODUCED, line, scope=scope)
     if not depths or not own:
-        return Finding(Answer.UNDECIDED, line)
+        return Finding(Answer.UNDECIDED, line, scope=scope)
     trained = [all_trained(matching(own, layers=depth)) for depth in depths]
     if all(trained):
-        return Finding(Answer.REPRODUCED, line)
+        return Finding(Answer.REPRODUCED, line, scope=scope)
     stuck = any(none_trained(matching(own, layers=depth)) for depth in depths)
-    return Finding(Answer.NOT_REPRODUCED if stuck else Answer.UNDECIDED, line)
+    answer = Answer.NOT_REPRODUCED if stuck else Answer.UNDECIDED
+    return Finding(answer, line, scope=scope)
 
 
 def decide(runs: Runs) -> Finding:
@@ -95,9 +98,10 @@ def decide(runs: Runs) -> Finding:
     line += f"; control {CONTROL} {told(control)}"
     answers = {one.answer for one in found}
     if Answer.NOT_REPRODUCED in answers:
-        return Finding(Answer.NOT_REPRODUCED, line)
+        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(runs))
     good = answers == {Answer.REPRODUCED} and none_trained(control)
-    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line)
+    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
+    return Finding(answer, line, scope=range_of(runs))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

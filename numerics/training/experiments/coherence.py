@@ -22,7 +22,7 @@ from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import draw_signals, read_log
 from numerics.training.experiments.experiment import Answer, Experiment, Finding
 from numerics.training.experiments.fig4a import configs as tfixup_configs
-from numerics.training.experiments.selection import Runs, matching, values_of
+from numerics.training.experiments.selection import Runs, matching, range_of, values_of
 from numerics.training.recorded import RecordedRun
 
 Growth = Callable[[RecordedRun, str], float]
@@ -102,7 +102,7 @@ def decide(runs: Runs, *, growth_of: Growth = trained_growth) -> Finding:
         answer = Answer.UNDECIDED
     else:
         answer = Answer.REPRODUCED if all(agree) else Answer.NOT_REPRODUCED
-    return Finding(answer, "; ".join(told), decisive.value, decisive.interval)
+    return Finding(answer, "; ".join(told), decisive.value, decisive.interval, scope=range_of(runs))
 
 
 def _at_depth(runs: Runs, depth: int, stack: str) -> str:

@@ -14,7 +14,7 @@ growth without lies below, or that with lies at or above it; by 95 % intervals o
 other rate is told beside it.
 
 Reduced: widths 64 and 128 beside the paper's *small* 512-1024-4, its 6 + 6 layers, generated
-sentences, 100 steps of 256 tokens. The warm-up is over 4,000 steps, of which 100 see the start.
+sentences, 50 steps of 256 tokens. The warm-up is over 4,000 steps, of which 50 see the start.
 """
 
 import math
@@ -144,10 +144,8 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
 FIG3AB = Experiment(
     name="fig3ab",
     question="Do the inputs of layer norm grow two- to threefold without warm-up?",
-    full=configs(RATES, steps=100, tokens=256, validation_pairs=100, validate_every=100),
-    quick=configs(
-        {64: (2e-3, 4e-3)}, seeds=(0, 1), steps=20, tokens=256, validation_pairs=30
-    ),
+    full=configs(RATES, steps=50, tokens=256, validation_pairs=100, validate_every=50),
+    quick=configs({64: (2e-3, 4e-3)}, seeds=(0, 1), steps=20, tokens=256, validation_pairs=30),
     budget=(25.0, 0.6),
     decide=decide,
     draw=draw,

@@ -21,6 +21,7 @@ a warm-up of 200 steps. SGD has momentum 0.9.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from matplotlib.figure import Figure
@@ -29,12 +30,12 @@ from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import draw_signals
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
 from numerics.training.experiments.plateau import (
+    TIMES,
     agreed,
     plateau,
     recovers,
     steps_told,
     stuck_first,
-    trained_at,
 )
 from numerics.training.experiments.selection import (
     Runs,
@@ -45,6 +46,7 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
+from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
 Rule = Literal["adam", "sgd"]
@@ -105,8 +107,7 @@ def without_layer_norm(warmup: int = 200, **settings: Any) -> tuple[TrainConfig,
 def configs() -> tuple[TrainConfig, ...]:
     """Every run of the full scale."""
     warm = [
-        with_layer_norm(rule, rates=rates, steps=WITH_WARMUP[rule])
-        for rule, rates in RATES.items()
+        with_layer_norm(rule, rates=rates, steps=WITH_WARMUP[rule]) for rule, rates in RATES.items()
     ]
     cold = [
         with_layer_norm(rule, rates=(rate,), warmup=0, steps=steps)
@@ -175,26 +176,20 @@ def decide(runs: Runs) -> Finding:
     return Finding(Answer.UNDECIDED, line, scope=scope)
 
 
-def as_stated(runs: Runs) -> list[RecordedRun]:
+def as_stated(runs: Runs, sgd: RunOutcome = RunOutcome.TRAINED) -> list[RecordedRun]:
     """The runs with the course that the paper describes: a control.
 
-    Adam's and SGD's warmed-up runs train as they did; without warm-up Adam's stay stuck, SGD's
-    train at half the steps that they were given.
+    Warmed-up runs stay as they are. Without warm-up Adam's are stuck for long enough, and SGD's
+    train twice as late as with it, or are stuck as well where ``sgd`` says so.
     """
-    from dataclasses import replace
-
-    from numerics.training.outcome import RunOutcome
-
     found = []
     for run in runs:
-        cold = run.config["scheme"] == "post-ln" and not run.config["warmup"]
-        if cold and run.config["optimizer"] == "adam":
-            limit = int(run.config["steps"])
-            run = replace(run, outcome=RunOutcome.STUCK, steps=limit)
-        elif cold:
-            own = pair(runs, "sgd", run.config["lr"])[0]
-            late = 2 * max((trained_at(one) or 0 for one in own), default=0)
-            run = replace(run, outcome=RunOutcome.TRAINED, steps=late)
+        if run.config["scheme"] == "post-ln" and not run.config["warmup"]:
+            rule = str(run.config["optimizer"])
+            steps = plateau(pair(runs, rule, float(run.config["lr"]))[0]) or 1
+            outcome = sgd if rule == "sgd" else RunOutcome.STUCK
+            times = 2 if outcome is RunOutcome.TRAINED else TIMES
+            run = replace(run, outcome=outcome, steps=times * steps)
         found.append(run)
     return found
 

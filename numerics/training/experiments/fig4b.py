@@ -20,6 +20,7 @@ from numerics.training.experiments.selection import (
     diverged,
     matching,
     none_trained,
+    range_of,
     told,
 )
 from numerics.training.outcome import RunOutcome
@@ -64,10 +65,11 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
             for run in others
         )
     if any(run.outcome is RunOutcome.DIVERGED for run in curves):
-        return Finding(Answer.NOT_REPRODUCED, line)
+        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(curves))
     blind = any(run.outcome is RunOutcome.TRAINED for run in controls)
     all_train = all(run.outcome is RunOutcome.TRAINED for run in curves)
-    return Finding(Answer.REPRODUCED if all_train and not blind else Answer.UNDECIDED, line)
+    answer = Answer.REPRODUCED if all_train and not blind else Answer.UNDECIDED
+    return Finding(answer, line, scope=range_of(curves))
 
 
 def squared_trains(runs: Sequence[RecordedRun]) -> Finding:
@@ -82,9 +84,10 @@ def squared_trains(runs: Sequence[RecordedRun]) -> Finding:
         for run in own
     )
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line)
+        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(own))
     good = all_trained(own) and none_trained(matching(runs, scheme=CONTROL))
-    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line)
+    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
+    return Finding(answer, line, scope=range_of(own))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

@@ -23,6 +23,7 @@ from numerics.training.experiments.selection import (
     matching,
     mean_interval,
     none_trained,
+    range_of,
     told,
     values_of,
 )
@@ -60,9 +61,10 @@ def decide(runs: Runs) -> Finding:
     )
     line += f"; × {sizes[-1] // sizes[0]} ends {value:.2f} nats a token lower"
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval)
+        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=range_of(own))
     good = all_trained(own) and none_trained(control)
-    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line, value, interval)
+    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
+    return Finding(answer, line, value, interval, scope=range_of(own))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

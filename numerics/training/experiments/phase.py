@@ -19,7 +19,7 @@ from numerics.figures.sweep import STYLE
 from numerics.statistics.exponents import NoExponent, power_law
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
-from numerics.training.experiments.selection import matching, values_of
+from numerics.training.experiments.selection import matching, range_of, values_of
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -77,9 +77,10 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
         if run.config["scheme"] == "tfixup" and run.outcome is RunOutcome.TRAINED
     }
     if trained != set(depths):
-        return Finding(Answer.NOT_REPRODUCED, told)
+        return Finding(Answer.NOT_REPRODUCED, told, scope=range_of(runs))
     post_ln_stops = deepest.get("post-ln", depths[-1]) < depths[-1]
-    return Finding(Answer.REPRODUCED if post_ln_stops else Answer.UNDECIDED, told)
+    answer = Answer.REPRODUCED if post_ln_stops else Answer.UNDECIDED
+    return Finding(answer, told, scope=range_of(runs))
 
 
 def largest_rates(runs: Sequence[RecordedRun], scheme: str) -> dict[int, float]:
@@ -112,24 +113,25 @@ def bounded_at_any_depth(runs: Sequence[RecordedRun], scheme: str) -> Finding:
     scheme
         Whose.
     """
-    rates = largest_rates(runs, scheme)
+    rates, scope = largest_rates(runs, scheme), range_of(matching(runs, scheme=scheme))
     line = f"{scheme}: largest rate that trains " + ", ".join(
         f"{rate:.0e} at N = {depth}" if rate else f"none at N = {depth}"
         for depth, rate in rates.items()
     )
     if not all(rates.values()):
         some = any(rates.values())
-        return Finding(Answer.NOT_REPRODUCED if some else Answer.UNDECIDED, line)
+        answer = Answer.NOT_REPRODUCED if some else Answer.UNDECIDED
+        return Finding(answer, line, scope=scope)
     fit = power_law(list(rates), list(rates.values()))
     if isinstance(fit, NoExponent):
-        return Finding(Answer.UNDECIDED, f"{line}; {fit.reason}")
+        return Finding(Answer.UNDECIDED, f"{line}; {fit.reason}", scope=scope)
     low, high = fit.interval
     line += f"; ~ N^{fit.value:+.2f} [{low:+.2f}, {high:+.2f}]"
     if low > HALF_WAY:
         answer = Answer.REPRODUCED
     else:
         answer = Answer.NOT_REPRODUCED if high < HALF_WAY else Answer.UNDECIDED
-    return Finding(answer, line, fit.value, fit.interval)
+    return Finding(answer, line, fit.value, fit.interval, scope=scope)
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

@@ -1,4 +1,4 @@
-"""Whether a model leaves its plateau, when, and whether a run is long enough to say that it does not.
+"""Whether a model leaves its plateau, when, and whether a run is long enough to say it does not.
 
 A run *recovers* at the first validation at which it counts as trained. Its *plateau* is the step of
 that validation. A run *outlasts* the plateau of another model if it has `TIMES` as many steps, or

@@ -31,7 +31,14 @@ from numerics.figures.sweep import STYLE, colour
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import Counts, bleu_of, paired_difference, read_counts
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
-from numerics.training.experiments.selection import Runs, exchanged, matching, values_of
+from numerics.training.experiments.power import cost_told, minutes
+from numerics.training.experiments.selection import (
+    Runs,
+    exchanged,
+    matching,
+    range_of,
+    values_of,
+)
 from numerics.training.experiments.warmup import Rule
 from numerics.training.recorded import RecordedRun
 
@@ -205,7 +212,28 @@ def at_least(runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1
         answer = Answer.REPRODUCED
     else:
         answer = Answer.UNDECIDED
-    return Finding(answer, line, worst.difference, (worst.low, worst.high))
+        line += "; " + _cost(runs, [one for one in found if one.low <= -NOISE])
+    return Finding(answer, line, worst.difference, (worst.low, worst.high), scope=range_of(own))
+
+
+def _cost(runs: Runs, open_: Sequence[BleuComparison]) -> str:
+    """What deciding the open comparisons would cost, in words."""
+    spread, _ = seed_deviation(
+        [[bleu_of(one) - bleu_of(other) for one, other in each] for each in _pairs(runs).values()]
+    )
+    cells = {(name, one.layers) for one in open_ for name in (one.baseline, OWN)}
+    each = sum(
+        minutes(own) / len(own)
+        for own in (
+            [run for run in matching(runs, layers=layers) if name_of(run) == name]
+            for name, layers in cells
+        )
+    )
+    told = cost_told(spread, NOISE, each, "BLEU", LEVEL)
+    return (
+        f"{len(open_)} comparisons are open: seeds scatter by {spread:.2g} BLEU, and {told}; no "
+        "number of seeds narrows what the sentences leave open"
+    )
 
 
 def decide(runs: Runs) -> Finding:
