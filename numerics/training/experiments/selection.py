@@ -137,12 +137,14 @@ def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
 def geometric_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
     """Geometric mean and its 95 % interval; a value of 0, a signal gone altogether, gives 0.
 
+    Of no value at all the mean is NaN and the interval everything.
+
     Examples
     --------
     >>> geometric_interval([2.0, 8.0])[0]
     4.0
     """
-    if min(values) <= 0:
+    if values and min(values) <= 0:
         return 0.0, (0.0, math.inf)
     mean, (low, high) = mean_interval([math.log(value) for value in values])
     return math.exp(mean), (math.exp(low), _exp(high))

@@ -197,10 +197,12 @@ def at_least(runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1
         for depth in values_of(own, "layers")
     )
     if not found:
-        return Finding(Answer.UNDECIDED, f"{line}; no baseline to compare with")
+        line += "; no baseline to compare with"
+        return Finding(Answer.UNDECIDED, line, scope=range_of(own))
     worst = min(found, key=lambda one: one.low)
     if worst.low == -inf:
-        return Finding(Answer.UNDECIDED, f"{line}; no second seed says how far seeds scatter")
+        line += "; no second seed says how far seeds scatter"
+        return Finding(Answer.UNDECIDED, line, scope=range_of(own))
     line += f"; {len(found)} comparisons, smallest lead " + ", ".join(
         f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}] on {one.baseline}, "
         f"N = {one.layers}"
