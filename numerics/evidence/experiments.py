@@ -1,12 +1,12 @@
 """The papers' training experiments as evidence: recorded runs, each rule applied to them afresh.
 
 A row names a claim, the experiment whose runs speak about it, the rule that reads the answer off
-the runs, and two variants of the runs: one in which the statement is false, which the rule must not
-call reproduced, and one in which it is true, which the rule must not call the opposite. The first
-is the control of an answer in favour or of none, the second that of an answer against. What the
-experiment itself wrote down as its answer is not used, and a run whose stored outcome its own
-numbers contradict is an error. Nothing is said where runs are missing. With ``rerun`` the runs on
-generated data are repeated.
+the runs, and two variants of the runs: one in which the statement is false, which the rule must
+call not reproduced, and one in which it is true, which it must call reproduced. The first is the
+control of an answer in favour or of none, the second that of an answer against; a rule that cannot
+decide its control has not passed it. What the experiment itself wrote down as its answer is not
+used, and a run whose stored outcome its own numbers contradict is an error. Nothing is said where
+runs are missing. With ``rerun`` the runs on generated data are repeated.
 """
 
 import math
@@ -160,9 +160,9 @@ def provider(row: Row) -> Provider:
 
 
 def control(row: Row, finding: Finding, runs: Runs) -> Control:
-    """The variant in which the answer would have to be another, and whether it is."""
+    """The variant in which the answer has to be the opposite, and whether the rule says so."""
     against = finding.answer is Answer.NOT_REPRODUCED
     variant = row.true if against else row.false
     found = variant.rule(runs).answer
-    wrong = Answer.NOT_REPRODUCED if against else Answer.REPRODUCED
-    return Control(f"{variant.altered}: {found}", found is not wrong)
+    right = Answer.REPRODUCED if against else Answer.NOT_REPRODUCED
+    return Control(f"{variant.altered}: {found}", found is right)

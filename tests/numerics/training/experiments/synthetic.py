@@ -36,7 +36,7 @@ def steady(level: float = 1.0) -> Course:
 
 
 def falls(to: float, at: int, back: float = math.inf) -> Course:
-    """From 1 to ``to`` between steps ``at`` − 2 and ``at``, and up again over 10 from ``back`` on."""
+    """From 1 to ``to`` in the two steps before ``at``, and up again in the ten after ``back``."""
 
     def course(steps: np.ndarray) -> np.ndarray:
         down = np.clip((steps - (at - 2)) / 2, 0, 1)
@@ -167,9 +167,7 @@ def _outcome(loss: float) -> RunOutcome:
     return RunOutcome.TRAINED if gained else RunOutcome.STUCK
 
 
-def _record(
-    path: Path, config: TrainConfig, loss: float, steps: int, bleu: float
-) -> RecordedRun:
+def _record(path: Path, config: TrainConfig, loss: float, steps: int, bleu: float) -> RecordedRun:
     gain = UNIGRAM - loss
     return RecordedRun(
         path=path,

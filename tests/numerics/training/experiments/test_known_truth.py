@@ -66,17 +66,18 @@ def drawn(configs: Sequence[TrainConfig], truth: Callable[[TrainConfig], Truth])
 
 # --- Fig. 2 ---------------------------------------------------------------------------------------
 
+FLAT, SLOWLY_UP, HALF = steady(), grows(8.0, 60), steady(0.5)
 FEW = fig2.configs(12, 400, (0, 1, 2), range(3, 8), steps=200)
 
 
 def gradients(
     cold: Course | Sequence[Course],
-    warm: Course = steady(),
-    tfixup: Course = grows(8.0, 60),
+    warm: Course = FLAT,
+    tfixup: Course = SLOWLY_UP,
     *,
     update: float = 1.0,
     warm_update: float = 0.4,
-    tfixup_update: Course = steady(0.5),
+    tfixup_update: Course = HALF,
 ) -> Draw:
     """Embedding gradients by model; several courses without warm-up are dealt out by seed."""
     courses = [cold] if callable(cold) else list(cold)
@@ -122,7 +123,10 @@ WIDTHS = {64: (2e-3, 4e-3), 128: (1e-3, 2e-3)}
 NORMS = fig3ab.configs(WIDTHS, steps=60)
 
 
-def norms(cold: Course, warm: Course = grows(1.1, 20), lower_rates: Course = steady()) -> Draw:
+A_LITTLE = grows(1.1, 20)
+
+
+def norms(cold: Course, warm: Course = A_LITTLE, lower_rates: Course = FLAT) -> Draw:
     """Norms at the paper's ratio, and without warm-up at lower rates."""
 
     def truth(config: TrainConfig) -> Truth:
@@ -139,7 +143,9 @@ def norms(cold: Course, warm: Course = grows(1.1, 20), lower_rates: Course = ste
 
 FIG3AB = [
     Case("grows 2.5-fold", fig3ab.decide, norms(grows(2.5, 10)), YES),
-    Case("grows at lower rates too", fig3ab.decide, norms(grows(3, 10), lower_rates=grows(3, 9)), YES),
+    Case(
+        "grows at lower rates too", fig3ab.decide, norms(grows(3, 10), lower_rates=grows(3, 9)), YES
+    ),
     Case("grows by half", fig3ab.decide, norms(grows(1.5, 10)), NO),
     Case("grows and returns", fig3ab.decide, norms(spikes(3, 15, 6)), NO),
     Case("grows with warm-up too", fig3ab.decide, norms(grows(2.5, 10), grows(2.5, 10)), NO),
@@ -250,7 +256,10 @@ FIG4A = [
 ]
 
 
-def fig4b_runs(own: Loss, squared: Loss = trains(20), control: Loss = DIVERGES) -> Draw:
+SOON = trains(20)
+
+
+def fig4b_runs(own: Loss, squared: Loss = SOON, control: Loss = DIVERGES) -> Draw:
     """T-Fixup at 200 layers, squared scales, Xavier."""
     configs = fig4b.configs((6, 200), 50, steps=250) + fig4b.variants(steps=250)
 
@@ -385,9 +394,7 @@ WARMUP = [
     Case("not even when deep", DEEP, warmups(), NO),
     Case("no use at all", DEEP, warmups(warm=STUCK, warm_2=STUCK, cold=STUCK), OPEN),
     Case("comparable", warmup.pre_ln_comparable, warmups(), YES),
-    Case(
-        "worse", warmup.pre_ln_comparable, warmups(pre_ln=HIGHER, pre_ln_2=HIGHER), NO
-    ),
+    Case("worse", warmup.pre_ln_comparable, warmups(pre_ln=HIGHER, pre_ln_2=HIGHER), NO),
     Case("diverges", warmup.pre_ln_comparable, warmups(pre_ln=DIVERGES), NO),
     Case("at one depth alone", warmup.pre_ln_comparable, warmups(pre_ln=HIGHER), OPEN),
     Case(
@@ -396,11 +403,11 @@ WARMUP = [
         warmups(admin=LOWER, admin_2=LOWER, cold=STUCK),
         YES,
     ),
-    Case(
-        "ends higher", warmup.admin_trains, warmups(admin=HIGHER, admin_2=HIGHER, cold=STUCK), NO
-    ),
+    Case("ends higher", warmup.admin_trains, warmups(admin=HIGHER, admin_2=HIGHER, cold=STUCK), NO),
     Case("so does Post-LN", warmup.admin_trains, warmups(admin=LOWER, admin_2=LOWER), OPEN),
-    Case("balanced all alike", warmup.gradients_not_the_cause, warmups(cold=STUCK, cold_2=STUCK), YES),
+    Case(
+        "balanced all alike", warmup.gradients_not_the_cause, warmups(cold=STUCK, cold_2=STUCK), YES
+    ),
     Case(
         "balance sets them apart",
         warmup.gradients_not_the_cause,
@@ -415,7 +422,9 @@ WARMUP = [
 
 def scores(own: float, other: float, seeds: int = 3) -> Draw:
     """Matched words of ten by T-Fixup and by LRI; every other baseline has 5."""
-    configs = tables.configs({6: 1, 12: 1}, 1, {n: {6: seeds, 12: seeds} for n in ("tfixup", "lri")})
+    configs = tables.configs(
+        {6: 1, 12: 1}, 1, {n: {6: seeds, 12: seeds} for n in ("tfixup", "lri")}
+    )
     words = {"tfixup": own, "lri": other}
     return drawn(
         configs,

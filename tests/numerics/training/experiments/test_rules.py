@@ -1,7 +1,6 @@
 """Every rule on made-up runs: it must be able to say each of its answers."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
