@@ -25,15 +25,27 @@ Reduced: 64-128-2 for 512-1024-4, 12 + 12 layers for 6 + 6 (narrow Post-LN model
 warm-up at 6), generated sentences, 200 steps of 512 tokens for 100 of 4,000, warm-up over 400.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_signals, read_log
+from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    COLD,
+    GREY,
+    OWN,
+    WARM,
+    Values,
+    baseline,
+    bound,
+    courses,
+    finished,
+    panels,
+)
 from numerics.training.experiments.selection import (
     Runs,
     geometric_interval,
@@ -58,13 +70,6 @@ AT_END = 10
 FRESH = range(10, 20)
 """Seeds drawn after the rule was written."""
 GRADIENT, UPDATE = "gradient_encoder", "adam_update_encoder"
-COLUMNS = (
-    "gradient_encoder",
-    "gradient_decoder",
-    "adam_update_encoder",
-    "norm_input_encoder",
-    "norm_input_decoder",
-)
 Interval = tuple[float, tuple[float, float]]
 
 
@@ -242,12 +247,42 @@ def _seeds(runs: Runs) -> str:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A panel a signal, the first seed of each model."""
-    return draw_signals([group[0] for group in groups(runs)], COLUMNS, _name)
+    """Gradients over step 1, and sizes of Adam's updates: seeds thin, their mean bold."""
+    warm, cold, tfixup = groups(runs)
+    figure, ((left, right),) = panels(2)
+    for group, shade, name in (
+        (cold, COLD, "Post-LN, no warm-up"),
+        (warm, WARM, "Post-LN, warm-up"),
+        (tfixup, OWN, "T-Fixup, no warm-up"),
+    ):
+        courses(left, group, _over_steps(gradients), shade, name)
+        courses(right, group, _over_steps(update_sizes), shade, name)
+    cold_line = left.get_lines()[len(cold)]
+    cold_line.set_gid("deciding")
+    baseline(left, 1.0, "step 1", where=0.01)
+    bound(left, VANISHED, f"vanished: × {VANISHED:g}", where=0.01)
+    first, last = FEW_STEPS
+    left.axvspan(first, last, color="#dddddd", zorder=0, label=f"steps {first} to {last}")
+    early = geometric_interval([mean(update_sizes(run)[:EARLY]) for run in warm])[0]
+    right.hlines(early, 1, EARLY, color=WARM, ls=":", lw=1.4, label="its mean, steps 1 to 20")
+    right.hlines(
+        ORDER * early, 1, EARLY, color=GREY, ls="--", lw=1.4, label=f"{ORDER:g} times that"
+    )
+    left.set(ylabel="gradient of the encoder's embedding, over step 1")
+    right.set(ylabel="Adam's update of an entry, the rate in it")
+    for axes in (left, right):
+        axes.set(xlabel="step", xscale="log", yscale="log")
+        axes.set_ylim(bottom=axes.get_ylim()[0] / 10)  # Room for the legend.
+        axes.legend(frameon=False, fontsize=7, loc="lower left" if axes is left else "lower right")
+    return finished(figure)
 
 
-def _name(run: RecordedRun) -> str:
-    return f"{run.config['scheme']}, {'warm-up' if run.config['warmup'] else 'no warm-up'}"
+def _over_steps(values: Callable[[RecordedRun], np.ndarray]) -> Values:
+    def course(run: RecordedRun) -> tuple[list[int], list[float]]:
+        found = values(run)
+        return list(range(1, len(found) + 1)), found.tolist()
+
+    return course
 
 
 FULL = configs(12, 400, (0, 1, 2), range(3, 10), steps=200)

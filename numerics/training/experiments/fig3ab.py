@@ -23,17 +23,28 @@ from itertools import groupby
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_signals, read_log
+from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
 from numerics.training.experiments.fig2 import above, below, shown
+from numerics.training.experiments.panels import (
+    GREY,
+    baseline,
+    bound,
+    courses,
+    distinct,
+    finished,
+    panels,
+)
 from numerics.training.experiments.selection import (
     Runs,
     geometric_interval,
     matching,
     neighbourhood_of,
     range_of,
+    values_of,
 )
 from numerics.training.recorded import RecordedRun
 
@@ -133,12 +144,49 @@ def decide(runs: Runs, *, grown: float = 1.0) -> Finding:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """Norms in both halves of the decoder, the first seed of Post-LN."""
+    """Norms over steps at the paper's ratio, and growth against ηd at every width."""
+    figure, ((left, right),) = panels(2)
     own = at_papers_ratio(runs) or list(runs)
-    first = matching(own, seed=own[0].config["seed"])
-    return draw_signals(
-        first, (UPPER, LOWER), lambda run: "warm-up" if run.config["warmup"] else "no warm-up"
-    )
+    shades = distinct(f"width {width}" for width in values_of(runs, "d_model"))
+    for width in values_of(own, "d_model"):
+        mine, name = matching(own, d_model=width), f"width {width}"
+        courses(left, matching(mine, warmup=0), _over_first, shades[name], f"{name}, no warm-up")
+        warm = [run for run in mine if run.config["warmup"]]
+        courses(left, warm, _over_first, shades[name], f"{name}, warm-up", ls="-.")
+    baseline(left, 1.0, "step 1")
+    left.set(xlabel="step", ylabel="norm after self-attention, upper half, over step 1")
+    for (width, rate), mine in by_width_and_rate(runs).items():
+        for steps, mark in ((0, "o"), (1, "v")):
+            some = [growth(run) for run in mine if bool(run.config["warmup"]) is bool(steps)]
+            value, (low, high) = geometric_interval(some)
+            down, up = (value - low, high - value) if len(some) > 1 else (0.0, 0.0)
+            right.errorbar(
+                [rate * width * (1.03 if steps else 0.97) * (0.96 + width / 6400)],
+                [value],
+                [[down], [up]],
+                fmt=mark,
+                ms=5,
+                capsize=2,
+                color=shades[f"width {width}"],
+                mfc="white" if steps else None,
+                gid="deciding",
+            )
+    right.plot([], [], "o", color=GREY, label="no warm-up")
+    right.plot([], [], "v", color=GREY, mfc="white", label="warm-up")
+    right.axvline(PAPERS_RATIO, color=GREY, lw=1.0, ls="-.", label="the paper's ratio")
+    right.set(xlabel="ηd, a step's size relative to the weights", ylabel="growth", xscale="log")
+    right.xaxis.set_major_locator(FixedLocator(sorted({ratio(run) for run in runs})))
+    right.xaxis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
+    right.xaxis.set_minor_locator(NullLocator())
+    for axes in (left, right):
+        bound(axes, GROWS, "the paper's × 2")
+        axes.legend(frameon=False, fontsize=7, loc="upper left")
+    return finished(figure)
+
+
+def _over_first(run: RecordedRun) -> tuple[list[int], list[float]]:
+    log = read_log(run)
+    return log["step"].to_list(), (log[UPPER] / log[UPPER][0]).to_list()
 
 
 FIG3AB = Experiment(

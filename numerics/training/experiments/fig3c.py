@@ -24,11 +24,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_signals
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    COLD,
+    GREY,
+    MARKS,
+    THIRD,
+    WARM,
+    finished,
+    loss_lines,
+    panels,
+    validation,
+)
 from numerics.training.experiments.plateau import (
     TIMES,
     agreed,
@@ -195,15 +206,67 @@ def as_stated(runs: Runs, sgd: RunOutcome = RunOutcome.TRAINED) -> list[Recorded
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """Training losses of all eight."""
-    first = matching(runs, seed=runs[0].config["seed"])
-    return draw_signals(first, ("loss", "gradient_norm"), _name)
+    """Validation losses, a row an optimizer, a column a rate."""
+    return draw_rates(runs, ("adam", "sgd"))
+
+
+def draw_rates(runs: Runs, rules: Sequence[str]) -> Figure:
+    """Post-LN's validation losses with layer norm, a row an optimizer, a column a rate of Adam's.
+
+    Each panel has the bound below which a run counts as trained, and the step up to which a run
+    without warm-up is given time.
+    """
+    across = max(len(rates_of(runs, rule)) for rule in rules)
+    figure, axes = panels(across, len(rules), figsize=(3.4 * across, 2.7 * len(rules)))
+    for row, rule in zip(axes, rules, strict=True):
+        rates = rates_of(runs, rule)
+        for panel, rate in zip(row, rates, strict=False):
+            _panel(panel, runs, rule, rate)
+        for panel in row[len(rates) :]:
+            panel.set_visible(False)
+        row[0].set_ylabel("validation loss, nats a token")
+    bare = matching(runs, scheme="xavier")
+    told = ", ".join(f"{_name(run)} {run.outcome}" for run in bare)
+    if axes[0][0].get_legend_handles_labels()[0]:
+        axes[0][0].legend(frameon=False, fontsize=7, loc="lower left")
+    figure.supxlabel(
+        "step" + (f"\nwithout layer norm: {told}" if bare and len(rules) > 1 else ""), fontsize=8
+    )
+    return finished(figure)
+
+
+def _panel(axes: Axes, runs: Runs, rule: str, rate: float) -> None:
+    warm, cold = pair(runs, "adam" if rule == "radam" else rule, rate)
+    models = [(warm, WARM, "warm-up"), (cold, COLD, "no warm-up")]
+    if rule == "radam":
+        models.append((matching(runs, optimizer="radam", lr=rate), THIRD, "RAdam, no warm-up"))
+        models[:2] = [(warm, WARM, "Adam, warm-up"), (cold, COLD, "Adam, no warm-up")]
+    for own, shade, name in models:
+        for place, run in enumerate(own):
+            steps, losses = validation(run)
+            label = f"{name} ({len(own)} seeds)" if not place else None
+            axes.plot(steps, losses, lw=1.0, color=shade, label=label, gid="deciding")
+            axes.plot(steps[-1:], losses[-1:], marker=MARKS[run.outcome], ms=4, color=shade)
+    if steps := plateau(warm):
+        axes.axvline(TIMES * steps, color=GREY, lw=0.8, ls="-.")
+        axes.text(
+            TIMES * steps,
+            0.98,
+            f"{TIMES} plateaus ",
+            rotation=90,
+            fontsize=6.5,
+            color=GREY,
+            ha="right",
+            va="top",
+            transform=axes.get_xaxis_transform(),
+        )
+    if warm or cold:
+        loss_lines(axes, (warm or cold)[0], where=0.02)
+    axes.set(title=f"{rule} at {rate:g}", xscale="log")
 
 
 def _name(run: RecordedRun) -> str:
-    norm = "layer norm" if run.config["scheme"] == "post-ln" else "none"
-    warm = "warm-up" if run.config["warmup"] else "no warm-up"
-    return f"{run.config['optimizer']}, {norm}, {warm}"
+    return f"{run.config['optimizer']} {'with' if run.config['warmup'] else 'without'} warm-up"
 
 
 FIG3C = Experiment(

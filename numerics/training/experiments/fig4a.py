@@ -17,11 +17,23 @@ Reduced: width 64, generated sentences, 300 steps of 512 tokens for 500,000 of 2
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_losses, read_log
+from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    OWN,
+    baseline,
+    bound,
+    courses,
+    finished,
+    in_order,
+    loss_lines,
+    panels,
+    validation,
+)
 from numerics.training.experiments.power import cost_told, deviation, minutes
 from numerics.training.experiments.selection import (
     Runs,
@@ -102,9 +114,43 @@ def decide(runs: Runs, *, lowered: float = 0.0) -> Finding:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A curve a depth, the first seed."""
-    first = matching(runs, seed=runs[0].config["seed"])
-    return draw_losses(first, lambda run: f"N = {run.config['layers']}", by_depth=True)
+    """Losses by depth, and how much lower the deepest is at each step, with its interval."""
+    figure, ((left, right),) = panels(2)
+    depths = values_of(runs, "layers")
+    for depth, shade in in_order(depths).items():
+        courses(left, matching(runs, layers=depth), validation, shade, f"N = {depth}")
+    loss_lines(left, runs[0])
+    left.set(xlabel="step", ylabel="validation loss, nats a token")
+    left.legend(frameon=False, fontsize=7, loc="lower left")
+    both = pairs(runs)
+    curves = [
+        (validation(one)[0], np.subtract(validation(one)[1], validation(other)[1]))
+        for one, other in both
+        if len(validation(one)[1]) == len(validation(other)[1])
+    ]
+    for steps, lower in curves:
+        right.plot(steps, lower, lw=0.6, color=OWN, alpha=0.4)
+    if curves:
+        found = [
+            mean_interval(part) for part in zip(*(own.tolist() for _, own in curves), strict=True)
+        ]
+        means = [value for value, _ in found]
+        right.plot(curves[0][0], means, lw=1.8, color=OWN, label="mean over seeds", gid="deciding")
+        if len(curves) > 1:
+            right.fill_between(
+                curves[0][0],
+                [low for _, (low, _) in found],
+                [high for _, (_, high) in found],
+                color=OWN,
+                alpha=0.15,
+                label="95 % interval",
+            )
+        right.legend(frameon=False, fontsize=7, loc="upper right")
+    shallow, deep = (run.config["layers"] for run in both[0])
+    baseline(right, 0.0, f"as N = {shallow}", where=0.02)
+    bound(right, MARGIN, "the least that counts", where=0.02)
+    right.set(xlabel="step", ylabel=f"N = {deep} is lower by, nats a token")
+    return finished(figure)
 
 
 FIG4A = Experiment(

@@ -14,8 +14,16 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_losses
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    COLD,
+    courses,
+    finished,
+    in_order,
+    loss_lines,
+    panels,
+    validation,
+)
 from numerics.training.experiments.selection import (
     Runs,
     all_trained,
@@ -68,9 +76,20 @@ def decide(runs: Runs) -> Finding:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A curve a batch size, the first seed."""
-    first = matching(runs, scheme="tfixup", seed=runs[0].config["seed"])
-    return draw_losses(first, lambda run: f"{run.config['tokens']} tokens", by_depth=True)
+    """Losses by batch size, seeds thin, beside the control's."""
+    figure, ((axes,),) = panels(1, figsize=(5.6, 3.8))
+    own, control = matching(runs, scheme="tfixup"), matching(runs, scheme=CONTROL)
+    sizes = values_of(own, "tokens")
+    for size, shade in in_order(sizes).items():
+        name = f"T-Fixup, {size:,} tokens"
+        courses(axes, matching(own, tokens=size), validation, shade, name, gid="deciding")
+    for run, dash in zip(control, ("-", "--"), strict=False):
+        name = f"Post-LN, {run.config['tokens']:,} tokens"
+        courses(axes, [run], validation, COLD, name, ls=dash)
+    loss_lines(axes, runs[0])
+    axes.set(xlabel="step", ylabel="validation loss, nats a token")
+    axes.legend(frameon=False, fontsize=7, loc="lower left")
+    return finished(figure)
 
 
 FIG4C = Experiment(

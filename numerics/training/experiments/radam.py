@@ -79,8 +79,8 @@ def dealt(runs: Runs, outcome: RunOutcome) -> list[RecordedRun]:
 
 
 def draw(runs: Runs) -> Figure:
-    """When each run recovers, by rate."""
-    return fig3c.draw(runs)
+    """Validation losses, a column a rate."""
+    return fig3c.draw_rates(runs, ("radam",))
 
 
 RADAM = Experiment(

@@ -23,14 +23,19 @@ from math import hypot, inf, sqrt
 from statistics import fmean
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 from scipy import stats
 
-from numerics.figures.sweep import STYLE, colour
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import Counts, bleu_of, paired_difference, read_counts
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    GREY,
+    depth_ticks,
+    distinct,
+    finished,
+    panels,
+)
 from numerics.training.experiments.power import cost_told, minutes
 from numerics.training.experiments.selection import (
     Runs,
@@ -284,20 +289,50 @@ def _bleu(run: RecordedRun) -> float:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """BLEU against depth, a line a scheme."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 4.0))
-        axes = figure.subplots()
-        for name in dict.fromkeys(map(name_of, runs)):
-            own = [run for run in runs if name_of(run) == name]
-            depths = values_of(own, "layers")
-            scores = [[_bleu(run) for run in matching(own, layers=depth)] for depth in depths]
-            means = [sum(each) / len(each) for each in scores]
-            axes.plot(depths, means, marker="o", lw=1.3, label=name, color=colour(name))
-        axes.set(xscale="log", xlabel="layers N", ylabel="BLEU")
-        axes.legend(frameon=False, fontsize=7, ncols=2)
-        figure.tight_layout()
-    return figure
+    """BLEU against depth with every seed, and T-Fixup's leads with their intervals."""
+    names = list(dict.fromkeys(map(name_of, runs)))
+    shades, depths = distinct(names), values_of(runs, "layers")
+    leads = list(comparisons(runs))
+    figure, ((left, right),) = panels(2, figsize=(10.4, 5.0))
+    for name in names:
+        own = [run for run in runs if name_of(run) == name]
+        means = [fmean(_bleu(run) for run in matching(own, layers=depth)) for depth in depths]
+        left.plot(depths, means, lw=1.3, label=name, color=shades[name])
+        left.scatter([run.config["layers"] for run in own], map_bleu(own), s=12, color=shades[name])
+    depth_ticks(left, depths)
+    left.set(xlabel="layers N", ylabel="BLEU, a point a seed")
+    left.legend(frameon=False, fontsize=7, loc="upper right", ncols=2)
+    left.set_ylim(top=left.get_ylim()[1] * 1.3)
+    marks = dict(zip(depths, ("o", "s", "D", "v"), strict=False))
+    rows = [name for name in names if name != OWN]
+    for one in leads:
+        if one.low == -inf:
+            continue
+        row = rows.index(one.baseline) + 0.22 * (depths.index(one.layers) - (len(depths) - 1) / 2)
+        right.plot([one.low, one.high], [row, row], color=shades[one.baseline], lw=1.2)
+        right.plot(
+            [one.difference],
+            [row],
+            marks[one.layers],
+            color=shades[one.baseline],
+            ms=4,
+            gid="deciding",
+        )
+    for depth, mark in marks.items():
+        right.plot([], [], mark, color=GREY, ms=4, label=f"N = {depth}")
+    right.axvline(0.0, color=GREY, lw=1.0, ls=":", gid="baseline", label="equal")
+    right.axvline(-NOISE, color=GREY, lw=1.0, ls="--", gid="bound", label=f"− {NOISE:g}: noise")
+    right.set(xlabel="T-Fixup's BLEU minus the baseline's, 99 % interval")
+    right.set_xlim(right=right.get_xlim()[1] * 1.3)
+    right.set_yticks(range(len(rows)), rows)
+    right.invert_yaxis()
+    right.legend(frameon=False, fontsize=7, loc="lower right")
+    return finished(figure)
+
+
+def map_bleu(runs: Runs) -> list[float]:
+    """The BLEU of each run."""
+    return [_bleu(run) for run in runs]
 
 
 TABLES = Experiment(

@@ -28,8 +28,20 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_losses, read_log
+from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    COLD,
+    OWN,
+    THIRD,
+    WARM,
+    courses,
+    distinct,
+    finished,
+    loss_lines,
+    panels,
+    validation,
+)
 from numerics.training.experiments.selection import (
     Runs,
     all_trained,
@@ -226,9 +238,22 @@ def decide(runs: Runs) -> Finding:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """Losses at the greatest depth, the first seed."""
-    deepest = matching(runs, layers=values_of(runs, "layers")[-1], seed=runs[0].config["seed"])
-    return draw_losses(deepest, _name, by_depth=True)
+    """Losses at each depth: seeds thin, their mean bold."""
+    depths = values_of(runs, "layers")
+    figure, (row,) = panels(len(depths), figsize=(4.8 * len(depths), 3.8), sharey=True)
+    models = list(dict.fromkeys(map(_name, runs)))
+    fixed = {"post-ln, warm-up": WARM, "post-ln": COLD, "tfixup": OWN, "pre-ln": THIRD}
+    shades = distinct(models) | fixed
+    for panel, depth in zip(row, depths, strict=True):
+        here = matching(runs, layers=depth)
+        for model in models:
+            own = [run for run in here if _name(run) == model]
+            courses(panel, own, validation, shades[model], model, gid="deciding")
+        loss_lines(panel, here[0])
+        panel.set(title=f"N = {depth}", xlabel="step")
+    row[0].set_ylabel("validation loss, nats a token")
+    row[0].legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1.0, 0.73))
+    return finished(figure)
 
 
 def _name(run: RecordedRun) -> str:

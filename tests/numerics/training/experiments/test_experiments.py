@@ -122,6 +122,7 @@ def test_a_short_version_runs_and_records_its_verdict(name, tmp_path, monkeypatc
     stored = json.loads((tmp_path / f"{name}-quick" / "verdict.json").read_text())
     assert f"{name}: {stored['answer']}: {stored['line']}" in shown
     assert len(stored["runs"]) == len(SMALL[name])
+    assert stored["scope"]
     assert (tmp_path / f"{name}-quick" / "figure.svg").read_text().startswith("<?xml")
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from numerics.evidence.experiment_rows import ROWS
 from numerics.training.config import TrainConfig
-from numerics.training.experiments import fig2, fig3ab
-from numerics.training.experiments.selection import Runs, geometric_interval
+from numerics.training.experiments import EXPERIMENTS, fig2, fig3ab
+from numerics.training.experiments.selection import Runs, geometric_interval, values_of
 from numerics.training.outcome import RunOutcome
 from tests.numerics.training.experiments.cases import NO, OPEN, YES, Case
 from tests.numerics.training.experiments.cases_of_depths import (
@@ -60,25 +60,49 @@ def test_the_rule_says_what_is_true(case, tmp_path):
     assert found.scope
 
 
+BY_EXPERIMENT = {
+    "fig2": FIG2,
+    "fig3ab": FIG3AB,
+    "fig3c": FIG3C,
+    "radam": RADAM,
+    "fig4a": FIG4A,
+    "fig4b": [*FIG4B, *SQUARED],
+    "fig4c": FIG4C,
+    "phase": PHASE,
+    "baselines": BASELINES,
+    "warmup": WARMUP,
+    "tables": TABLES,
+    "coherence": COHERENCE,
+}
+
+
 def test_every_experiment_has_a_true_and_a_false_case():
-    tried = {row.experiment for row in ROWS}
-    by_experiment = {
-        "fig2": FIG2,
-        "fig3ab": FIG3AB,
-        "fig3c": FIG3C,
-        "radam": RADAM,
-        "fig4a": FIG4A,
-        "fig4b": [*FIG4B, *SQUARED],
-        "fig4c": FIG4C,
-        "phase": PHASE,
-        "baselines": BASELINES,
-        "warmup": WARMUP,
-        "tables": TABLES,
-        "coherence": COHERENCE,
-    }
-    assert set(by_experiment) == tried
-    for cases in by_experiment.values():
+    assert set(BY_EXPERIMENT) == {row.experiment for row in ROWS}
+    for cases in BY_EXPERIMENT.values():
         assert {YES, NO} <= {case.answer for case in cases}
+
+
+@pytest.mark.parametrize("name", list(BY_EXPERIMENT))
+def test_the_figure_shows_the_curve_that_decides_with_its_baseline_and_bound(name, tmp_path):
+    figure = EXPERIMENTS[name].draw(BY_EXPERIMENT[name][0].draw(Generator(tmp_path)))
+    drawn = {artist.get_gid() for axes in figure.axes for artist in axes.get_children()}
+    assert drawn >= {"deciding", "baseline", "bound"}
+
+
+@pytest.mark.parametrize("name", ["tables", "warmup"])
+def test_no_two_models_share_a_colour(name, tmp_path):
+    figure = EXPERIMENTS[name].draw(BY_EXPERIMENT[name][0].draw(Generator(tmp_path)))
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    assert len({handle.get_color() for handle in handles}) == len(labels) > 5
+
+
+@pytest.mark.parametrize("name", ["phase", "baselines", "tables"])
+def test_depths_are_the_ticks(name, tmp_path):
+    runs = BY_EXPERIMENT[name][0].draw(Generator(tmp_path))
+    axes = EXPERIMENTS[name].draw(runs).axes[0]
+    shown = [text.get_text() for text in axes.get_xticklabels()]
+    assert shown == [str(depth) for depth in values_of(runs, "layers")]
+    assert len(axes.xaxis.get_minorticklocs()) == 0
 
 
 def last_over_first(first: slice, last: slice) -> Callable[[Runs], bool]:
