@@ -19,7 +19,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from numerics.results import command_line, provenance, write_json
+from numerics.results import command_line, provenance
+from numerics.stores.files import write_json
 
 MODULES = ("attention", "conditions", "scales", "skip_path", "adaptive_moments")
 TESTS = (

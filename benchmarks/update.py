@@ -31,8 +31,9 @@ from numerics.linearization.update_directions import rule_named
 from numerics.measure.updates import measure_update, measure_updates, random_cotangent
 from numerics.models import ModelSpec
 from numerics.models.roles import matrices
-from numerics.results import command_line, provenance, write_json
+from numerics.results import command_line, provenance
 from numerics.schemes import build
+from numerics.stores.files import write_json
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from scipy.stats import linregress
 from numerics.linearization.measured_function import random_batch
 from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec
-from numerics.results import command_line, provenance, write_json
+from numerics.results import command_line, provenance
 from numerics.schemes import build
+from numerics.stores.files import write_json
 
 GIB = 2**30
 

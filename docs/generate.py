@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 PAPERS = {
@@ -30,7 +30,7 @@ def write_all(folder: Path) -> None:
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; bars inside cells are escaped.
+    r"""A Markdown table; bars inside cells are escaped.
 
     Examples
     --------
@@ -55,7 +55,12 @@ def claims() -> str:
     for paper in dict.fromkeys(claim.paper for claim in LEDGER):
         rows = [claim for claim in LEDGER if claim.paper == paper]
         lines += [f"## {PAPERS.get(paper, paper)}", ""]
-        lines += [table(("id", "where", "statement"), ((f"`{c.id}`", c.where, c.statement) for c in rows)), ""]
+        lines += [
+            table(
+                ("id", "where", "statement"), ((f"`{c.id}`", c.where, c.statement) for c in rows)
+            ),
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -78,9 +83,17 @@ def derivations() -> str:
         if (own := argument["claim"].partition(".")[0]) != paper:
             paper = own
             lines += [f"## {PAPERS.get(paper, paper)}", ""]
-        lines += [f"### {argument['title']}", "", f"`{argument['claim']}`: {argument['statement']}", ""]
+        lines += [
+            f"### {argument['title']}",
+            "",
+            f"`{argument['claim']}`: {argument['statement']}",
+            "",
+        ]
         if legend := argument.get("legend"):
-            lines += ["Where " + "; ".join(f"{name}: {what}" for name, what in legend.items()) + ".", ""]
+            lines += [
+                "Where " + "; ".join(f"{name}: {what}" for name, what in legend.items()) + ".",
+                "",
+            ]
         for number, step in enumerate(argument["steps"], start=1):
             mark = step.get("checked") or ("checked" if step["holds"] else "FAILS")
             lines += [f"{number}. {step['because']} *({mark})*", ""]
@@ -110,11 +123,8 @@ def command_names() -> tuple[str, ...]:
 def help_text(run: Callable[[list[str]], int], name: str) -> str:
     """What ``tfixup NAME --help`` prints, without colours."""
     printed = io.StringIO()
-    with redirect_stdout(printed):
-        try:
-            run([*([name] if name else []), "--help"])
-        except SystemExit:
-            pass
+    with redirect_stdout(printed), suppress(SystemExit):
+        run([*([name] if name else []), "--help"])
     return re.sub(r"\x1b\[[0-9;]*m", "", printed.getvalue()).rstrip()
 
 
@@ -122,7 +132,15 @@ def api() -> str:
     """The public face: every name of ``tfixup`` from its docstring."""
     import tfixup
 
-    lines = ["# Python", "", "```{eval-rst}", ".. automodule:: tfixup", "   :no-members:", "```", ""]
+    lines = [
+        "# Python",
+        "",
+        "```{eval-rst}",
+        ".. automodule:: tfixup",
+        "   :no-members:",
+        "```",
+        "",
+    ]
     for name in tfixup.__all__:
         found = getattr(tfixup, name)
         if isinstance(found, type):

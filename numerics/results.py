@@ -1,17 +1,14 @@
-"""Stored results: provenance, and writes that never leave half a file.
+"""Provenance: how a stored result came to be.
 
 Every stored result carries the command, config, seed, versions, device, dtype, wall time and git
 commit that made it.
 """
 
-import json
-import os
 import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -94,52 +91,3 @@ def command_line() -> str:
     module = getattr(sys.modules["__main__"], "__spec__", None)
     program = Path(sys.argv[0]).name if module is None else f"python -m {module.name}"
     return shlex.join([*program.split(), *sys.argv[1:]])
-
-
-@contextmanager
-def atomically(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that replaces it only if the block succeeds.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> target = Path(tempfile.mkdtemp()) / "a.txt"
-    >>> with atomically(target) as path:
-    ...     _ = path.write_text("whole")
-    >>> target.read_text(), len(list(target.parent.iterdir()))
-    ('whole', 1)
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write ``content`` as JSON, whole or not at all; NaN and infinities become strings."""
-    with atomically(path) as temporary:
-        temporary.write_text(json.dumps(jsonable(content), indent=1, allow_nan=False) + "\n")
-
-
-def jsonable(value: object) -> object:
-    """``value`` with dataclasses, paths and non-finite numbers made fit for strict JSON.
-
-    Examples
-    --------
-    >>> jsonable({"a": float("inf"), "b": (1, Path("x"))})
-    {'a': 'inf', 'b': [1, 'x']}
-    """
-    if is_dataclass(value) and not isinstance(value, type):
-        return jsonable(asdict(value))
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(item) for item in value]
-    if isinstance(value, float) and value - value != 0:
-        return str(value)
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value)

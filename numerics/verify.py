@@ -4,12 +4,15 @@ Providers run in parallel processes. One that raises is reported as a check that
 made, which is never taken for a pass.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
 
 from numerics.executors import Local, outcomes
 from numerics.results import commit, versions
+from numerics.stores.files import read_json
 from proofs import providers as proofs
 from theory.arguments import PROVIDERS as DERIVATIONS
 from theory.claims import (
@@ -17,12 +20,14 @@ from theory.claims import (
     Context,
     Control,
     Evidence,
+    Kind,
     Level,
     Provider,
+    Reading,
     Verdict,
     verdict,
 )
-from theory.errors import nearest
+from theory.errors import InputError, nearest
 from theory.ledger import LEDGER
 
 
@@ -77,7 +82,7 @@ def verify(
     context: Context | None = None,
     *,
     workers: int = 1,
-    on_done: Callable[[int, int], None] | None = None,
+    on_done: Callable[[int, int, Sequence[str]], None] | None = None,
 ) -> tuple[Verdict, ...]:
     """Run every provider that speaks about ``claims`` and compute their verdicts.
 
@@ -90,7 +95,7 @@ def verify(
     workers
         Processes.
     on_done
-        Called with (finished, total) as providers finish.
+        Called with (finished, total, claims) as each provider finishes.
     """
     if isinstance(claims, str):
         claims = selected(claims)
@@ -109,7 +114,7 @@ def verify(
             outcome = unmade(known[job.name], outcome)
         found[job.name] = outcome
         if on_done is not None:
-            on_done(len(found), len(jobs))
+            on_done(len(found), len(jobs), known[job.name].claims)
     evidence = [item for name in known if name in found for item in found[name]]
     return tuple(verdict(claim, evidence) for claim in claims)
 
@@ -152,3 +157,41 @@ def _claim_document(item: Verdict) -> dict[str, object]:
         "expected": None if claim.expected is None else str(claim.expected),
         "evidence": [asdict(evidence) for evidence in item.evidence],
     }
+
+
+def from_document(
+    path: Path, claims: tuple[Claim, ...] = LEDGER
+) -> tuple[Context, tuple[Verdict, ...]]:
+    """The verdicts on ``claims`` from a JSON document that `as_document` made.
+
+    Each verdict is computed again from the stored evidence, by the rule as it is now.
+
+    Raises
+    ------
+    InputError
+        If the file is no such document.
+    """
+    document: dict[str, Any] = read_json(path, "verdicts")
+    try:
+        level, seed = Level(document["level"]), int(document["seed"])
+        stored = {row["id"]: row["evidence"] for row in document["claims"]}
+        evidence = [_stored_evidence(item) for items in stored.values() for item in items]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} must be what verify --json writes: {error!r}") from None
+    told = tuple(verdict(claim, evidence) for claim in claims if claim.id in stored)
+    return Context(level, seed), told
+
+
+def _stored_evidence(item: dict[str, Any]) -> Evidence:
+    known = {entry.name for entry in fields(Evidence)}
+    values = {name: value for name, value in item.items() if name in known}
+    interval = values.get("interval")
+    return Evidence(
+        **values
+        | {
+            "kind": Kind(values["kind"]),
+            "reading": Reading(values["reading"]),
+            "control": Control(**values["control"]),
+            "interval": None if interval is None else (float(interval[0]), float(interval[1])),
+        }
+    )

@@ -1,16 +1,23 @@
-"""The ``tfixup`` command: picks a subcommand, turns a broken rule into one line and exit code 2.
+"""The ``tfixup`` command: picks a subcommand, turns whatever goes wrong into one line.
 
 Subcommands are frozen dataclasses with a ``run`` method that imports what it needs, so that
 ``tfixup --help`` loads neither SymPy nor torch.
+
+Exit codes: 0 done, 1 a check failed, 2 a rule was broken by the caller, 3 the machine failed (a
+full disk, no memory, a lost cluster), 130 interrupted.
 """
 
+import io
+import os
 import sys
+import traceback
 from typing import Annotated
 
 import tyro
 from tyro.conf import arg, subcommand
 
 from numerics.cli.derive import Derive
+from numerics.cli.explain import Explain
 from numerics.cli.plot import Plot
 from numerics.cli.prove import Prove
 from numerics.cli.reproduce import Reproduce
@@ -22,6 +29,7 @@ from theory.errors import InputError
 
 Command = (
     Annotated[Verify, subcommand("verify")]
+    | Annotated[Explain, subcommand("explain")]
     | Annotated[Derive, subcommand("derive")]
     | Annotated[Prove, subcommand("prove")]
     | Annotated[Solve, subcommand("solve")]
@@ -30,6 +38,9 @@ Command = (
     | Annotated[Train, subcommand("train")]
     | Annotated[Reproduce, subcommand("reproduce")]
 )
+BROKEN_RULE, MACHINE, INTERRUPTED = 2, 3, 130
+RESUMED = ("sweep", "train", "reproduce")
+"""Commands that go on where they stopped when they are given again."""
 
 
 def main() -> None:
@@ -38,7 +49,15 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Exit code of ``tfixup ARGUMENTS``; malformed options exit with 2 from the parser."""
+    """Exit code of ``tfixup ARGUMENTS``; malformed options exit with 2 from the parser.
+
+    ``--version`` prints the version. With ``TFIXUP_TRACEBACK=1`` a failure is shown with its
+    traceback too.
+    """
+    _print_everywhere()
+    if arguments == ["--version"]:
+        print(_version())
+        return 0
     try:
         command: Command = tyro.cli(
             Annotated[Command, arg(name="")],  # type: ignore[arg-type]
@@ -48,7 +67,61 @@ def run(arguments: list[str]) -> int:
         )
         return command.run()
     except InputError as broken:
-        print(f"tfixup: error: {broken}", file=sys.stderr)
-        return 2
+        return _failed(broken, str(broken), BROKEN_RULE)
+    except KeyboardInterrupt as stopped:
+        again = arguments[:1] and arguments[0] in RESUMED
+        told = "the same command goes on where it stopped" if again else "nothing was changed"
+        return _failed(stopped, f"interrupted: {told}", INTERRUPTED)
     except BrokenPipeError:
+        # The reader has what it wanted. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError as full:
+        return _failed(full, "the memory is full: fewer layers, seeds or workers", MACHINE)
+    except RecursionError as deep:
+        return _failed(deep, "the input nests too deeply", BROKEN_RULE)
+    except OSError as failed:
+        where = f" {failed.filename}" if failed.filename else ""
+        told = failed.strerror or _first_line(failed)
+        return _failed(failed, f"the system refused{where}: {told}", MACHINE)
+    except Exception as fault:
+        told = f"{type(fault).__name__}: {_first_line(fault)}"
+        hint = "a fault of this program; TFIXUP_TRACEBACK=1 shows where"
+        return _failed(fault, f"{told} ({hint})", MACHINE)
+    except BaseException as panic:
+        # The Parquet reader's panics are no Exception; SystemExit is the parser's own.
+        if type(panic).__name__ != "PanicException":
+            raise
+        return _failed(panic, f"a file could not be read: {_first_line(panic)}", BROKEN_RULE)
+
+
+def _failed(error: BaseException, message: str, code: int) -> int:
+    if os.environ.get("TFIXUP_TRACEBACK", "") not in ("", "0"):
+        traceback.print_exception(error)
+    one_line = " ".join(message.split())
+    print(f"tfixup: error: {one_line}", file=sys.stderr)
+    return code
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), "no message")
+
+
+def _print_everywhere() -> None:
+    """Let a terminal without UTF-8 print what it can, with marks for the rest."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in (
+            "utf-8",
+            "utf8",
+        ):
+            stream.reconfigure(errors="replace")
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    return f"tfixup {metadata.version('tfixup')}"
+
+
+if __name__ == "__main__":
+    main()

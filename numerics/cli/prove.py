@@ -60,7 +60,8 @@ def _print_json(found: "tuple[Result, ...]", *, passed: bool, seconds: float) ->
     import json
     from dataclasses import asdict
 
-    from numerics.results import commit, jsonable, versions
+    from numerics.results import commit, versions
+    from numerics.stores.files import jsonable
     from proofs import versions as tools
 
     document = {

@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from numerics.sweeps.settings import Settings
-from theory.errors import InputError
+from theory.errors import InputError, integer_of, require_within, words_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from numerics.executors import Engine
     from numerics.sweeps.grid import SweepConfig
 
+LEAST_DEPTHS = 3
+"""Depths that an exponent with an interval needs."""
+UNDECIDED = (
+    "flat: the 95 % interval lies within ±0.05 of 0; grows, shrinks: it lies outside; undecided: "
+    "it does neither, and more depths or seeds would decide."
+)
 WHOLE = 8
 """Pairs of scheme and optimizer of which the printed table shows every part."""
 
@@ -29,15 +35,16 @@ class Sweep:
     depths: str = "1,2,6,12,25,50,100,200"
     """Depths N, comma-separated: N encoder and N decoder layers."""
     seeds: int = 3
-    """Independent seeds a depth."""
+    """Independent seeds per depth."""
     optimizers: str = "sgd,sign"
-    """Update rules, comma-separated: sgd, or sign (Adam's first step)."""
+    """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, radam, lion,
+    lamb, muon."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
-    executor: str = "local"
+    executor: Literal["local", "dask", "slurm"] = "local"
     """Where tasks run: local (processes here), dask, slurm."""
     workers: int | None = None
-    """Processes of a local pool or local Dask cluster; the default is one a core, one on a GPU."""
+    """Processes of a local pool or local Dask cluster; one per core unless set, one on a GPU."""
     address: str | None = None
     """Dask scheduler to join, such as tcp://host:8786; the default starts a cluster here."""
     partition: str | None = None
@@ -61,14 +68,14 @@ class Sweep:
         >>> Sweep(depths="1,x").config()
         Traceback (most recent call last):
         ...
-        theory.errors.InputError: depths must be integers separated by commas, got 'x'
+        theory.errors.InputError: depths must be integers in plain digits, got 'x'
         """
         from numerics.sweeps.grid import SweepConfig
 
         return SweepConfig(
             schemes=_schemes(self.schemes),
-            optimizers=_words(self.optimizers),
-            depths=tuple(_integer(word) for word in _words(self.depths)),
+            optimizers=words_of("optimizers", self.optimizers),
+            depths=tuple(integer_of("depths", word) for word in words_of("depths", self.depths)),
             seeds=self.seeds,
             settings=replace(self.settings, device=_device(self.settings.device)),
         )
@@ -97,28 +104,40 @@ class Sweep:
         """Measure, then print the table of exponents."""
         from rich.console import Console
 
+        from numerics.cli.sweep_values import measured_lines
+        from numerics.cli.verdicts import hanging, show
         from numerics.sweeps.run import exponent_table, run_sweep, with_depth
 
+        require_within(1, 100_000, from_depth=self.from_depth)
+        require_within(1, 100_000, minutes=self.minutes)
+        if self.workers is not None:
+            require_within(1, 1_000, workers=self.workers)
+        if self.out is not None and str(self.out) in ("", "."):
+            raise InputError("out must be a folder of its own, got the working directory")
         config = self.config()
         rows = run_sweep(config, self.out, engine=self.engine(config), progress=self.progress)
         console = Console()
-        if max(config.depths) < self.from_depth:
-            console.print(
-                f"no exponents: the deepest model has N = {max(config.depths)}, and exponents "
-                f"start at --from-depth {self.from_depth}"
+        show(console, measured_lines(rows, console.width))
+        deep = [depth for depth in config.depths if depth >= self.from_depth]
+        if len(deep) < LEAST_DEPTHS:
+            told = (
+                f"no exponents: they need {LEAST_DEPTHS} depths from --from-depth "
+                f"{self.from_depth} on, and there are {len(deep)}"
             )
+            show(console, hanging("", told, console.width))
         else:
             table = exponent_table(rows, from_depth=self.from_depth, detail=config.settings.detail)
             console.print(render(table, self.from_depth))
+            if "undecided" in table["note"].to_list():
+                show(console, hanging("", UNDECIDED, console.width, "dim"))
         errors = with_depth(rows).drop_nulls("error")
         for error in errors.iter_rows(named=True):
-            console.print(
-                f"failed twice: {error['scheme']} N = {error['depth']} seed {error['seed']}: "
-                f"{error['error']}",
-                style="red",
-            )
+            told = f"failed twice: {error['scheme']} N = {error['depth']} seed {error['seed']}: "
+            show(console, hanging("", told + error["error"], console.width, "red"))
         if self.out is not None:
-            console.print(f"rows in {self.out}", style="dim")
+            show(console, [(f"rows in {self.out}", "dim")])
+        else:
+            show(console, [("nothing was kept: --out FOLDER keeps every row", "dim")])
         return 1 if len(errors) else 0
 
 
@@ -163,21 +182,10 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
     return shown
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
 def _schemes(text: str) -> tuple[str, ...]:
     from numerics.schemes import SCHEMES
 
-    return tuple(SCHEMES) if text.strip() == "all" else _words(text)
-
-
-def _integer(word: str) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        raise InputError(f"depths must be integers separated by commas, got {word!r}") from None
+    return tuple(SCHEMES) if text.strip() == "all" else words_of("schemes", text)
 
 
 def _device(name: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from numerics.training.config import TrainConfig
+from theory.errors import InputError, require_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Train(TrainConfig):
         """Train, print the outcome, and return the exit code: 0 whatever became of the run."""
         from numerics.training.loop import run_training
 
+        self._check_translation()
         if self.evaluate is not None:
             self._check_held_out(self.evaluate)
         out = self.out or Path("runs/train") / self.data_name / self.run_name
@@ -47,6 +49,22 @@ class Train(TrainConfig):
         if self.evaluate is not None:
             self._evaluate(out, self.evaluate)
         return 0
+
+    def _check_translation(self) -> None:
+        """Raise before anything is trained if the translation asked for cannot be made."""
+        require_within(1, 1_000, beam=self.beam)
+        require_within(-10, 10, length_penalty=self.length_penalty)
+        if self.evaluate is None:
+            for name in ("beam", "length_penalty"):
+                if getattr(self, name) != getattr(type(self), name):
+                    raise InputError(f"{name} needs --evaluate, the set to translate")
+        # One checkpoint at each multiple, and one at the last step.
+        kept = -(-self.steps // self.checkpoint_every)
+        if self.evaluate is not None and self.average > kept:
+            raise InputError(
+                f"average must be at most {kept}, the checkpoints of {self.steps} steps with "
+                f"checkpoint_every {self.checkpoint_every}, got {self.average}"
+            )
 
     def _check_held_out(self, dataset: str) -> None:
         """Raise before anything is trained if there is no such set."""

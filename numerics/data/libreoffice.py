@@ -15,7 +15,7 @@ from pathlib import Path
 
 from numerics.data.corpus import Corpus, ParallelText
 from numerics.extras import extra
-from numerics.results import write_json
+from numerics.stores.files import write_json
 from theory.errors import InputError
 
 PACKAGES = {"de": "libreoffice-help-de", "en": "libreoffice-help-en-us"}

@@ -18,14 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS
 from numerics.training.experiments.experiment import Answer, Finding, PlannedRun, label
 from numerics.training.experiments.selection import Runs, values_of
 from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome, best_constant
-from numerics.training.recorded import LOG, RecordedRun, read_run
+from numerics.training.recorded import RecordedRun, read_log, read_run
 from theory.claims import Context, Control, Kind, Level, Observation, Provider, Reading
 from theory.errors import InputError
 
@@ -79,7 +77,7 @@ def rejudged(run: RecordedRun) -> RunOutcome:
     InputError
         If the record states another, or its log ends with another validation loss.
     """
-    log = pl.read_parquet(run.path / LOG)
+    log = read_log(run.path)
     losses = log["loss"].to_list()
     last = log["validation_loss"].drop_nulls().to_list()[-1:]
     finite = all(map(math.isfinite, losses)) and math.isfinite(run.validation_loss)

@@ -5,6 +5,7 @@ cores. A worker ends with the process that started it, however that ended.
 """
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -71,6 +72,8 @@ class Local(Engine):
 
 
 def _begin_worker(threads: int) -> None:
+    # Ctrl-C reaches every process of the terminal. The parent decides; workers end with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # OpenMP reads this when torch is loaded, which a task does after its worker's start.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(threads)
     if "torch" in sys.modules:

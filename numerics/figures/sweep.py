@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from numerics.models.roles import ALL_PARTS
-from numerics.results import atomically
 from numerics.schemes import SCHEMES
 from numerics.statistics.exponents import Exponent, power_law
+from numerics.stores.files import atomically
 from theory.errors import InputError
 
 SUFFIXES = (".svg", ".png", ".pdf")

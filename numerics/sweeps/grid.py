@@ -14,7 +14,7 @@ from itertools import product
 from numerics.linearization.update_directions import rule_named
 from numerics.schemes import scheme_named
 from numerics.sweeps.settings import Settings as Settings
-from theory.errors import InputError, require_positive
+from theory.errors import InputError, require_positive, require_within
 
 SCHEMA = 1
 """Version of the stored rows; it is part of every hash."""
@@ -67,6 +67,8 @@ class SweepConfig:
             if not values or len(set(values)) != len(values):
                 raise InputError(f"{name} must be a list without repetition, got {values}")
         require_positive(seeds=self.seeds)
+        require_within(1, 10_000, seeds=self.seeds)
+        require_within(1, 100_000, **{"depths": max(self.depths)})
         self.settings.check()
         if self.settings.device not in ("cpu", "cuda"):
             raise InputError(f"device must be cpu or cuda, got {self.settings.device!r}")

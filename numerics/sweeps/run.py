@@ -75,6 +75,10 @@ def run_sweep(
             rows = pl.concat([rows, *(measured if store is None else _kept(measured, store))])
             if store is not None:
                 store.complete(rows, time.perf_counter() - started)
+    elif store is not None and not store.is_merged:
+        # A process was killed after the last task and before the merge.
+        with store.exclusively():
+            store.merge(store.rows())
     order = pl.DataFrame({"task": [task.hash for task in tasks]})
     return order.join(rows, on="task", how="inner", maintain_order="left_right").select(
         rows.columns

@@ -6,7 +6,7 @@ This module imports neither torch nor numpy, so that ``tfixup --help`` stays fas
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from theory.errors import nearest, require_positive
+from theory.errors import nearest, require_positive, require_within
 
 if TYPE_CHECKING:
     from numerics.models.spec import ModelSpec
@@ -55,6 +55,11 @@ class Settings:
         from numerics.models.spec import Positions
 
         require_positive(sequences=self.sequences, tokens=self.tokens)
+        require_within(1, 1_000_000, sequences=self.sequences, tokens=self.tokens)
+        require_within(1, 1_000_000, d_model=self.d_model, d_ff=self.d_ff, heads=self.heads)
+        require_within(1, 100_000_000, vocabulary=self.vocabulary)
+        if self.embedding_multiplier is not None:
+            require_within(1e-6, 1e6, embedding_multiplier=self.embedding_multiplier)
         check_inputs(self.inputs)
         if self.dtype not in get_args(Precision):
             raise nearest(self.dtype, get_args(Precision), "dtype")

@@ -1,16 +1,16 @@
-"""The folder of a sweep: a manifest, one Parquet shard a finished task, one file of merged rows.
+"""The folder of a sweep: a manifest, one Parquet shard per finished task, one file of merged rows.
 
-    manifest.json        schema version, settings, and every run's grid and provenance
-    shards/HASH.parquet  the rows of one task, written whole
-    rows.parquet         the shards merged when a run completes
+    manifest.json                 schema version, settings, every run's grid and provenance,
+                                  the checksum of the merged rows, and its own
+    shards/TASK.CHECKSUM.parquet  the rows of one task, written whole
+    rows.parquet                  the shards merged when a run completes
 
-A folder belongs to the settings in its manifest. A file that cannot be read is reported by name and
-left as it is.
+A folder belongs to the settings in its manifest. A file that cannot be read or was changed is
+reported by name and left as it is. Files of earlier versions have no checksums and are read.
 """
 
-import fcntl
-import json
-import os
+import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,7 +18,10 @@ from pathlib import Path
 
 import polars as pl
 
-from numerics.results import Provenance, atomically, write_json
+from numerics.results import Provenance
+from numerics.stores.files import atomically, read_json, write_json
+from numerics.stores.folder import ResultFolder
+from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
 from numerics.sweeps.grid import SCHEMA, Settings, SweepConfig
 from theory.errors import InputError
 
@@ -62,6 +65,11 @@ class SweepStore:
     settings: Settings
 
     @property
+    def _place(self) -> ResultFolder:
+        names = ("manifest.json", "*.parquet")
+        return ResultFolder(self.folder, "manifest.json", "sweep", names)
+
+    @property
     def manifest(self) -> Path:
         """Path of the manifest."""
         return self.folder / "manifest.json"
@@ -73,12 +81,26 @@ class SweepStore:
 
     def shards(self) -> list[Path]:
         """Paths of the shards not merged yet."""
-        return sorted((self.folder / "shards").glob("*.parquet"))
+        return sorted(path for path in self._shard_folder.glob("*.parquet") if path.is_file())
+
+    @property
+    def _shard_folder(self) -> Path:
+        place = self.folder / "shards"
+        if place.exists() and not place.is_dir():
+            raise InputError(f"{place} must be a folder of shards, and is a file")
+        return place
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether all stored rows stand in one file: not so after a kill before the merge."""
+        return self.merged.exists() and not self.shards()
 
     def rows(self) -> pl.DataFrame:
         """Every stored row, each task once, errors left out so that they run again."""
         self._check()
         files = [self.merged] if self.merged.exists() else []
+        if files:
+            check_file(self.merged, self._digests(), _AGAIN)
         frames = [_read(path) for path in (*files, *self.shards())]
         stored = pl.concat([empty_rows(), *frames])
         return stored.filter(pl.col("error").is_null()).unique(
@@ -94,59 +116,64 @@ class SweepStore:
         InputError
             If another process writes to the folder.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            _lock(handle, self.folder)
-            for half_written in self.folder.rglob(".*.part"):
-                half_written.unlink()
+        with self._place.exclusively():
             yield
-        finally:
-            os.close(handle)
 
     def begin(self, config: SweepConfig, provenance: Provenance) -> None:
         """Write the manifest, with this run's grid added to those before."""
-        runs = self._manifest()["runs"] if self.manifest.exists() else []
+        held = self._manifest() if self.manifest.exists() else {"runs": [], "files": {}}
         grid = {key: value for key, value in asdict(config).items() if key != "settings"}
-        self._write_manifest([*runs, {"grid": grid, "provenance": provenance}])
+        runs = [*held["runs"], {"grid": grid, "provenance": provenance}]
+        self._write_manifest(runs, held.get("files", {}))
 
     def complete(self, rows: pl.DataFrame, seconds: float) -> None:
         """Merge the rows, and put the wall time of the run that `begin` noted on record."""
         self.merge(rows)
         *earlier, last = self._manifest()["runs"]
         last["provenance"]["seconds"] = seconds
-        self._write_manifest([*earlier, last])
+        self._write_manifest([*earlier, last], self._digests())
 
-    def _write_manifest(self, runs: list) -> None:
+    def _write_manifest(self, runs: list, digests: Mapping[str, object]) -> None:
         content = {
             "kind": "tfixup sweep",
             "schema": SCHEMA,
             "settings": self.settings.stored(),
             "runs": runs,
+            "files": digests,
         }
-        write_json(self.manifest, content)
+        write_json(self.manifest, sealed_object(content))
+
+    def _digests(self) -> Mapping[str, object]:
+        return self._manifest().get("files", {})
 
     def add(self, task: str, rows: pl.DataFrame) -> None:
         """Write the shard of one finished task."""
-        with atomically(self.folder / "shards" / f"{task}.parquet") as path:
-            rows.write_parquet(path)
+        content = _parquet(rows)
+        checksum = hashlib.sha256(content).hexdigest()[:_CHECKSUM_LETTERS]
+        with atomically(self._shard_folder / f"{task}.{checksum}.parquet") as path:
+            path.write_bytes(content)
 
     def merge(self, rows: pl.DataFrame) -> None:
         """Write all rows to one file, then remove the shards it holds."""
         shards = self.shards()
+        content = _parquet(
+            rows.sort("n_encoder", "scheme", "optimizer", "seed", maintain_order=True)
+        )
+        runs, new = self._manifest()["runs"], hashlib.sha256(content).hexdigest()
+        # The rows and their checksum are two files. Between the two writes either digest is right.
+        old = [sha256_of(self.merged)] if self.merged.exists() else []
+        self._write_manifest(runs, {self.merged.name: [*old, new]})
         with atomically(self.merged) as path:
-            rows.sort(
-                "n_encoder", "scheme", "optimizer", "seed", maintain_order=True
-            ).write_parquet(path, compression="zstd")
+            path.write_bytes(content)
+        self._write_manifest(runs, {self.merged.name: new})
         for shard in shards:
             shard.unlink()
         if shards and not any((self.folder / "shards").iterdir()):
             (self.folder / "shards").rmdir()
 
     def _check(self) -> None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise InputError(f"the output must be a folder, got the file {self.folder}")
-        if self.manifest.exists():
+        self._place.require_usable()
+        if self._place.is_ours:
             held = self._manifest()["settings"]
             wanted = self.settings.stored()
             if held != wanted:
@@ -159,25 +186,23 @@ class SweepStore:
                 raise InputError(
                     f"{self.folder} holds another sweep ({named}): choose a new folder"
                 )
-        elif self.folder.exists() and (strangers := sorted(self.folder.iterdir())):
-            raise InputError(
-                f"an output folder must be new, empty or a sweep's own, "
-                f"but {self.folder} has no manifest.json and holds {strangers[0].name}"
-            )
 
     def _manifest(self) -> Mapping:
-        try:
-            content = json.loads(self.manifest.read_text())
-            kind, schema, _, _ = (content[key] for key in ("kind", "schema", "settings", "runs"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{self.manifest} is not a sweep's manifest ({error!r}): choose a new folder"
-            ) from error
+        content: dict = read_json(self.manifest, "a sweep")
+        kinds = {"kind": str, "schema": int, "settings": dict, "runs": list}
+        for key, kind in kinds.items():
+            if not isinstance(content.get(key), kind):
+                raise InputError(
+                    f"{self.manifest} is not a sweep's manifest ({key} must be of type "
+                    f"{kind.__name__}, got {content.get(key)!r}): choose a new folder"
+                )
+        kind, schema = content["kind"], content["schema"]
         if (kind, schema) != ("tfixup sweep", SCHEMA):
             raise InputError(
                 f"{self.manifest} must be of kind 'tfixup sweep', schema {SCHEMA}, "
                 f"got {kind!r}, {schema!r}"
             )
+        check_object(content, str(self.manifest))
         return content
 
 
@@ -192,27 +217,30 @@ def open_for_reading(folder: Path) -> SweepStore:
         raise InputError(f"{folder}/manifest.json has unknown settings ({error})") from error
 
 
-def _lock(handle: int, folder: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(f"another sweep is writing to {folder}: wait for its end") from error
+_AGAIN = "delete it to have its tasks run again"
+_CHECKSUM_LETTERS = 16
+"""Of a SHA-256, in a shard's name: 64 bits find every accident."""
+
+
+def _parquet(rows: pl.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def _read(path: Path) -> pl.DataFrame:
+    # The checksum comes first: the reader of a damaged table can take the whole process down.
+    _, *checksum = path.stem.split(".")
+    if checksum and sha256_of(path)[:_CHECKSUM_LETTERS] != checksum[0]:
+        raise InputError(f"{path} was changed after it was written: {_AGAIN}")
     try:
-        frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(
-            f"{path} is not a readable Parquet file ({error}): "
-            f"delete it to have its tasks run again"
-        ) from error
+        # No glob: a folder's name may hold characters that stand for other folders' names.
+        frame = pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise InputError(f"{path} is not a readable Parquet file ({error}): {_AGAIN}") from error
     if frame.schema != pl.Schema(COLUMNS):
         odd = ", ".join(sorted(set(COLUMNS) ^ set(frame.columns))) or "types differ"
-        raise InputError(
-            f"{path} does not have the columns of a sweep ({odd}): "
-            f"delete it to have its tasks run again"
-        )
+        raise InputError(f"{path} does not have the columns of a sweep ({odd}): {_AGAIN}")
     return frame
 
 

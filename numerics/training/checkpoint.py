@@ -1,15 +1,17 @@
 """Exact resume: everything a run needs to go on as if it had never stopped, in one file.
 
 Batch order and dropout are functions of (seed, epoch) and (seed, step), so no generator state is
-stored. Files are replaced whole; the log up to the same step travels in them. Beside the newest,
-``checkpoint.pt``, stand earlier ones, ``checkpoint-1.pt``, …: the next to go on from if the newest
-is cut short, and what an average is taken over.
+stored. Each file is written atomically, contains the log up to its step, and ends with a checksum.
+Beside the newest, ``checkpoint.pt``, stand earlier ones, ``checkpoint-1.pt``, …: the next to go on
+from if the newest is damaged, and what an average is taken over.
 """
 
+import glob
+import io
 import pickle
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ import torch
 from torch import Tensor
 
 from numerics.models.transformer import Transformer
-from numerics.results import atomically
+from numerics.stores.files import atomically
+from numerics.stores.seals import is_sealed, opened, sealed
 from numerics.training.recorded import differences
 from theory.errors import InputError
 
@@ -42,8 +45,9 @@ class Progress:
 
 def kept(path: Path) -> list[Path]:
     """The checkpoints of a run, newest first; ``path`` is where the newest belongs."""
-    earlier = path.parent.glob(f"{path.stem}-*{path.suffix}")
-    numbered = sorted((int(file.stem.rpartition("-")[2]), file) for file in earlier)
+    earlier = path.parent.glob(f"{glob.escape(path.stem)}-*{path.suffix}")
+    numbers = ((file.stem.removeprefix(f"{path.stem}-"), file) for file in earlier)
+    numbered = sorted((int(number), file) for number, file in numbers if number.isdecimal())
     return ([path] if path.exists() else []) + [file for _, file in numbered]
 
 
@@ -64,7 +68,9 @@ def save(
         "identity": dict(identity),
     }
     with atomically(path) as temporary:
-        torch.save(state, temporary)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        temporary.write_bytes(sealed(buffer.getvalue()))
         earlier = list(enumerate(kept(path), start=1))
         for number, file in reversed(earlier):
             file.replace(path.with_name(f"{path.stem}-{number}{path.suffix}"))
@@ -108,8 +114,12 @@ def restore(
             continue
         if different := differences(identity, state.get("identity", identity)):
             raise InputError(f"{file} is of another run: {different}")
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
+        try:
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            damaged.append(_not_whole(file, error))
+            continue
         if tidy:
             for bad, error in zip(files, damaged, strict=False):
                 step = state["progress"]["step"]
@@ -142,12 +152,41 @@ def averaged_weights(path: Path, count: int) -> dict[str, Tensor]:
 
 
 def _load(file: Path) -> dict[str, Any]:
+    """The content of one checkpoint, its checksum and the form of each part checked."""
     try:
-        state: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
-        missing = {"progress", "model", "optimizer"} - state.keys()
-        if missing:
-            raise KeyError(*missing)
+        content = file.read_bytes()
+        # Checkpoints of earlier versions have no checksum.
+        body = opened(content) if is_sealed(content) else content
+        state: dict[str, Any] = torch.load(io.BytesIO(body), weights_only=True, map_location="cpu")
+        _check_form(state)
         return state
-    except (OSError, EOFError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        detail = str(error).splitlines()[0]
-        raise InputError(f"{file} must be a whole checkpoint of this run: {detail}") from None
+    except pickle.UnpicklingError:
+        # torch's own message advises to trust the file, which nobody should do.
+        problem = ValueError("it holds something other than tensors, numbers and text")
+        raise _not_whole(file, problem) from None
+    except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, AttributeError) as e:
+        raise _not_whole(file, e) from None
+
+
+def _check_form(state: object) -> None:
+    """Raise ``ValueError`` unless ``state`` has the parts of a checkpoint, each of its type."""
+    if not isinstance(state, dict):
+        raise ValueError(f"it holds a {type(state).__name__}")
+    for key in ("progress", "model", "optimizer"):
+        if not isinstance(state.get(key), dict) or not state[key]:
+            raise ValueError(f"its {key!r} is missing or empty")
+    if not isinstance(state.get("identity", {}), dict):
+        raise ValueError("its 'identity' is no mapping")
+    progress = state["progress"]
+    if set(progress) != {field.name for field in fields(Progress)}:
+        raise ValueError("its 'progress' has other fields")
+    counts = [progress[name] for name in ("step", "epoch", "batch")]
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        raise ValueError(f"its counts must be integers of at least 0, got {counts}")
+    if len(progress["rows"]) != progress["step"]:
+        raise ValueError(f"it is of step {progress['step']} and logs {len(progress['rows'])} steps")
+
+
+def _not_whole(file: Path, error: BaseException) -> InputError:
+    detail = next(iter(str(error).splitlines()), type(error).__name__)
+    return InputError(f"{file} must be a whole checkpoint of this run: {detail}")

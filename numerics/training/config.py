@@ -3,10 +3,11 @@
 This module imports neither torch nor numpy, so that ``tfixup --help`` stays fast.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from theory.errors import InputError, require_positive
+from theory.errors import InputError, require_positive, require_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +111,11 @@ class TrainConfig:
             checkpoint_every=self.checkpoint_every,
         )
         self._check_data()
-        if not 0 < self.lr < float("inf"):
-            raise InputError(f"lr must be positive and finite, got {self.lr}")
-        for name in ("warmup", "seed", "data_seed", "max_length", "clip", "weight_decay"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name} must be at least 0, got {getattr(self, name)}")
+        for name, (low, high) in RANGES.items():
+            if (value := getattr(self, name)) is not None:
+                require_within(low, high, **{name: value})
+        if 0 < self.clip < LEAST_RATE:
+            raise InputError(f"clip must be 0 or at least {LEAST_RATE:g}, got {self.clip:g}")
         for name, value in (
             ("label_smoothing", self.label_smoothing),
             ("dropout", self.dropout),
@@ -196,6 +197,35 @@ class TrainConfig:
         return " ".join(words)
 
 
+LEAST_RATE = 1e-12
+"""A rate or a clipped gradient below this changes no weight in float32 within a run."""
+RANGES: Mapping[str, tuple[float, float]] = {
+    "layers": (1, 10_000),
+    "encoder_layers": (1, 10_000),
+    "decoder_layers": (1, 10_000),
+    "d_model": (1, 65_536),
+    "d_ff": (1, 1_000_000),
+    "heads": (1, 65_536),
+    "pairs": (2, 10_000_000),
+    "validation_pairs": (2, 1_000_000),
+    "vocabulary": (2, 1_000_000),
+    "steps": (1, 100_000_000),
+    "tokens": (1, 10_000_000),
+    "max_length": (0, 10_000_000),
+    "lr": (LEAST_RATE, 1e3),
+    "warmup": (0, 1_000_000_000),
+    "decay_steps": (1, 1_000_000_000),
+    "weight_decay": (0, 1e3),
+    "clip": (0, 1e12),
+    "seed": (0, 2**40),
+    "data_seed": (0, 2**40),
+    "threads": (1, 1_024),
+    "processes": (1, 64),
+    "validate_every": (1, 1_000_000_000),
+    "checkpoint_every": (1, 1_000_000_000),
+    "average": (1, 1_000),
+}
+"""Least and largest value of each number: beyond it a run is nonsense or cannot end."""
 DATA = ("generated", "text", "libreoffice", "hub")
 """Where sentences come from."""
 DECAYING = ("adamw", "radam", "lion")

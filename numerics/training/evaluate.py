@@ -21,8 +21,9 @@ from numerics.data.tokenizer import Tokenizer, train_tokenizer
 from numerics.extras import extra
 from numerics.models.fused_attention import fuse_attention
 from numerics.models.transformer import Transformer
-from numerics.results import atomically, write_json
 from numerics.schemes import build
+from numerics.stores.files import atomically, write_json
+from numerics.stores.seals import sealed_object
 from numerics.training import recorded
 from numerics.training.checkpoint import averaged_weights
 from numerics.training.config import TrainConfig
@@ -248,7 +249,7 @@ def record(out: Path, evaluation: Evaluation, counts: Counts) -> None:
     name = out / f"bleu-{evaluation.dataset}"
     with atomically(name.with_suffix(".parquet")) as temporary:
         pl.DataFrame(counts, schema=dict.fromkeys(COLUMNS, pl.Int32)).write_parquet(temporary)
-    write_json(name.with_suffix(".json"), asdict(evaluation))
+    write_json(name.with_suffix(".json"), sealed_object(asdict(evaluation)))
 
 
 def read_counts(out: Path, dataset: str) -> Counts:
@@ -256,7 +257,7 @@ def read_counts(out: Path, dataset: str) -> Counts:
     path = out / f"bleu-{dataset}.parquet"
     if not path.exists():
         raise InputError(f"{out} must hold {path.name}: tfixup train --evaluate {dataset} makes it")
-    return pl.read_parquet(path).to_numpy().astype(np.int64)
+    return pl.read_parquet(path, glob=False).to_numpy().astype(np.int64)
 
 
 def _resamples(count: int, samples: int) -> Int[np.ndarray, "R N"]:

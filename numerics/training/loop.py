@@ -6,7 +6,7 @@ loss where it was taken. Lightning Fabric gives device, precision and processes.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,12 +21,14 @@ from numerics.extras import extra
 from numerics.linearization.closed_form.training_gradient import ClosedGradient, has_closed_gradient
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.models.fused_attention import fuse_attention
-from numerics.results import atomically, provenance
+from numerics.results import provenance
 from numerics.schemes import build, scheme_named
+from numerics.stores.files import atomically
 from numerics.training import checkpoint, recorded
 from numerics.training.checkpoint import Progress, Row
 from numerics.training.config import TrainConfig
 from numerics.training.events import both, events, require_tensorboard
+from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer
 from numerics.training.outcome import Judgement, RunOutcome, judge, outcome_so_far
@@ -68,14 +70,21 @@ def run_training(
         require_tensorboard()
     scheme_named(config.scheme)
     spec, device = model_spec(config), resolve_device(config.device)
+    require_memory(spec, config.tokens, device.type)
     corpus = load_corpus(config)
     own = recorded.identity(config, corpus.facts(), device.type)
     if recorded.is_finished(out):
         recorded.claim_folder(out, own)
         return recorded.read_run(out)
-    with _threads(config.threads), torch.random.fork_rng(_cuda_indices(device)):
+    recorded.place(out).require_usable()
+    with ExitStack() as held:
+        held.enter_context(_threads(config.threads))
+        held.enter_context(torch.random.fork_rng(_cuda_indices(device)))
         task = prepare(corpus, config, torch.device("cpu"))
+        held.enter_context(recorded.place(out).exclusively())
         recorded.claim_folder(out, own)
+        if recorded.is_finished(out):  # by the process that held the lock before
+            return recorded.read_run(out)
         # Bound, not passed: Fabric looks into arguments for modules, and stops at frozen ones.
         run = partial(
             _run,

@@ -4,19 +4,40 @@ Stored files hold no text of the data and no path of a machine: a user's folder 
 pair counts and a checksum.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from numerics.results import Provenance, write_json
+import polars as pl
+
+from numerics.results import Provenance
+from numerics.stores.files import read_json, write_json
+from numerics.stores.folder import ResultFolder
+from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
 from numerics.training.config import TrainConfig
 from numerics.training.outcome import Judgement, RunOutcome
 from theory.errors import InputError
 
 CONFIG, PROVENANCE, OUTCOME = "config.json", "provenance.json", "outcome.json"
 LOG, CHECKPOINT = "log.parquet", "checkpoint.pt"
+
+
+def read_log(path: Path) -> pl.DataFrame:
+    """The log of the run in a folder, a row per step.
+
+    Raises
+    ------
+    InputError
+        If it is missing or cannot be read.
+    """
+    try:
+        return pl.read_parquet(path / LOG, glob=False)
+    except FileNotFoundError:
+        raise InputError(f"{path} must hold a run's log, has no {LOG}") from None
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        detail = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path / LOG} must be a Parquet table: {detail}") from None
 
 
 @dataclass(frozen=True)
@@ -56,6 +77,12 @@ def identity(config: TrainConfig, facts: Mapping[str, object], device: str) -> d
     return {"config": config.stored() | {"device": device}, "data": dict(facts)}
 
 
+def place(out: Path) -> ResultFolder:
+    """The folder of a run: its marker, and the names of the files that are written into it."""
+    names = ("*.json", "log.parquet", "bleu-*.parquet", "checkpoint*.pt")
+    return ResultFolder(out, CONFIG, "run", names)
+
+
 def claim_folder(out: Path, own: Mapping[str, Any]) -> None:
     """Write config.json into a new run folder, or make sure that the run already there is this one.
 
@@ -65,9 +92,8 @@ def claim_folder(out: Path, own: Mapping[str, Any]) -> None:
         If ``out`` holds another run, or other files; nothing is touched.
     """
     path = out / CONFIG
+    place(out).require_usable()
     if not path.exists():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise InputError(f"{out} must be a new folder or hold this very run, and holds neither")
         write_json(path, own)
         return
     if different := differences(own, _read_json(path)):
@@ -110,10 +136,14 @@ def write_outcome(
     tokens_per_second: float,
     dropped: int,
 ) -> None:
-    """Write provenance.json and then outcome.json, whose presence marks the run as finished."""
+    """Write provenance.json and then outcome.json, whose presence marks the run as finished.
+
+    outcome.json holds the checksums of the other files and its own.
+    """
     write_json(out / PROVENANCE, provenance)
+    files = {name: sha256_of(out / name) for name in (CONFIG, PROVENANCE, LOG)}
     rest = {"steps": steps, "tokens_per_second": tokens_per_second, "dropped": dropped}
-    write_json(out / OUTCOME, asdict(judgement) | rest)
+    write_json(out / OUTCOME, sealed_object(asdict(judgement) | rest | {"files": files}))
 
 
 def is_finished(path: Path) -> bool:
@@ -131,7 +161,10 @@ def read_run(path: Path) -> RecordedRun:
     """
     names = (CONFIG, PROVENANCE, OUTCOME)
     stored, provenance, outcome = (_read_json(path / name) for name in names)
+    check_object(outcome, str(path / OUTCOME))
     try:
+        for name in outcome.get("files", {}):
+            check_file(path / name, outcome["files"], "take the run again in a new folder")
         return RecordedRun(
             path=path,
             config=complete(stored["config"]),
@@ -149,7 +182,9 @@ def read_run(path: Path) -> RecordedRun:
             dropped=int(outcome.get("dropped", 0)),
             bleu=_bleu(path),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except InputError:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path} must hold a whole run, but {error} is wrong or missing") from None
 
 
@@ -159,7 +194,10 @@ def read_runs(folder: Path) -> list[RecordedRun]:
 
 
 def _bleu(path: Path) -> dict[str, float]:
-    stored = [_read_json(file) for file in sorted(path.glob("bleu-*.json"))]
+    files = sorted(path.glob("bleu-*.json"))
+    stored = [_read_json(file) for file in files]
+    for file, one in zip(files, stored, strict=True):
+        check_object(one, str(file))
     return {one["dataset"]: float(one["bleu"]) for one in stored}
 
 
@@ -168,12 +206,4 @@ def _interval(estimate: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path.parent} must hold a finished run, has no {path.name}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} must be a JSON file: {error}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path} must be a JSON object, got {type(content).__name__}")
-    return content
+    return read_json(path, "a finished run")

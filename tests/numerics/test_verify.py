@@ -3,7 +3,7 @@ import json
 import pytest
 
 from numerics import verify as module
-from numerics.results import jsonable
+from numerics.stores.files import jsonable
 from numerics.verify import Job, as_document, providers, selected, unmade, verify
 from theory.claims import Context, Kind, Level, Outcome, Provider
 from theory.errors import InputError

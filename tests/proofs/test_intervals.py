@@ -7,7 +7,7 @@ import sympy as sp
 from flint import arb
 from mpmath import gamma, mp, polyroots, quad
 
-from numerics.results import jsonable
+from numerics.stores.files import jsonable
 from proofs import MISSING, check_certificate, jacobian_norm, scheme_constants, variance
 from proofs.enclosure import around, enclose
 from proofs.intervals import SUPPORTS, check, decoder_polynomial, encoder_polynomial

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numerics.executors import outcomes
 from numerics.executors.local import Local
 from numerics.figures import sweep as plots
-from numerics.results import write_json
+from numerics.stores.files import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import evaluate_run
 from numerics.training.loop import run_training

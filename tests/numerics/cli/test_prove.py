@@ -11,7 +11,7 @@ PROVED = Result(Machine.SMT, "one", "1 = 1", True, (Altered("1 = 2", True),))
 
 
 def results(*found):
-    return lambda kind: found if kind == "smt" else ()
+    return lambda kind, **_: found if kind == "smt" else ()
 
 
 def test_an_unknown_kind_offers_the_nearest(capsys):
@@ -52,7 +52,7 @@ def test_without_coq_it_skips_with_a_hint_unless_coq_is_required(monkeypatch, ca
     monkeypatch.delenv("REQUIRE_COQ", raising=False)
     unchecked = Result(Machine.COQ, "t", "t", None, (), problem=coq.unusable())
     monkeypatch.setattr(
-        "proofs.results", lambda kind: {"coq": (unchecked,), "smt": (PROVED,)}.get(kind, ())
+        "proofs.results", lambda kind, **_: {"coq": (unchecked,), "smt": (PROVED,)}.get(kind, ())
     )
     assert run(["prove"]) == 0
     captured = capsys.readouterr()

@@ -10,7 +10,7 @@ import pytest
 
 from numerics.evidence import experiments as evidence
 from numerics.evidence.experiment_rows import PROVIDERS, ROWS
-from numerics.results import write_json
+from numerics.stores.files import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS, fig4b
 from numerics.training.experiments.experiment import Answer, Experiment, Finding, label

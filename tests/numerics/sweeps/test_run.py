@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from numerics.cli.main import run
 from numerics.cli.sweep import Sweep
@@ -121,8 +122,66 @@ def test_a_corrupt_shard_is_named_and_left(tmp_path, where, content):
 
 def test_a_shard_of_other_columns_is_refused(tmp_path):
     run_sweep(GRID, tmp_path)
-    pl.DataFrame({"value": [1.0]}).write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "shards").mkdir()
+    pl.DataFrame({"value": [1.0]}).write_parquet(tmp_path / "shards" / "strange.parquet")
     with pytest.raises(InputError, match="does not have the columns"):
+        run_sweep(GRID, tmp_path)
+
+
+def test_every_changed_byte_of_the_merged_rows_and_of_a_shard_is_noticed(tmp_path):
+    run_sweep(GRID, tmp_path)
+    store = open_for_reading(tmp_path)
+    store.add("a" * 64, store.rows().head(0))
+    for path in (tmp_path / "rows.parquet", *store.shards()):
+        content = path.read_bytes()
+        for place in range(0, len(content), max(1, len(content) // 40)):
+            flipped = bytes([content[place] ^ 0x55])
+            path.write_bytes(content[:place] + flipped + content[place + 1 :])
+            with pytest.raises(InputError, match="was changed after it was written"):
+                store.rows()
+        path.write_bytes(content)
+    assert len(store.rows()) > 0
+
+
+def test_the_name_of_a_folder_is_no_pattern(tmp_path):
+    other = SweepConfig(GRID.schemes, settings=replace(GRID.settings, d_ff=16), depths=(1,))
+    run_sweep(other, tmp_path / "sx")
+    own = run_sweep(GRID, tmp_path / "s*")
+    assert_frame_equal(
+        open_for_reading(tmp_path / "s*").rows().select(pl.col("d_ff").unique()),
+        own.select(pl.col("d_ff").unique()),
+    )
+
+
+def test_a_sweep_killed_before_the_merge_is_merged_by_the_next_run(tmp_path):
+    whole = run_sweep(GRID, tmp_path / "whole")
+    out = tmp_path / "killed"
+    run_sweep(GRID, out)
+    store = open_for_reading(out)
+    rows = store.rows()
+    for task, own in rows.group_by("task"):
+        store.add(str(task[0]), own)
+    (out / "rows.parquet").unlink()
+    again = run_sweep(GRID, out)
+    assert_frame_equal(again.drop("seconds"), whole.drop("seconds"))
+    assert (out / "rows.parquet").exists()
+    assert store.shards() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"settings": null}', b"[" * 100_000])
+def test_a_damaged_manifest_is_named_in_one_line(tmp_path, content):
+    run_sweep(GRID, tmp_path)
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"manifest\.json") as caught:
+        run_sweep(GRID, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_edited_manifest_is_named(tmp_path):
+    run_sweep(GRID, tmp_path)
+    path = tmp_path / "manifest.json"
+    path.write_text(path.read_text().replace('"seconds": ', '"seconds": 9', 1))
+    with pytest.raises(InputError, match="was changed after it was written"):
         run_sweep(GRID, tmp_path)
 
 

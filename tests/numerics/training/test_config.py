@@ -8,7 +8,7 @@ import pytest
 import tyro
 
 from numerics.cli.train import Train
-from numerics.results import jsonable
+from numerics.stores.files import jsonable
 from numerics.training.config import TrainConfig
 from theory.errors import InputError
 
@@ -27,10 +27,10 @@ from theory.errors import InputError
             "corpus",
             "data must be generated or text:DIR, libreoffice or hub:NAME, got 'corpus'",
         ),
-        ("lr", 0.0, "lr must be positive and finite, got 0.0"),
-        ("lr", float("nan"), "lr must be positive and finite, got nan"),
-        ("lr", float("inf"), "lr must be positive and finite, got inf"),
-        ("warmup", -1, "warmup must be at least 0, got -1"),
+        ("lr", 0.0, "lr must be between 1e-12 and 1000, got 0.0"),
+        ("lr", float("nan"), "lr must be between 1e-12 and 1000, got nan"),
+        ("lr", float("inf"), "lr must be between 1e-12 and 1000, got inf"),
+        ("warmup", -1, r"warmup must be between 0 and 1e\+09, got -1"),
         ("label_smoothing", 1.0, r"label_smoothing must lie in \[0, 1\), got 1.0"),
         ("dropout", -0.1, r"dropout must lie in \[0, 1\), got -0.1"),
         ("data", "hub:", "data hub: needs a dataset's name after the colon, got 'hub:'"),
@@ -38,9 +38,9 @@ from theory.errors import InputError
         ("decay_steps", 0, "decay_steps must be an integer of at least 1, got 0"),
         ("processes", 0, "processes must be an integer of at least 1, got 0"),
         ("average", 0, "average must be an integer of at least 1, got 0"),
-        ("max_length", -1, "max_length must be at least 0, got -1"),
-        ("clip", -1.0, "clip must be at least 0, got -1.0"),
-        ("clip", float("nan"), "clip must be at least 0, got nan"),
+        ("max_length", -1, r"max_length must be between 0 and 1e\+07, got -1"),
+        ("clip", -1.0, r"clip must be between 0 and 1e\+12, got -1.0"),
+        ("clip", float("nan"), r"clip must be between 0 and 1e\+12, got nan"),
         ("momentum", 0.9, "momentum needs the optimizer sgd, got adam"),
         ("weight_decay", 0.1, "weight_decay needs the optimizer adamw or radam or lion, got adam"),
         ("betas", (0.9, 1.0), r"betas must lie in \[0, 1\), got 1.0"),

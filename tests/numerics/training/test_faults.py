@@ -1,3 +1,4 @@
+import json
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from numerics.training import checkpoint
 from numerics.training.loop import run_training
-from numerics.training.recorded import CHECKPOINT, CONFIG, OUTCOME, read_run
+from numerics.training.recorded import CHECKPOINT, CONFIG, OUTCOME, place, read_run
 from tests.numerics.training.short_run import FEW, TINY, contents, interrupt, losses
 from theory.errors import InputError
 
@@ -124,11 +125,65 @@ def test_killed_between_the_renames_of_a_checkpoint(whole, tmp_path):
     assert len(checkpoint.kept(out / CHECKPOINT)) == checkpoint.LEAST_KEPT
 
 
+def forget_checksums(folder):
+    """Make the record one of an earlier version, which held no checksums."""
+    stored = json.loads((folder / OUTCOME).read_text())
+    del stored["files"], stored["sha256"]
+    (folder / OUTCOME).write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize("name", [CONFIG, "provenance.json", "log.parquet", OUTCOME])
+def test_a_record_that_was_edited_is_named(whole, tmp_path, name):
+    shutil.copytree(whole, tmp_path / "run")
+    content = (tmp_path / "run" / name).read_bytes()
+    (tmp_path / "run" / name).write_bytes(content.replace(b"1", b"2", 1))
+    with pytest.raises(InputError, match=rf"{name} was changed after it was written"):
+        read_run(tmp_path / "run")
+
+
+def test_every_changed_byte_of_a_checkpoint_is_noticed(whole, tmp_path):
+    content = (whole / CHECKPOINT).read_bytes()
+    file = tmp_path / CHECKPOINT
+    for at in range(0, len(content), len(content) // 60):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 0x55]) + content[at + 1 :])
+        with pytest.raises(InputError, match="must be a whole checkpoint"):
+            checkpoint.averaged_weights(file, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], None, torch.zeros(2), {"progress": None}, {"progress": {"step": 1}, "model": {}}],
+    ids=str,
+)
+def test_a_checkpoint_of_other_content_is_named(tmp_path, content):
+    torch.save(content, tmp_path / CHECKPOINT)
+    with pytest.raises(InputError, match="must be a whole checkpoint") as caught:
+        checkpoint.averaged_weights(tmp_path / CHECKPOINT, 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_checkpoint_falls_back_on_the_one_before(whole, tmp_path):
+    out = tmp_path / "run"
+    interrupt(TINY, out, 10)
+    (out / CHECKPOINT).write_bytes(b"")
+    (out / "checkpoint-old.pt").write_text("mine")
+    run_training(TINY, out)
+    assert_frame_equal(losses(out), losses(whole), check_exact=True)
+    assert (out / "checkpoint-old.pt").read_text() == "mine"
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+    held = place(tmp_path / "run").exclusively()
+    with held, pytest.raises(InputError, match="another run is writing to"):
+        run_training(TINY, tmp_path / "run")
+
+
 @pytest.mark.parametrize("name", [CONFIG, OUTCOME])
 def test_a_damaged_record_is_named(whole, tmp_path, name):
-    for path in whole.glob("*.json"):
+    for path in whole.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert read_run(tmp_path).outcome == read_run(whole).outcome
+    forget_checksums(tmp_path)
     (tmp_path / name).write_text("{")
     with pytest.raises(InputError, match=f"{name} must be a JSON file"):
         read_run(tmp_path)

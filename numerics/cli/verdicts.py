@@ -1,0 +1,201 @@
+"""How verdicts are shown: a summary that fits any terminal, a table, or plain formats for programs.
+
+Lines are broken between words only. Nothing is drawn around them, so that they read the same in a
+pipe, in a log and on a terminal of 60 columns.
+"""
+
+import csv
+import io
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from theory.claims import Evidence, Verdict
+
+STYLES: Mapping[str, str] = {
+    "holds": "green",
+    "holds-with": "yellow",
+    "reproduced at this scale": "green",
+    "not seen at this scale": "magenta",
+    "fails": "red",
+    "undecided": "dim",
+}
+"""Every outcome, in the order in which they are counted, with its colour."""
+COUNTED: Mapping[str, str] = {
+    "holds": "hold",
+    "holds-with": "hold with a hypothesis",
+    "reproduced at this scale": "reproduced at this scale",
+    "not seen at this scale": "not seen at this scale",
+    "fails": "fail",
+    "undecided": "undecided",
+}
+PAPERS: Mapping[str, str] = {
+    "tfixup": "T-Fixup",
+    "xiong": "Xiong et al.",
+    "admin": "Admin",
+    "radam": "RAdam",
+    "fixup": "R-Fixup",
+    "deepnorm": "DeepNorm",
+    "dtfixup": "DT-Fixup",
+    "rezero": "ReZero",
+    "dsinit": "DS-Init",
+    "lri": "LRI",
+    "dlcl": "DLCL",
+    "adminTorch": "admin-torch",
+    "ours": "Our own questions",
+    "modern": "Today's Transformers",
+    "libraries": "Libraries",
+}
+WHAT_MATTERS = (
+    "tfixup.goal",
+    "tfixup.thm31-lower",
+    "tfixup.eq6",
+    "tfixup.encoder-scale",
+    "tfixup.positions",
+    "tfixup.adam",
+    "tfixup.fig2",
+    "ours.adam-scale",
+)
+"""The verdicts that the README shows."""
+MARKS = {True: "", False: "−", None: "?"}
+LEGEND = (
+    "D derivation, P proof, M measurement, T training; − a reading that fell; ? undecided. "
+    "tfixup explain CLAIM shows one claim on a page, --table every claim, --verbose every check."
+)
+
+
+def summary(verdicts: Sequence["Verdict"], seconds: float, width: int) -> Iterator[tuple[str, str]]:
+    """Lines with their styles: counts per paper, what fails with its repair, what is open."""
+    papers = dict.fromkeys(item.claim.paper for item in verdicts)
+    named = {paper: PAPERS.get(paper, paper) for paper in papers}
+    margin = max(map(len, named.values()), default=0) + 2
+    for paper, name in named.items():
+        own = [item for item in verdicts if item.claim.paper == paper]
+        yield from hanging(f"{name:<{margin}}", counts(own), width, "")
+    for title, outcomes in (
+        ("What fails, and what holds instead", ("fails",)),
+        ("Not seen in runs of this scale", ("not seen at this scale",)),
+        ("Undecided, and why", ("undecided",)),
+    ):
+        chosen = [item for item in verdicts if str(item.outcome) in outcomes]
+        if chosen:
+            yield "", ""
+            yield title, "bold"
+            for item in chosen:
+                yield from row(item, width)
+    yield "", ""
+    evidence = [item for verdict in verdicts for item in verdict.evidence]
+    rejected = sum(item.control.rejected for item in evidence)
+    yield from hanging(
+        "",
+        f"{len(verdicts)} claims: {counts(verdicts)}. {len(evidence)} checks, {rejected} negative "
+        f"controls rejected, {seconds:.0f} s.",
+        width,
+        "",
+    )
+    yield from hanging("", LEGEND, width, "dim")
+    for verdict in verdicts:
+        for item in verdict.evidence:
+            if not item.control.rejected:
+                yield from hanging("", f"{verdict.claim.id}: {check(item)}", width, "red")
+
+
+def counts(verdicts: Iterable["Verdict"]) -> str:
+    """How many of each outcome, those that occur."""
+    found = [str(item.outcome) for item in verdicts]
+    told = (f"{found.count(name)} {word}" for name, word in COUNTED.items() if name in found)
+    return ", ".join(told)
+
+
+def row(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
+    """One claim: its id, verdict and kinds of evidence; the statement; what holds instead."""
+    kinds = kinds_of(item)
+    yield (
+        f"  {item.claim.id}: {item.outcome}" + (f" ({kinds})" if kinds else ""),
+        STYLES[str(item.outcome)],
+    )
+    yield from hanging("      ", f"{item.claim.statement} ({item.claim.where})", width, "")
+    if item.qualification:
+        yield from hanging("    → ", item.qualification, width, STYLES[str(item.outcome)])
+    if scopes := scope_of(item):
+        yield from hanging("      ", f"seen over {scopes}", width, "dim")
+
+
+def kinds_of(item: "Verdict") -> str:
+    """The kinds of evidence, a minus where a reading fell."""
+    return " ".join(MARKS[one.passed] + one.kind[0].upper() for one in item.evidence)
+
+
+def scope_of(item: "Verdict") -> str:
+    """The ranges that measurements and runs covered."""
+    return "; ".join(dict.fromkeys(one.scope for one in item.evidence if one.scope))
+
+
+def check(item: "Evidence") -> str:
+    """One check in one line."""
+    mark = {True: "passed", False: "failed", None: "undecided"}[item.passed]
+    source = "" if item.source == "computed" else f" [{item.source}]"
+    control = "rejected" if item.control.rejected else "NOT REJECTED"
+    return (
+        f"{item.kind}, {item.reading}, {mark}: {item.summary}{source}; "
+        f"control ({item.control.description}): {control}"
+    )
+
+
+def hanging(first: str, text: str, width: int, style: str = "") -> Iterator[tuple[str, str]]:
+    """``text`` behind ``first``, further lines indented as far."""
+    lines = textwrap.wrap(
+        text,
+        width=max(width, 40),
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for line in lines or [first]:
+        yield line, style
+
+
+def show(console: "Console", lines: Iterable[tuple[str, str]]) -> None:
+    """Print lines as they are: no markup is read in them and none is broken."""
+    for line, style in lines:
+        console.print(line, style=style or None, markup=False, highlight=False, soft_wrap=True)
+
+
+def every_row(verdicts: Iterable["Verdict"], width: int) -> Iterator[tuple[str, str]]:
+    """Every claim, paper by paper."""
+    paper = ""
+    for item in verdicts:
+        if item.claim.paper != paper:
+            paper = item.claim.paper
+            yield PAPERS.get(paper, paper), "bold"
+        yield from row(item, width)
+        yield "", ""
+
+
+def markdown(verdicts: Iterable["Verdict"]) -> str:
+    """A Markdown table: statement, verdict, what the evidence says.
+
+    The third column is what holds instead where there is such a statement, else what was found.
+    """
+    lines = ["| statement | verdict | what the evidence says |", "|---|---|---|"]
+    for item in verdicts:
+        found = item.qualification or next((one.summary for one in reversed(item.evidence)), "")
+        cells = (f"{item.claim.statement} ({item.claim.where})", f"**{item.outcome}**", found)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def as_csv(verdicts: Iterable["Verdict"]) -> str:
+    """One row per claim: id, where, statement, verdict, qualification, evidence, scope."""
+    written = io.StringIO()
+    table = csv.writer(written, lineterminator="\n")
+    table.writerow(("id", "where", "statement", "verdict", "qualification", "evidence", "scope"))
+    for item in verdicts:
+        claim = item.claim
+        told = (str(item.outcome), item.qualification, kinds_of(item), scope_of(item))
+        table.writerow((claim.id, claim.where, claim.statement, *told))
+    return written.getvalue().rstrip("\n")

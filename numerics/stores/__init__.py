@@ -1,0 +1,12 @@
+"""Folders of results that can be killed, resumed, raced and damaged without a wrong number.
+
+``files`` writes a file whole or not at all. ``folder`` gives one process at a time the right to
+write, and tells its own leftovers from other people's files. ``seals`` notices a changed byte.
+Sweeps, training runs and experiments are stored through these three.
+"""
+
+__all__ = [
+    "files",
+    "folder",
+    "seals",
+]

@@ -1,0 +1,98 @@
+"""One folder of results: whose it is, who may write to it, and what a killed process left there.
+
+A folder is *new*, *ours* (its marker file is there), or somebody else's. A process that was killed
+at its first file leaves only an unfinished marker; such a folder is new.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from numerics.stores.files import leftover_of
+from theory.errors import InputError
+
+
+@dataclass(frozen=True)
+class ResultFolder:
+    """A folder that holds one kind of result."""
+
+    path: Path
+    marker: str
+    """Name of the file whose presence says that the folder is ours."""
+    kind: str
+    """What it holds, for messages: ``sweep``, ``run``."""
+    files: tuple[str, ...]
+    """Shell patterns of the names of the files that are written into it or its subfolders."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the marker is there."""
+        return (self.path / self.marker).exists()
+
+    def require_usable(self) -> None:
+        """Raise unless the folder is new, empty or ours; nothing is changed.
+
+        Raises
+        ------
+        InputError
+            If the path is a file, or a folder with other people's files and no marker.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise InputError(f"the output must be a folder, got the file {self.path}")
+        if self.is_ours:
+            return
+        strangers = sorted(
+            entry.name for entry in self.path.iterdir() if not self._is_leftover(entry)
+        )
+        if strangers:
+            raise InputError(
+                f"{self.path} must be a new folder or hold this very {self.kind}: "
+                f"it has no {self.marker} and holds {strangers[0]}"
+            )
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Keep other processes from writing, and remove what a killed one left unfinished.
+
+        The lock is the kernel's, on the folder itself: a process that dies lets go of it.
+
+        Raises
+        ------
+        InputError
+            If another process writes to the folder.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            self._lock(handle)
+            for entry in self.path.rglob(".*.part"):
+                if self._is_leftover(entry):
+                    entry.unlink(missing_ok=True)
+            yield
+        finally:
+            os.close(handle)
+
+    def _lock(self, handle: int) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another {self.kind} is writing to {self.path}: wait for its end"
+            ) from error
+        except OSError as error:
+            # Some network file systems have no locks. One writer at a time is then up to the user.
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+
+    def _is_leftover(self, entry: Path) -> bool:
+        """Whether a plain file is an unfinished one of ours, by the name that it was to have."""
+        name = leftover_of(entry.name)
+        known = name is not None and any(fnmatchcase(name, one) for one in self.files)
+        return known and entry.is_file() and not entry.is_symlink()
