@@ -22,7 +22,7 @@ def read_log(run: RecordedRun) -> pl.DataFrame:
 
 
 def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = False) -> Figure:
-    """Validation loss over steps, a line a run, with the loss of the best predictor that ignores its input.
+    """Validation loss over steps, a line a run, with that of the best predictor that reads nothing.
 
     Parameters
     ----------
