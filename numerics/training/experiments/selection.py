@@ -28,6 +28,17 @@ def values_of(runs: Runs, setting: str) -> list[Any]:
     return sorted({run.config[setting] for run in runs})
 
 
+RANGE: Mapping[str, str] = {
+    "layers": "N",
+    "d_model": "width",
+    "lr": "rate",
+    "tokens": "tokens a step",
+    "steps": "steps",
+    "seed": "seeds",
+}
+"""The settings whose values are a range that was tried, and what they are called."""
+
+
 def range_of(runs: Runs) -> str:
     """The range that runs cover, in words: layers, width, rates, tokens, steps and seeds.
 
@@ -36,13 +47,18 @@ def range_of(runs: Runs) -> str:
     >>> range_of([])
     'no run'
     """
-    if not runs:
-        return "no run"
-    names = ("N", "width", "rate", "tokens a step", "steps", "seeds")
-    keys = ("layers", "d_model", "lr", "tokens", "steps", "seed")
-    return ", ".join(
-        f"{name} {_span(values_of(runs, key))}" for name, key in zip(names, keys, strict=True)
-    )
+    return in_words({key: values_of(runs, key) for key in RANGE}) if runs else "no run"
+
+
+def in_words(values: Mapping[str, Sequence[Any]]) -> str:
+    """A range from the sorted values of its settings.
+
+    Examples
+    --------
+    >>> in_words({"layers": [6, 12], "lr": [0.001], "seed": [0, 1, 2]})
+    'N 6, 12, rate 0.001, seeds 0 to 2'
+    """
+    return ", ".join(f"{name} {_span(values[key])}" for key, name in RANGE.items() if key in values)
 
 
 def neighbourhood_of(runs: Runs) -> str:

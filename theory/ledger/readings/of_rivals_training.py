@@ -26,8 +26,8 @@ def _trains(paper: str, name: str) -> StatementReading:
         "does not answer at these sizes.",
         _TRAINED,
         "T-Fixup, which must train at the same depth in as many steps, and Xavier, which must not",
-        "true if it trains at every depth and seed at which T-Fixup does; false if it diverges, or "
-        "is stuck at such a depth",
+        "true if it trains at every depth and seed at which T-Fixup does; false if it diverges, "
+        "or is stuck at such a depth",
         "T-Fixup bounds what so few steps allow: a depth at which it is stuck says nothing",
         _RECIPE,
         quoted=False,
@@ -40,7 +40,8 @@ READINGS = (
         "We show in our experiments that Pre-LN Transformers without the warm-up stage can reach "
         "comparable results with baselines while requiring significantly less training time and "
         "hyper-parameter tuning on a wide range of applications.",
-        "validation loss of Pre-LN without warm-up minus that of Post-LN with it, by depth and seed",
+        "validation loss of Pre-LN without warm-up minus that of Post-LN with it, by depth and "
+        "seed",
         "Post-LN with warm-up",
         "true if the 95 % interval ends below 0.1 nats and every run trains, false if it begins "
         "above or a run diverges",
@@ -66,8 +67,8 @@ READINGS = (
         "better performance.",
         _TRAINED + "; validation loss minus that of the warmed-up Post-LN",
         "Post-LN without warm-up for stability, with warm-up for the loss",
-        "true if Admin trains without warm-up, Post-LN does not everywhere, and the 95 % interval of "
-        "the difference lies below 0; false if a run diverges or the interval lies above 0",
+        "true if Admin trains without warm-up, Post-LN does not everywhere, and the 95 % interval "
+        "of the difference lies below 0; false if a run diverges or the interval lies above 0",
         "stability shows where the plain model fails; better means than the model that does not",
         "Admin's own recipes keep a warm-up under RAdam; here there is none",
     ),
@@ -77,8 +78,8 @@ READINGS = (
         "of training.",
         "|log| of the encoder's embedding gradient over the decoder's in the first steps",
         "runs without warm-up that train, against those that do not",
-        "true if balance does not set the two apart, false if every run that fails is less balanced "
-        "than every run that trains",
+        "true if balance does not set the two apart, false if every run that fails is less "
+        "balanced than every run that trains",
         "a root cause would separate them",
         "which gradients are compared, and how many steps",
     ),
@@ -97,8 +98,8 @@ READINGS = (
     StatementReading(
         "ours.adam-scale",
         "Squared T-Fixup scales make the change under Adam's first step Θ(η) at any depth.",
-        "the power of N in ‖Δf‖/η under a sign step; whether the scheme trains at 6 to 200 layers; "
-        "the largest rate that trains, by depth",
+        "the power of N in ‖Δf‖/η under a sign step; whether the scheme trains at 6 to 200 "
+        "layers; the largest rate that trains, by depth",
         "T-Fixup's own scales, and Xavier, which must not train",
         "true if the exponent lies within its tolerance of 0 and every depth trains",
         "a question of ours that the paper's derivation for SGD suggests",

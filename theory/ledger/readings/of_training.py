@@ -15,20 +15,22 @@ _SIZES = (
 READINGS = (
     StatementReading(
         "tfixup.fig2",
-        "Figure 2(c) demonstrates that after only a few steps the gradient to the input embeddings "
-        "(lowest layer) vanishes completely. […] Adam updates are an order of magnitude larger "
-        "during early stages of training for model without warmup. […] Our T-Fixup initialization "
-        "eliminates the need for warmup and layer normalization, while keeping both gradients and "
-        "Adam updates stable throughout learning.",
+        "Figure 2(c) demonstrates that after only a few steps the gradient to the input "
+        "embeddings (lowest layer) vanishes completely. […] Adam updates are an order of "
+        "magnitude larger during early stages of training for model without warmup. […] Our "
+        "T-Fixup initialization eliminates the need for warmup and layer normalization, while "
+        "keeping both gradients and Adam updates stable throughout learning.",
         "the encoder's embedding gradient, geometric mean over steps 5 to 20; the size of Adam's "
-        "update with the rate in it, over steps 1 to 20; T-Fixup's of both in each fifth of the run",
+        "update with the rate in it, over steps 1 to 20; T-Fixup's of both in each fifth of the "
+        "run",
         "gradients: the same run's step 1; updates: Post-LN with warm-up at the same seed",
-        "true if, by 95 % intervals over seeds, Post-LN's gradient without warm-up is below a tenth, "
-        "with warm-up and under T-Fixup it is not, the updates are at least ten times as large, and "
-        "T-Fixup's stay within a factor of ten",
-        "“after only a few steps” names the time, so the baseline is the step before anything moved; "
-        "a window that holds the fall itself hides it. Rates differ between the models, so the rate "
-        "belongs to an update. How long the gradient stays away is not stated: it is told beside.",
+        "true if, by 95 % intervals over seeds, Post-LN's gradient without warm-up is below a "
+        "tenth, with warm-up and under T-Fixup it is not, the updates are at least ten times as "
+        "large, and T-Fixup's stay within a factor of ten",
+        "“after only a few steps” names the time, so the baseline is the step before anything "
+        "moved; a window that holds the fall itself hides it. Rates differ between the models, so "
+        "the rate belongs to an update. How long the gradient stays away is not stated: it is "
+        "told beside.",
         "depth, width, rate, length of the warm-up, and for how long the gradient stays away",
     ),
     StatementReading(
@@ -39,9 +41,11 @@ READINGS = (
         "decoder's layers and the last fifth of the steps",
         "the same run's first step; and the run with warm-up",
         "true if, where rate × width is the paper's, the growth without warm-up is at least 2 at "
-        "every width and with warm-up it is less; false if at every width one of the two is not so",
-        "Adam's first step moves a d × d matrix by ηd in the spectral norm while Xavier's has 2, so "
-        "that ηd says how far a step goes; at a smaller ηd the statement is not about the same step.",
+        "every width and with warm-up it is less; false if at every width one of the two is not "
+        "so",
+        "Adam's first step moves a d × d matrix by ηd in the spectral norm while Xavier's has 2, "
+        "so that ηd says how far a step goes; at a smaller ηd the statement is not about the same "
+        "step.",
         "rate and steps of the figure",
     ),
     StatementReading(
@@ -61,14 +65,15 @@ READINGS = (
     ),
     StatementReading(
         "tfixup.fig4a",
-        "The benefit of increasing depth is also clearly observed from this figure, where 20 and 30 "
-        "layer models achieve better validation losses for most of the training period.",
+        "The benefit of increasing depth is also clearly observed from this figure, where 20 and "
+        "30 layer models achieve better validation losses for most of the training period.",
         "validation loss at the end, and its mean over the course of the run",
         "the shallowest of the paper's depths, 6, with the same seed",
         "true if both differences are above 0 by 95 % intervals over seeds, false if one is below "
         "0.02 nats, the least that counts",
         "“for most of the training period” is a mean over the course; “better” at the end is what "
-        "the paper's Table 2 builds on. Without a margin no number of seeds could say “no better”.",
+        "the paper's Table 2 builds on. Without a margin no number of seeds could say “no "
+        "better”.",
         _SIZES,
     ),
     StatementReading(
@@ -83,8 +88,8 @@ READINGS = (
     ),
     StatementReading(
         "tfixup.fig4c",
-        "From Figure 4(c) we see that all models from 6 to 30 layers train without problems even on "
-        "largest batch size setting.",
+        "From Figure 4(c) we see that all models from 6 to 30 layers train without problems even "
+        "on largest batch size setting.",
         _LOSS,
         "Post-LN without warm-up, which must not train at either end",
         "true if T-Fixup trains at every batch size and seed and Post-LN does not, false if one "
@@ -99,7 +104,8 @@ READINGS = (
         _BLEU,
         "every baseline at equal depth, rate, data order and steps",
         _MARGIN,
-        "“comparably or beats” is an equivalence test on one side; sentences and seeds both scatter",
+        "“comparably or beats” is an equivalence test on one side; sentences and seeds both "
+        "scatter",
         _SIZES,
     ),
     StatementReading(
@@ -139,7 +145,8 @@ READINGS = (
         "Transformer models opening up avenues for further research in this area.",
         _LOSS,
         "Post-LN without warm-up at the same depths and rates",
-        "true if T-Fixup trains at every depth, with some rate, and Post-LN stops below the deepest",
+        "true if T-Fixup trains at every depth, with some rate, and Post-LN stops below the "
+        "deepest",
         "what the initialisation replaces has to be missed where it is taken away",
         "rates; 50 steps, so “trains” means in 50 steps",
     ),
