@@ -79,5 +79,6 @@ class Reproduce:
             report=report,
         )
         print(f"{self.name}: {found.answer}: {found.line}")
+        print(f"range: {found.scope}")
         print(f"{(time.monotonic() - started) / 60:.1f} minutes, figure in {folder}/figure.svg")
         return 0

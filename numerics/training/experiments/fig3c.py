@@ -5,8 +5,8 @@ However, when Adam is replaced with SGD the model gets stuck initially, but then
 able to converge"; without layer norm training is "very unstable even when warmup is used". Without
 layer norm means Xavier's initialisation.
 
-What the paper leaves open is the rate, so three or more are tried, a factor 2 apart. At one rate, by
-all seeds:
+What the paper leaves open is the rate, so three or more are tried, a factor 2 apart. At one rate,
+by all seeds:
 
 - *Adam needs warm-up* if it recovers with it (`plateau.py`) and without it does not;
 - *SGD recovers* if without warm-up it does, later than the warmed-up model.
