@@ -181,6 +181,7 @@ def _fig2(which: str, *, fresh: bool) -> Row:
             f"seeds {which}: the same gradients divided by a million, updates times a hundred",
             lambda runs: rule(runs, faded=1e-6, larger=1e2),
         ),
+        part=f"seeds {which}",
     )
 
 

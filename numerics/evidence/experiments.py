@@ -67,6 +67,8 @@ class Row:
     reading: Reading = Reading.PRINTED
     reading_text: Callable[[Runs], str] = lambda _: ""
     """The added hypothesis, read off the runs."""
+    part: str = ""
+    """Which of the experiment's runs the rule looks at, where rows differ in that alone."""
 
 
 def rejudged(run: RecordedRun) -> RunOutcome:
@@ -153,7 +155,8 @@ def observations(row: Row, context: Context) -> Iterator[Observation]:
 
 def provider(row: Row) -> Provider:
     """The provider of a row's evidence."""
-    name = f"{__name__}.{row.claim} ({row.experiment}, {row.reading})"
+    which = ", ".join(filter(None, (row.experiment, row.part, row.reading)))
+    name = f"{__name__}.{row.claim} ({which})"
     return Provider((row.claim,), Kind.TRAINING, Level.QUICK, partial(observations, row), name)
 
 
