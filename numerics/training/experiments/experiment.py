@@ -32,8 +32,8 @@ SMALL: Mapping[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000}
 class Answer(StrEnum):
     """What the runs say to the experiment's claim."""
 
-    REPRODUCED = "reproduced"
-    NOT_REPRODUCED = "not reproduced"
+    REPRODUCED = "reproduced at this scale"
+    NOT_REPRODUCED = "not seen at this scale"
     UNDECIDED = "undecided"
 
 

@@ -92,8 +92,8 @@ def test_the_figure_shows_the_curve_that_decides_with_its_baseline_and_bound(nam
 @pytest.mark.parametrize("name", ["tables", "warmup"])
 def test_no_two_models_share_a_colour(name, tmp_path):
     figure = EXPERIMENTS[name].draw(BY_EXPERIMENT[name][0].draw(Generator(tmp_path)))
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    assert len({handle.get_color() for handle in handles}) == len(labels) > 5
+    lines = [line for line in figure.axes[0].get_lines() if str(line.get_label())[0] != "_"]
+    assert len({line.get_color() for line in lines}) == len(lines) > 5
 
 
 @pytest.mark.parametrize("name", ["phase", "baselines", "tables"])
