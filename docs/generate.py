@@ -162,12 +162,52 @@ def schemes() -> str:
     return "# The schemes\n\n" + table(("name", "source"), rows) + "\n"
 
 
+def recipes() -> str:
+    """Every recipe by role, with what one step moves."""
+    from theory.parametrisations.judgement import judge
+    from theory.parametrisations.powers import Rule
+    from theory.parametrisations.recipes import RECIPES
+    from theory.parametrisations.step_laws import law_named
+
+    lines = [
+        "# The recipes",
+        "",
+        "Formulas in N layers, layer number l, width n; N_0 and n_0 are the depth and the width at "
+        "which a recipe was tuned. Rate, weight decay and ε are factors on the optimizer's own. "
+        "The last line of each gives the power of N by which f moves in one step.",
+        "",
+    ]
+    header = ("role", "multiplier", "std", "rate", "weight decay", "ε")
+    for recipe in RECIPES.values():
+        rules = ((role, recipe.rule(role)) for role in recipe.wired.used)
+        rows = [
+            (
+                role,
+                *(f"`{side}`" for side in (r.multiplier, r.std, r.rate, r.weight_decay, r.epsilon)),
+            )
+            for role, r in rules
+            if r != Rule()
+        ]
+        moved = ", ".join(
+            f"{law} {judge(recipe, law_named(law)).total.power}" for law in ("sgd", "adamw", "muon")
+        )
+        remark = f" Remark: {recipe.remark}." if recipe.remark else ""
+        lines += [
+            f"## {recipe.name}",
+            "",
+            f"{recipe.source}. Stated for {recipe.optimizer}.{remark}",
+        ]
+        lines += ["", table(header, rows), "", f"Powers of N in f's change: {moved}.", ""]
+    return "\n".join(lines)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "claims": claims,
     "derivations": derivations,
     "commands": commands,
     "api": api,
     "schemes": schemes,
+    "recipes": recipes,
 }
 
 if __name__ == "__main__":

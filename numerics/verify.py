@@ -27,8 +27,8 @@ from theory.claims import (
     Verdict,
     verdict,
 )
-from theory.errors import InputError, nearest
-from theory.ledger import LEDGER
+from theory.errors import InputError
+from theory.ledger import LEDGER, unknown_claim
 
 
 def providers() -> tuple[Provider, ...]:
@@ -65,16 +65,24 @@ class Job:
 def selected(pattern: str) -> tuple[Claim, ...]:
     """Claims whose id matches a shell pattern, or one of several separated by commas.
 
+    A pattern may leave out the paper, as the tables do.
+
     Examples
     --------
+    >>> [claim.id for claim in selected("eq1")]
+    ['tfixup.eq1']
     >>> [claim.id for claim in selected("tfixup.eq[67],ours.*-scale")]
     ['tfixup.eq6', 'tfixup.eq7', 'ours.adam-scale']
     """
     patterns = [word.strip() for word in pattern.split(",")]
     for word in patterns:
-        if not any(fnmatch(claim.id, word) for claim in LEDGER):
-            raise nearest(word, [claim.id for claim in LEDGER], "claim")
-    return tuple(claim for claim in LEDGER if any(fnmatch(claim.id, word) for word in patterns))
+        if not any(_matches(claim, word) for claim in LEDGER):
+            raise unknown_claim(word)
+    return tuple(claim for claim in LEDGER if any(_matches(claim, word) for word in patterns))
+
+
+def _matches(claim: Claim, word: str) -> bool:
+    return fnmatch(claim.id, word) or fnmatch(claim.id.partition(".")[2], word)
 
 
 def verify(

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
+_DEFAULT = "tfixup.encoder-scale"
+
 
 @dataclass(frozen=True)
 class Derive:
@@ -13,8 +15,8 @@ class Derive:
     Without a claim: the path from Eq. 5 to the encoder's scale 0.669628722978 N^(-1/4).
     """
 
-    claim: Positional[Annotated[str, arg(metavar="CLAIM")]] = "tfixup.encoder-scale"
-    """Identifier of a claim, such as tfixup.thm31-repaired."""
+    claim: Positional[Annotated[str | None, arg(metavar="CLAIM")]] = None
+    """Identifier of a claim, such as tfixup.thm31-repaired, or thm31-repaired."""
     format: str = "text"
     """text, latex or json."""
     all: bool = False
@@ -27,11 +29,14 @@ class Derive:
         from theory.errors import InputError
         from theory.ledger import claim_named
 
+        if self.all and self.claim is not None:
+            raise InputError(f"a claim is not read with --all, got {self.claim}")
         render = renderer_named(self.format)
-        chosen = ARGUMENTS if self.all else arguments_about(claim_named(self.claim).id)
+        claim = claim_named(self.claim or _DEFAULT).id
+        chosen = ARGUMENTS if self.all else arguments_about(claim)
         if not chosen:
             with_one = ", ".join(dict.fromkeys(argument.claim for argument in ARGUMENTS))
-            raise InputError(f"no derivation speaks about {self.claim}; there are: {with_one}")
+            raise InputError(f"no derivation speaks about {claim}; there are: {with_one}")
         lines = render(chosen)
         while True:
             try:

@@ -16,8 +16,11 @@ from typing import Annotated
 import tyro
 from tyro.conf import arg, subcommand
 
+from numerics.cli.audit import Audit
+from numerics.cli.check import Check
 from numerics.cli.derive import Derive
 from numerics.cli.explain import Explain
+from numerics.cli.list import List
 from numerics.cli.plot import Plot
 from numerics.cli.prove import Prove
 from numerics.cli.reproduce import Reproduce
@@ -37,6 +40,9 @@ Command = (
     | Annotated[Plot, subcommand("plot")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Reproduce, subcommand("reproduce")]
+    | Annotated[Check, subcommand("check")]
+    | Annotated[Audit, subcommand("audit")]
+    | Annotated[List, subcommand("list")]
 )
 BROKEN_RULE, MACHINE, INTERRUPTED = 2, 3, 130
 RESUMED = ("sweep", "train", "reproduce")

@@ -68,13 +68,14 @@ class Verify:
             verdicts = self._computed(chosen, context)
             told = records.told
         seconds = time.perf_counter() - start
+        document = jsonable(as_document(verdicts, context) | {"records": told})
         Console(stderr=True).print(told, style="dim", markup=False, soft_wrap=True)
         if to_screen:
-            print(json.dumps(jsonable(as_document(verdicts, context)), indent=1, allow_nan=False))
+            print(json.dumps(document, indent=1, allow_nan=False))
         else:
             self._show(Console(), verdicts, seconds)
         if self.json is not None and self.json != Path("-"):
-            write_json(self.json, as_document(verdicts, context))
+            write_json(self.json, document)
         return 0 if all(item.sound for item in verdicts) else 1
 
     def _computed(self, chosen: "tuple[Claim, ...]", context: "Context") -> "tuple[Verdict, ...]":

@@ -5,6 +5,7 @@ Schemes differ in the *factor* g a role gets, the standard deviation of the embe
 wiring. Matrices are always drawn afresh, never multiplied: what was in the model does not matter.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from numerics.models.history import LayerHistory, row_averages
-from numerics.models.roles import matrices
+from numerics.models.roles import MATRICES, matrices
 from numerics.models.spec import Architecture, ModelSpec, Wiring
 from numerics.models.transformer import Transformer
-from theory.errors import InputError
+from theory.errors import InputError, nearest
 
 EVERY_ARCHITECTURE = frozenset(Architecture)
 _START = dict.fromkeys(
@@ -27,7 +28,22 @@ _START = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Prescription:
-    """The numbers a scheme prescribes for one model specification."""
+    """The numbers a scheme prescribes for one model specification.
+
+    Raises
+    ------
+    InputError
+        If a factor's role is none of `numerics.models.roles.MATRICES`, or a factor is not finite
+        and non-negative.
+
+    Examples
+    --------
+    >>> try:
+    ...     Prescription(factors={"encoder.mlp.w_1": 0.1})
+    ... except InputError as refused:
+    ...     print(str(refused).partition(" (known")[0])
+    unknown role 'encoder.mlp.w_1': did you mean 'encoder.mlp.w1'?
+    """
 
     factors: Mapping[str, float]
     """Factor on Xavier by role; a role that is absent has factor 1."""
@@ -39,6 +55,13 @@ class Prescription:
     """Layer l of a stack, from 1, has its factors times l to this power."""
     embeddings: Literal["normal", "uniform"] = "normal"
     """Distribution of the embeddings."""
+
+    def __post_init__(self) -> None:
+        for role, factor in self.factors.items():
+            if role not in MATRICES:
+                raise nearest(role, MATRICES, "role")
+            if not 0 <= factor < math.inf:
+                raise InputError(f"the factor of {role} must be finite and at least 0: {factor}")
 
 
 @dataclass(frozen=True)

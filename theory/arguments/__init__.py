@@ -6,7 +6,7 @@
 from collections.abc import Iterator
 from functools import partial
 
-from theory.arguments import admin, baselines, ours, radam, tfixup, xiong
+from theory.arguments import admin, baselines, modern, ours, radam, tfixup, xiong
 from theory.arguments.argument import Argument as Argument
 from theory.claims import Context, Evidence, Kind, Level, Provider
 from theory.derivations.derivation import Derivation
@@ -14,7 +14,7 @@ from theory.ledger import claim_named
 
 ARGUMENTS: tuple[Argument, ...] = tuple(
     argument
-    for source in (tfixup, xiong, admin, radam, baselines, ours)
+    for source in (tfixup, xiong, admin, radam, baselines, modern, ours)
     for argument in source.ARGUMENTS
 )
 

@@ -6,6 +6,7 @@ from theory.arguments.argument import Argument
 from theory.attention import finite_step, matrix_spectrum, matrix_theorem
 from theory.claims import Reading
 from theory.mean_field import rules as mean_field_rules
+from theory.parametrisations import encoder_decoder_shares
 from theory.residual_stream import coherence
 from theory.scales import depth_powers, learning_rates
 
@@ -20,6 +21,20 @@ ARGUMENTS = (
         "through the memory it is a mean square under any rule: the encoder's share ~ N^(-1/2)",
         depth_powers.adam_encoder_share,
         refutes=True,
+    ),
+    Argument(
+        "ours.adam-shares",
+        "value, output and MLP matrices N^(-1/4), both embeddings N^(-3/4), and no other scales",
+        encoder_decoder_shares.solution,
+    ),
+    *(
+        Argument(
+            "ours.adam-shares-more",
+            f"refuted by a sum of conditions: {demand}",
+            partial(encoder_decoder_shares.refuted, demand),
+            refutes=True,
+        )
+        for demand in encoder_decoder_shares.DEMANDS
     ),
     Argument(
         "ours.optimizers",

@@ -10,9 +10,11 @@ import sympy as sp
 
 from theory.arguments import Argument
 from theory.arguments.latex import PREAMBLE, formula, prose
-from theory.derivations.derivation import CheckedStep
+from theory.derivations.derivation import CheckedStep, Derivation
 from theory.errors import nearest
 from theory.ledger import claim_named
+from theory.statements import relation_sign
+from theory.symbols import legend
 
 Lines = Generator[str, None, bool]
 Renderer = Callable[[Iterable[Argument]], Lines]
@@ -25,7 +27,16 @@ def _sound(checked: CheckedStep) -> bool:
 def _mark(checked: CheckedStep) -> str:
     if not checked.holds:
         return "FAILS"
-    return "checked" if checked.control_rejected else "UNSOUND: the altered step passed too"
+    unsound = "UNSOUND: the altered step passed too"
+    return checked.step.checked if checked.control_rejected else unsound
+
+
+def _legend(derivation: Derivation) -> list[tuple[str, str]]:
+    """Every name with its meaning and the sign it is taken to have."""
+    return [
+        (item.name, f"{item.meaning}{f' ({item.sign})' if item.sign else ''}")
+        for item in legend(derivation.claim, derivation.steps)
+    ]
 
 
 def _purpose(argument: Argument) -> str:
@@ -42,12 +53,19 @@ def text(arguments: Iterable[Argument]) -> Lines:
         yield f"{claim.id} ({claim.where}): {claim.statement}"
         yield f"  {derivation.title}"
         yield f"  {_purpose(argument)}"
+        names = _legend(derivation)
+        if names:
+            yield ""
+            yield "  symbols"
+            widest = max(len(name) for name, _ in names)
+            yield from (f"    {name:{widest}}  {meaning}" for name, meaning in names)
         for number, checked in enumerate(derivation.check(), start=1):
             sound = sound and _sound(checked)
             yield ""
             yield f"  {number:2}. {checked.step.because}  [{_mark(checked)}]"
             drawn = sp.pretty(checked.step.statement, use_unicode=True, wrap_line=False)
             yield from ("      " + line for line in drawn.splitlines())
+            yield from (f"      given: {hypothesis}" for hypothesis in checked.step.given)
         yield ""
     return sound
 
@@ -60,11 +78,19 @@ def latex(arguments: Iterable[Argument]) -> Lines:
         derivation = argument.build()
         yield rf"\section*{{{prose(derivation.title)}}}"
         yield rf"\texttt{{{prose(argument.claim)}}}: {prose(_purpose(argument))}."
+        names = _legend(derivation)
+        if names:
+            yield r"\begin{description}"
+            yield from (
+                rf"\item[\texttt{{{prose(name)}}}] {prose(meaning)}" for name, meaning in names
+            )
+            yield r"\end{description}"
         yield r"\begin{enumerate}"
         for checked in derivation.check():
             sound = sound and _sound(checked)
             yield rf"\item {prose(checked.step.because)} (\emph{{{prose(_mark(checked))}}})"
             yield rf"\[ \fit{{{formula(checked.step.statement)}}} \]"
+            yield from (rf"Given: {prose(hypothesis)}." for hypothesis in checked.step.given)
         yield r"\end{enumerate}"
     yield r"\end{document}"
     return sound
@@ -84,11 +110,18 @@ def as_json(arguments: Iterable[Argument]) -> Lines:
                 "reading": str(argument.reading),
                 "reading_text": argument.reading_text,
                 "refutes": argument.refutes,
+                "symbols": {
+                    item.name: {"meaning": item.meaning, "assumed": item.sign}
+                    for item in legend(derivation.claim, derivation.steps)
+                },
                 "steps": [
                     {
                         "because": checked.step.because,
+                        "relation": relation_sign(checked.step.statement),
                         "statement": sp.sstr(checked.step.statement),
                         "latex": sp.latex(checked.step.statement),
+                        "checked": checked.step.checked,
+                        "given": list(checked.step.given),
                         "holds": checked.holds,
                         "control": {
                             "statement": sp.sstr(checked.step.false),

@@ -55,7 +55,8 @@ ARGUMENTS = (
     ),
     Argument(
         "tfixup.eq4",
-        "the remainder tends to 3e^(1/3) − 4 = 0.187 of the sum in mean square; O(Σ ∂G⁴) to 0",
+        "in a scalar chain with E(∂G/∂y)² = 1/(3L), independent weights, the remainder tends to "
+        "0.187 of the sum if all terms are equal, to 0.176 if they are ∝ y_l²; O(Σ ∂G⁴) to 0",
         decoder_gradient.printed_is_false,
         refutes=True,
     ),
@@ -108,9 +109,10 @@ ARGUMENTS = (
     Argument(
         "tfixup.thm31-lower",
         "Q̄/n ≤ K for every n, with no hypothesis",
-        of("tfixup.thm31-lower", "Lower bound with the attended mean", theorem31.lower_bound),
+        of("tfixup.thm31-lower", "Lower bound with the attended mean", theorem31.lower_repaired),
         reading=Reading.REPAIRED,
-        reading_text="the attended mean m̄ must stand for m_i: v²w² + (v² + w²) m̄² = Θ(1/L)",
+        reading_text="the attended mean m̄ must stand for m_i: v²w² + (v² + w²) m̄² = Θ(1/L); "
+        "T-Fixup's own scales lie inside this, as v²w² = 1/(3L) alone gives K ≥ 1/(3nL)",
     ),
     Argument(
         "tfixup.thm31-sufficient",

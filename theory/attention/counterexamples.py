@@ -152,6 +152,7 @@ def _none_left(family: str, search: Callable[[], Iterator[Point]]) -> Step:
         equation(count, sp.S.Zero),
         lambda statement: sum(1 for _ in search()) == statement.args[1],
         equation(count, sp.S.One),
+        "over the whole family searched",
     )
 
 

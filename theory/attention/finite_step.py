@@ -17,6 +17,7 @@ false: at q = L a step of any fixed η leaves the region in which K describes G.
 Notation as in ``attention.py``; the Hessian is bounded in ``attention_hessian.py``.
 """
 
+import random
 from itertools import product
 
 import sympy as sp
@@ -25,7 +26,8 @@ from theory.attention import theorem31
 from theory.attention.scalar import k, q, v, w, y
 from theory.attention.scalar_hessian import bound_steps, curvature, hessian_steps
 from theory.attention.theorem31 import B, L
-from theory.derivations.derivation import Derivation, Step, dominated, equation
+from theory.derivations.derivation import Derivation, Step, covers, dominated, equation
+from theory.statements import Between
 
 _slack = sp.symbols("t1:3", nonnegative=True)
 _eta, _g, _K, _M = sp.symbols("eta g K M_2", positive=True)
@@ -48,6 +50,25 @@ def largest_step(bound: sp.Expr, slope: sp.Expr) -> sp.Expr:
     1/8840
     """
     return 1 / (curvature(bound + 1) * sp.Abs(slope))
+
+
+def _small_step(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    """M₂, g and a step η of at most 1/(M₂ g)."""
+    top, slope, part = (sp.Rational(generator.randint(1, 9), 3) for _ in range(3))
+    return {_M: top, _g: slope, _eta: 1 / (top * slope * (1 + part))}
+
+
+def _two_blocks(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    """Two gains, and a change that is between ½ and 3/2 of η g times each of them."""
+    eta, slope, *gains = (sp.Rational(generator.randint(1, 9), 4) for _ in range(4))
+    moved = sum(eta * slope * gain * sp.Rational(generator.randint(5, 15), 10) for gain in gains)
+    names = sp.symbols("K_1 K_2", nonnegative=True)
+    return {
+        _eta: eta,
+        _g: slope,
+        sp.Symbol("DeltaF"): moved,
+        **dict(zip(names, gains, strict=True)),
+    }
 
 
 def taylor_steps() -> tuple[Step, ...]:
@@ -83,6 +104,8 @@ def taylor_steps() -> tuple[Step, ...]:
             sp.Le(remainder, size / 2, evaluate=False),
             at_step,
             sp.Le(remainder, size / 4, evaluate=False),
+            given=("η ≤ 1/(M₂ |g|), g > 0",),
+            draw=_small_step,
         ),
     )
 
@@ -110,9 +133,10 @@ def relative_move(memory: tuple[sp.Expr, ...], values: dict[str, sp.Expr], eta: 
     return abs(value(*moved, at[-1]) - value(*at)) / (eta * gain)
 
 
+@covers("at four points, to 60 digits")
 def _at_points(statement: sp.Basic) -> bool:
     """lhs ≤ |ΔG|/(η K) ≤ rhs at points with |·| ≤ 1 and |v|, |w| from 1 down to 1/100."""
-    low, high = statement.args[0], statement.args[1]
+    low, _, high = statement.args
     eta = largest_step(sp.S.One, sp.S.One)
     half = sp.Rational(1, 2)
     for scale, sign in product((sp.S.One, sp.Rational(1, 100)), (1, -1)):
@@ -124,6 +148,7 @@ def _at_points(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at L = 10⁸, to 60 digits")
 def _step_at_large_query(statement: sp.Basic) -> bool:
     """lim |ΔG|/(η K) at q = L, k = 0, y = 1, m = (1, 2), v = w = L^(-1/2), η = g = 1."""
     # Moving k alone by −∂G/∂k, the term of the gain that does not vanish, moves a = q k y to −L/4.
@@ -140,9 +165,9 @@ def sampled_steps() -> tuple[Step, ...]:
     return (
         Step(
             "|ΔG|/(η|g|K) at η = 1/(M₂|g|), B = 1, lies between (to 60 digits)",
-            sp.Tuple(sp.Rational(1, 2), sp.Rational(3, 2)),
+            Between(sp.Rational(1, 2), sp.Symbol("ratio"), sp.Rational(3, 2)),
             _at_points,
-            sp.Tuple(sp.Rational(11, 10), sp.Rational(3, 2)),
+            Between(sp.Rational(11, 10), sp.Symbol("ratio"), sp.Rational(3, 2)),
         ),
         Step(
             "without a bound on q: q = L = 10⁸, k = 0, m = (1, 2), v = w = L^(-1/2), η = g = 1: "
@@ -171,12 +196,16 @@ def stack_steps() -> tuple[Step, ...]:
             sp.Le(total / 2, moved, evaluate=False),
             summed,
             sp.Le(total, moved, evaluate=False),
+            given=("each block's change lies between ½ and 3/2 of η g K_l",),
+            draw=_two_blocks,
         ),
         Step(
             "and from above: if Σ_l K_l = Θ(1) then |Δf| = Θ(η) for η up to 1/(M₂|g|), any L",
             sp.Le(moved, 3 * total / 2, evaluate=False),
             summed,
             sp.Le(moved, total, evaluate=False),
+            given=("each block's change lies between ½ and 3/2 of η g K_l",),
+            draw=_two_blocks,
         ),
     )
 

@@ -30,7 +30,7 @@ from theory.attention.matrix import (
     slope,
     squared,
 )
-from theory.derivations.derivation import Check, Step, equation
+from theory.derivations.derivation import Check, Step, covers, equation
 
 _c, _d = sp.symbols("c d", positive=True)
 PARTS = sp.symbols("S_v S_w S_m S_q S_k", nonnegative=True)
@@ -144,6 +144,7 @@ def _is_trace(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at n = 2, symbolically")
 def _is_scalar_case(statement: sp.Basic) -> bool:
     """The matrix formula at d = T = H = 1 and n = 2 against the scalar one, symbolically."""
     size = 2

@@ -13,6 +13,9 @@ but the smallest need not be: two equal queries give G two equal rows, and a v w
 for one query at least ‖X‖² σ_min(w)² + ‖X v‖² + σ_min(W)²/n. Norms as in ``matrix_norms.py``.
 """
 
+import random
+from collections.abc import Callable, Iterable
+
 import sympy as sp
 
 from theory.attention.matrix import (
@@ -28,6 +31,7 @@ from theory.attention.matrix_norms import printed_terms
 from theory.attention.theorem31 import L
 from theory.derivations.derivation import Derivation, Step, dominated, equation
 from theory.derivations.orders import order_step
+from theory.statements import LoewnerOrder
 
 _value, _output, _memory = sp.symbols("value output memory", nonnegative=True)
 d = sp.Symbol("d", integer=True, positive=True)
@@ -110,9 +114,10 @@ def operator_steps() -> tuple[Step, ...]:
         ),
         Step(
             "J Jᵀ is at least these plus (1/n) 1 1ᵀ ⊗ WᵀW (eigenvalues, exact)",
-            sp.Le(_value + _output + _memory / n, sp.Symbol("J J^T"), evaluate=False),
+            LoewnerOrder(_value + _output + _memory / n, sp.Symbol("J J^T")),
             _in_loewner_order,
-            sp.Le(_value + _output + _memory, sp.Symbol("J J^T"), evaluate=False),
+            LoewnerOrder(_value + _output + _memory, sp.Symbol("J J^T")),
+            "at rational instances, exactly",
         ),
     )
 
@@ -126,16 +131,24 @@ def rank_deficient() -> MatrixAttention:
     return MatrixAttention(token, token, (head,), sp.S.One)
 
 
-def _eigenvalue_at(at: MatrixAttention) -> Step:
-    def smallest(statement: sp.Basic) -> bool:
-        eigenvalues = [value.subs(L, 7) for value in operator(at).eigenvals()]
-        return min(eigenvalues) == statement.args[1].subs(L, 7)
+def _eigenvalue_at(
+    at: MatrixAttention,
+    extreme: Callable[[Iterable[sp.Expr]], sp.Expr],
+    name: sp.Symbol,
+    value: sp.Expr,
+    false: sp.Expr,
+) -> Step:
+    def matches(statement: sp.Basic) -> bool:
+        eigenvalues = [eigenvalue.subs(L, 7) for eigenvalue in operator(at).eigenvals()]
+        return extreme(eigenvalues) == statement.args[1].subs(L, 7)
 
+    which = "largest" if extreme is max else "smallest"
     return Step(
-        "v and w of rank 1 with X v = v w = 0: the smallest eigenvalue",
-        equation(_smallest, sp.S.Zero),
-        smallest,
-        equation(_smallest, 1 / L),
+        f"v and w of rank 1 with X v = v w = 0: the {which} eigenvalue",
+        equation(name, value),
+        matches,
+        equation(name, false),
+        "from all eigenvalues, exactly",
     )
 
 
@@ -149,32 +162,39 @@ def _equal_queries() -> Step:
         twice = MatrixAttention(
             at.memory, sp.ImmutableMatrix([*at.query.tolist()] * 2), (double,), at.c
         )
-        difference = sp.Matrix([1, 0, statement.args[0].coeff(sp.Symbol("u_2")), 0])
+        difference = sp.Matrix([1, 0, statement.args[0].args[0].coeff(sp.Symbol("u_2")), 0])
         return squared(operator(twice) * difference) == 0
 
     first, second = sp.symbols("u_1 u_2")
+    move = sp.Function("JJT")
     return Step(
         "two equal queries: the direction that tells them apart never moves (exact)",
-        equation(first - second, sp.S.Zero),
+        equation(move(first - second), sp.S.Zero),
         moved,
-        equation(first + second, sp.S.Zero),
+        equation(move(first + second), sp.S.Zero),
     )
 
 
 def printed_is_false() -> Derivation:
     """λ_min is not bounded from below by the norms, with one query or with two."""
     at = rank_deficient()
-    largest = max((value.subs(L, 7), value) for value in operator(at).eigenvals())[1]
     return Derivation(
         "ours.matrix-spectrum",
         "A direction of the output that does not move",
         (
             order_step("the printed condition, norms of each factor", printed_terms(at), -1, L),
-            order_step("the largest eigenvalue", largest, -1, L),
-            _eigenvalue_at(at),
+            _eigenvalue_at(at, max, _largest, 1 / L, 2 / L),
+            _eigenvalue_at(at, min, _smallest, sp.S.Zero, 1 / L),
             _equal_queries(),
         ),
     )
+
+
+def _eigenvalues(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    """Four eigenvalues, the first of them the largest: their sum is the trace."""
+    largest = sp.Rational(generator.randint(11, 50), 10)
+    others = sum(largest * sp.Rational(generator.randint(0, 10), 10) for _ in range(3))
+    return {_largest: largest, _trace: largest + others, T: sp.Integer(2), d: sp.Integer(2)}
 
 
 def _between(statement: sp.Basic) -> bool:
@@ -197,12 +217,16 @@ def largest_eigenvalue() -> Derivation:
                 sp.Le(_trace / (T * d), _largest, evaluate=False),
                 _between,
                 sp.Le(_trace / 2, _largest, evaluate=False),
+                given=("four eigenvalues between 0 and λ_max, which is one of them",),
+                draw=_eigenvalues,
             ),
             Step(
                 "and at most the trace",
                 sp.Le(_largest, _trace, evaluate=False),
                 _between,
                 sp.Le(2 * _largest, _trace, evaluate=False),
+                given=("four eigenvalues between 0 and λ_max, which is one of them",),
+                draw=_eigenvalues,
             ),
         ),
     )

@@ -14,6 +14,7 @@ heads have it in mean square; without it both directions fail. What stands for t
 is ‖X v‖, not a product of norms. At d = T = H = 1 both K and Q̄ are those of ``theorem31.py``.
 """
 
+import random
 from itertools import product
 
 import sympy as sp
@@ -65,6 +66,42 @@ def _entrywise(statement: sp.Basic) -> bool:
     return sp.expand(distribute(statement.args[0] - statement.args[1]).subs(known)) == 0
 
 
+def _tokens(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    """Three tokens: z with its sum r, weights a that sum to 1, ε of weighted mean 0."""
+    z, a, eps = theorem31.z, sp.IndexedBase("a"), sp.IndexedBase("epsilon")
+    entries = [sp.Rational(generator.randint(-9, 9), 7) for _ in range(3)]
+    parts = [sp.Integer(generator.randint(1, 9)) for _ in range(3)]
+    weights = [part / sum(parts) for part in parts]
+    lean = [sp.Rational(generator.randint(-9, 9), 5) for _ in range(2)]
+    lean.append(-(weights[0] * lean[0] + weights[1] * lean[1]) / weights[2])
+    values: dict[sp.Basic, sp.Basic] = {n: sp.Integer(3), sp.Symbol("r"): sum(entries)}
+    for base, numbers in ((z, entries), (a, weights), (eps, lean)):
+        values |= {base[index]: number for index, number in enumerate(numbers, start=1)}
+    return values
+
+
+def _row_and_matrix(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    """Squared norms of a drawn row a, a 3 × 2 matrix M, and a M; and Lagrange's rest R."""
+    row = sp.Matrix([[generator.randint(-9, 9) for _ in range(3)]])
+    matrix = sp.Matrix(3, 2, lambda *_: generator.randint(-9, 9))
+    rest = sum(
+        (row[i] * matrix[k, col] - row[k] * matrix[i, col]) ** 2
+        for i in range(3)
+        for k in range(i)
+        for col in (0, 1)
+    )
+    numbers = (squared(row * matrix), squared(row), squared(matrix), rest)
+    return dict(zip(sp.symbols("|aM|^2 |a|^2 |M|^2 R"), numbers, strict=True))
+
+
+def _an_instance(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    """Q̄, n, K and the upper bound U at one of the rational instances."""
+    at = generator.choice(list(instances()))
+    low, gain, high = bounds_at(at)
+    rows = sp.Integer(at.memory.rows)
+    return {Q: low * rows, n: rows, K: gain, sp.Symbol("U", nonnegative=True): high}
+
+
 def _lower(statement: sp.Basic) -> bool:
     """Inequality when S_m = T‖ΣW‖²/n + S with S ≥ 0, n ≥ 1."""
     _, _, s_m, _, _ = PARTS
@@ -91,6 +128,8 @@ def lower_steps() -> tuple[Step, ...]:
             equation(total, split),
             _entrywise,
             equation(total, split + r**2 / n),
+            given=("Σ z_j = r",),
+            draw=_tokens,
         ),
         Step(
             "so S_m ≥ T ‖Σ_h W‖²/n, and Q̄/n ≤ K",
@@ -150,12 +189,16 @@ def upper_steps() -> tuple[Step, ...]:
             equation(weighted - squares, rest),
             _entrywise,
             equation(weighted - squares, -rest),
+            given=("a_j ≥ 0, Σ a_j = 1, Σ a_j ε_j = 0",),
+            draw=_tokens,
         ),
         Step(
             "with Σ_j A_tj Δ_tj = 0 the larger sum is ‖W‖² + ‖b_t‖² tr(Wᵀ C_t W), entry by entry",
             equation(weighted, moment),
             _entrywise,
             equation(weighted, moment - p**2),
+            given=("a_j ≥ 0, Σ a_j = 1, Σ a_j ε_j = 0",),
+            draw=_tokens,
         ),
         Step(
             "Cauchy–Schwarz for products, with a sum of squares R: tr(Wᵀ C_t W) ≤ tr(C_t) ‖W‖², "
@@ -163,6 +206,8 @@ def upper_steps() -> tuple[Step, ...]:
             equation(vector * matrix, image + remainder),
             _cauchy,
             equation(vector * matrix, image - remainder),
+            "for every row a and matrix M, entry by entry at 3 × 2",
+            draw=_row_and_matrix,
         ),
         Step(
             "S_m ≤ H Ω (1 + c²B⁸), S_q, S_k ≤ c²B⁸ Ω, T‖Σ_h W‖² ≥ κ Ω: the upper bound",
@@ -214,12 +259,16 @@ def sampled_steps() -> tuple[Step, ...]:
             sp.Le(Q / n, K, evaluate=False),
             _at_every_instance,
             sp.Le(Q, K, evaluate=False),
+            "at every rational instance, exactly",
+            draw=_an_instance,
         ),
         Step(
             "the upper bound U there; Q̄ alone is not one",
             sp.Le(K, upper, evaluate=False),
             _at_every_instance,
             sp.Le(K, Q, evaluate=False),
+            "at every rational instance, exactly",
+            draw=_an_instance,
         ),
     )
 
@@ -257,12 +306,14 @@ def head_steps() -> tuple[Step, ...]:
             equation(Q, sp.S.Zero),
             at_point,
             equation(Q, 2 / L),
+            "at this point, for every L",
         ),
         Step(
             "but K is 2/L, so κ > 0 is needed",
             equation(K, 2 / L),
             at_point,
             equation(K, sp.S.Zero),
+            "at this point, for every L",
         ),
         Step(
             "independent zero-mean heads: E‖Σ_h W‖² = κ Σ_h E‖W‖² (all signs, exact)",

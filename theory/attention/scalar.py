@@ -8,9 +8,11 @@ gain* K is the squared norm of G's gradient. Length n stays symbolic: sums are c
 the moments Z_r = Σ m_j^r e^(a m_j).
 """
 
+import random
+
 import sympy as sp
 
-from theory.derivations.derivation import Step, equation
+from theory.derivations.derivation import Step, covers, equation
 from theory.derivations.sums import distribute
 
 v, w, q, k, y = sp.symbols("v w q k y", real=True)
@@ -111,6 +113,7 @@ def _is_gain(statement: sp.Basic) -> bool:
     return sp.expand(distribute(total) - distribute(statement.args[1])) == 0
 
 
+@covers("at n = 1, 2, 3")
 def _is_equation_5(statement: sp.Basic) -> bool:
     for length in (1, 2, 3):
         memory = sp.Matrix(sp.symbols(f"m1:{length + 1}", real=True))
@@ -124,6 +127,7 @@ def _is_equation_5(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at two points with n = 2, to 25 digits")
 def _moves_by(statement: sp.Basic) -> bool:
     """Compare dG/dη at η = 0 along a real SGD step with a formula in g and K, to 30 digits."""
     eta, g, k_symbol = sp.symbols("eta g K", real=True)
@@ -148,6 +152,58 @@ def _named(values: dict[sp.Symbol, sp.Expr]) -> dict[str, sp.Expr]:
     return {symbol.name: value for symbol, value in values.items()}
 
 
+def drawn(generator: random.Random, *, one_sign: bool = False) -> dict[sp.Basic, sp.Basic]:
+    """Values of all the letters of this module at n = 3: weights drawn, moments computed.
+
+    Names of moments and bounds that others build on are in it too: B ≥ |q|, |k|, |y|, |m_j|, the
+    least and largest |m_j|, S = Σ (z_j − 1/n)², and K, Q̄ with c/L ≤ Q̄ ≤ C/L.
+    """
+
+    def value(*, positive: bool = False) -> sp.Float:
+        sign = 1 if positive else generator.choice((1, -1))
+        return sp.Float(sign * generator.uniform(0.2, 1.5), 40)
+
+    size = 3
+    at = {letter: value() for letter in (v, w, q, k, y)}
+    memory = [value(positive=one_sign) for _ in range(size)]
+    tilt = at[q] * at[k] * at[y]
+    powers = [sp.exp(tilt * entry) for entry in memory]
+    weights = [power / sum(powers) for power in powers]
+    average = sum(p * entry for p, entry in zip(weights, memory, strict=True))
+    around = sum(p * (entry - average) ** 2 for p, entry in zip(weights, memory, strict=True))
+    shares = [p * (1 + tilt * (e - average)) for p, e in zip(weights, memory, strict=True)]
+    numbers = {
+        "n": sp.Integer(size),
+        "mbar": average,
+        "V": around,
+        "B": max(abs(entry) for entry in (at[q], at[k], at[y], *memory)),
+        "m_min": min(abs(entry) for entry in memory),
+        "m_max": max(abs(entry) for entry in memory),
+        "S": sum((share - sp.Rational(1, size)) ** 2 for share in shares),
+    }
+    inner = sum(share**2 for share in shares) + (at[q] ** 2 + at[k] ** 2) * at[y] ** 2 * around**2
+    whole = at[v] ** 2 * at[w] ** 2
+    sides = at[v] ** 2 + at[w] ** 2
+    numbers["K"] = sides * average**2 + whole * inner
+    numbers["Qbar"] = sides * average**2 + whole
+    numbers["L"] = value(positive=True)
+    numbers["c"], numbers["C"] = (numbers["L"] * numbers["Qbar"] * f for f in (0.7, 1.6))
+    arrays = {s: weights, m: memory, sp.IndexedBase("z", real=True): shares}
+    entries = {
+        base[index]: entry
+        for base, entries in arrays.items()
+        for index, entry in enumerate(entries, start=1)
+    }
+    return at | entries | {n: numbers.pop("n")} | _by_name(numbers)
+
+
+def _by_name(numbers: dict[str, sp.Expr]) -> dict[sp.Basic, sp.Basic]:
+    """Values for every symbol of a name, whatever sign it is declared with."""
+    kinds: tuple[dict[str, bool], ...] = ({}, {"real": True}, {"nonnegative": True})
+    kinds = (*kinds, {"positive": True})
+    return {sp.Symbol(name, **kind): value for name, value in numbers.items() for kind in kinds}
+
+
 def steps() -> tuple[Step, ...]:
     """Eq. 5 at d = d' = 1, its five partial derivatives, and the update gain K."""
     scalar = sp.Function("G")(v, w, q, k, m[i])
@@ -164,6 +220,7 @@ def steps() -> tuple[Step, ...]:
             equation(sp.Derivative(scalar, parameter), partial),
             _is_partial,
             equation(sp.Derivative(scalar, parameter), -partial),
+            "for every n",
         )
         for parameter, partial in partials.items()
     )
@@ -173,6 +230,7 @@ def steps() -> tuple[Step, ...]:
         equation(sp.Symbol("K"), gain()),
         _is_gain,
         equation(sp.Symbol("K"), false_gain),
+        "for every n",
     )
     slope, gain_symbol = sp.symbols("g K", real=True)
     rate = sp.Limit(sp.Symbol("DeltaG") / sp.Symbol("eta"), sp.Symbol("eta"), 0)

@@ -7,11 +7,12 @@ the attended moments are at most V ≤ R², Σ s|δ| ≤ R, |μ₃| ≤ 2R³, wh
 whole is at most the largest row sum of the five by five bounds.
 """
 
+import random
 from collections.abc import Callable
 
 import sympy as sp
 
-from theory.attention.scalar import j, k, m, mean, q, s, v, variance, w, y
+from theory.attention.scalar import drawn, j, k, m, mean, q, s, v, variance, w, y
 from theory.derivations.derivation import Step, dominated, equation
 from theory.derivations.sums import distribute
 
@@ -146,6 +147,28 @@ def _capped(statement: sp.Basic) -> bool:
     return increasing and dominated(sp.Le(norm.subs(caps), bound, evaluate=False))
 
 
+def _drawn(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    """Values of ``attention.drawn``, and u_j ≥ 0 with its attended mean δ_1."""
+    values = drawn(generator)
+    u = sp.IndexedBase("u", nonnegative=True)
+    sizes = [sp.Rational(generator.randint(1, 9), 5) for _ in range(3)]
+    attended = sum(values[s[index]] * size for index, size in enumerate(sizes, start=1))
+    return values | {u[k]: size for k, size in enumerate(sizes, start=1)} | {absolute: attended}
+
+
+def _within_reach(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    """R ≥ 1 and absolute values within their bounds."""
+    reach = sp.Rational(generator.randint(10, 25), 10)
+
+    def part() -> sp.Rational:
+        return sp.Rational(generator.randint(0, 10), 10)
+
+    letters: dict[sp.Basic, sp.Basic] = {
+        letter: reach * part() for letter in (v, w, q, k, y, mean, absolute)
+    }
+    return letters | {R: reach, variance: reach**2 * part(), third: 2 * reach**3 * part()}
+
+
 def moment_steps() -> tuple[Step, ...]:
     """What the attended moments are at most."""
     u = sp.IndexedBase("u", nonnegative=True)
@@ -159,12 +182,16 @@ def moment_steps() -> tuple[Step, ...]:
             equation(deviation, raw - mean**2),
             _moments,
             equation(deviation, raw + mean**2),
+            given=("Σ s_j = 1, Σ s_j m_j = m̄",),
+            draw=_drawn,
         ),
         Step(
             "with u = |δ|: Σ s (u − e)² = V − e² for e = Σ s u, so Σ s |δ| ≤ √V ≤ R",
             equation(around, squares - absolute**2),
             _moments,
             equation(around, squares - 2 * absolute**2),
+            given=("Σ s_j = 1, Σ s_j u_j = δ_1",),
+            draw=_drawn,
         ),
     )
 
@@ -190,13 +217,18 @@ def block_bounds() -> dict[str, tuple[sp.Expr, sp.Expr]]:
     }
 
 
+def _summed(*parts: sp.Expr) -> sp.Expr:
+    """A sum that shows its summands."""
+    return sp.Add(*parts, evaluate=False)
+
+
 def row_sums() -> dict[str, sp.Expr]:
     """Row sums of the 5 × 5 matrix of block norms: its spectral norm is at most the largest."""
     cap = {name: bound for name, (_, bound) in block_bounds().items()}
     return {
-        "m": cap["mm"] + 2 * cap["km"] + 2 * cap["vm"],
-        "k": cap["km"] + cap["kk"] + cap["kq"] + 2 * cap["vk"],
-        "v": cap["vm"] + 2 * cap["vk"] + cap["vw"],
+        "m": _summed(cap["mm"], 2 * cap["km"], 2 * cap["vm"]),
+        "k": _summed(cap["km"], cap["kk"], cap["kq"], 2 * cap["vk"]),
+        "v": _summed(cap["vm"], 2 * cap["vk"], cap["vw"]),
     }
 
 
@@ -214,6 +246,8 @@ def bound_steps() -> tuple[Step, ...]:
             sp.Le(norm, bound, evaluate=False),
             _capped,
             sp.Le(norm, bound.subs(R, sp.sqrt(R)), evaluate=False),
+            given=("letters are absolute values, at most R ≥ 1; V ≤ R², δ_1 ≤ R, μ_3 ≤ 2R³",),
+            draw=_within_reach,
         )
         for name, (norm, bound) in block_bounds().items()
     )
@@ -223,6 +257,8 @@ def bound_steps() -> tuple[Step, ...]:
             sp.Le(total, top, evaluate=False),
             with_reach,
             sp.Le(total, total - R, evaluate=False),
+            given=("R ≥ 1",),
+            draw=_within_reach,
         )
         for name, total in row_sums().items()
     )

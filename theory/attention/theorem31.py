@@ -11,10 +11,12 @@ quantity θ ≤ 1 as 1/(1 + t) with t ≥ 0, which turns an inequality into non-
 Notation as in ``attention.py``.
 """
 
+import random
+
 import sympy as sp
 
-from theory.attention.scalar import gain, j, k, m, mean, n, q, s, spread, v, variance, w, y
-from theory.derivations.derivation import Step, dominated, equation
+from theory.attention.scalar import drawn, gain, j, k, m, mean, n, q, s, spread, v, variance, w, y
+from theory.derivations.derivation import Step, at_step, dominated, equation
 from theory.derivations.sums import distribute
 
 B, L, c, C = sp.symbols("B L c C", positive=True)
@@ -25,6 +27,10 @@ _S, _share = sp.symbols("S sigma", nonnegative=True)
 _surplus = sp.Symbol("p", integer=True, nonnegative=True)
 
 Q_BAR = v**2 * w**2 + (v**2 + w**2) * mean**2
+
+
+def _one_sign(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+    return drawn(generator, one_sign=True)
 
 
 def printed_condition(memory: sp.Expr) -> sp.Expr:
@@ -87,24 +93,32 @@ def lower_bound() -> tuple[Step, ...]:
             equation(_total(z_j), sp.S.One),
             _attended,
             equation(_total(z_j.subs(mean, 2 * mean)), sp.S.One),
+            given=("s_j ≥ 0, Σ s_j = 1, Σ s_j m_j = m̄, Σ s_j (m_j − m̄)² = V",),
+            draw=drawn,
         ),
         Step(
             "numbers that sum to 1 have Σ z² = 1/n + S with S = Σ (z_j − 1/n)² ≥ 0",
             equation(_total(z[j] ** 2), 1 / n + _total((z[j] - 1 / n) ** 2)),
             _attended,
             equation(_total(z[j] ** 2), 2 / n + _total((z[j] - 1 / n) ** 2)),
+            given=("Σ z_j = 1",),
+            draw=drawn,
         ),
         Step(
             "K − Q̄/n is a sum of three terms",
             equation(gain() - Q_BAR / n, split),
             _with_share,
             equation(gain() - Q_BAR / n, split - v**2 * w**2 / n),
+            given=("s_j ≥ 0, Σ s_j = 1, Σ s_j m_j = m̄, Σ s_j (m_j − m̄)² = V",),
+            draw=drawn,
         ),
         Step(
             "each of them non-negative: the lower bound",
             sp.Le(Q_BAR / n, gain(), evaluate=False),
             _for_every_n,
             sp.Le(2 * Q_BAR / n, gain(), evaluate=False),
+            given=("s_j ≥ 0, Σ s_j = 1, Σ s_j m_j = m̄, Σ s_j (m_j − m̄)² = V",),
+            draw=drawn,
         ),
     )
 
@@ -124,24 +138,38 @@ def upper_bound() -> tuple[Step, ...]:
                 _total(s[j] * _tilt**2) - spread,
                 _total(s[j] * (1 + s[j]) * _tilt**2),
             ),
+            given=("s_j ≥ 0, Σ s_j = 1, Σ s_j m_j = m̄, Σ s_j (m_j − m̄)² = V",),
+            draw=drawn,
         ),
         Step(
             "and the larger sum is 1 + (q k y)² V",
             equation(_total(s[j] * _tilt**2), 1 + a2 * variance),
             _attended,
             equation(_total(s[j] * _tilt**2), 1 - a2 * variance),
+            given=("s_j ≥ 0, Σ s_j = 1, Σ s_j m_j = m̄, Σ s_j (m_j − m̄)² = V",),
+            draw=drawn,
         ),
         Step(
             "V ≤ Σ s_j m_j² ≤ B², so (q k y)² V ≤ B⁸",
             sp.Le(a2 * variance, B**8, evaluate=False),
             _bounded,
             sp.Le(a2 * variance, B**6, evaluate=False),
+            given=(
+                "|q|, |k|, |y|, |m_j| ≤ B",
+                "s_j ≥ 0, Σ s_j = 1, Σ s_j m_j = m̄, Σ s_j (m_j − m̄)² = V",
+            ),
+            draw=drawn,
         ),
         Step(
             "the upper bound",
             sp.Le(gain(), (1 + 3 * B**8) * Q_BAR, evaluate=False),
             _bounded,
             sp.Le(gain(), (1 + 3 * B**6) * Q_BAR, evaluate=False),
+            given=(
+                "|q|, |k|, |y|, |m_j| ≤ B",
+                "s_j ≥ 0, Σ s_j = 1, Σ s_j m_j = m̄, Σ s_j (m_j − m̄)² = V",
+            ),
+            draw=drawn,
         ),
     )
 
@@ -168,24 +196,35 @@ def repaired() -> tuple[Step, ...]:
             sp.Le(c / (n * L), gain_symbol, evaluate=False),
             _sandwiched,
             sp.Le(c / L, gain_symbol, evaluate=False),
+            given=(
+                "Q̄/n ≤ K ≤ (1 + 3B⁸) Q̄, the two bounds above",
+                "Q̄ ≥ c/L",
+            ),
+            draw=drawn,
         ),
         Step(
             "⇐: if Q̄ ≤ C/L then K ≤ (1 + 3B⁸) C/L, as K ≤ (1 + 3B⁸) Q̄",
             sp.Le(gain_symbol, upper * q_bar, evaluate=False),
             _sandwiched,
             sp.Le(gain_symbol, q_bar, evaluate=False),
+            given=("Q̄/n ≤ K ≤ (1 + 3B⁸) Q̄, the two bounds above",),
+            draw=drawn,
         ),
         Step(
             "⇒: Q̄ ≤ n K, so K ≤ C/L gives Q̄ ≤ nC/L",
             sp.Le(q_bar, n * gain_symbol, evaluate=False),
             _sandwiched,
             sp.Le(n * q_bar, gain_symbol, evaluate=False),
+            given=("Q̄/n ≤ K ≤ (1 + 3B⁸) Q̄, the two bounds above",),
+            draw=drawn,
         ),
         Step(
             "⇒: Q̄ ≥ K / (1 + 3B⁸), so K ≥ c/L gives Q̄ ≥ c / ((1 + 3B⁸) L)",
             sp.Le(gain_symbol / upper, q_bar, evaluate=False),
             _sandwiched,
             sp.Le(gain_symbol, q_bar, evaluate=False),
+            given=("Q̄/n ≤ K ≤ (1 + 3B⁸) Q̄, the two bounds above",),
+            draw=drawn,
         ),
     )
 
@@ -206,14 +245,34 @@ def sufficient() -> tuple[Step, ...]:
             sp.Le(printed_condition(smallest), Q_BAR, evaluate=False),
             _mean_between,
             sp.Le(printed_condition(2 * smallest), Q_BAR, evaluate=False),
+            given=("m_min ≤ m_i for every i, and 0 ≤ m_min: all m_i of one sign",),
+            draw=_one_sign,
         ),
         Step(
             "or v²w² ≥ c/L, as T-Fixup's own choice has: Q̄ ≥ v²w² for any signs",
             sp.Le(v**2 * w**2, Q_BAR, evaluate=False),
             dominated,
             sp.Le(2 * v**2 * w**2, Q_BAR, evaluate=False),
+            draw=drawn,
         ),
+        own_scales_step(),
     )
+
+
+def own_scales_step() -> Step:
+    """T-Fixup's own scales meet v²w² ≥ c/L with c = 1/3, whatever the memory is."""
+    scale = (3 * L) ** sp.Rational(-1, 4)
+    return at_step(
+        "T-Fixup's own v_d = w_d = (3 L_d)^(-1/4), with L for L_d, lie inside: Q̄ ≥ v²w²",
+        equation(v**2 * w**2, 1 / (3 * L)),
+        {v: scale, w: scale},
+        {v: scale**2, w: scale},
+    )
+
+
+def lower_repaired() -> tuple[Step, ...]:
+    """The lower bound with the attended mean, and that T-Fixup's own scales meet it."""
+    return (*lower_bound(), own_scales_step())
 
 
 def _mean_at_most(statement: sp.Basic) -> bool:
@@ -232,5 +291,7 @@ def upper_half() -> tuple[Step, ...]:
             sp.Le(Q_BAR, printed_condition(largest), evaluate=False),
             _mean_at_most,
             sp.Le(2 * Q_BAR, printed_condition(largest), evaluate=False),
+            given=("m_max = max |m_i|",),
+            draw=drawn,
         ),
     )

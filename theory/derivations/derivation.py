@@ -5,10 +5,24 @@ derivation whose checks cannot fail proves nothing. Checks are run when a step i
 reader sees each one decided as it is printed.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
+
+from theory.statements import (
+    At,
+    Computed,
+    Definition,
+    Draw,
+    OrderEquality,
+    Rounded,
+    at,
+    evaluable,
+    is_name,
+    true_as_printed,
+)
 
 Check = Callable[[sp.Basic], bool]
 
@@ -20,11 +34,56 @@ class Step:
     because: str
     """Why it holds, in words."""
     statement: sp.Basic
-    """The statement: an unevaluated equation or inequality."""
+    """The statement: one of the kinds of `theory.statements`."""
     check: Check
     """Decides statements of this shape."""
     false: sp.Basic
     """A false statement that ``check`` must reject."""
+    scope: str = ""
+    """For which values the check decides it, where that is not all that the line allows."""
+    given: tuple[str, ...] = ()
+    """Hypotheses beyond the signs of the symbols."""
+    draw: Draw | None = None
+    """Values that meet the hypotheses, at which the line is evaluated as printed."""
+
+    def holds(self) -> bool:
+        """Whether the check passes and, where it has a value, the line is true as printed."""
+        if isinstance(self.statement, Definition):
+            return True
+        if not self.check(self.statement):
+            return False
+        return not evaluable(self.statement) or true_as_printed(self.statement, self.draw)
+
+    @property
+    def checked(self) -> str:
+        """How it was checked, in words."""
+        if isinstance(self.statement, Definition):
+            return "definition: nothing to check"
+        decided = self.scope or str(getattr(self.check, "scope", "")) or _told(self.because)
+        return f"checked: {decided or _scope(self.statement)}"
+
+
+_WORDS = "exact|signs|digits|integrated|symbolic|every entry|points|[a-zLN] = [0-9]"
+_INSTANCES = re.compile(rf"\(([^()]*(?:{_WORDS})[^()]*)\)")
+
+
+def _told(because: str) -> str:
+    """The instances that a line names in its own words, such as "exact, n = 2 and 3"."""
+    found = _INSTANCES.findall(because)
+    return found[-1] if found else ""
+
+
+def _scope(statement: sp.Basic) -> str:
+    """What a check without a narrower scope covers."""
+    inner = statement.args[0] if isinstance(statement, At) else statement
+    if isinstance(inner, OrderEquality):
+        return f"the power of {inner.args[2]}"
+    if isinstance(inner, Rounded):
+        return "to the digits printed"
+    free = sorted({str(s) for s in statement.free_symbols if isinstance(s, sp.Symbol)})
+    if isinstance(statement, At):
+        free = [name for name in free if name not in map(str, statement.values)]
+    return f"for every {', '.join(free)}" if free else "exactly"
 
 
 @dataclass(frozen=True)
@@ -47,12 +106,103 @@ class Derivation:
     def check(self) -> Iterator[CheckedStep]:
         """Check the steps one after the other."""
         for step in self.steps:
-            yield CheckedStep(step, step.check(step.statement), not step.check(step.false))
+            defined = isinstance(step.statement, Definition)
+            yield CheckedStep(step, step.holds(), defined or not step.check(step.false))
 
 
 def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:
-    """``lhs = rhs``, kept as written."""
-    return sp.Eq(lhs, rhs, evaluate=False)
+    """``lhs = rhs``, kept as written: of a named quantity if ``lhs`` is a name.
+
+    Examples
+    --------
+    >>> x, gain = sp.symbols("x gain")
+    >>> [type(equation(left, x**2)).__name__ for left in (gain, x * x)]
+    ['Computed', 'Equality']
+    """
+    kind = Computed if is_name(sp.sympify(lhs)) else sp.Eq
+    return kind(lhs, rhs, evaluate=False)
+
+
+def covers(scope: str) -> Callable[[Check], Check]:
+    """Mark a check with the instances that it decides, where these are not all values.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x")
+    >>> @covers("at x = 2")
+    ... def at_two(statement):
+    ...     return identity(statement.subs(x, 2))
+    >>> Step("a square", equation(x**2, 2 * x), at_two, equation(x**2, x)).checked
+    'checked: at x = 2'
+    """
+
+    def mark(check: Check) -> Check:
+        vars(check)["scope"] = scope
+        return check
+
+    return mark
+
+
+def definition(because: str, name: sp.Basic, meaning: sp.Basic) -> Step:
+    """``name`` stands for ``meaning`` from here on."""
+    return Step(because, Definition(name, meaning), lambda _: False, sp.false)
+
+
+def at_step(
+    because: str,
+    relation: sp.Basic,
+    values: Mapping[sp.Basic, sp.Basic],
+    wrong: Mapping[sp.Basic, sp.Basic],
+) -> Step:
+    """An equality at stated values; at the values ``wrong`` it is false.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", positive=True)
+    >>> step = at_step("a root", equation(2 * x, 6), {x: sp.Integer(3)}, {x: sp.Integer(4)})
+    >>> step.holds(), step.check(step.false)
+    (True, False)
+    """
+
+    def check(statement: sp.Basic) -> bool:
+        return identity(statement.inserted()) if isinstance(statement, At) else False
+
+    return Step(because, at(relation, values), check, at(relation, wrong))
+
+
+def rounded_step(because: str, exact: sp.Expr, decimal: str) -> Step:
+    """``exact`` ≈ ``decimal``, rounded to its digits; the control is off by one in the last.
+
+    Examples
+    --------
+    >>> step = rounded_step("half of the root of two", sp.sqrt(2) / 2, "0.7071")
+    >>> step.holds(), step.check(step.false)
+    (True, False)
+    """
+    value, unit = sp.Rational(decimal), sp.Rational(1, 10 ** len(decimal.partition(".")[2]))
+
+    def check(statement: sp.Basic) -> bool:
+        left, right = statement.args
+        return bool(abs(sp.N(left, 40) - right) <= unit / 2)
+
+    return Step(because, Rounded(exact, value), check, Rounded(exact, value + unit))
+
+
+def mean_step(
+    because: str,
+    inner: sp.Expr,
+    value: sp.Expr,
+    check: Check,
+    false: sp.Expr,
+    scope: str,
+) -> Step:
+    """E[``inner``] = ``value``; ``check`` compares the average of the left side with the right."""
+
+    def averaged(statement: sp.Basic) -> bool:
+        return check(sp.Eq(statement.args[0].args[0], statement.args[1], evaluate=False))
+
+    mean = sp.Function("E")(inner)
+    return Step(because, equation(mean, value), averaged, equation(mean, false), scope)
 
 
 def equal(one: sp.Expr, other: sp.Expr) -> bool:

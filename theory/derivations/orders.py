@@ -5,12 +5,14 @@ as N → ∞, and e = Θ(N^p (log N)^r). Leading terms multiply, take powers, an
 survive, unless they cancel, which is refused rather than guessed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.derivations.derivation import Step, equation
+from theory.derivations.derivation import Step
 from theory.errors import InputError
+from theory.statements import At, OrderEquality, at
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,23 @@ def is_theta(expression: sp.Expr | int, target: sp.Expr | int, n: sp.Symbol) -> 
     return order(expression, n).is_theta(order(target, n))
 
 
-def order_step(because: str, expression: sp.Expr, power: sp.Expr | int, n: sp.Symbol) -> Step:
-    """The statement ``expression`` = Θ(n^power); its false variant has the exponent off by 1/4.
+def order_step(
+    because: str,
+    expression: sp.Expr,
+    power: sp.Expr | int,
+    n: sp.Symbol,
+    at_values: Mapping[sp.Symbol, sp.Expr] | None = None,
+) -> Step:
+    """The statement ``expression`` ≍ n^power; its false variant has the exponent off by 1/4.
+
+    Parameters
+    ----------
+    because
+        Why it holds.
+    expression, power, n
+        A positive expression, its power, and the depth.
+    at_values
+        Values of some symbols of ``expression``, printed beside it.
 
     Examples
     --------
@@ -123,15 +140,18 @@ def order_step(because: str, expression: sp.Expr, power: sp.Expr | int, n: sp.Sy
     >>> step.check(step.statement), step.check(step.false)
     (True, False)
     """
-    theta = sp.Function("Theta")
 
     def same(statement: sp.Basic) -> bool:
-        left, right = (order(sp.expand(side.args[0]), n) for side in statement.args)
+        inserted = statement.inserted() if isinstance(statement, At) else statement
+        left, right = (order(sp.expand(side), n) for side in inserted.args[:2])
         return left.is_theta(right)
 
-    return Step(
-        because,
-        equation(theta(expression), theta(n**power)),
-        same,
-        equation(theta(expression), theta(n ** (power - sp.Rational(1, 4)))),
-    )
+    def stated(exponent: sp.Expr) -> sp.Basic:
+        comparison = OrderEquality(expression, sp.sympify(n) ** exponent, n)
+        if at_values is None:
+            return comparison
+        there = {s: value for s, value in at_values.items() if expression.has(s)}
+        return at(comparison, there)
+
+    power = sp.sympify(power)
+    return Step(because, stated(power), same, stated(power - sp.Rational(1, 4)))

@@ -11,9 +11,10 @@ where c d = ‖mean of the tokens‖² and γ = ‖Σ_i g_i‖²/(t Σ_i ‖g_i�
 gradients are, both in [0, 1], 1 for one token. Attention maps c → 2c/(1 + c) forward and γ likewise
 backward: 1/c − 1 and 1/γ − 1 halve in every layer, ReLU changes them but little
 (``theory.layer_norm.gradient_profile``). Hence c and γ tend to 1, and the rate per layer to 1.
-Attention alone conserves E c γ, so over any depth E changes by a factor within [γ_L, 1/c_0]: at
-most t either way for independent tokens and gradients, where (2/3)^L would be 0.008 at L = 12. With
-ReLU the upper end stays and the lower moves by less than 2 % (from the recursion, not proved).
+Attention alone conserves E c γ, so over any number of layers E changes by a factor within
+[γ_L, 1/c_0]: at most t either way for independent tokens and gradients, where (2/3)^L would be
+0.008 at L = 12. With ReLU the upper end stays and the lower moves by less than 2 % (from the
+recursion, not proved).
 ‖∂L/∂W₂‖², which adds up over tokens, moves less still: it is proportional to E γ where tokens are
 alike.
 
@@ -25,7 +26,15 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivations.derivation import Check, Derivation, Step, equation, identity
+from theory.derivations.derivation import (
+    Check,
+    Derivation,
+    Step,
+    at_step,
+    covers,
+    equation,
+    identity,
+)
 from theory.layer_norm.gradient_profile import gradient_profile
 from theory.layer_norm.hidden_norms import alikeness
 from theory.layer_norm.post_ln_jacobians import attention_half, gamma, mlp_half
@@ -38,6 +47,7 @@ PRINTED_RATE = sp.Rational(2, 3)
 """The printed factor of the squared norm a layer."""
 
 
+@covers("for t = 1 to 4, every ρ")
 def _next_alikeness(statement: sp.Basic) -> bool:
     """c behind x_i + m W, from the Gram matrix of t tokens of cosine ρ, t = 1…4."""
     for tokens in range(1, 5):
@@ -56,6 +66,7 @@ def _attention_halves(kept: sp.Expr) -> sp.Expr:
     return sp.Mul(kept, c / ahead, behind / gamma)
 
 
+@covers("for K = 1 to 8, to 1e-12")
 def _one_token(statement: sp.Basic) -> bool:
     """Energy behind K layers of one token, by the recursion, K = 1…8."""
     return all(
@@ -79,11 +90,11 @@ def printed_is_false() -> Derivation:
         (
             *mlp_half(),
             *attention_half(),
-            Step(
+            at_step(
                 "one token is its own mean: c = γ = 1, and an attention half keeps E as well",
-                equation(at_one.subs({c: alikeness(rho, 1), gamma: alikeness(rho, 1)}), sp.S.One),
-                identity,
-                equation(at_one.subs({c: alikeness(rho, 1), gamma: 0}), sp.S.One),
+                equation(at_one, sp.S.One),
+                {c: alikeness(rho, 1), gamma: alikeness(rho, 1)},
+                {c: alikeness(rho, 1), gamma: sp.S.Zero},
             ),
             Step(
                 "K layers of one token: 1, not (2/3)^K",
@@ -103,6 +114,8 @@ def printed_is_false() -> Derivation:
                 sp.Gt(slowest, 1, evaluate=False),
                 _from(11),
                 sp.Gt(slowest * PRINTED_RATE, 1, evaluate=False),
+                given=("d ≥ 11",),
+                draw=lambda generator: {d: sp.Integer(generator.randint(11, 99))},
             ),
         ),
     )
@@ -121,6 +134,7 @@ def _from(width: int) -> Check:
     return check
 
 
+@covers("at t = 2, 5, 16 in 80 layers, to 1e-4")
 def _profile_tends_to(statement: sp.Basic) -> bool:
     """Rate of the middle layer of deep stacks of several t, against the claimed limit."""
     for tokens in (2, 5, 16):
@@ -131,6 +145,7 @@ def _profile_tends_to(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("for K = 1 to 6 and t = 1 to 5, exactly")
 def _telescopes(statement: sp.Basic) -> bool:
     """Π (1 + γ_k)/2 along γ → 2γ/(1 + γ) from 1/t, exactly, K = 1…6 and t = 1…5."""
     for tokens, layers in product(range(1, 6), range(1, 7)):
@@ -185,11 +200,11 @@ def repaired() -> Derivation:
                 _telescopes,
                 equation(_after(K), PRINTED_RATE**K),
             ),
-            Step(
+            at_step(
                 "‖∂L/∂W₂‖² adds up over tokens: ∝ E γ where they are alike, which a layer keeps",
-                equation((kept * 2 / (1 + gamma)).subs(c, alikeness(1, t)), sp.S.One),
-                identity,
-                equation((kept * 2 / (1 + gamma)).subs(c, alikeness(0, t)), sp.S.One),
+                equation(kept * 2 / (1 + gamma), sp.S.One),
+                {c: alikeness(1, t)},
+                {c: alikeness(0, t)},
             ),
             Step(
                 "E itself never falls below 1/t there",

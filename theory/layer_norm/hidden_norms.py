@@ -22,7 +22,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivations.derivation import Check, Step, dominated, equation
+from theory.derivations.derivation import Check, Step, covers, dominated, equation
 from theory.errors import InputError
 from theory.moments.relu_kernel import kappa_1
 from theory.moments.relu_moments import (
@@ -103,6 +103,7 @@ def mlp_mean_square(x: sp.Matrix, z: sp.Matrix) -> sp.Expr:
     return sp.simplify(expectation(given, active, relu_moment))
 
 
+@covers("at d = 2, 3, 4, for every x")
 def _norm_of_layer_norm(statement: sp.Basic) -> bool:
     """‖LN(x)‖² at symbolic x, d = 2…4."""
     for size in (2, 3, 4):
@@ -112,6 +113,7 @@ def _norm_of_layer_norm(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at d = 2, 3, for every x and h")
 def _affine(statement: sp.Basic) -> bool:
     """E‖x + W h‖² with W of the mean and variance that the left side names, d = 2, 3."""
     mean, variance = statement.args[0].args
@@ -124,6 +126,7 @@ def _affine(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at three vectors with d = 2, 3, exactly")
 def _mlp(statement: sp.Basic) -> bool:
     """E‖W₂ ReLU(W₁ x)‖² at vectors of several norms, d = 2, 3."""
     for x in (sp.Matrix([1, 2]), sp.Matrix([3, -1]), sp.Matrix([1, 0, 2])):
@@ -133,6 +136,7 @@ def _mlp(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at d = 2, 3, 4, integrated exactly")
 def _whole_block(statement: sp.Basic) -> bool:
     """E‖z + W₂ ReLU(W₁ z)‖² at z = LN(x), d = 2…4."""
     for x in (sp.Matrix([3, 5]), sp.Matrix([0, 1, 5]), sp.Matrix([1, 0, 2, 7])):
@@ -160,6 +164,7 @@ def post_ln_norms(layers: int, averages: sp.Expr, normalised: bool = True) -> li
     return norms
 
 
+@covers("for six layers at three values of c, exactly")
 def _every_layer(statement: sp.Basic) -> bool:
     """All layers alike, at several c; the left side names whether layer norm is there."""
     normalised = bool(statement.args[0].args[0])
@@ -212,6 +217,7 @@ def post_ln() -> tuple[Step, ...]:
     )
 
 
+@covers("for 1 to 4 numbers, every value")
 def _jensen(statement: sp.Basic) -> bool:
     """Mean square minus square of the mean, against Σ_ij (x_i − x_j)², for t = 1…4 numbers."""
     factor = statement.args[1].args[0]
@@ -224,6 +230,7 @@ def _jensen(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("for t = 1 to 5, every ρ")
 def _mean_of_alike(statement: sp.Basic) -> bool:
     """‖m‖²/d from the matrix of inner products, t = 1…5."""
     t = sp.Symbol("t", positive=True)
@@ -276,7 +283,7 @@ def _exactly(tokens: sp.Expr, cosine: sp.Expr, layers: range) -> Check:
         claimed = statement.args[1] / d
         return all(sp.simplify(reached[n - 1] - claimed.subs(l, n)) == 0 for n in layers)
 
-    return check
+    return covers(f"for l = {', '.join(map(str, layers))}, exactly")(check)
 
 
 def _bounds() -> tuple[Step, ...]:

@@ -18,10 +18,11 @@ the mean, and ‖∂L/∂W₂‖_F then √(d/3) ‖g‖ in Post-LN.
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, dominated, equation, identity
+from theory.derivations.derivation import Derivation, Step, covers, dominated, equation, identity
 from theory.derivations.orders import order, order_step
 from theory.layer_norm.hidden_norms import layer_norm
 from theory.moments.relu_moments import d, expectation, relu_moment
+from theory.statements import OrderEquality
 
 L = sp.Symbol("L", positive=True)
 B = sp.Symbol("B", positive=True)
@@ -29,7 +30,7 @@ epsilon, delta, share = sp.symbols("epsilon delta alpha", positive=True)
 _H, _G, _JG = sp.symbols("H G JG", positive=True)
 """‖h‖², ‖g‖², ‖J g‖²."""
 _u, _a, _lambda = sp.symbols("u a lambda", positive=True)
-_theta, _power = sp.Function("Theta"), sp.Function("power")
+_power = sp.Function("power")
 POST_LN = sp.Rational(3, 2) * d
 """E‖x‖² of Lemma 2."""
 PRE_LN = (1 + L / 2) * d
@@ -66,6 +67,7 @@ def _slope(x: sp.Matrix, direction: sp.Matrix, g: sp.Matrix) -> sp.Expr:
     return sp.diff((g.T * layer_norm(x + e * direction))[0], e).subs(e, 0)
 
 
+@covers("at two rational points with d = 3, exactly")
 def _weight_gradient(statement: sp.Basic) -> bool:
     """‖∂ g·LN(x + W h)/∂W‖² at rational points, d = 3, differentiated entry by entry."""
     units = [sp.eye(3).col(i) for i in range(3)]
@@ -79,6 +81,7 @@ def _weight_gradient(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at d = 2, 3, 4, exactly")
 def _mean_removed(statement: sp.Basic) -> bool:
     """E‖x − x̄‖² for x = z + w, w ~ N(0, I/2) given ‖h‖² = d/2, at d = 2…4."""
     for size in (2, 3, 4):
@@ -92,6 +95,7 @@ def _mean_removed(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("for every d")
 def _at_most(statement: sp.Basic) -> bool:
     """d e^(−u²/2) ≤ rhs for the u² that the left side names."""
     return bool(sp.simplify(d * sp.exp(-statement.args[0].args[0] / 2)) == statement.args[1])
@@ -121,6 +125,7 @@ def _largest_active() -> tuple[Step, ...]:
             equation(sp.Function("min")(exponent), -(_u**2) / 2),
             minimised,
             equation(sp.Function("min")(exponent), -(_u**2)),
+            "for every u",
         ),
         Step(
             "all d coordinates at once: P(some a_i > u) ≤ d exp(−u²/2) = 1/100 at this u²",
@@ -234,8 +239,7 @@ def _width_order(statement: sp.Basic) -> bool:
     """Compare the orders in d of both sides."""
     width = sp.Symbol("d", positive=True)
     left, right = (
-        order(sp.expand_log(side.args[0].subs(d, width), force=True), width)
-        for side in statement.args
+        order(sp.expand_log(side.subs(d, width), force=True), width) for side in statement.args[:2]
     )
     return left.is_theta(right)
 
@@ -244,12 +248,13 @@ def _in_width(bound: sp.Expr) -> Step:
     root = sp.sqrt(sp.log(d))
     return Step(
         "the product of the three factors, in d",
-        equation(_theta(bound), _theta(d * root)),
+        OrderEquality(bound, d * root, d),
         _width_order,
-        equation(_theta(bound), _theta(d)),
+        OrderEquality(bound, d, d),
     )
 
 
+@covers("by the limit L → ∞")
 def _depth_power(statement: sp.Basic) -> bool:
     """lim L d(ln e)/dL: the power of L in e, ∞ if e grows exponentially."""
     slope = L * sp.diff(sp.log(statement.args[0].args[0]), L)

@@ -10,9 +10,10 @@ from functools import partial
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, dominated, equation, identity
+from theory.derivations.derivation import Derivation, Step, at_step, dominated, equation, identity
 from theory.derivations.orders import is_theta
 from theory.layer_norm.amplification import admin_log
+from theory.statements import OrderEquality
 
 i, j, k = sp.symbols("i j k", integer=True, positive=True)
 N = sp.Symbol("N", positive=True)
@@ -112,6 +113,7 @@ def _dependency_step(because: str, wiring: Wiring, formula: sp.Expr, false: sp.E
         equation(_beta[i, j] ** 2, formula),
         partial(_matches, wiring=wiring),
         equation(_beta[i, j] ** 2, false),
+        f"for i, j up to {_DEPTH}, every variance",
     )
 
 
@@ -120,22 +122,21 @@ def _own_step(
 ) -> Step:
     name = _beta[i, i] ** 2
     check = partial(_matches_equal, wiring=wiring, correlation=correlation)
-    return Step(because, equation(name, formula), check, equation(name, false))
+    scope = f"for i up to {_DEPTH}, every variance"
+    return Step(because, equation(name, formula), check, equation(name, false), scope)
 
 
 def theta_step(because: str, expression: sp.Expr, target: sp.Expr, false: sp.Expr) -> Step:
     """``expression`` = Θ(``target``) in N; ``false`` is of another order."""
-    theta = sp.Function("Theta")
 
     def same(statement: sp.Basic) -> bool:
-        left, right = (side.args[0] for side in statement.args)
-        return is_theta(left, right, N)
+        return is_theta(statement.args[0], statement.args[1], N)
 
     return Step(
         because,
-        equation(theta(expression), theta(target)),
+        OrderEquality(expression, target, N),
         same,
-        equation(theta(expression), theta(false)),
+        OrderEquality(expression, false, N),
     )
 
 
@@ -246,11 +247,11 @@ def _closed_form_steps() -> tuple[Step, Step]:
     omega_squared = sp.Symbol("omega^2", positive=True)
     constant = sp.Sum(1 / (omega_squared + 1), (i, 1, k))
     return (
-        Step(
-            "admin-torch's constant ω² = (n + 1)/log(n + 1) − 1 at v = 1",
+        at_step(
+            "admin-torch's constant ω² = (n + 1)/log(n + 1) − 1, n = k, at v = 1",
             equation(constant, k * sp.log(k + 1) / (k + 1)),
-            lambda statement: identity(statement.subs(omega_squared, admin_log(k))),
-            equation(constant, sp.log(k + 1)),
+            {omega_squared: admin_log(k)},
+            {omega_squared: k},
         ),
         limit_step(
             "which is ~ log n; constant ω = √n would give a bounded sum",

@@ -43,6 +43,7 @@ def _branch_step(what: str, scale: sp.Expr, second_moment: sp.Expr) -> Step:
         equation(g, second_moment),
         check,
         equation(g, second_moment * _l ** -sp.Rational(1, 4)),
+        "for every l",
     )
 
 
@@ -145,6 +146,7 @@ def lri() -> Derivation:
                 equation(total, sp.Rational(19, 18)),
                 is_moment,
                 equation(total, sp.Rational(1, 18)),
+                "by integration, for every d",
             ),
             Step(
                 "which exceeds 1: layer norm divides the shortcut by more than 1 at every block",

@@ -13,7 +13,16 @@ for Σ β_{i,i}², and that is Θ(N) for Pre-LN.
 
 import sympy as sp
 
-from theory.derivations.derivation import Check, Derivation, Step, dominated, equation, identity
+from theory.derivations.derivation import (
+    Check,
+    Derivation,
+    Step,
+    covers,
+    dominated,
+    equation,
+    identity,
+    mean_step,
+)
 from theory.layer_norm.layer_dependency import N, limit_step, log_bound_step, theta_step, v
 from theory.moments.sign_averages import relu_moments, sign_average
 
@@ -37,6 +46,22 @@ def _averaged(statement: sp.Basic) -> bool:
     return sp.simplify(left - statement.args[1]) == 0
 
 
+def _mean(because: str, inner: sp.Expr, value: sp.Expr, false: sp.Expr) -> Step:
+    """E[``inner``] = ``value`` over independent signs ε; E[``false``] is another."""
+    mean = sp.Function("E")
+
+    def check(statement: sp.Basic) -> bool:
+        return _averaged(sp.Eq(statement.args[0].args[0], statement.args[1], evaluate=False))
+
+    return Step(
+        because,
+        equation(mean(inner), value),
+        check,
+        equation(mean(false), value),
+        "over all signs ε, exactly",
+    )
+
+
 def _mean_square() -> Step:
     """One layer: the shortcut, the branch's Jacobian and δ's own effect."""
     kept, through, own = (
@@ -45,14 +70,15 @@ def _mean_square() -> Step:
         _weight * sp.sqrt(_C) * _signs[1],
     )
     together = kept + through + own
-    return Step(
+    return _mean(
         "one layer in mean square: Jacobian and δ's effect have zero mean and are independent",
-        equation(together**2, next_change(_D, _weight, _kappa)),
-        _averaged,
-        equation(together.subs(_signs[1], _signs[0]) ** 2, next_change(_D, _weight, _kappa)),
+        together**2,
+        next_change(_D, _weight, _kappa),
+        together.subs(_signs[1], _signs[0]) ** 2,
     )
 
 
+@covers("over all signs of three small branches, exactly")
 def _relu_keeps(statement: sp.Basic) -> bool:
     """Compare κ with (E‖J u‖²/‖u‖²)/(E‖f(x)‖²/‖x‖²) of small ReLU branches, over all signs."""
     cases = (((1, 3), (2, 1), 1), ((1, 3), (1, -2), 2), ((1, 2, 4), (3, 0, 1), 1))
@@ -71,6 +97,7 @@ def _iterated(kappa: sp.Expr | int, weights: tuple[sp.Expr, ...]) -> sp.Expr:
     return sp.expand(change)
 
 
+@covers("for every β_1, …, β_4")
 def _after_four(statement: sp.Basic) -> bool:
     """Compare a formula for D_4 with the recursion from D_0 = 0."""
     return sp.expand(_iterated(1, _own) - statement.args[1]) == 0
@@ -94,11 +121,11 @@ def _own_effect() -> tuple[Step, ...]:
     aligned = (first + share * first) * (second + share * second)
     exact = first**2 * second**2 * (2 * share**2 + share**4)
     return (
-        Step(
+        _mean(
             "δ independent of W, of share s: the same constant C = 2s² + s⁴ at every layer",
-            equation((independent - first * second) ** 2, exact),
-            _averaged,
-            equation((aligned - first * second) ** 2, exact),
+            (independent - first * second) ** 2,
+            exact,
+            (aligned - first * second) ** 2,
         ),
     )
 
@@ -109,11 +136,11 @@ def _alignment() -> Step:
         sum(weight * _signs[0] for weight in _own),
         sum(weight * sign for weight, sign in zip(_own, _signs, strict=True)),
     )
-    return Step(
+    return _mean(
         "independence cannot be dropped: effects aligned at the output give (Σ β_{i,i})²",
-        equation(one**2, sum(_own) ** 2),
-        _averaged,
-        equation(each**2, sum(_own) ** 2),
+        one**2,
+        sum(_own) ** 2,
+        each**2,
     )
 
 
@@ -138,6 +165,7 @@ def theorem() -> Derivation:
                 equation(change, _C * sum(weight**2 for weight in _own)),
                 _after_four,
                 equation(change, _C * sum(_own)),
+                "for every β_1, …, β_4",
             ),
             Step(
                 "κ = 1 cannot be dropped: at constant β (N = 1…5) the change is exponential in N",
@@ -250,11 +278,13 @@ def post_ln() -> Derivation:
                 equation(sp.Sum(v / (1 + v), (_i, 1, _terms)), _terms * v),
             ),
             theta_step("so D_N = Θ(N) while δ is small", N * v / (1 + v), N, sp.log(N)),
-            Step(
+            mean_step(
                 "normalised outputs of correlation c: the difference in mean square",
-                equation((first - second) ** 2, 2 - 2 * c),
+                (first - second) ** 2,
+                2 - 2 * c,
                 normalised,
-                equation((first - second) ** 2, 2 + 2 * c),
+                2 + 2 * c,
+                "by E x² = E x*² = 1, E x x* = c",
             ),
             Step(
                 "so it is at most 4 (2 if uncorrelated): linear growth ends by N = 4 (1 + v)/(v C)",

@@ -14,7 +14,7 @@ product with the value path, which is left out.
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, dominated, equation
+from theory.derivations.derivation import Derivation, Step, covers, dominated, equation
 from theory.moments.sign_averages import relu_moments, sign_average
 
 d, h, n = sp.symbols("d h n", positive=True)
@@ -45,6 +45,7 @@ def _relu(quantity: str, statement: sp.Basic) -> bool:
     )
 
 
+@covers("over all signs of small branches, exactly")
 def _factor_is(statement: sp.Basic) -> bool:
     """Compare a formula with E‖Δx_{i−1}‖²/E‖Δx_i‖² of a ReLU sub-layer, weights of any size.
 
@@ -69,18 +70,21 @@ def relu_steps() -> tuple[Step, ...]:
             equation(sp.Symbol("E_f"), d * h * _norm / 2),
             lambda statement: _relu("output", statement),
             equation(sp.Symbol("E_f"), d * h * _norm),
+            "over all signs of small branches, exactly",
         ),
         Step(
             "and backward E‖Jᵀu‖², with the same factor",
             equation(sp.Symbol("E_J"), d * h * _cotangent / 2),
             lambda statement: _relu("backward", statement),
             equation(sp.Symbol("E_J"), d * h * _cotangent),
+            "over all signs of small branches, exactly",
         ),
         Step(
             "symmetry: the shortcut and the branch do not interfere, E⟨u, Jᵀu⟩ = 0",
             equation(sp.Symbol("E_x"), sp.S.Zero),
             lambda statement: _relu("crossed", statement),
             equation(sp.Symbol("E_x"), _cotangent / d),
+            "over all signs of small branches, exactly",
         ),
         Step(
             "so Var[Δx_{i−1}]/Var[Δx_i] = (1 + ρ)/(1 + ρ); without the branch's Jacobian 1/(1 + ρ)",
@@ -91,6 +95,7 @@ def relu_steps() -> tuple[Step, ...]:
     )
 
 
+@covers("at d = 3 to 6, exactly")
 def _kept_share(statement: sp.Basic) -> bool:
     """Compare a formula with E‖P u‖²/E‖u‖², u isotropic, P the projector of LN, d = 3…6."""
     for size in range(3, 7):
@@ -162,6 +167,7 @@ def _forward(statement: sp.Basic, states: list[sp.Symbol]) -> bool:
     )
 
 
+@covers("for three tokens, every S")
 def _total_is(statement: sp.Basic) -> bool:
     """Compare a formula with Σ_j E Δx_j² when Σ_i E Δx_i² = n comes from above, any S."""
     variances = sp.symbols(f"V1:{_TOKENS + 1}", positive=True)
@@ -188,6 +194,7 @@ def value_path_steps() -> tuple[Step, ...]:
             equation(sp.Symbol("E_b"), 1 + rho * _row()),
             lambda statement: _forward(statement, _independent()),
             equation(sp.Symbol("E_b"), 1 + rho * coherent),
+            "for three tokens, over all signs, every S",
         ),
         Step(
             "backward by the value path, for every S: Σ_j Var[Δx_j] = Σ_i Var[Δx_i]",
@@ -200,6 +207,7 @@ def value_path_steps() -> tuple[Step, ...]:
             equation(sp.Symbol("E_b"), 1 + rho * coherent),
             lambda statement: _forward(statement, _equal_tokens()),
             equation(sp.Symbol("E_b"), 1 + rho * _row()),
+            "for three tokens, over all signs, every S",
         ),
         Step(
             "which at S = 1/n, gradients uncorrelated, leaves (1 + ρ/n)/(1 + ρ) ≤ 1",

@@ -11,7 +11,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivations.derivation import Step, equation, identity
+from theory.derivations.derivation import Step, covers, equation, identity
 from theory.layer_norm.hidden_norms import affine_mean_square, post_ln_norms
 from theory.moments.relu_moments import d, expectation, relu_moment
 
@@ -21,6 +21,7 @@ _G = sp.Symbol("G", positive=True)
 _mean_square = sp.Function("E")
 
 
+@covers("at d = 3 to 6, exactly")
 def _projected(statement: sp.Basic) -> bool:
     """tr P/d for P = I − 11ᵀ/d − yyᵀ/‖y‖², the share of an isotropic cotangent, d = 3…6."""
     for size in range(3, 7):
@@ -66,6 +67,7 @@ def _half_gaussian(power: int) -> sp.Expr:
     return sp.Rational(1, 2) if power == 0 else relu_moment(power)
 
 
+@covers("at two vectors with d = 2, exactly")
 def _gated(statement: sp.Basic) -> bool:
     """Whether E‖(I + ∂f/∂z)ᵀ g‖² is as claimed, d = 2."""
     vectors = (sp.Matrix([1, 2]), sp.Matrix([3, -1]))
@@ -86,6 +88,7 @@ def averaged_mean_square(gradients: sp.Matrix) -> sp.Expr:
     return sum(affine_mean_square(gradients.col(i), mean, variance) for i in range(tokens))
 
 
+@covers("at integer gradients of 1, 2 and 3 tokens, exactly")
 def _spread_over_tokens(statement: sp.Basic) -> bool:
     """Compare with (1 + γ) E at integer gradients, t = 1…3."""
     for rows in (((1,), (2,)), ((1, 0), (2, 3)), ((1, 0, 2), (1, 1, -1))):

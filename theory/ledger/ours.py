@@ -7,7 +7,7 @@ _SGD = "SGD, first order in η"
 ROWS = (
     Claim(
         "ours.adam-scale",
-        "squared T-Fixup scales make the change under Adam's first step Θ(η) at any depth",
+        "squared T-Fixup scales make the change under Adam's first step Θ(η) (here N = 6 to 200)",
         "ours",
         ("Adam's first step, η sign(g)", "weights at initialisation, drawn independently"),
         Outcome.HOLDS,
@@ -17,6 +17,20 @@ ROWS = (
         "squared scales also keep every part's share Θ(η), the encoder's included",
         "ours",
         ("Adam's first step, η sign(g)", "weights at initialisation, drawn independently"),
+        Outcome.FAILS,
+    ),
+    Claim(
+        "ours.adam-shares",
+        "scales alone, with one rate, can keep every part's share: value, output, MLP, embeddings",
+        "ours",
+        ("Adam's first step, η sign(g)", "encoder-decoder without norms, f the decoder's stream"),
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "ours.adam-shares-more",
+        "so can scales with embeddings of size 1 or tied, or with query and key, or bounded steps",
+        "ours",
+        ("Adam's first step, η sign(g)", "encoder-decoder without norms, f the decoder's stream"),
         Outcome.FAILS,
     ),
     Claim(

@@ -15,7 +15,13 @@ ROWS = (
         ("d ≥ 3", "layer norm without gain, bias, or ε"),
         Outcome.HOLDS_WITH,
     ),
-    Claim("tfixup.goal", "‖Δf‖ = Θ(η) at any depth", "§3.2, GOAL", _GOAL, Outcome.HOLDS),
+    Claim(
+        "tfixup.goal",
+        "‖Δf‖ = Θ(η), independent of the depth (here N = 6 to 200)",
+        "§3.2, GOAL",
+        _GOAL,
+        Outcome.HOLDS,
+    ),
     Claim(
         "tfixup.eq3",
         "Δf = −η (J_D J_Dᵀ − ∂f_d/∂θ_E J_E J_Eᵀ ∂f_d/∂θ_E) ∂L/∂f + O(η²)",
@@ -129,7 +135,7 @@ ROWS = (
     ),
     Claim(
         "tfixup.adam",
-        "the scheme also bounds Adam's updates at any depth",
+        "the scheme also bounds Adam's updates, whatever the depth (here N = 6 to 200)",
         "§3.2",
         ("Adam's first step, η sign(g)",),
         Outcome.FAILS,

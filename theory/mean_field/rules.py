@@ -10,7 +10,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation, identity
+from theory.derivations.derivation import Derivation, Step, covers, equation, identity, mean_step
 from theory.derivations.sums import distribute
 from theory.moments.relu_moments import pair_kernels
 from theory.moments.token_gram import averaged, exchangeable, trace
@@ -46,6 +46,7 @@ def _over_signs(statement: sp.Basic) -> bool:
     return sp.expand(sp.Add(*values) / len(values) - right) == 0
 
 
+@covers("over all signs at width 2, exactly")
 def _over_networks(statement: sp.Basic) -> bool:
     """Average ‖W₂ ReLU(W₁ y)‖²/‖y‖² over all W₁ = ±σ₁, W₂ = ±σ₂ of width 2 and hidden width 2."""
     y, values = sp.Matrix([1, 2]), []
@@ -58,6 +59,7 @@ def _over_networks(statement: sp.Basic) -> bool:
     return sp.expand(exact - statement.args[1].subs({d: 2, _hidden: 2})) == 0
 
 
+@covers("for n = 1 to 6, exactly")
 def _by_positions(statement: sp.Basic) -> bool:
     """Compare with the causal averages themselves, position by position, for n = 1…6."""
     for size in range(1, 7):
@@ -74,6 +76,7 @@ def _softmax(size: int) -> tuple[tuple[sp.Symbol, ...], list[sp.Expr]]:
     return logits, [sp.exp(logit) / whole for logit in logits]
 
 
+@covers("for n = 2, 3, 4, exactly")
 def _first_order(statement: sp.Basic) -> bool:
     """∂/∂v E F = ½ E Σ ∂²F/∂ℓ², for F = Σ a², at v = 0, where all logits are 0; n = 2, 3, 4."""
     for size in (2, 3, 4):
@@ -87,6 +90,7 @@ def _first_order(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("for n = 2, 3, 4, exactly")
 def _response(statement: sp.Basic) -> bool:
     """Σ_σ over the Jacobian of the softmax: E‖Σ_σ (∂(a V)/∂ℓ_σ) k_σ‖² for unit, independent V, k.
 
@@ -103,6 +107,7 @@ def _response(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at points with n = 2, 3, to 20 digits")
 def _stein(statement: sp.Basic) -> bool:
     """E h·ℓ = v E div h for independent ℓ of variance v: the divergence by ℓ, for n = 2, 3."""
     for size in (2, 3):
@@ -118,6 +123,7 @@ def _stein(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("for n = 2, 3, 4, 7, exactly")
 def _mean_jacobian(statement: sp.Basic) -> bool:
     """‖E J‖² for exchangeable weights: E a_σ = 1/n and the moments that E m_2 = q leaves."""
     for size in (2, 3, 4, 7):
@@ -129,6 +135,7 @@ def _mean_jacobian(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("at points with n = 2, 3, to 20 digits")
 def _shared_slope(statement: sp.Basic) -> bool:
     """∂/∂c E Σ a_σ b_σ = E Σ_σρ ∂a_ρ/∂ℓ_σ ∂b_ρ/∂ℓ'_σ, entry by entry for n = 2, 3."""
     for size in (2, 3):
@@ -156,6 +163,7 @@ def _summed(statement: sp.Basic) -> bool:
     return sp.simplify(left.subs(outer, value) - right) == 0
 
 
+@covers("for d = 5 to 10, integrated exactly")
 def _chi_square(statement: sp.Basic) -> bool:
     """Integrate against the density of χ² with d − 1 degrees, for d = 5…10."""
     degrees = d - 1
@@ -184,11 +192,13 @@ def _weight_steps() -> tuple[Step, ...]:
             identity,
             equation(variance, 1 / (_fan_in + _fan_out)),
         ),
-        Step(
-            "a row of independent weights of variance σ² times y: E (w·y)² = σ² ‖y‖² (exact)",
-            equation(image, _sigma**2 * length),
+        mean_step(
+            "a row of independent weights of variance σ² times y: E (w·y)² = σ² ‖y‖²",
+            image,
+            _sigma**2 * length,
             _over_signs,
-            equation(image, _sigma**2 * sp.Add(*_row) ** 2),
+            _sigma**2 * sp.Add(*_row) ** 2,
+            "over all signs of three weights, exactly",
         ),
     )
 

@@ -15,7 +15,7 @@ from functools import cache
 
 import sympy as sp
 
-from theory.derivations.derivation import Step, equation, identity
+from theory.derivations.derivation import Step, covers, equation, identity
 from theory.moments.relu_kernel import kappa_0, kappa_1
 
 sigma = sp.Symbol("sigma", positive=True)
@@ -96,9 +96,12 @@ def lemma1() -> tuple[Step, ...]:
         ),
         Step(
             "which is half of it, as X and −X have the same law: only because the mean is 0",
-            equation(density(), density().subs(_t, -_t)),
+            equation(upper_half, sp.Integral(_t**2 * density(), (_t, -sp.oo, 0))),
             identity,
-            equation(density(sigma), density(sigma).subs(_t, -_t)),
+            equation(
+                sp.Integral(_t**2 * density(sigma), (_t, 0, sp.oo)),
+                sp.Integral(_t**2 * density(sigma), (_t, -sp.oo, 0)),
+            ),
         ),
         Step(
             "d coordinates add up, independent or not: the expectation is linear",
@@ -118,6 +121,7 @@ def _radii(power: int) -> sp.Integral:
     return sp.Integral(_r ** (power + 1) * sp.exp(-(_r**2) / 2) / (2 * sp.pi), (_r, 0, sp.oo))
 
 
+@covers("at five angles between 0 and π, exactly")
 def _kernel(statement: sp.Basic) -> bool:
     """Compare the integral with the kernel at angles between 0 and π."""
     integral, kernel = (side.doit() for side in statement.args)

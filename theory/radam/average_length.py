@@ -11,7 +11,7 @@ also 1 at t = 1 and ρ_∞ in the limit, another function between.
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation, identity
+from theory.derivations.derivation import Derivation, Step, covers, equation, identity
 from theory.radam.rectification import length, longest, rectifier_squared
 from theory.radam.variance import first_order
 
@@ -51,16 +51,19 @@ def _matches_sums(statement: sp.Basic, total: "sp.Lambda") -> bool:
     )
 
 
+@covers("for t = 1 to 6, every β")
 def _mean_age(statement: sp.Basic) -> bool:
     weight, age = sp.symbols("weight age")
     return _matches_sums(statement, sp.Lambda((weight, age), weight * age))
 
 
+@covers("for t = 1 to 6, every β")
 def _squared_weights(statement: sp.Basic) -> bool:
     weight, age = sp.symbols("weight age")
     return _matches_sums(statement, sp.Lambda((weight, age), weight**2))
 
 
+@covers("for f = 1 to 6")
 def _plain_age(statement: sp.Basic) -> bool:
     """Compare a formula in f with the mean age of the last f gradients at f = 1…6."""
     return all(

@@ -5,11 +5,12 @@ Var √Y ≈ Var Y/(4 E Y) for Y = ψ² gives ρ/(2 (ρ − 2) (ρ − 4)) at σ
 − 4).
 """
 
+import random
 from functools import partial
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, dominated, equation, identity
+from theory.derivations.derivation import Derivation, Step, at_step, dominated, equation
 from theory.radam.gamma_ratio import enclosure_steps, product_steps
 from theory.radam.inverse_chi import agrees_above, integral_step, integrated_variance, moment, rho
 from theory.radam.variance import first_order, first_order_error, reliable_from, variance
@@ -71,8 +72,11 @@ def enclosed() -> Derivation:
     least, most = first_order_error(rho)
     epsilon = sp.Symbol("epsilon", positive=True)
 
-    def at_the_bound(statement: sp.Basic) -> bool:
-        return identity(statement.subs(rho, reliable_from(epsilon)))
+    enclosure = "ρ > 4 and 2ρ − 7/2 ≤ u ≤ 2ρ − 3"
+
+    def between_bounds(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
+        at = sp.Rational(generator.randint(41, 400), 10)
+        return {rho: at, inverse: 2 * at - sp.Rational(generator.randint(61, 69), 20)}
 
     def between(statement: sp.Basic) -> bool:
         value = 2 * rho - sp.Rational(7, 2) + _half / (1 + _t)
@@ -89,18 +93,22 @@ def enclosed() -> Derivation:
                 sp.Le(least, error, evaluate=False),
                 between,
                 sp.Le(most, error, evaluate=False),
+                given=(enclosure,),
+                draw=between_bounds,
             ),
             Step(
                 "by at most (5/2)/(ρ − 4) of the variance",
                 sp.Le(error, most, evaluate=False),
                 between,
                 sp.Le(error, least, evaluate=False),
+                given=(enclosure,),
+                draw=between_bounds,
             ),
-            Step(
+            at_step(
                 "which is ε at ρ = 4 + 5/(2ε): 29 for 10 %, 254 for 1 %",
                 equation(sp.sympify(most), epsilon),
-                at_the_bound,
-                equation(sp.sympify(least), epsilon),
+                {rho: reliable_from(epsilon)},
+                {rho: reliable_from(2 * epsilon)},
             ),
         ),
     )

@@ -126,5 +126,7 @@ def enclosure_steps() -> tuple[Step, ...]:
             ordered(sp.S.One, trivial),
             lambda statement: dominated(statement.subs(m, _half + 1 / (8 * (1 + _h)))),
             ordered(sp.S.One, trivial / 2),
+            given=("1/2 < m ≤ 5/8",),
+            draw=lambda generator: {m: sp.Rational(generator.randint(51, 62), 100)},
         ),
     )

@@ -12,6 +12,7 @@ import sympy as sp
 from theory.derivations.derivation import Derivation, Step, dominated, equation, identity
 from theory.radam.gamma_ratio import growth_step, product_steps, ratio
 from theory.radam.variance import first_order, variance
+from theory.statements import Rounded
 
 rho = sp.Symbol("rho", positive=True)
 _x, _g, _s, _beta = sp.symbols("x g s beta_2", positive=True)
@@ -68,7 +69,7 @@ def _half_line(integrand: sp.Expr) -> sp.Integral:
 
 def divergent() -> Derivation:
     """At t = 1 the adaptive factor is 1/|g|, and neither its square nor itself has a mean."""
-    psi = sp.Symbol("psi", positive=True)
+    squared = sp.Symbol("psi^2", positive=True)
     epsilon = sp.Symbol("epsilon", positive=True)
     return Derivation(
         "radam.divergent",
@@ -76,9 +77,10 @@ def divergent() -> Derivation:
         (
             Step(
                 "ψ² = (1 − β₂)/v with v = (1 − β₂) g² after one step from v = 0",
-                equation(psi**2, 1 / _g**2),
+                equation(squared, 1 / _g**2),
                 _first_factor,
-                equation(psi**2, 1 / ((1 - _beta) * _g**2)),
+                equation(squared, 1 / ((1 - _beta) * _g**2)),
+                "for every gradient and β₂",
             ),
             Step(
                 "E ψ² over a Gaussian gradient, by its symmetry twice this integral, is infinite",
@@ -222,7 +224,10 @@ def integral_step(because: str, exact: sp.Expr, found: float, printed: str, fals
         closed, decimal = (float(side) for side in statement.args)
         return abs(closed / found - 1) <= 1e-9 and abs(found - decimal) <= half_unit
 
-    return Step(because, equation(exact, sp.Rational(printed)), rounds, equation(exact, false))
+    decimal = sp.Rational(printed)
+    scope = "to the digits printed, by numerical integration"
+    wrong = Rounded(false, decimal)
+    return Step(because, Rounded(exact, decimal), rounds, wrong, scope)
 
 
 def value_steps() -> tuple[Step, ...]:

@@ -14,9 +14,17 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, dominated, equation
+from theory.derivations.derivation import (
+    Derivation,
+    Step,
+    at_step,
+    covers,
+    dominated,
+    equation,
+    rounded_step,
+)
 from theory.derivations.orders import order_step
-from theory.residual_stream.skip_path import L, coherent, incoherent
+from theory.residual_stream.skip_path import L
 
 rho = sp.Symbol("rho", real=True)
 """ρ, the mean coherence: E⟨y, W y⟩ = ρ a ‖y‖²."""
@@ -133,6 +141,7 @@ def _limit(statement: sp.Basic) -> bool:
     return sp.simplify(found - sp.log(statement.args[1])) == 0
 
 
+@covers("to first order in 1/L, for every d")
 def _typical_log(statement: sp.Basic) -> bool:
     """E log(1 + 2z + z² + p) to first order in 1/L, z of variance a²/d, p of mean a² − a²/d."""
     z, p, scale = sp.symbols("z p e")
@@ -141,11 +150,6 @@ def _typical_log(statement: sp.Basic) -> bool:
     variance = 1 / (3 * L * d)
     mean = sp.expand(second).subs(z**2, variance).subs(p, 1 / (3 * L) - variance)
     return sp.simplify(L * mean - statement.args[1]) == 0
-
-
-def _rounds(statement: sp.Basic) -> bool:
-    exact, printed = statement.args
-    return bool(abs(exact / printed - 1) < sp.Rational(1, 10_000))
 
 
 def block_steps() -> tuple[Step, ...]:
@@ -164,11 +168,11 @@ def block_steps() -> tuple[Step, ...]:
             _product_in_mean_square,
             equation(mean(sp.Symbol("stack")), (1 + (rho * _a) ** 2 + _a**2) ** L),
         ),
-        Step(
+        at_step(
             "with a = (3L)^(-1/2) and r = ρ√L the exponent L u depends on r alone",
             equation(L * (_BLOCK - 1), 2 * r / sp.sqrt(3) + sp.Rational(1, 3)),
-            _exponent_at,
-            equation(L * (_BLOCK - 1), 2 * r / sp.sqrt(3) + sp.Rational(1, 6)),
+            {_a: (3 * L) ** sp.Rational(-1, 2), rho: r / sp.sqrt(L)},
+            {_a: (3 * L) ** sp.Rational(-1, 2), rho: r / L},
         ),
     )
 
@@ -219,17 +223,15 @@ def figure_steps() -> tuple[Step, ...]:
     """What 600 blocks, the decoder's 3N at N = 200, grow by."""
     blocks = sp.Integer(600)
     return (
-        Step(
-            "600 aligned blocks: ‖y_L‖/‖y_0‖ = (1 + 1800^(-1/2))^600",
-            equation(sp.sqrt(growth(sp.S.One, blocks)), sp.Integer(1_176_486)),
-            _rounds,
-            equation(sp.sqrt(growth(sp.S.Zero, blocks)), sp.Integer(1_176_486)),
+        rounded_step(
+            "600 aligned blocks: ‖y_L‖/‖y_0‖ = (1 + 1800^(-1/2))^600, in millions",
+            sp.sqrt(growth(sp.S.One, blocks)) / 10**6,
+            "1.1765",
         ),
-        Step(
+        rounded_step(
             "600 independent blocks: the root of the mean square, (1 + 1/1800)^300",
-            equation(sp.sqrt(incoherent(blocks)), sp.Rational("1.1813")),
-            _rounds,
-            equation(sp.sqrt(coherent(blocks)), sp.Rational("1.1813")),
+            sp.Pow(1 + sp.Rational(1, 1800), 300, evaluate=False),
+            "1.1813",
         ),
         Step(
             "a draw's log‖y_L‖² has mean (1 − 2/d)/3: to second order log adds −2z², E z² = a²/d",
@@ -237,11 +239,10 @@ def figure_steps() -> tuple[Step, ...]:
             _typical_log,
             equation(sp.Symbol("E_log"), sp.Rational(1, 3)),
         ),
-        Step(
+        rounded_step(
             "so a typical draw of width 64 grows by exp((1 − 2/64)/6)",
-            equation(typical(sp.Integer(64)), sp.Rational("1.1752")),
-            _rounds,
-            equation(typical(sp.oo), sp.Rational("1.1752")),
+            typical(sp.Integer(64)),
+            "1.1752",
         ),
     )
 

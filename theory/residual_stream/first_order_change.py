@@ -10,7 +10,7 @@ shapes of ∂f_d/∂θ_E ∂f_e/∂θ_E do not even match unless memory and θ_E
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation
+from theory.derivations.derivation import Derivation, Step, covers, equation
 
 _a, _b = sp.symbols("a1:3", real=True), sp.symbols("b1:4", real=True)
 """θ_E ∈ R², θ_D ∈ R³."""
@@ -31,6 +31,7 @@ def _decoder(memory: sp.Matrix, theta: tuple[sp.Expr, ...]) -> sp.Matrix:
     return sp.Matrix([b1 * m1 + b2 * m2**2 + b3, b1 * b3 * m3 + b2 * m1 * m2])
 
 
+@covers("at rational points of generic polynomials, exactly")
 def _first_order(statement: sp.Basic) -> bool:
     """Compare α J_D J_Dᵀ g + β F J_E J_Eᵀ Fᵀ g with the derivative of f along the step."""
     coefficients = statement.args[1].as_coefficients_dict()

@@ -7,7 +7,7 @@ mean square of a token grows per encoder layer by two factors:
 - self-attention, uniform over t independent tokens: 1 + s⁴/t, and at most 1 + s⁴ for any tokens;
 - MLP with ReLU: 1 + ½ d_ff d σ₁² σ₂² = 1 + κ s⁴, κ = 2 d d_ff/(d + d_ff)² ≤ ½.
 
-So E‖m‖²/‖x‖² → exp((1/t + κ) a²), and at most exp(3a²/2) = 1.352 at any depth and width: the
+So E‖m‖²/‖x‖² → exp((1/t + κ) a²), and at most exp(3a²/2) = 1.352 at every N ≥ 1 and width: the
 statement is true in mean square. Reading each block as the scalar 1 ± v w gives exp(2a²) = 1.495.
 With all signs alike, which the same norms allow, the memory grows like exp(2a√N − a²).
 """
@@ -16,7 +16,15 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, dominated, equation
+from theory.derivations.derivation import (
+    Derivation,
+    Step,
+    at_step,
+    covers,
+    dominated,
+    equation,
+    rounded_step,
+)
 from theory.errors import require_positive
 from theory.scales.conditions import printed
 from theory.scales.stacks import N_D, N_E, V_E, W_E, X
@@ -76,6 +84,7 @@ def _signed(count: int) -> product:
     return product((1, -1), repeat=count)
 
 
+@covers("over all signs at d = 2, d_ff = 1, 2, exactly")
 def _mlp_in_mean_square(statement: sp.Basic) -> bool:
     """Average ‖y + ReLU(y W₁) W₂‖² over all signs of W₁ (2 × k) and W₂ (k × 2), k = 1, 2."""
     y = (sp.Rational(2), sp.Rational(-1, 3))
@@ -98,6 +107,7 @@ def _mlp_in_mean_square(statement: sp.Basic) -> bool:
     return True
 
 
+@covers("over all signs for t = 1, 2, 3, exactly")
 def _attention_in_mean_square(statement: sp.Basic) -> bool:
     """Average over signs of t tokens and of W_v, W_o (1 × 1) of (x_1 + mean(x) W_v W_o)²."""
     scale = sp.Rational(2, 3)
@@ -118,7 +128,7 @@ def _mean_is_below(statement: sp.Basic) -> bool:
         y = sp.symbols(f"y1:{tokens + 1}", real=True)
         mean = sum(y) / tokens
         deviation = sum((entry - mean) ** 2 for entry in y) / tokens
-        found = statement.args[0].subs({_square: sum(e**2 for e in y) / tokens, _mean: mean})
+        found = statement.args[1].subs({_square: sum(e**2 for e in y) / tokens, _mean: mean})
         if sp.expand(found - deviation) != 0:
             return False
     return True
@@ -150,19 +160,13 @@ def _at_any_depth(statement: sp.Basic) -> bool:
     return bool(gap.subs(z, 0) == 0) and rises
 
 
-def _is_scale(statement: sp.Basic) -> bool:
-    """Insert s⁴ = value/N with x = (9N)^(-1/4) into Eq. 6, which must then be 1."""
-    scale = (statement.args[1] / N) ** sp.Rational(1, 4)
-    norms = {N_E: N, N_D: N, V_E: scale, W_E: scale, X: (9 * N) ** sp.Rational(-1, 4)}
-    return sp.simplify(sp.sqrtdenest(sp.expand(printed(6).subs(norms))) - 1) == 0
-
-
 def _scale_step() -> Step:
-    return Step(
-        "the encoder's scale, from Eq. 6: s⁴ N = a² = ((√22 − 2)/6)²",
-        equation(N * s**4, (13 - 2 * sp.sqrt(22)) / 18),
-        _is_scale,
-        equation(N * s**4, (13 + 2 * sp.sqrt(22)) / 18),
+    norms = {N_E: N, N_D: N, V_E: s, W_E: s, X: (9 * N) ** sp.Rational(-1, 4)}
+    return at_step(
+        "the encoder's scale, from Eq. 6 set to 1: s⁴ N = a² with a = (√22 − 2)/6",
+        equation(printed(6).subs(norms), sp.S.One),
+        {s: sp.sqrt((sp.sqrt(22) - 2) / 6) * N ** sp.Rational(-1, 4)},
+        {s: sp.sqrt((sp.sqrt(22) + 2) / 6) * N ** sp.Rational(-1, 4)},
     )
 
 
@@ -173,10 +177,6 @@ def growth_steps() -> tuple[Step, ...]:
     half = sp.Rational(1, 2) * d_ff * d * _first**2 * _second**2
     shared = 2 * s**2 / (d + d_ff)
 
-    def at_xavier(statement: sp.Basic) -> bool:
-        inserted = statement.args[0].subs({_first: sp.sqrt(shared), _second: sp.sqrt(shared)})
-        return sp.simplify(inserted - statement.args[1]) == 0
-
     return (
         Step(
             "an MLP block: ReLU keeps half of the second moment (all signs, d = 2, exact)",
@@ -184,11 +184,11 @@ def growth_steps() -> tuple[Step, ...]:
             _mlp_in_mean_square,
             equation(mlp, 1 + 2 * half),
         ),
-        Step(
+        at_step(
             "at Xavier's variance 2/(d + d_ff) times s²",
             equation(1 + half, 1 + KAPPA * s**4),
-            at_xavier,
-            equation(1 + half, 1 + KAPPA * s**2),
+            {_first: sp.sqrt(shared), _second: sp.sqrt(shared)},
+            {_first: sp.sqrt(shared), _second: shared},
         ),
         Step(
             "self-attention over t independent tokens, uniform weights (all signs, exact)",
@@ -198,9 +198,10 @@ def growth_steps() -> tuple[Step, ...]:
         ),
         Step(
             "over any tokens at most 1 + s⁴: mean ‖y_j‖² − ‖mean y_j‖² = mean ‖y_j − mean‖² ≥ 0",
-            equation(_square - _mean**2, sp.Symbol("deviation")),
+            equation(sp.Symbol("deviation"), _square - _mean**2),
             _mean_is_below,
-            equation(_square - 2 * _mean**2, sp.Symbol("deviation")),
+            equation(sp.Symbol("deviation"), _square - 2 * _mean**2),
+            "for 1 to 4 tokens, every y",
         ),
     )
 
@@ -267,10 +268,6 @@ def unbounded() -> Derivation:
     def remainder(claimed: sp.Expr) -> sp.Basic:
         return equation(sp.Limit(logarithm - claimed, N, sp.oo), sp.S.Zero)
 
-    def rounds(statement: sp.Basic) -> bool:
-        exact, printed = statement.args
-        return bool(abs(exact / printed - 1) < sp.Rational(5, 1000))
-
     at_200 = (1 + root / sp.sqrt(200)) ** 400
     return Derivation(
         "tfixup.memory",
@@ -283,11 +280,6 @@ def unbounded() -> Derivation:
                 gap_closes,
                 remainder(2 * root * sp.sqrt(N)),
             ),
-            Step(
-                "at N = 200 a factor of 2.65 · 10⁵",
-                equation(at_200, sp.Integer(264_600)),
-                rounds,
-                equation(sp.sqrt(at_200), sp.Integer(264_600)),
-            ),
+            rounded_step("at N = 200 a factor of 2.65 · 10⁵", at_200 / 10**5, "2.65"),
         ),
     )

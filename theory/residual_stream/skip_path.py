@@ -8,7 +8,7 @@ In the scalar chain y_{l+1} = (1 + v_l w_l) y_l of L blocks with |v_l w_l| = (3L
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation
+from theory.derivations.derivation import Derivation, Step, equation, mean_step
 
 L = sp.Symbol("L", positive=True)
 
@@ -86,11 +86,13 @@ def incoherent_derivation() -> Derivation:
         "tfixup.skip",
         "Incoherent growth along the skip path",
         (
-            Step(
+            mean_step(
                 "one block in mean square, over ε = ±1 with equal odds",
-                equation((1 + epsilon * a) ** 2, 1 + a**2),
+                (1 + epsilon * a) ** 2,
+                1 + a**2,
                 averaged,
-                equation((1 + epsilon * a) ** 2, (1 + a) ** 2),
+                (1 + a) ** 2,
+                "over both signs, for every a",
             ),
             Step(
                 "L independent blocks with a² = 1/(3L)",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from theory.depth_names import with_own_names
 from theory.errors import InputError, nearest
 from theory.scales import stacks
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
@@ -69,6 +70,8 @@ class Architecture:
     """Symbols that are given, not solved for: depths, and norms that the data fix."""
     remarks: tuple[str, ...] = ()
     """What else the description takes for granted."""
+    stand_ins: tuple[tuple[sp.Symbol, sp.Symbol], ...] = ()
+    """(stand-in, the user's symbol) of each depth that has the name of a norm."""
 
     def stack(self, name: str) -> Stack:
         """The stack of that name."""
@@ -112,6 +115,7 @@ def _tied(to: sp.Symbol, *others: sp.Symbol) -> tuple[Tie, ...]:
     return tuple(Tie(other, to, words) for other in others)
 
 
+@with_own_names
 def single(
     name: str,
     layers: sp.Expr,
@@ -143,11 +147,12 @@ def single(
     )
 
 
+@with_own_names
 def encoder_decoder(
     encoder_layers: sp.Expr = N_E,
     decoder_layers: sp.Expr = N_D,
     *,
-    input_depth: str = "encoder",
+    input_depth: str = "decoder",
     mlp: str = "mlp",
     parallel: bool = False,
     memories: int = 1,
@@ -160,8 +165,10 @@ def encoder_decoder(
     encoder_layers, decoder_layers
         N_e and N_d, symbols or numbers.
     input_depth
-        Which stack's depth sets the encoder's input norm x: ``decoder`` as in the paper, whose
-        x = (3 L_d)^(-1/4), or ``encoder`` as in its code. They agree when N_e = N_d.
+        Which stack's depth sets the encoder's input norm x. ``decoder`` is the paper's reading
+        and the default: §3.2 sets ‖v_d‖ = ‖w_d‖ = ‖x‖ = ‖y‖ = (3 L_d)^(-1/4), and L_d counts the
+        decoder's blocks. ``encoder`` is the official code's, x = (9 N_e)^(-1/4). They agree when
+        N_e = N_d, the only case that the paper prints.
     mlp
         ``mlp`` or ``gated``.
     parallel
@@ -222,7 +229,7 @@ def architecture_named(
     encoder_layers: sp.Expr | int,
     decoder_layers: sp.Expr | int,
     *,
-    input_depth: str = "encoder",
+    input_depth: str = "decoder",
     mlp: str = "mlp",
     parallel: bool = False,
     memories: int = 1,

@@ -12,7 +12,7 @@ nn.Linear's default U(±d^(-1/2)) have mean square 1/(3d).
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation
+from theory.derivations.derivation import Derivation, Step, covers, equation
 from theory.derivations.orders import order_step
 from theory.scales import stacks
 from theory.scales.conditions import decoder_choice
@@ -36,6 +36,7 @@ def default_mean_square(fan_in: sp.Expr) -> sp.Expr:
     return mean.subs(bound, fan_in ** sp.Rational(-1, 2))
 
 
+@covers("for every v, w, x and both signs of b")
 def _block_with_biases(statement: sp.Basic) -> bool:
     """Squared partials of G = (v x + b) w + o by v, w, x, b, o, averaged over b's sign."""
     v, w, x, b, o = sp.symbols("v w x b o", real=True)

@@ -9,15 +9,16 @@ rule and the paper's count of blocks it is
     Eq. 8   L_d v_d² w_d² = Θ(1)
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.derivations.derivation import Step, equation, identity
+from theory.derivations.derivation import Step, at_step, equation, identity
 from theory.scales import stacks
 from theory.scales.architectures import Architecture
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
-from theory.scales.update_rules import SGD, UpdateRule, sensitivity, stack_gain
+from theory.scales.update_rules import SGD, UpdateRule, branch_gain, sensitivity, stack_gain
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def system(architecture: Architecture, rule: UpdateRule) -> tuple[Condition, ...
     --------
     >>> from theory.scales.architectures import encoder_decoder
     >>> [condition.name for condition in system(encoder_decoder(), SGD)]
-    ['encoder', 'decoder', 'source input', 'memory']
+    ['encoder', 'decoder', 'memory']
     """
     own = tuple(
         Condition(
@@ -102,21 +103,55 @@ def from_stacks(number: int) -> sp.Expr:
     }[number]()
 
 
+def summed(number: int) -> sp.Expr:
+    """Eq. 6, 7 or 8 before it is collected: one summand for each kind of block and what it reads.
+
+    Eq. 8 is the sum over blocks of (∂G/∂m)², the derivative not yet taken.
+    """
+    if number == 8:
+        change = sp.Derivative(V_D * W_D * M, M)
+        return sp.Mul(3 * N_D, change**2, evaluate=False)
+    stack = stacks.encoder() if number == 6 else stacks.printed_decoder()
+    return block_sum(stack)
+
+
+def block_sum(stack: stacks.Stack) -> sp.Expr:
+    """Σ count × gain over a stack's branches, as a sum that is not collected."""
+    return sp.Add(
+        *(
+            sp.Mul(count, branch_gain(branch, SGD), evaluate=False)
+            for block, count in stack.blocks
+            for branch in block.branches
+        ),
+        evaluate=False,
+    )
+
+
 def step(number: int) -> Step:
     """The equation as printed is what the stack's description gives."""
     source = {
         6: "N_e self-attention and N_e MLP blocks, each with Theorem 3.1's three terms",
-        7: "L_d = 3 N_d blocks, each counted as reading both y and m",
-        8: "the decoder's sensitivity to the memory",
+        7: "L_d = 3 N_d blocks, each counted as reading both y and m: two gains of three terms",
+        8: "the decoder's sensitivity to the memory, (∂G/∂m)² of G = v_d w_d m over 3 N_d blocks",
     }[number]
-    summed, typed = from_stacks(number), printed(number)
+    whole, typed = summed(number), printed(number)
     without_one = typed - sp.Add.make_args(sp.expand(typed))[0] / 2
     return Step(
         f"Eq. {number}: {source}",
-        equation(summed, typed),
-        identity,
-        equation(summed, without_one),
+        equation(whole, typed),
+        _is_printed(number),
+        equation(whole, without_one),
     )
+
+
+def _is_printed(number: int) -> Callable[[sp.Basic], bool]:
+    """Both sides are equal, and the left one is what the stack's description gives."""
+
+    def check(statement: sp.Basic) -> bool:
+        described = sp.expand(statement.args[0].doit() - from_stacks(number)) == 0
+        return described and identity(statement)
+
+    return check
 
 
 def decoder_choice(scale: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
@@ -128,15 +163,9 @@ def value_step(name: str, left_side: sp.Expr, value: sp.Rational | sp.Integer) -
     """The left side takes ``value`` at T-Fixup's u = (9 N_d)^(-1/4), at every depth."""
     u = sp.Symbol("u", positive=True)
     tied = left_side.subs(decoder_choice(u))
-
-    def at_choice(statement: sp.Basic) -> bool:
-        return identity(statement.subs(u, (9 * N_D) ** sp.Rational(-1, 4)))
-
-    return Step(
-        f"{name}, with v_d = w_d = y = m = u, at u = (9 N_d)^(-1/4)",
-        equation(tied, value),
-        at_choice,
-        equation(tied.subs(u, u**2), value),
+    scale = (9 * N_D) ** sp.Rational(-1, 4)
+    return at_step(
+        f"{name}, with v_d = w_d = y = m = u", equation(tied, value), {u: scale}, {u: scale**2}
     )
 
 

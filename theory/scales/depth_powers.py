@@ -8,7 +8,7 @@ from functools import partial
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation, identity
+from theory.derivations.derivation import Derivation, Step, equation, identity, rounded_step
 from theory.derivations.orders import order_step
 from theory.scales import conditions
 from theory.scales.architectures import encoder_decoder
@@ -22,8 +22,13 @@ _power_step = partial(order_step, n=N)
 
 def left_side(name: str, solved: Solution, rule: UpdateRule) -> sp.Expr:
     """A condition's left side under ``rule`` at norms that were solved for, maybe under another."""
-    condition = next(c for c in conditions.system(solved.architecture, rule) if c.name == name)
-    return sp.simplify(condition.left_side.subs(solved.scales))
+    return sp.simplify(_condition(name, solved, rule).subs(solved.scales))
+
+
+def _condition(name: str, solved: Solution, rule: UpdateRule) -> sp.Expr:
+    """A condition's left side in the norms."""
+    demanded = conditions.system(solved.architecture, rule)
+    return next(condition for condition in demanded if condition.name == name).left_side
 
 
 def adam_with_paper_scales() -> Derivation:
@@ -53,18 +58,26 @@ def adam_with_squared_scales(claim: str = "tfixup.adam") -> Derivation:
         (
             Step(
                 "the decoder's scale under the sign rule is the square of T-Fixup's",
-                equation(squared[V_D], paper[V_D] ** 2),
+                equation(squared[V_D], sp.Pow(paper[V_D], 2, evaluate=False)),
                 identity,
                 equation(squared[V_D], paper[V_D]),
             ),
             Step(
                 "and so is the encoder's",
-                equation(squared[V_E], paper[V_E] ** 2),
+                equation(squared[V_E], sp.Pow(paper[V_E], 2, evaluate=False)),
                 identity,
                 equation(squared[V_E], paper[V_E]),
             ),
-            _power_step("the encoder's change", left_side("encoder", squared, SIGN), sp.S.Zero),
-            _power_step("the decoder's change", left_side("decoder", squared, SIGN), sp.S.Zero),
+            *(
+                order_step(
+                    f"the {name}'s change",
+                    _condition(name, squared, SIGN),
+                    sp.S.Zero,
+                    N,
+                    at_values=squared.scales,
+                )
+                for name in ("encoder", "decoder")
+            ),
         ),
     )
 
@@ -118,18 +131,9 @@ def unscaled_positions(layers: sp.Expr = N) -> sp.Expr:
     return sp.expand(eq6.subs({V_E: encoder, W_E: encoder, X: x}))
 
 
-def _rounds_to(statement: sp.Basic) -> bool:
-    exact, printed = statement.args
-    return bool(abs(exact - printed) <= sp.Rational(1, 200))
-
-
 def _value_at(depth: int, printed: str) -> Step:
-    exact = unscaled_positions(sp.Integer(depth))
-    return Step(
-        f"Eq. 6's left side at N = {depth}, to two decimals",
-        equation(exact, sp.Rational(printed)),
-        _rounds_to,
-        equation(exact, sp.S.One),
+    return rounded_step(
+        f"Eq. 6's left side at N = {depth}", unscaled_positions(sp.Integer(depth)), printed
     )
 
 

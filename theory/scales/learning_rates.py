@@ -18,6 +18,7 @@ from theory.scales.solver import Solution, solve
 from theory.scales.stacks import V_D, V_E, W_E, Branch, X
 from theory.scales.tfixup_constants import N
 from theory.scales.update_rules import RULES, SGD, UpdateRule, branch_gain, stack_gain
+from theory.statements import OrderEquality
 
 _beta = sp.Symbol("beta", positive=True)
 _k = sp.Symbol("k", integer=True, nonnegative=True)
@@ -71,6 +72,7 @@ def _moves(name: str) -> Step:
         equation(
             sp.Symbol("dG/deta"), -branch_gain(branch, RULES["sgd" if name != "sgd" else "sign"])
         ),
+        "at rational values of both signs, exactly",
     )
 
 
@@ -86,6 +88,7 @@ def _momentum() -> Step:
         equation(total, 1 / (1 - _beta)),
         check,
         equation(total, 1 / (1 + _beta)),
+        "at β = 1/3, exactly",
     )
 
 
@@ -129,6 +132,7 @@ def _adam() -> tuple[Step, ...]:
             equation(moved, sp.sign(size) * shared / rms),
             common_factor,
             equation(moved, shared / rms),
+            "at D = 5 and −2/7, exactly",
         ),
         Step(
             "Adam: m̂/√v̂ of a steady gradient g > 0 is its sign, from the first step on "
@@ -142,6 +146,7 @@ def _adam() -> tuple[Step, ...]:
             equation(noise, (1 - _beta) / (1 + _beta)),
             at_numbers,
             equation(noise, 1 - _beta),
+            "at β = 2/3, exactly",
         ),
     )
 
@@ -163,6 +168,7 @@ def _orthogonalised() -> Step:
         equation(inner, sp.Integer(9)),
         check,
         equation(inner, sp.sqrt(53)),
+        "for one matrix g, exactly",
     )
 
 
@@ -181,9 +187,10 @@ def _power(name: str, paper: Solution) -> Step:
 
     return Step(
         f"{name}, T-Fixup's scales kept: ‖Δf‖/η has this power of N, so η must have its inverse",
-        equation(kept, N**power),
+        OrderEquality(kept, N**power, N),
         check,
-        equation(kept, N ** (power - sp.Rational(1, 4))),
+        OrderEquality(kept, N ** (power - sp.Rational(1, 4)), N),
+        "by the limits of both stacks' left sides over this power",
     )
 
 
@@ -201,6 +208,7 @@ def _scale(name: str) -> Step:
         equation(V_D, solved[V_D]),
         check,
         equation(V_D, solved[V_D] * N ** sp.Rational(1, 4)),
+        "inserted into the condition, for every N",
     )
 
 

@@ -17,7 +17,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation, identity
+from theory.derivations.derivation import Derivation, Step, at_step, equation, identity
 from theory.errors import require_positive
 from theory.scales import conditions, stacks
 from theory.scales.biases import block_step, default_mean_square
@@ -288,7 +288,6 @@ def formula_steps() -> tuple[Step, ...]:
     """The formulas that the divergences rest on and that are no condition of the paper."""
     mean_square = _c2 * _inner * _sigma_q**2 * _sigma_k**2
     source = {N_E: N, X: (9 * sp.Integer(SHALLOW)) ** sp.Rational(-1, 4)} | _CODE_ENCODER
-    deep = sp.expand(conditions.printed(6).subs(source))
     exact = sp.Rational(4, 3) * _rounded**2 * sp.sqrt(N / SHALLOW) + 2 * _rounded**4
     return (
         Step(
@@ -304,11 +303,11 @@ def formula_steps() -> tuple[Step, ...]:
             identity,
             equation(sp.Mul(sp.Integer(1), 2, evaluate=False), sp.S.One),
         ),
-        Step(
+        at_step(
             f"with the paper's x, N_d = {SHALLOW} and 0.67 N_e^(-1/4), Eq. 6 grows with N_e = N",
-            equation(deep, exact),
-            identity,
-            equation(deep, exact.subs(SHALLOW / N, N / SHALLOW) * 2),
+            equation(conditions.printed(6), exact),
+            source,
+            source | {X: 1},
         ),
     )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from theory.depth_names import with_own_names
 from theory.errors import InputError, nearest
 from theory.scales import stacks
 from theory.scales.architectures import (
@@ -57,6 +58,7 @@ def residual_branches(
     return Stack(name, ((block, blocks),)), (*alike, zero)
 
 
+@with_own_names
 def fixup(blocks: sp.Expr, matrices: int = 2) -> Architecture:
     """Fixup: one kind of branch of m matrices."""
     require_depth("blocks", blocks)
@@ -64,6 +66,7 @@ def fixup(blocks: sp.Expr, matrices: int = 2) -> Architecture:
     return Architecture("fixup", (stack,), ties=ties, known=tuple(blocks.free_symbols))
 
 
+@with_own_names
 def r_fixup(encoder_layers: sp.Expr, decoder_layers: sp.Expr) -> Architecture:
     """R-Fixup: L = 2 N_e + 3 N_d in the condition of either kind of branch."""
     blocks = 2 * encoder_layers + 3 * decoder_layers
@@ -75,8 +78,8 @@ def r_fixup(encoder_layers: sp.Expr, decoder_layers: sp.Expr) -> Architecture:
         ties=(*first, *second),
         known=tuple(blocks.free_symbols),
         remarks=(
-            f"L = {blocks}: each kind of branch is counted as if all L blocks were of that kind: "
-            "the sum is at most 2",
+            f"either kind of branch is counted as if all 2 N_e + 3 N_d = {blocks} blocks were of "
+            "that kind: the sum is at most 2",
         ),
     )
 
@@ -103,6 +106,7 @@ def _balance(name: str, alpha: sp.Symbol, beta: sp.Symbol) -> FurtherCondition:
     )
 
 
+@with_own_names
 def deepnorm(
     encoder_layers: sp.Expr, decoder_layers: sp.Expr, *, balanced: bool = True
 ) -> Architecture:
@@ -132,6 +136,7 @@ def deepnorm(
     )
 
 
+@with_own_names
 def deepnorm_single(layers: sp.Expr, *, balanced: bool = True) -> Architecture:
     """DeepNorm of an encoder or a decoder alone."""
     require_depth("layers", layers)
@@ -144,6 +149,7 @@ def deepnorm_single(layers: sp.Expr, *, balanced: bool = True) -> Architecture:
     )
 
 
+@with_own_names
 def dt_fixup(layers: sp.Expr, input_norm: sp.Expr = MU) -> Architecture:
     """DT-Fixup: relation-aware attention and MLP on inputs of given norm μ, not trained."""
     require_depth("layers", layers)
@@ -169,6 +175,7 @@ def dt_fixup(layers: sp.Expr, input_norm: sp.Expr = MU) -> Architecture:
     )
 
 
+@with_own_names
 def rezero(blocks: sp.Expr) -> Architecture:
     """ReZero: α v w x with v w x of norm 1 and α = 0; its conditions have no solution."""
     require_depth("blocks", blocks)
@@ -185,8 +192,8 @@ def rezero(blocks: sp.Expr) -> Architecture:
     )
 
 
-Published = Callable[[sp.Expr, sp.Expr], sp.Expr]
-"""A number as printed, from the encoder's and the decoder's layers."""
+Published = Callable[[sp.Expr, sp.Expr], sp.Expr | None]
+"""A number as printed, from the encoder's and the decoder's layers; ``None`` where none is."""
 
 
 @dataclass(frozen=True)
@@ -197,11 +204,32 @@ class Preset:
     names: Mapping[sp.Symbol, str]
     published: Mapping[sp.Symbol, Published]
     """The numbers as printed or coded, rounded constants included."""
+    rule: str = "sgd"
+    """The update rule that the publication derives them for."""
+    depths: tuple[str, ...] = ("encoder layers", "decoder layers")
+    """The depths that it reads."""
 
 
-_TFIXUP: Mapping[sp.Symbol, Published] = {
+def _printed_encoder_scale(n: sp.Expr, m: sp.Expr) -> sp.Expr | None:
+    """0.67 N^(-1/4), which the paper prints for stacks of one depth N alone."""
+    return sp.Rational("0.67") * n ** sp.Rational(-1, 4) if n == m else None
+
+
+def _decoder_scale(_: sp.Expr, m: sp.Expr) -> sp.Expr:
+    return (9 * m) ** sp.Rational(-1, 4)
+
+
+_PAPER: Mapping[sp.Symbol, Published] = {
+    V_E: _printed_encoder_scale,
+    V_D: _decoder_scale,
+    X: _decoder_scale,
+    Y: _decoder_scale,
+}
+_CODE: Mapping[sp.Symbol, Published] = {
     V_E: lambda n, _: sp.Rational("0.67") * n ** sp.Rational(-1, 4),
-    V_D: lambda _, m: (9 * m) ** sp.Rational(-1, 4),
+    V_D: _decoder_scale,
+    X: lambda n, _: (9 * n) ** sp.Rational(-1, 4),
+    Y: _decoder_scale,
 }
 _ENCODER_DECODER = {V_E: "encoder", V_D: "decoder", X: "source", Y: "target"}
 
@@ -210,16 +238,14 @@ def _sixteenth(constant: str, power: int) -> Published:
     return lambda n, m: sp.Rational(constant) * (n**4 * m) ** sp.Rational(power, 16)
 
 
+_TFIXUP = Preset(encoder_decoder, _ENCODER_DECODER, _PAPER)
 PRESETS: Mapping[str, Preset] = {
-    "tfixup": Preset(
-        encoder_decoder,
+    "tfixup": _TFIXUP,
+    "tfixup-paper": _TFIXUP,
+    "tfixup-code": Preset(
+        lambda n, m: encoder_decoder(n, m, input_depth="encoder"),
         _ENCODER_DECODER,
-        _TFIXUP,
-    ),
-    "tfixup-paper": Preset(
-        lambda n, m: encoder_decoder(n, m, input_depth="decoder"),
-        _ENCODER_DECODER,
-        _TFIXUP,
+        _CODE,
     ),
     "r-fixup": Preset(
         r_fixup,
@@ -246,11 +272,13 @@ PRESETS: Mapping[str, Preset] = {
             ALPHA_E: lambda n, _: (2 * n) ** sp.Rational(1, 4),
             V_E: lambda n, _: (8 * n) ** sp.Rational(-1, 4),
         },
+        depths=("encoder layers",),
     ),
     "dt-fixup": Preset(
         lambda n, _: dt_fixup(n),
         {T: "v, w, r and both MLP matrices"},
         {T: lambda n, _: (n * (4 * MU**2 + 2 * MU + 2)) ** sp.Rational(-1, 2)},
+        depths=("encoder layers",),
     ),
     "rezero": Preset(lambda n, m: rezero(2 * n + 3 * m), {}, {}),
 }

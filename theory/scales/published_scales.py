@@ -9,7 +9,14 @@ from collections.abc import Callable
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation, identity
+from theory.derivations.derivation import (
+    Derivation,
+    Step,
+    at_step,
+    equation,
+    identity,
+    rounded_step,
+)
 from theory.derivations.orders import order_step
 from theory.scales import conditions, presets
 from theory.scales.architectures import Architecture
@@ -44,7 +51,8 @@ def _by_matrices(
     def every(statement: sp.Basic) -> bool:
         return all(check(count, statement.args[1].subs(_m, count)) for count in MATRICES)
 
-    return Step(because, equation(left, right), every, equation(left, false))
+    scope = "for m = 2 to 6, every L"
+    return Step(because, equation(left, right), every, equation(left, false), scope)
 
 
 def fixup() -> Derivation:
@@ -87,6 +95,7 @@ def fixup() -> Derivation:
                     equation(slot, blocks**power),
                     is_r_fixup,
                     equation(slot, blocks ** (power - sp.Rational(1, 4))),
+                    "the solver's answer, for every N and M",
                 )
                 for what, slot, power in (
                     ("attention, m = 4: q, k, v", A, sp.Rational(-1, 6)),
@@ -121,20 +130,12 @@ def _solves(name: str, symbol: sp.Symbol, closed: sp.Expr, power: sp.Rational) -
         equation(symbol, closed),
         check,
         equation(symbol, closed * M**power),
+        "the solver's answer, for every N and M",
     )
 
 
-def _rounds(exact: sp.Expr, printed: str, false: str) -> Step:
-    def check(statement: sp.Basic) -> bool:
-        value, rounded = statement.args
-        return bool(abs(value - sp.Rational(str(rounded))) <= sp.Rational(1, 200))
-
-    return Step(
-        f"which is printed as {printed}",
-        equation(exact, sp.Float(printed, 2)),
-        check,
-        equation(exact, sp.Float(false, 2)),
-    )
+def _rounds(exact: sp.Expr, printed: str) -> Step:
+    return rounded_step(f"which is printed as {printed}", exact, printed)
 
 
 def deepnorm() -> Derivation:
@@ -170,19 +171,21 @@ def deepnorm() -> Derivation:
                 equation(sp.Symbol("free"), sp.Integer(2)),
                 leaves_free,
                 equation(sp.Symbol("free"), sp.Integer(0)),
+                "from the solver",
             ),
             _solves("α_d", ALPHA_D, (3 * M) ** quarter, quarter),
             _solves("β_d", V_D, (12 * M) ** -quarter, quarter),
             _solves("α_e", ALPHA_E, alpha_e * sixteenth, quarter),
-            _rounds(alpha_e, "0.81", "0.83"),
+            _rounds(alpha_e, "0.81"),
             _solves("β_e", V_E, beta_e / sixteenth, quarter),
-            _rounds(beta_e, "0.87", "0.85"),
+            _rounds(beta_e, "0.87"),
             *(
                 Step(
                     f"a single stack's {name}",
                     equation(slot, closed),
                     is_single,
                     equation(slot, closed * N**quarter),
+                    "the solver's answer, for every N",
                 )
                 for name, slot, closed in (
                     ("α", ALPHA_E, (2 * N) ** quarter),
@@ -218,6 +221,7 @@ def dt_fixup() -> Derivation:
                 equation(T, (N * (4 * MU**2 + 2 * MU + 2)) ** sp.Rational(-1, 2)),
                 is_scale,
                 equation(T, (N * (4 * MU**2 + 2 * MU + 2)) ** sp.Rational(-1, 4)),
+                "the solver's answer, for every N and μ",
             ),
             order_step("at fixed μ its power of the depth", solved[T], sp.Rational(-1, 2), N),
         ),
@@ -226,27 +230,34 @@ def dt_fixup() -> Derivation:
 
 def rezero() -> Derivation:
     """With α = 0 every α_l moves the output: the gain is L, whatever the matrices."""
-    left = _tied_left_side(presets.rezero(L), "residual")
+    left, start = _rezero_gain()
     return Derivation(
         "rezero.wiring",
         "ReZero's first step",
         (
-            Step(
-                "α = 0: only ∂G/∂α = v w x = 1 is left of each block",
+            at_step(
+                "α = 0 and v = w = x = 1: only ∂G/∂α = v w x is left of each of L blocks",
                 equation(left, L),
-                identity,
-                equation(left, 3 * L),
+                start,
+                start | {presets.ALPHA: sp.S.One},
             ),
-            order_step("so one SGD step moves the output by η times", left, 1, L),
+            order_step("so one SGD step moves the output by η times", left, 1, L, start),
         ),
     )
 
 
+def _rezero_gain() -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
+    """The sum of the blocks' gains, and the values at which ReZero starts."""
+    architecture = presets.rezero(L)
+    start = {tie.symbol: sp.sympify(tie.value) for tie in architecture.ties}
+    return stack_gain(architecture.stacks[0], SGD), start
+
+
 def rezero_rate() -> Derivation:
     """A learning rate ∝ 1/L makes the first step Θ(1)."""
-    left = _tied_left_side(presets.rezero(L), "residual")
+    left, start = _rezero_gain()
     return Derivation(
         "rezero.wiring",
         "ReZero with a learning rate that falls with the depth",
-        (order_step("η ∝ 1/L", left / L, 0, L),),
+        (order_step("η ∝ 1/L", sp.expand(left) / L, 0, L, start),),
     )

@@ -11,11 +11,12 @@ unique when that term is below 1, and there is none when it is not. Radicals ser
 whose powers are as 1 to 2; beyond, a root of a polynomial with numbers for coefficients.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from theory.depth_names import require_apart, with_names_of_the_user
 from theory.derivations.derivation import equal
 from theory.derivations.orders import order
 from theory.errors import InputError
@@ -70,7 +71,7 @@ class Solution:
         return tuple((item, power) for item, power in powers if power != 0)
 
 
-def _terms(left_side: sp.Expr, unknown: sp.Symbol) -> dict[sp.Expr, sp.Expr]:
+def terms_by_power(left_side: sp.Expr, unknown: sp.Symbol) -> dict[sp.Expr, sp.Expr]:
     """Coefficients, all positive, by power of ``unknown``."""
     found: dict[sp.Expr, sp.Expr] = {}
     for term in sp.Add.make_args(sp.expand(sp.powsimp(sp.expand(left_side)))):
@@ -107,7 +108,7 @@ def positive_root(left_side: sp.Expr, unknown: sp.Symbol) -> sp.Expr:
     ...
     theory.errors.InputError: u**2 + 2 = 1 has no positive solution: it is at least 2
     """
-    terms = _terms(left_side, unknown)
+    terms = terms_by_power(left_side, unknown)
     constant = terms.pop(sp.S.Zero, sp.S.Zero)
     if not terms:
         raise InputError(f"{left_side} = 1 does not contain {unknown}")
@@ -157,8 +158,14 @@ def _symbols_of(degrees: dict[int, sp.Expr], value: sp.Expr) -> set[sp.Basic]:
     return set().union(value.free_symbols, *(c.free_symbols for c in degrees.values()))
 
 
+Root = Callable[[sp.Expr, sp.Symbol], sp.Expr]
+"""(left side, unknown) ↦ the unknown at which the left side is 1."""
+
+
 def eliminate(
-    demands: Iterable[tuple[str, sp.Expr]], unknowns: Iterable[sp.Symbol]
+    demands: Iterable[tuple[str, sp.Expr]],
+    unknowns: Iterable[sp.Symbol],
+    root_of: Root = positive_root,
 ) -> dict[sp.Symbol, sp.Expr]:
     """Unknowns from left sides that must be 1; those absent from the result are free.
 
@@ -184,7 +191,7 @@ def eliminate(
             continue
         chosen = there[-1]
         try:
-            root = positive_root(left, chosen)
+            root = root_of(left, chosen)
         except InputError as reason:
             raise InputError(f"the condition '{name}' cannot be met: {reason}") from None
         unknown.remove(chosen)
@@ -216,8 +223,12 @@ def _at(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
     return sp.powsimp(sp.powdenest(expression.subs(values), force=True))
 
 
-def solve(architecture: Architecture, rule: UpdateRule | str) -> Solution:
+def solve(
+    architecture: Architecture, rule: UpdateRule | str, root_of: Root = positive_root
+) -> Solution:
     """Norms of an architecture under an update rule, which may be given by its name.
+
+    Each norm comes from its condition by ``root_of``.
 
     Raises
     ------
@@ -236,24 +247,39 @@ def solve(architecture: Architecture, rule: UpdateRule | str) -> Solution:
     """
     if isinstance(rule, str):
         rule = rule_named(rule)
+    require_apart(architecture)
     demanded = system(architecture, rule)
     ties = {tie.symbol: tie.value for tie in architecture.ties}
     tied = [(item, item.left_side.subs(ties)) for item in demanded]
     unknowns = sorted(
         set().union(*(side.free_symbols for _, side in tied)) - set(architecture.known), key=str
     )
-    found = eliminate(((item.name, side) for item, side in tied if item.exact), unknowns)
+    exact = ((item.name, side) for item, side in tied if item.exact)
+    found = eliminate(exact, unknowns, root_of)
     slots = set(unknowns).union(*(item.left_side.free_symbols for item in demanded))
     scales = {
         slot: _at(sp.sympify(ties.get(slot, slot)), found)
         for slot in sorted(slots - set(architecture.known), key=str)
     }
+
+    def named(expression: sp.Expr) -> sp.Expr:
+        return with_names_of_the_user(expression, architecture)
+
     return Solution(
         architecture,
         rule,
-        scales,
+        {slot: named(value) for slot, value in scales.items()},
         tuple(symbol for symbol in unknowns if symbol not in found),
-        tuple((item, sp.simplify(_at(side, found))) for item, side in tied),
+        tuple(
+            (
+                replace(
+                    item,
+                    left_side=with_names_of_the_user(item.left_side, architecture, marked=True),
+                ),
+                named(sp.simplify(_at(side, found))),
+            )
+            for item, side in tied
+        ),
     )
 
 

@@ -33,6 +33,8 @@ class Branch:
     """Slots that a step moves."""
     reads: tuple[sp.Symbol, ...] = ()
     """Slots that are activations."""
+    name: str = ""
+    """What it is, where a block has several; the block's name otherwise."""
 
     def __post_init__(self) -> None:
         slots = self.output.free_symbols
@@ -75,12 +77,17 @@ def attention(name: str, value: sp.Symbol, output: sp.Symbol, *reads: sp.Symbol)
     >>> attention("self-attention", V_E, W_E, X).branches[0].output
     v_e*w_e*x
     """
-    return Block(name, tuple(Branch(value * output * r, (value, output, r), (r,)) for r in reads))
+    return Block(
+        name,
+        tuple(Branch(value * output * r, (value, output, r), (r,), f"{name} on {r}") for r in reads)
+        if len(reads) > 1
+        else tuple(Branch(value * output * r, (value, output, r), (r,), name) for r in reads),
+    )
 
 
 def mlp(first: sp.Symbol, second: sp.Symbol, reads: sp.Symbol) -> Block:
     """w₁ · w₂ · y: a bilinear gain like attention's."""
-    return Block("MLP", (Branch(first * second * reads, (first, second, reads), (reads,)),))
+    return Block("MLP", (Branch(first * second * reads, (first, second, reads), (reads,), "MLP"),))
 
 
 def gated_mlp(gate: sp.Symbol, first: sp.Symbol, second: sp.Symbol, reads: sp.Symbol) -> Block:
@@ -93,7 +100,8 @@ def gated_mlp(gate: sp.Symbol, first: sp.Symbol, second: sp.Symbol, reads: sp.Sy
     g*v_e*w_e*x**2
     """
     whole = gate * first * second * reads**2
-    return Block("gated MLP", (Branch(whole, (gate, first, second, reads), (reads,)),))
+    slots = (gate, first, second, reads)
+    return Block("gated MLP", (Branch(whole, slots, (reads,), "gated MLP"),))
 
 
 def side_by_side(name: str, *blocks: Block) -> Block:

@@ -11,16 +11,24 @@ import sympy as sp
 
 from theory.attention import scalar as attention
 from theory.attention import theorem31
-from theory.derivations.derivation import Derivation, Step, dominated, equation, identity
+from theory.derivations.derivation import (
+    Derivation,
+    Step,
+    at_step,
+    dominated,
+    equation,
+    identity,
+    rounded_step,
+)
 from theory.scales import conditions, stacks
 from theory.scales.architectures import encoder_decoder
 from theory.scales.solver import depth_law, solve
 from theory.scales.stacks import N_D, N_E, V_E, W_E, X
-from theory.scales.update_rules import SGD, stack_gain
+from theory.scales.update_rules import SGD
 
 N = sp.Symbol("N", positive=True)
 _u, _s, _t = sp.symbols("u s t", positive=True)
-DIGITS = sp.Float("0.669628722978", 12)
+DIGITS = "0.669628722978"
 """The constant to twelve digits, as a reader will compare it."""
 
 
@@ -35,31 +43,27 @@ def constant() -> sp.Expr:
     return depth_law(solve(encoder_decoder(N, N), SGD)[V_E], N)[0]
 
 
-def _solves(unknown: sp.Symbol, left_side: sp.Expr) -> Step:
-    """``unknown`` = (9N)^(-1/4) makes the decoder's left side 1."""
-
-    def check(statement: sp.Basic) -> bool:
-        return identity(equation(left_side.subs(unknown, statement.args[1]), sp.S.One))
-
-    return Step(
-        "its only positive solution",
-        equation(unknown, (9 * N) ** sp.Rational(-1, 4)),
-        check,
-        equation(unknown, (9 * N) ** sp.Rational(-1, 2)),
-    )
-
-
 def decoder_steps() -> tuple[Step, ...]:
     """The decoder's condition with all norms tied, and (9N)^(-1/4)."""
-    tied = stack_gain(stacks.decoder(N), SGD).subs(conditions.decoder_choice(_u))
+    blocks = conditions.block_sum(stacks.decoder(N))
+    total = 9 * N * _u**4
+    scale = (9 * N) ** sp.Rational(-1, 4)
+    tied = conditions.decoder_choice(_u)
     return (
-        Step(
-            "the decoder's blocks that exist, with v_d = w_d = y = m = u",
-            equation(tied, 9 * N * _u**4),
-            identity,
-            equation(tied, 6 * N * _u**4),
+        at_step(
+            "the blocks that exist: N self-attention, N encoder-attention, N MLP, 3 blocks × 3 "
+            "terms = 9",
+            equation(blocks, total),
+            tied,
+            conditions.decoder_choice(2 * _u),
         ),
-        _solves(_u, tied),
+        at_step(
+            "the condition asks for Θ(1); the constant is fixed by setting the left side to 1, "
+            "which has one positive solution, as it increases in u",
+            equation(total, sp.S.One),
+            {_u: scale},
+            {_u: scale**2},
+        ),
     )
 
 
@@ -70,28 +74,13 @@ def encoder_steps() -> tuple[Step, ...]:
     at_x = eq6.subs(X, x)
     quadratic = 2 * (2 * _t / 3 + _t**2)
     root = (sp.sqrt(22) - 2) / 6
-
-    def scaled(statement: sp.Basic) -> bool:
-        return identity(statement.subs(_s, sp.sqrt(_t) * N ** sp.Rational(-1, 4)))
-
-    def is_root(statement: sp.Basic) -> bool:
-        return statement.args[1].is_positive is True and identity(
-            equation(quadratic.subs(_t, statement.args[1]), sp.S.One)
-        )
-
-    def is_scale(statement: sp.Basic) -> bool:
-        return identity(equation(at_x.subs(_s, statement.args[1]), sp.S.One))
-
-    def has_digits(statement: sp.Basic) -> bool:
-        exact, rounded = statement.args
-        return bool(abs(sp.N(exact, 30) - sp.Rational(str(rounded))) < sp.Rational(1, 2 * 10**12))
-
+    scale = sp.sqrt(root) * N ** sp.Rational(-1, 4)
     return (
-        Step(
+        at_step(
             "Eq. 6 with v_e = w_e = s and x = (9N)^(-1/4) depends on N only through t = s² √N",
             equation(at_x, quadratic),
-            scaled,
-            equation(at_x, 2 * (_t / 3 + _t**2)),
+            {_s: sp.sqrt(_t) * N ** sp.Rational(-1, 4)},
+            {_s: sp.sqrt(_t) * N ** sp.Rational(-1, 2)},
         ),
         Step(
             "the left side increases in t, so it meets 1 once",
@@ -99,30 +88,26 @@ def encoder_steps() -> tuple[Step, ...]:
             dominated,
             sp.Le(0, sp.diff(-quadratic, _t), evaluate=False),
         ),
-        Step(
-            "at the positive root of 2 (2t/3 + t²) = 1",
-            equation(_t, root),
-            is_root,
-            equation(_t, -(sp.sqrt(22) + 2) / 6),
+        at_step(
+            "here too the constant is fixed by setting the left side to 1",
+            equation(quadratic, sp.S.One),
+            {_t: root},
+            {_t: (sp.sqrt(22) + 2) / 6},
         ),
         Step(
-            "hence the encoder's scale",
-            equation(_s, sp.sqrt(root) * N ** sp.Rational(-1, 4)),
-            is_scale,
-            equation(_s, sp.sqrt(root) * N ** sp.Rational(-1, 2)),
+            "this root is the positive one",
+            sp.Lt(0, root, evaluate=False),
+            lambda statement: bool(statement.args[0] < statement.args[1]),
+            sp.Lt(0, -(sp.sqrt(22) + 2) / 6, evaluate=False),
         ),
+        at_step("hence the encoder's scale", equation(at_x, sp.S.One), {_s: scale}, {_s: scale**2}),
         Step(
             "the solver returns the same constant from the stack's description",
             equation(constant(), sp.sqrt(root)),
             identity,
             equation(constant(), root),
         ),
-        Step(
-            "in digits; the paper prints 0.67",
-            equation(sp.sqrt(root), DIGITS),
-            has_digits,
-            equation(sp.sqrt(root), sp.Float("0.67", 12)),
-        ),
+        rounded_step("in digits; the paper prints 0.67", sp.sqrt(root), DIGITS),
     )
 
 

@@ -11,7 +11,7 @@ from numerics.cli.main import run
 def test_solve_prints_the_scales_as_json(capsys):
     assert run(["solve", "--encoder-layers", "12", "--decoder-layers", "6", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["scales"]["encoder"]["value"] == pytest.approx(0.669628722978 * 12**-0.25)
+    assert document["scales"]["encoder"]["value"] == pytest.approx(0.3305206911)
     assert document["scales"]["decoder"]["value"] == pytest.approx(54**-0.25)
     assert [document["conditions"][name]["value"] for name in ("encoder", "decoder")] == [1, 1]
     assert document["conditions"]["memory"]["value"] == pytest.approx(1 / 9)
@@ -69,6 +69,17 @@ def test_derive_reaches_the_constant(capsys):
     assert "0.669628722978" in document["steps"][-1]["statement"]
 
 
+def test_derive_says_how_each_line_was_checked(capsys):
+    assert run(["derive", "eq1", "--format", "json"]) == 0
+    documents = json.loads(capsys.readouterr().out)
+    assert [document["claim"] for document in documents] == ["tfixup.eq1"] * 2
+    steps = documents[0]["steps"]
+    assert steps[0]["checked"] == "checked: every entry, at d = 3"
+    assert [step["relation"] for step in steps[-2:]] == ["≔", "≍"]
+    assert documents[0]["symbols"]["d"] == {"meaning": "width", "assumed": "positive integer"}
+    assert steps[1]["given"] == ["U² = U, Y² = Y, U Y = Y U = 0"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -87,6 +98,11 @@ def test_derive_reaches_the_constant(capsys):
         (["derive", "tfixup.eq66"], "did you mean 'tfixup.eq6'"),
         (["derive", "tfixup.eq6", "--format", "tex"], "unknown format 'tex'"),
         (["derive", "tfixup.fig2"], "no derivation speaks about tfixup.fig2"),
+        (["derive", "fig2"], "no derivation speaks about tfixup.fig2"),
+        (["derive", "eq66"], "did you mean 'tfixup.eq6'"),
+        (["derive", "trains"], "'trains' is ambiguous"),
+        (["derive", "nope", "--all"], "not read with --all, got nope"),
+        (["verify", "--claims", "eq66"], "did you mean 'tfixup.eq6'"),
         (["verify", "--claims", "tfixup.gaol"], "did you mean 'tfixup.goal'"),
         (["verify", "--results", "nowhere"], "folder of recorded runs, got nowhere"),
         (["sweep", "--schemes", "tfixp"], "did you mean 'tfixup'"),

@@ -12,6 +12,7 @@ from numerics.models import Architecture, ModelSpec, Positions, Wiring, single_s
 from numerics.models.roles import matrices
 from numerics.schemes import SCHEMES, build, scheme_named
 from numerics.schemes.profiling import profiling_batch
+from numerics.schemes.scheme import Prescription
 from theory.errors import InputError
 from theory.scales.architectures import architecture_named
 from theory.scales.presets import MU, PRESETS, A, B, T
@@ -339,3 +340,17 @@ def test_unknown_scheme():
         build("tfixpu", SPEC, torch.Generator())
     with pytest.raises(InputError, match="did you mean 'deepnorm'"):
         build("deepnrm", SPEC, torch.Generator())
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [
+        ({"encoder.mlp.w_1": 0.1}, "did you mean 'encoder.mlp.w1'"),
+        ({"decoder.attention.v": 0.0}, "unknown role 'decoder.attention.v'"),
+        ({"encoder.mlp.w1": float("nan")}, "finite"),
+        ({"encoder.mlp.w1": -1.0}, "at least 0"),
+    ],
+)
+def test_a_misspelt_role_or_a_bad_factor_is_refused(factors, message):
+    with pytest.raises(InputError, match=message):
+        Prescription(factors=factors)

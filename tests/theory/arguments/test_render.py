@@ -40,7 +40,7 @@ def test_latex_environments_are_closed():
 def test_steps_are_checked_while_they_are_printed():
     lines = text(arguments_about("tfixup.eq6"))
     assert next(lines).startswith("tfixup.eq6")
-    assert "[checked]" in run(lines)[0]
+    assert "[checked: for every N_e, v_e, w_e, x]" in run(lines)[0]
 
 
 def test_an_unknown_format_offers_the_nearest():

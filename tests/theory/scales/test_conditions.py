@@ -8,6 +8,7 @@ from theory.scales.architectures import Architecture, Memory, encoder_decoder, s
 from theory.scales.conditions import system
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
 from theory.scales.update_rules import SGD, SIGN
+from theory.statements import at, sides
 
 N = sp.Symbol("N", positive=True)
 U = sp.Symbol("u", positive=True)
@@ -43,7 +44,8 @@ def test_a_stack_with_one_block_missing_gives_another_equation():
 
 
 def test_the_system_of_an_encoder_decoder():
-    found = by_name(encoder_decoder(N_E, N_D), SGD)
+    assert list(by_name(encoder_decoder(N_E, N_D), SGD)) == ["encoder", "decoder", "memory"]
+    found = by_name(encoder_decoder(N_E, N_D, input_depth="encoder"), SGD)
     assert list(found) == ["encoder", "decoder", "source input", "memory"]
     assert [found[name].exact for name in found] == [True, True, True, False]
     assert sp.expand(found["encoder"].left_side - conditions.printed(6)) == 0
@@ -115,16 +117,17 @@ def test_the_decoders_choice_ties_four_norms():
 
 def test_values_at_the_choice_are_2_and_1_and_a_third():
     steps = conditions.evaluation_steps()
-    assert [step.statement.args[1] for step in steps] == [2, 1, sp.Rational(1, 3)]
+    assert [sides(step.statement)[1] for step in steps] == [2, 1, sp.Rational(1, 3)]
     u = sp.Symbol("u", positive=True)
     lefts = [18 * N_D * u**4, 9 * N_D * u**4, 3 * N_D * u**4]
     for step, exact in zip(steps, lefts, strict=True):
-        assert sp.expand(step.statement.args[0] - exact) == 0
-        assert sp.expand(step.false.args[0] - exact.subs(u, u**2)) == 0
+        left, right = sides(step.statement)
+        assert sp.expand(left - exact) == 0
+        assert step.statement.values == {u: (9 * N_D) ** sp.Rational(-1, 4)}
         assert step.check(step.statement)
         assert not step.check(step.false)
-        left, right = step.statement.args
-        assert not step.check(sp.Eq(left, right + 1, evaluate=False))
+        more = sp.Eq(left, right + 1, evaluate=False)
+        assert not step.check(at(more, step.statement.values))
 
 
 @pytest.mark.parametrize("number", [6, 7, 8])

@@ -31,7 +31,9 @@ def test_deepnorm_exact_and_as_published(layers, alpha_e, beta_e, alpha_d, beta_
         V_D: (beta_d, beta_d),
     }.items():
         assert float(solved[slot]) == pytest.approx(exact, abs=5e-5)
-        assert float(preset.published[slot](*depths)) == pytest.approx(printed, abs=5e-5)
+        published = preset.published[slot](*depths)
+        assert published is not None
+        assert float(published) == pytest.approx(printed, abs=5e-5)
 
 
 def test_deepnorm_without_its_balance_is_a_family():
@@ -84,5 +86,8 @@ def test_every_preset_names_scales_that_it_solves(name):
     for condition, value in solved.conditions:
         assert not condition.exact or sp.simplify(value) == 1
     for slot, formula in preset.published.items():
-        ratio = (solved[slot] / formula(*depths)).subs(MU, 2)
-        assert float(ratio) == pytest.approx(1, abs=0.07)
+        printed = formula(*depths)
+        if printed is None:
+            assert (name, slot) in (("tfixup", V_E), ("tfixup-paper", V_E))
+            continue
+        assert float((solved[slot] / printed).subs(MU, 2)) == pytest.approx(1, abs=0.07)

@@ -32,9 +32,14 @@ def test_the_two_constants_of_the_paper():
 
 
 def test_ties_and_further_conditions_are_listed_as_assumed():
-    words = solve(encoder_decoder(N, N), SGD).assumed
-    assert any(word.startswith("w_e = v_e") for word in words)
-    assert any("official code" in word for word in words)
+    paper, code = (
+        solve(encoder_decoder(N, N, input_depth=depth), SGD).assumed
+        for depth in ("decoder", "encoder")
+    )
+    for words in (paper, code):
+        assert any(word.startswith("w_e = v_e") for word in words)
+    assert any("(paper)" in word for word in paper)
+    assert any("official code" in word for word in code)
     assert solve(single("encoder", N, ties=False), SGD).assumed == ()
 
 
@@ -64,8 +69,8 @@ def test_a_numerical_solver_finds_the_same_scales(n_e, n_d, input_depth):
 
 
 def test_unequal_depths_tie_the_input_as_asked():
-    code = solve(encoder_decoder(sp.Integer(12), sp.Integer(6)), SGD)
-    paper = solve(encoder_decoder(sp.Integer(12), sp.Integer(6), input_depth="decoder"), SGD)
+    code = solve(encoder_decoder(sp.Integer(12), sp.Integer(6), input_depth="encoder"), SGD)
+    paper = solve(encoder_decoder(sp.Integer(12), sp.Integer(6)), SGD)
     assert float(code[X]) == pytest.approx(108**-0.25)
     assert float(paper[X]) == pytest.approx(54**-0.25)
     assert float(code[V_E]) == pytest.approx(0.669628722978 * 12**-0.25)

@@ -1,0 +1,139 @@
+"""``tfixup audit``: whether a model of your own has the initialisation that it should have."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tyro.conf import Positional
+
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from numerics.audit.audit import Audit as Result
+    from numerics.user_factory import UserFactory
+
+DEPTH = 6
+"""Depth of a factory that needs one and is given none."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Compare every tensor of your model with what an initialisation recipe asks of it.
+
+    Tensor by tensor: its role, found by tracing and not by names, the standard deviation and the
+    distribution found, what the recipe asks, the factor between. Without --recipe the nearest
+    recipe is found. The exit code is 0 if nothing is wrong, 1 if something is, 2 for bad input.
+    """
+
+    model: Positional[str]
+    """MODULE:FACTORY or PATH.py:FACTORY; the factory takes the depth, or nothing."""
+    recipe: str | None = None
+    """A recipe of `tfixup list recipes`, such as gpt2, or gpt2:std=0.01; otherwise the nearest."""
+    values: str | None = None
+    """Depths at which the model is built, comma-separated; the default is 6 if it takes one."""
+    names: str = ""
+    """Parameter names that a rule of yours scales, comma-separated: those that match nothing are
+    reported."""
+    seed: int = 0
+    """Seed of the global generators while the factory runs."""
+    json: Path | None = None
+    """File for everything as JSON."""
+    format: Literal["table", "json", "github"] = "table"
+    """What is printed: a table, JSON, or annotations of GitHub Actions."""
+    traceback: bool = False
+    """Show the whole traceback of an exception of your own code."""
+
+    def run(self) -> int:
+        """Build, audit, print."""
+        from numerics.recipes import recipe_named
+        from numerics.user_factory import UserCodeError, load_factory
+
+        if self.recipe is not None:
+            recipe_named(self.recipe)
+        try:
+            factory = load_factory(self.model)
+            audits = {depth: self._audit(factory, depth) for depth in self._depths(factory)}
+        except UserCodeError as raised:
+            if self.traceback:
+                print(raised.full, file=sys.stderr)
+            raise
+        self._print(audits)
+        return 0 if all(found.clean for found in audits.values()) else 1
+
+    def _depths(self, factory: "UserFactory") -> list[int | None]:
+        if self.values is None:
+            return [DEPTH if factory.needs else None]
+        depths: list[int | None] = []
+        for word in filter(None, (w.strip() for w in self.values.split(","))):
+            if not word.isdigit() or int(word) < 1:
+                raise InputError(f"values must be depths of at least 1, got {word!r}")
+            depths.append(int(word))
+        if not depths:
+            raise InputError("values must hold at least one depth, got none")
+        return depths
+
+    def _audit(self, factory: "UserFactory", depth: int | None) -> "Result":
+        from dataclasses import replace
+
+        import torch
+
+        from numerics.audit.audit import audit
+        from numerics.audit.finding import ranked
+        from numerics.audit.written import (
+            never_written,
+            never_written_findings,
+            overwritten,
+            overwritten_findings,
+        )
+        from numerics.user_factory import require_measurable
+
+        def bare() -> object:
+            return factory.build(depth, seed=self.seed, with_batch=False, finite=False).model
+
+        unwritten = never_written(bare, seed=self.seed)
+        built = factory.build(depth, seed=self.seed, finite=not unwritten, with_batch=False)
+        parameters = dict(built.model.named_parameters())
+        with torch.no_grad():
+            for name in unwritten:
+                parameters[name].zero_()  # whatever memory held, the other tensors can be audited
+        require_measurable(built.model)
+        batch = None if built.batch == () else built.batch
+        names = tuple(filter(None, (name.strip() for name in self.names.split(","))))
+        found = audit(built.model, self.recipe, batch, names=names)
+        again = overwritten(bare, seed=self.seed)
+        findings = ranked(
+            (
+                *(f for f in found.findings if not f.tensors or set(f.tensors) - set(unwritten)),
+                *never_written_findings(unwritten),
+                *overwritten_findings(again, built.model),
+            )
+        )
+        notes = []
+        if depth == DEPTH and self.values is None:
+            notes.append(f"The factory takes a depth, and --values gives none: built at {DEPTH}.")
+        return replace(found, findings=findings, notes=(*notes, *found.notes))
+
+    def _print(self, audits: "dict[int | None, Result]") -> None:
+        import json
+
+        from rich.console import Console
+
+        from numerics.audit.report import annotations, document, print_audit
+
+        several = len(audits) > 1
+        documents = [{"depth": depth} | document(found) for depth, found in audits.items()]
+        whole = {"model": self.model, "audits": documents}
+        if self.json is not None:
+            self.json.parent.mkdir(parents=True, exist_ok=True)
+            self.json.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n")
+        if self.format == "json":
+            print(json.dumps(whole, indent=1, allow_nan=False))
+            return
+        console = Console()
+        for depth, found in audits.items():
+            if self.format == "github":
+                print("\n".join(annotations(found)))
+                continue
+            title = f"{self.model} at depth {depth}" if several else self.model
+            print_audit(console, found, title)

@@ -1,0 +1,154 @@
+"""``tfixup check``: whether one step of a model of your own grows with its depth or width."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from theory.errors import InputError
+
+
+@dataclass(frozen=True)
+class Check:
+    """Measure how far one optimizer step moves your model, over depth or width, with a verdict.
+
+    The factory is called with each size and returns a module, or a module and a batch. Measured is
+    the exact limit of ‖Δf‖/η on a private copy, in total, by role and by layer; the law that it
+    follows over the sizes is the verdict. The exit code is 0 if nothing grows, 1 if something does,
+    2 for bad input.
+    """
+
+    model: Positional[str]
+    """MODULE:FACTORY or PATH.py:FACTORY; the factory takes the depth (or the width)."""
+    over: str = "depth"
+    """depth or width."""
+    values: str = "2,4,8,16,32"
+    """The sizes, comma-separated: at least three, and four for a law of growth."""
+    optimizers: str = "sgd,adamw,muon"
+    """Whose first step is measured, comma-separated: sgd, momentum, sign, adam, adamw, lion, lamb,
+    muon."""
+    seeds: int = 4
+    """Models a size, each drawn under a seeded global generator."""
+    lr: float | None = None
+    """Learning rate at which the relative change of f in one step is predicted."""
+    steps: int = 1
+    """More than 1: that many real steps at the least and the largest size, which tells tensors that
+    wait for another one from dead ones."""
+    depth: int | None = None
+    """With --over width: the depth, for a factory of two arguments."""
+    width: int | None = None
+    """With --over depth: the width, for a factory of two arguments."""
+    dtype: str = "auto"
+    """auto (float64), float32, or float16 or bfloat16 to be told what leaves their range."""
+    output: str | None = None
+    """features (the input of the head), logits, or an attribute of what the model returns."""
+    out: Path | None = None
+    """Folder for the figure and the JSON document."""
+    json: bool = False
+    """Print JSON, as --format json does."""
+    format: Literal["table", "json", "github"] = "table"
+    """What is printed: tables, JSON, or an annotation of GitHub Actions."""
+    traceback: bool = False
+    """Show the whole traceback of an exception of your own code."""
+
+    def run(self) -> int:
+        """Measure, print, store."""
+        from numerics.check.check import check
+        from numerics.user_factory import UserCodeError
+
+        try:
+            found = check(
+                self.model,
+                numbers("values", self.values),
+                words(self.optimizers),
+                over=self.over,
+                seeds=self.seeds,
+                lr=self.lr,
+                steps=self.steps,
+                depth=self.depth,
+                width=self.width,
+                dtype=self.dtype,
+                output=self.output,
+            )
+        except UserCodeError as raised:
+            if self.traceback:
+                print(raised.full, file=sys.stderr)
+            raise
+        document = found.document()
+        if self.out is not None:
+            self._store(found, document)
+        self._print(found, document)
+        return found.exit_code
+
+    def _print(self, found: object, document: dict[str, object]) -> None:
+        import json
+
+        from numerics.check.report import github_lines, print_check
+        from numerics.check.types import Check as Result
+
+        assert isinstance(found, Result)
+        if self.json or self.format == "json":
+            print(json.dumps(document, indent=1, ensure_ascii=False))
+        elif self.format == "github":
+            print("\n".join(github_lines(found)))
+        else:
+            print_check(found)
+
+    def _store(self, found: object, document: dict[str, object]) -> None:
+        from numerics.check.figure import draw_check
+        from numerics.check.types import Check as Result
+        from numerics.results import command_line, provenance
+        from numerics.stores.files import atomically, write_json
+
+        assert isinstance(found, Result)
+        assert self.out is not None
+        self.out.mkdir(parents=True, exist_ok=True)
+        made = provenance(
+            command=command_line(),
+            config={**vars(self), "out": str(self.out)},
+            seed=0,
+            device="cpu",
+            dtype=self.dtype,
+            seconds=found.seconds,
+        )
+        write_json(self.out / "check.json", {**document, "provenance": made})
+        figure = draw_check(found)
+        for suffix in ("svg", "png"):
+            with atomically(self.out / f"check.{suffix}") as path:
+                figure.savefig(path, format=suffix, dpi=150)
+
+
+def numbers(name: str, text: str) -> tuple[int, ...]:
+    """Comma-separated integers.
+
+    Examples
+    --------
+    >>> numbers("values", "2, 4,8")
+    (2, 4, 8)
+    >>> numbers("values", "2,x")
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: values must be integers separated by commas, got 'x'
+    """
+    found: list[int] = []
+    for piece in words(text):
+        try:
+            found.append(int(piece))
+        except ValueError:
+            raise InputError(
+                f"{name} must be integers separated by commas, got {piece!r}"
+            ) from None
+    return tuple(found)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Comma-separated words without blanks.
+
+    Examples
+    --------
+    >>> words("sgd, adamw,")
+    ('sgd', 'adamw')
+    """
+    return tuple(piece.strip() for piece in text.split(",") if piece.strip())

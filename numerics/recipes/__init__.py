@@ -1,0 +1,71 @@
+"""Initialisation recipes by name: what every role of any Transformer should be drawn from."""
+
+from dataclasses import fields, replace
+
+from numerics.recipes.clip import CLIP
+from numerics.recipes.flat import BERT, BERT_TRUNCATED, LLAMA_FLAT
+from numerics.recipes.from_scheme import FROM_SCHEMES
+from numerics.recipes.gpt2 import GPT2_RECIPE, MODERNBERT
+from numerics.recipes.llama_depth import LLAMA_DEPTH
+from numerics.recipes.mitchell import MITCHELL
+from numerics.recipes.recipe import Recipe as Recipe
+from numerics.recipes.small_init import SMALL_INIT, WANG_INIT
+from numerics.recipes.t5 import T5_RECIPE
+from numerics.recipes.torch_defaults import TORCH, TORCH_TRANSFORMER
+from theory.errors import InputError, nearest
+
+_OWN = (
+    *(GPT2_RECIPE, BERT, LLAMA_FLAT, LLAMA_DEPTH, SMALL_INIT, WANG_INIT, MITCHELL, T5_RECIPE),
+    *(BERT_TRUNCATED, MODERNBERT, CLIP, TORCH, TORCH_TRANSFORMER),
+)
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*_OWN, *FROM_SCHEMES.values())}
+"""Every recipe: the families in use today, torch's defaults, and one for each scheme."""
+ALIASES = {
+    "megatron": "gpt2",
+    "nanogpt": "gpt2",
+    "gpt-neox": "wang-init",
+    "llama": "llama-flat",
+    "torchtitan": "llama-depth",
+    "olmo": "mitchell",
+    "torch-linear": "torch",
+    "torch-encoder": "torch",
+    "fixup": "r-fixup",
+}
+"""Other names of recipes."""
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe of a name, with its numbers changed where the name says so.
+
+    Examples
+    --------
+    >>> recipe_named("gpt2:std=0.08")  # doctest: +ELLIPSIS
+    GPT2(name='gpt2', ..., std=0.08, cut=inf)
+    >>> recipe_named("gpt2:std=thin")
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: std of recipe gpt2 must be a number, got 'thin'
+    """
+    base, _, settings = name.partition(":")
+    key = ALIASES.get(base, base)
+    if key not in RECIPES:
+        raise nearest(base, [*RECIPES, *ALIASES], "recipe")
+    recipe = RECIPES[key]
+    for setting in filter(None, settings.split(",")):
+        recipe = replace(recipe, **_number(setting, recipe))
+    return recipe
+
+
+def _number(setting: str, recipe: Recipe) -> dict[str, float]:
+    key, equals, text = setting.partition("=")
+    known = [f.name for f in fields(recipe) if f.type in (float, "float")]
+    if not equals or key not in known:
+        can = f"std=NUMBER and the like ({', '.join(known)})" if known else "no numbers"
+        raise InputError(f"recipe {recipe.name} takes {can}, got {setting!r}")
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{key} of recipe {recipe.name} must be a number, got {text!r}") from None
+    if not 0 < value < float("inf"):
+        raise InputError(f"{key} of recipe {recipe.name} must be positive, got {text}")
+    return {key: value}

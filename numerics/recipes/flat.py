@@ -1,0 +1,53 @@
+"""One standard deviation for everything: BERT's, and that of Llama's relatives in libraries.
+
+BERT and Llama differ by their wiring alone. Hugging Face's ``initializer_range`` is this 0.02.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from numerics.recipes.draw import Draw, truncated
+from numerics.recipes.place import Place, Setting
+from numerics.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Flat(Recipe):
+    """N(0, σ) whatever the role."""
+
+    std: float = 0.02
+    """σ."""
+    cut: float = math.inf
+    """Bound of the normal distribution in standard deviations."""
+    fitted: ClassVar[bool] = True
+
+    def matrix(self, place: Place, setting: Setting) -> Draw:
+        """σ."""
+        del place, setting
+        return truncated(self.std, self.cut)
+
+    table = matrix
+
+
+BERT = Flat(
+    "bert",
+    "Devlin et al., 2019; Hugging Face initializer_range",
+    "N(0, 0.02) everywhere, biases 0",
+    "on-stream",
+    "scalars of the wiring",
+)
+LLAMA_FLAT = Flat(
+    "llama-flat",
+    "Hugging Face initializer_range of Llama, Mistral, Qwen, OPT, NeoX",
+    "N(0, 0.02) everywhere, no depth factor",
+    "before",
+    "scalars of the wiring",
+)
+BERT_TRUNCATED = replace(
+    BERT,
+    name="bert-truncated",
+    source="google-research/bert",
+    rule="N(0, 0.02) cut at 2σ everywhere, biases 0",
+    cut=2.0,
+)

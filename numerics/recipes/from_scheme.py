@@ -1,0 +1,166 @@
+"""A scheme of ours as a recipe: the numbers come from `Scheme.prescribe` and nowhere else.
+
+A foreign model's sizes make the specification that the scheme prescribes for. Xavier's factor
+times √(2/(fan_in + fan_out)) is then what a matrix asks, by its own fans.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from numerics.models.spec import NORM_AFTER, NORM_BEFORE, Architecture, ModelSpec, Wiring
+from numerics.recipes.draw import Draw, constant, normal, uniform, xavier
+from numerics.recipes.place import Place, Setting
+from numerics.recipes.recipe import Placement, Recipe
+from numerics.schemes import SCHEMES, Prescription, Scheme
+from numerics.schemes.tfixup import scaled_roles
+from theory.errors import InputError
+
+_MATRIX = {"q": "q", "k": "k", "v": "v", "out": "out_proj"}
+_MLP = {"w_in": "w1", "gate": "w1", "w_out": "w2"}
+
+
+@dataclass(frozen=True)
+class SchemeRecipe(Recipe):
+    """The recipe of one scheme."""
+
+    scheme: Scheme = SCHEMES["xavier"]
+
+    def matrix(self, place: Place, setting: Setting) -> Draw | None:
+        """Xavier times the role's factor and the layer's power."""
+        spec, prescription = _prescribed(self.scheme, _sizes(setting))
+        role = _role(place, spec)
+        if role is None:
+            return None
+        factor = prescription.factors.get(role, 1.0) * place.layer**prescription.depth_power
+        asked = xavier(*place.fans, factor)
+        if self.scheme.name == "dt-fixup" and role in scaled_roles(role.partition(".")[0]):
+            return replace(asked, profiled=role.partition(".")[0])
+        return asked
+
+    def table(self, place: Place, setting: Setting) -> Draw | None:
+        """d^(-1/2) times the factor of the stack that reads the table."""
+        spec, prescription = _prescribed(self.scheme, _sizes(setting))
+        std = setting.d_model**-0.5
+        draw = uniform if prescription.embeddings == "uniform" else normal
+        if place.role == "head" and not place.tied:
+            return normal(std)
+        if place.role == "positions":
+            return draw(std * spec.position_scale / setting.position_multiplier)
+        source = spec.has_encoder and (place.stack == "encoder" or not spec.has_decoder)
+        return draw(std * (prescription.source_factor if source else prescription.target_factor))
+
+    def other(self, place: Place, setting: Setting) -> Draw | None:
+        """ReZero's gates are 0; nothing is said of other scalars."""
+        del setting
+        gate = place.role == "scalar" and self.scheme.wiring is Wiring.REZERO
+        return constant(0.0) if gate else None
+
+    def shortcut(self, stack: str, setting: Setting) -> float | None:
+        """DeepNorm's α; Admin's ω is trained."""
+        if self.scheme.wiring is Wiring.ADMIN:
+            return None
+        if self.scheme.wiring is not Wiring.DEEPNORM:
+            return 1.0
+        spec, _ = _prescribed(self.scheme, _sizes(setting))
+        encoder = stack == "encoder" or not spec.has_decoder
+        return spec.encoder_shortcut if encoder else spec.decoder_shortcut
+
+    def multiplier(self, stack: str, setting: Setting) -> float | None:
+        """Trained scalars of ReZero and R-Fixup; 1 otherwise."""
+        del stack, setting
+        return None if self.scheme.wiring in (Wiring.REZERO, Wiring.R_FIXUP) else 1.0
+
+
+def _sizes(setting: Setting) -> ModelSpec:
+    """The specification with a foreign model's sizes."""
+    encoder, decoder = setting.encoder, setting.decoder
+    both = encoder is not None and decoder is not None
+    last = decoder or encoder
+    return ModelSpec(
+        encoder.layers if encoder is not None and both else 0,
+        last.layers if last is not None else 1,
+        d_model=setting.d_model,
+        d_ff=setting.d_ff or 4 * setting.d_model,
+        heads=1,
+        vocabulary=setting.vocabulary or 1,
+        architecture=Architecture.ENCODER_DECODER if both else Architecture.DECODER_ONLY,
+    )
+
+
+@lru_cache(maxsize=64)
+def _prescribed(scheme: Scheme, sizes: ModelSpec) -> tuple[ModelSpec, Prescription]:
+    if sizes.architecture not in scheme.architectures:
+        if Architecture.ENCODER_ONLY not in scheme.architectures:
+            known = ", ".join(sorted(scheme.architectures))
+            raise InputError(
+                f"recipe {scheme.name} must be used on {known}, got a model of one stack"
+            )
+        sizes = replace(
+            sizes,
+            encoder_layers=sizes.decoder_layers,
+            decoder_layers=0,
+            architecture=Architecture.ENCODER_ONLY,
+        )
+    spec = scheme.adapt(sizes)
+    return spec, scheme.prescribe(spec)
+
+
+def _role(place: Place, spec: ModelSpec) -> str | None:
+    """The role in the scheme's words, such as ``decoder.cross_attention.v``."""
+    stack = "encoder" if place.stack == "encoder" or not spec.has_decoder else "decoder"
+    if place.role in _MLP:
+        return f"{stack}.mlp.{_MLP[place.role]}"
+    if place.role not in _MATRIX or place.branch is None:
+        return None
+    if stack == "encoder":
+        block = "attention"
+    else:
+        crosses = place.branch.kind == "cross-attention"
+        block = "cross_attention" if crosses else "self_attention"
+    return f"{stack}.{block}.{_MATRIX[place.role]}"
+
+
+def _placement(wiring: Wiring) -> Placement:
+    if wiring in NORM_AFTER:
+        return "on-stream"
+    return "before" if wiring in NORM_BEFORE else "none"
+
+
+_RULES = {
+    "xavier": "Xavier, embeddings N(0, d^(-1/2))",
+    "tfixup": "Xavier × (9N)^(-1/4) and its encoder's, (6N)^(-1/4) alone, on v, out and MLP",
+    "tfixup-code": "Xavier × 0.67 N^(-1/4) and (9N)^(-1/4), q and k ÷ √2",
+    "tfixup-adam": "Xavier × T-Fixup's factors squared",
+    "deepnorm": "Xavier × β on v, out and MLP; α on the skip paths",
+    "deepnorm-torchscale": "DeepNorm with torchscale's constant, q, k, v ÷ √2",
+    "ds-init": "Xavier × 1/√l in layer l",
+    "ds-init-code": "Xavier × l^(-1/4) in layer l",
+    "lri": "U(±1/√fan_in), embeddings U(±√(2/(d + V)))",
+    "r-fixup": "q, k, v Xavier × L^(-1/6)/√2, W₁ × L^(-1/2), writers 0",
+    "rezero": "Xavier, gates 0",
+    "dt-fixup": "Xavier ÷ √(N (4μ² + 2μ + 2)), μ the largest input norm",
+}
+_LEAVES = {
+    Wiring.ADMIN: "the trained shortcuts ω, which a forward pass profiles",
+    Wiring.R_FIXUP: "scalars: shifts 0 and scales 1 are not told apart",
+    Wiring.DLCL_PRE: "the weights of earlier layers",
+    Wiring.DLCL_POST: "the weights of earlier layers",
+}
+
+
+def recipe_of(scheme: Scheme) -> SchemeRecipe:
+    """The recipe of a scheme."""
+    leaves = _LEAVES.get(scheme.wiring, "scalars of the wiring")
+    if scheme.name == "dt-fixup":
+        leaves = "the common factor of its scaled roles, which a forward pass profiles"
+    return SchemeRecipe(
+        scheme.name,
+        scheme.source,
+        _RULES.get(scheme.name, "Xavier, embeddings N(0, d^(-1/2))"),
+        _placement(scheme.wiring),
+        leaves,
+        scheme,
+    )
+
+
+FROM_SCHEMES = {name: recipe_of(scheme) for name, scheme in SCHEMES.items()}

@@ -1,0 +1,54 @@
+"""GPT-2 (Radford et al., 2019), as nanoGPT and Megatron-LM have it: writers narrower by 1/√B.
+
+ModernBERT is the same with every normal cut at ±2σ, which shrinks it to 0.880 σ.
+
+All matrices and tables are N(0, 0.02), and those that write into the stream N(0, 0.02/√B) for B
+residual additions: √(2N) of N layers of attention and MLP, side by side or in sequence.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from numerics.recipes.draw import Draw, truncated
+from numerics.recipes.place import WRITERS, Place, Setting
+from numerics.recipes.recipe import Recipe, additions
+
+
+@dataclass(frozen=True)
+class GPT2(Recipe):
+    """0.02, and 0.02/√B for the writers."""
+
+    std: float = 0.02
+    """The base standard deviation."""
+    cut: float = math.inf
+    """Bound of the normal distribution in standard deviations."""
+    fitted: ClassVar[bool] = True
+
+    def matrix(self, place: Place, setting: Setting) -> Draw:
+        """The base, divided by √B where the matrix writes into the stream."""
+        writes = place.role in WRITERS
+        return truncated(
+            self.std / additions(place, setting) ** 0.5 if writes else self.std, self.cut
+        )
+
+    def table(self, place: Place, setting: Setting) -> Draw:
+        """The base."""
+        del place, setting
+        return truncated(self.std, self.cut)
+
+
+GPT2_RECIPE = GPT2(
+    "gpt2",
+    "openai/gpt-2; karpathy/nanoGPT; NVIDIA/Megatron-LM",
+    "N(0, 0.02), writers N(0, 0.02/√B) for B additions",
+    "before",
+    "scalars of the wiring",
+)
+MODERNBERT = replace(
+    GPT2_RECIPE,
+    name="modernbert",
+    source="Warner et al., 2024; Hugging Face initializer_cutoff_factor",
+    rule="N(0, 0.02) cut at 2σ, writers N(0, 0.02/√B) cut at 2σ",
+    cut=2.0,
+)

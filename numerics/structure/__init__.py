@@ -1,0 +1,1 @@
+"""The structure of any torch Transformer, found by dataflow from one traced forward."""

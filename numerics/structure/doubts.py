@@ -1,0 +1,94 @@
+"""What speaks against the structure that was found, and what the user can pass."""
+
+from torch import nn
+
+from numerics.structure.branch_nodes import BranchNodes, Parts
+from numerics.structure.graph import Graph
+from numerics.structure.repetition import repeated_children
+from numerics.structure.streams import Streams
+from numerics.structure.targets import Targets
+from numerics.structure.types import TensorView
+from numerics.structure.wiring import Wiring
+
+PASS = "pass blocks=, the module paths whose outputs are to count as branches"
+
+
+def unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> list[str]:
+    """What speaks against the additions found: none at all, or attention outside of them."""
+    graph = parts.graph
+    if not streams.chains:
+        gated = any(n.name in ("sigmoid", "tanh") for n in graph.nodes)
+        hint = ", and gates (σ or tanh) were seen" if gated else ""
+        return [f"no addition x + F(x) was found{hint}: the residual may be gated or mixed; {PASS}"]
+    own = 0
+    for branch in branches:
+        own |= branch.own
+    fused = [n.index for n in graph.nodes if n.fused_attention]
+    outside = [
+        i for i in (*fused, *fused, *parts.mixings) if graph.live >> i & 1 and not own >> i & 1
+    ]
+    if len(outside) > 2:
+        return [f"{len(outside) // 2} attentions lie in no residual branch; {PASS}"]
+    starts = 0
+    for chain in streams.chains:
+        starts |= graph.descendants[chain.start]
+    between = [
+        index
+        for index in parts.products
+        if starts >> index & 1
+        and not own >> index & 1
+        and any(graph.reaches(index, branch.addition.node) for branch in branches)
+    ]
+    inside = sum(len(branch.products) for branch in branches)
+    if len(between) > inside:
+        return [
+            f"{len(between)} products stand on the stream and {inside} in residual branches: the "
+            f"residual may be gated; {PASS}"
+        ]
+    return []
+
+
+def notes(wired: list[Wiring], targets: list[Targets], graph: Graph) -> list[str]:
+    """What was noticed and leaves the structure as it is."""
+    found = []
+    partly = [place for place, wiring in enumerate(wired) if wiring.partly]
+    if partly:
+        found.append(f"branches {partly} normalise only some of what they read")
+    unsure = [i for target in targets for i in target.unsure]
+    if unsure:
+        names = sorted({n for i in unsure for p in graph[i].parents for n in _leaf_names(graph, p)})
+        found.append(f"the rows of {', '.join(names)} could not be told apart")
+    return found
+
+
+def _leaf_names(graph: Graph, node: int) -> list[str]:
+    return [graph[p].name for p in graph.parameters_of(node)] if graph.is_weight(node) else []
+
+
+def uneven(model: nn.Module, views: tuple[TensorView, ...], unread: tuple[str, ...]) -> list[str]:
+    """Modules that repeat but do not hold the same number of branches each."""
+    found = []
+    for path, children in repeated_children(model).items():
+        counts: dict[str, set[int]] = {child: set() for child in children}
+        owners: dict[int, set[str]] = {}
+        for view in views:
+            if view.branch is None or not view.fan_in:
+                continue
+            owner = next((c for c in children if view.parameter.startswith(f"{c}.")), None)
+            owners.setdefault(view.branch, set()).add(owner or "")
+        for branch, names in owners.items():
+            if len(names) == 1 and (name := names.pop()):
+                counts[name].add(branch)
+        read = {
+            child: count
+            for child, count in counts.items()
+            if not any(name.startswith(f"{child}.") for name in unread)
+        }
+        sizes = {len(branches) for branches in read.values()}
+        if len(sizes) > 1 and max(sizes) > 0 and len(owners) == sum(map(len, counts.values())):
+            listed = ", ".join(f"{name} {len(branches)}" for name, branches in read.items())
+            found.append(
+                f"the modules in {path or 'the model'} are alike and have unlike numbers of "
+                f"residual additions ({listed}); {PASS}"
+            )
+    return found

@@ -1,0 +1,151 @@
+"""Where a signal is normalised: fused norms, and norms written out in single operations.
+
+A norm written out is a product or a quotient a·r, where a is the signal (perhaps less its mean) and
+r is a statistic of the same signal: reduced over an axis, through a square or an absolute value.
+"""
+
+from dataclasses import dataclass
+
+from numerics.structure.graph import Graph, Ref, members
+from numerics.structure.operations import MOVES, NORMS, REDUCTIONS, SQUARES
+
+
+@dataclass(frozen=True)
+class Norm:
+    """One normalisation."""
+
+    input: int
+    """The node that is normalised."""
+    core: int
+    """The node that holds the normalised signal before gain and bias."""
+    output: int
+    """The node that holds the result, gain and bias included."""
+    inside: int
+    """Bit set of the nodes between input and output, the input left out."""
+    gain: int | None = None
+    """The node of the gain, as the operation reads it."""
+    bias: int | None = None
+
+
+def find_norms(graph: Graph) -> tuple[Norm, ...]:
+    """All normalisations of signals in a forward, in order."""
+    found: list[Norm] = []
+    for node in graph.nodes:
+        if not graph.is_signal(node.index):
+            continue
+        if node.name in NORMS:
+            found.append(_fused(graph, node.index))
+        elif node.name in ("mul", "div"):
+            source = _written_out(graph, node.index)
+            if source is not None:
+                found.append(_with_affine(graph, source, node.index, None, None))
+    return tuple(found)
+
+
+def _fused(graph: Graph, index: int) -> Norm:
+    node = graph[index]
+    places = NORMS[node.name]
+    gain, bias = (
+        value.node
+        if place is not None
+        and place < len(node.args)
+        and isinstance(value := node.args[place], Ref)
+        and graph.reads_parameter(value.node)
+        else None
+        for place in places
+    )
+    source = node.args[0].node
+    if gain is None and bias is None:
+        return _with_affine(graph, source, index, None, None)
+    return Norm(source, index, index, 1 << index, gain, bias)
+
+
+def _written_out(graph: Graph, index: int) -> int | None:
+    """The node that a product or quotient normalises; ``None`` where it is no norm."""
+    node = graph[index]
+    operands = [ref.node for ref in node.args if isinstance(ref, Ref)]
+    if len(operands) != 2:
+        return None
+    orders = [operands] if node.name == "div" else [operands, operands[::-1]]
+    for signal, statistic in orders:
+        if graph[signal].numel != node.numel or signal == statistic:
+            continue
+        small = statistic
+        while graph[small].name in ("expand", "clone", "unsqueeze") and graph[small].parents:
+            small = graph[small].parents[0]
+        if graph[small].numel >= node.numel or not graph.is_signal(small):
+            continue
+        for source in _sources(graph, signal):
+            if _is_statistic(graph, source, small):
+                return source
+    return None
+
+
+def _sources(graph: Graph, index: int) -> list[int]:
+    """A signal and what it is before casts and before its mean is taken off, the earliest first."""
+    found = [index]
+    while True:
+        node = graph[found[-1]]
+        refs = [ref.node for ref in node.args if isinstance(ref, Ref)]
+        moved = node.name in MOVES and len(refs) == 1 and graph[refs[0]].numel == node.numel
+        centred = node.name == "sub" and len(refs) == 2 and graph.reaches(refs[0], refs[1])
+        if not (moved or centred):
+            return found[::-1]
+        found.append(refs[0])
+
+
+def _is_statistic(graph: Graph, source: int, statistic: int) -> bool:
+    """Whether one node measures the size of another."""
+    if source == statistic or not graph.reaches(source, statistic):
+        return False
+    names = set()
+    for index in members(graph.between(source, statistic) & ~(1 << source)):
+        node = graph[index]
+        allowed = node.pointwise or node.name in MOVES or node.name in REDUCTIONS
+        signals = [p for p in node.parents if graph.is_signal(p)]
+        if not allowed or any(not graph.reaches(source, p) for p in signals):
+            return False
+        names.add(node.name)
+        if node.name == "mul" and len(set(node.parents)) == 1:
+            names.add("square")
+    return bool(names & REDUCTIONS) and bool(names & SQUARES)
+
+
+def _with_affine(graph: Graph, source: int, core: int, gain: int | None, bias: int | None) -> Norm:
+    """The norm with the multiplication and the addition of parameters that follow it."""
+    output = last = core
+    gain_at = bias_at = -1
+    while True:
+        children = [c for c in graph.children[last] if graph.live >> c & 1]
+        step = None
+        for child in children:
+            node = graph[child]
+            others = [p for p in node.parents if p != last]
+            if node.name in MOVES and not others and len(children) == 1:
+                step = child if graph[child].numel == graph[last].numel else None
+            elif len(others) == 1 and node.numel == graph[core].numel:
+                other = others[0]
+                if node.name == "mul" and graph.is_weight(other) and gain is None and bias is None:
+                    if _per_channel(graph, other):
+                        gain, step, gain_at = other, child, child
+                elif node.name == "add" and graph.is_weight(other) and bias is None:
+                    if gain is not None and _per_channel(graph, other):
+                        bias, step, bias_at = other, child, child
+                elif node.name == "mul" and graph.is_constant(other) and gain is None:
+                    step = child if graph[other].numel == 1 else None
+            elif node.name in ("mul", "div") and not others and gain is None:
+                step = child if len(set(node.parents)) == 1 and len(node.parents) == 1 else None
+            if step is not None:
+                break
+        if step is None:
+            break
+        last = step
+        if step in (gain_at, bias_at):
+            output = step
+    inside = graph.between(source, output) & ~(1 << source)
+    return Norm(source, core, output, inside, gain, bias)
+
+
+def _per_channel(graph: Graph, index: int) -> bool:
+    """Whether a parameter has one number per channel, or a single one."""
+    return sum(size > 1 for size in graph[index].shape) <= 1

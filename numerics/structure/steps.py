@@ -1,0 +1,113 @@
+"""One step back along a signal: through a view, a mask, a multiplier, a norm or an added constant.
+
+The shortcut of a residual addition and the stream between two additions consist of such steps.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from numerics.structure.graph import Graph, Node, Ref
+from numerics.structure.norms import Norm
+from numerics.structure.operations import MOVES, RESAMPLES
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step back."""
+
+    to: int
+    factor: float | None = 1.0
+    """What the signal was multiplied by; ``None``: by a parameter, or not alike everywhere."""
+    weights: tuple[int, ...] = ()
+    """Nodes of the parameters that were multiplied or added."""
+    norm: Norm | None = None
+    resampled: bool = False
+    """Whether positions were taken, joined or pooled."""
+
+
+def signals(graph: Graph, node: Node) -> list[int]:
+    """The activations among a node's parents, in the order of its arguments."""
+    return [p for p in dict.fromkeys(node.parents) if graph.is_signal(p)]
+
+
+def plain_step(graph: Graph, index: int) -> Step | None:
+    """Back through a view, a mask or a multiplier; ``None`` where the node is none of them."""
+    node = graph[index]
+    if node.origin != "operation":
+        return None
+    parents = signals(graph, node)
+    if node.name in MOVES:
+        if node.name in ("copy", "written") and len(node.parents) > 1:
+            parents = parents[-1:]
+        if len(parents) == 1 and graph[parents[0]].numel == node.numel:
+            return Step(parents[0])
+        return None
+    if node.name in ("mul", "div"):
+        return _multiplied(graph, node, parents)
+    if node.name == "neg":
+        return Step(parents[0], -1.0)
+    if node.name in ("masked_fill", "where", "_safe_softmax") and node.name != "_safe_softmax":
+        kept = [p for p in parents if graph[p].numel == node.numel]
+        return Step(kept[0]) if len(kept) == 1 else None
+    return None
+
+
+def _multiplied(graph: Graph, node: Node, parents: list[int]) -> Step | None:
+    first, second = node.args[0], node.args[1]
+    if len(parents) == 2 and node.name == "mul":
+        masks = [p for p in parents if _is_mask(graph, p)]
+        rest = [p for p in parents if p not in masks]
+        return Step(rest[0]) if len(rest) == 1 else None
+    if len(parents) != 1 or graph[parents[0]].numel != node.numel:
+        return None
+    signal = parents[0]
+    if isinstance(first, Ref) and isinstance(second, Ref) and first.node == second.node:
+        return None  # the signal's square
+    if node.name == "div" and not (isinstance(first, Ref) and first.node == signal):
+        return None  # a number over the signal
+    other = second if isinstance(first, Ref) and first.node == signal else first
+    return _scaled(graph, signal, other, inverse=node.name == "div")
+
+
+def _scaled(graph: Graph, signal: int, other: Any, *, inverse: bool) -> Step | None:
+    if not isinstance(other, Ref):
+        value = float(other)
+        return Step(signal, 1 / value if inverse and value else value)
+    if graph.is_weight(other.node):
+        return Step(signal, None, (other.node,))
+    if graph.reads_input(other.node):  # integers or booleans of the batch: a mask
+        return Step(signal) if _zeros_and_ones(other.value) else None
+    values = other.value
+    if values.numel() and bool((values == values.flatten()[0]).all()):
+        value = float(values.flatten()[0])
+        return Step(signal, 1 / value if inverse and value else value)
+    if _zeros_and_ones(values):
+        return Step(signal)
+    return Step(signal, None)
+
+
+def _is_mask(graph: Graph, index: int) -> bool:
+    return not graph.reads_parameter(index) and _zeros_and_ones(graph[index].value)
+
+
+def _zeros_and_ones(values: torch.Tensor) -> bool:
+    return bool(((values == 0) | (values == 1)).all())
+
+
+def stream_steps(graph: Graph, norms: dict[int, Norm], index: int) -> list[Step]:
+    """The ways back along a stream, past norms, added constants and positions taken or joined."""
+    node = graph[index]
+    if index in norms:
+        return [Step(norms[index].input, norm=norms[index])]
+    step = plain_step(graph, index)
+    if step is not None:
+        return [step]
+    if node.name in ("add", "sub"):
+        parents = signals(graph, node)
+        others = tuple(p for p in node.parents if graph.is_weight(p))
+        return [Step(p, weights=others) for p in parents if graph[p].numel == node.numel]
+    if node.name in RESAMPLES or node.name in MOVES:
+        return [Step(p, resampled=True) for p in signals(graph, node)]
+    return []

@@ -1,0 +1,66 @@
+"""Names in the derivations about Admin."""
+
+from collections.abc import Mapping
+
+DEPENDENCY = {
+    "N": "number of sub-layers",
+    "beta": "β_{i,j}, weight of branch j's normalised output in the output of sub-layer i",
+    "c": "correlation of two branches' outputs",
+    "i": "index of a sub-layer",
+    "j": "index of a branch",
+    "k": "index of a sub-layer, or their number",
+    "n": "number of sub-layers",
+    "r": "variance of the input divided by v",
+    "s": "S_i/S_{i−1}, with S_i = ω_i² + v_i",
+    "v": "variance of a branch's output; an array v_j where it is indexed",
+    "omega^2": "square of the shortcut's multiplier ω",
+}
+TABLES: Mapping[str, Mapping[str, str]] = {
+    "admin.thm1": {
+        "E_J": "mean of ‖Jᵀu‖² over all signs of the weights",
+        "E_b": "mean square of the sub-layer's output at token i, over all signs",
+        "E_f": "mean of ‖f(x)‖² over all signs of the weights",
+        "E_x": "mean of ⟨u, Jᵀu⟩ over all signs of the weights",
+        "S": "softmax weights: a matrix S_ik, or one row S_j of it",
+        "Sigma": "Σ_j Var[Δx_j], from the adjoint of x + w S x",
+        "U": "‖u‖², u the gradient that arrives",
+        "X": "‖x‖²",
+        "a": "ℓ_j − ℓ_k, difference of two logits",
+        "b": "what the softmax's derivative adds, κ in the line's words",
+        "d": "width",
+        "h": "hidden width",
+        "i": "index of a token",
+        "keys": "Σ_j S_j² (ℓ_j − ℓ̄), from its definition",
+        "l": "logits, an array ℓ_j",
+        "n": "number of tokens",
+        "ratio": "Var[Δx_{i−1}]/Var[Δx_i] of one sub-layer",
+        "rho": "variance of the branch divided by that of its input",
+        "share": "share of an isotropic gradient that layer norm's projector keeps",
+    },
+    "admin.dependency": DEPENDENCY,
+    "admin.thm2": {
+        "C": "mean square of the change of one branch's normalised output",
+        "D": "mean square of the change of the stream before a sub-layer",
+        "D_4": "D behind four sub-layers, by the recursion from 0",
+        "D_N": "D behind N sub-layers, by the recursion from 0",
+        "E": "mean over independent signs ε",
+        "N": "number of sub-layers",
+        "beta": "β_{i,i}, the weight of a sub-layer's own branch",
+        **{f"beta_{n}": f"β_{{{n},{n}}}" for n in range(1, 5)},
+        "epsilon_1": "an independent sign",
+        "epsilon_2": "an independent sign",
+        "kappa": "how a branch's Jacobian changes a small change, over how it changes its input",
+        "s": "size of δ relative to W",
+        "w_1": "first matrix, a scalar",
+        "w_2": "second matrix, a scalar",
+    },
+    "admin.cor-pre": DEPENDENCY,
+    "admin.cor-post": DEPENDENCY
+    | {
+        "E": "mean over the changed and the unchanged output",
+        "x": "a coordinate of the output",
+        "x*": "the same coordinate after the change",
+        "c": "correlation of the output before and after the change",
+    },
+    "admin.omega": DEPENDENCY,
+}

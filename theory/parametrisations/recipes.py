@@ -1,0 +1,326 @@
+"""Published initialisations and parametrisations, role by role, as formulas with their sources.
+
+Formulas are the sources' own, in N layers, layer number l, width n; N₀ and n₀ are the depth and
+width at which a recipe was tuned. A rate is a factor on the base rate. ``powers`` reads exponents
+off them and ``prescription`` numbers, so a recipe stands here once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from theory.errors import InputError, nearest
+from theory.parametrisations.powers import BASE_DEPTH as N_0
+from theory.parametrisations.powers import BASE_WIDTH as n_0
+from theory.parametrisations.powers import DEPTH as N
+from theory.parametrisations.powers import LAYER as l
+from theory.parametrisations.powers import WIDTH as n
+from theory.parametrisations.powers import Powers, Rule, powers
+from theory.parametrisations.structures import Structure, structure_named
+
+_002 = sp.Rational(1, 50)
+_FAN_IN = 1 / sp.sqrt(n)
+_QUARTER = sp.Rational(1, 4)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Formulas by role for one structure."""
+
+    name: str
+    structure: str
+    rules: Mapping[str, Rule]
+    """Roles that are not named have multiplier 1, rate 1, and the std 1/√fan_in."""
+    optimizer: str
+    """The step law that it was stated for."""
+    source: str
+    remark: str = ""
+    extent: tuple[str, ...] = ("depth",)
+    """Along which axes it is a rule."""
+    shape: Structure | None = None
+    """Its structure, where that is none of the named ones."""
+
+    @property
+    def wired(self) -> Structure:
+        """Its structure."""
+        return self.shape or structure_named(self.structure)
+
+    def rule(self, role: str) -> Rule:
+        """Formulas of a role."""
+        kind = self.wired.kinds[role]
+        default = Rule(std=_FAN_IN) if kind in ("hidden", "output") else Rule()
+        return self.rules.get(role, default)
+
+    def powers(self, axis: str = "depth") -> dict[str, Powers]:
+        """Exponents of every role along the depth or the width."""
+        return {role: powers(self.rule(role), axis) for role in self.wired.used}
+
+    def check_roles(self) -> None:
+        """Raise unless every named role occurs in the structure."""
+        for role in self.rules:
+            if role not in self.wired.used:
+                raise nearest(role, self.wired.used, f"role of {self.structure}")
+
+
+def _flat(**changed: Rule) -> dict[str, Rule]:
+    """0.02 everywhere, but for what is changed."""
+    return {**dict.fromkeys(("embedding", "in", "score", "out", "head"), Rule(std=_002)), **changed}
+
+
+def _bias(rate: sp.Expr = sp.S.One) -> Rule:
+    return Rule(std=sp.S.Zero, rate=rate)
+
+
+_HIDDEN = ("in", "score", "out")
+_GPT2 = _flat(out=Rule(std=_002 / sp.sqrt(2 * N)), bias=_bias())
+
+
+def _depth_mup(rate: sp.Expr) -> dict[str, Rule]:
+    return {
+        **dict.fromkeys(_HIDDEN, Rule(std=_FAN_IN, rate=rate)),
+        "gain": Rule(rate=rate),
+        "bias": _bias(rate),
+        "branch": Rule(multiplier=sp.sqrt(N_0 / N)),
+    }
+
+
+def _completep() -> dict[str, Rule]:
+    width, depth = n / n_0, N / N_0
+    # Every hidden parameter's ε falls with both; α = 1, so no rate has a power of the depth.
+    epsilon = 1 / (width * depth)
+    hidden = Rule(std=_002 / sp.sqrt(width), rate=1 / width, weight_decay=width, epsilon=epsilon)
+    return {
+        **dict.fromkeys(_HIDDEN, hidden),
+        "gain": Rule(epsilon=epsilon),
+        "bias": Rule(std=sp.S.Zero, epsilon=epsilon),
+        "embedding": Rule(std=_002),
+        "branch": Rule(multiplier=1 / depth),
+        "head": Rule(std=_002, multiplier=1 / width),
+    }
+
+
+def _u_mup() -> dict[str, Rule]:
+    # α_res = α_ratio = 1, 2N branches; the i-th has τ² = 1/(N + i), so τ is Θ(N^(-1/2)) for all.
+    hidden = Rule(multiplier=_FAN_IN, rate=_FAN_IN / sp.sqrt(2 * N))
+    return {
+        **dict.fromkeys(_HIDDEN, hidden),
+        "branch": Rule(multiplier=1 / sp.sqrt(2 * N)),
+        "head": Rule(multiplier=1 / n),
+    }
+
+
+def _mup() -> dict[str, Rule]:
+    width = n / n_0
+    hidden = Rule(std=_002 / sp.sqrt(width), rate=1 / width)
+    return {
+        **dict.fromkeys(_HIDDEN, hidden),
+        "bias": _bias(),
+        "embedding": Rule(std=_002),
+        "head": Rule(std=_002, multiplier=1 / width),
+    }
+
+
+def _tfixup(
+    matrices: sp.Rational, embeddings: sp.Rational, rate: sp.Expr = sp.S.One
+) -> dict[str, Rule]:
+    """T-Fixup's constants to the power that belongs to the exponents; query and key are Xavier."""
+    decoder = (9 * N) ** matrices
+    encoder = sp.Rational(67, 100) ** (-4 * matrices) * N**matrices
+    rules = dict.fromkeys(("source", "target"), Rule(std=_FAN_IN * (9 * N) ** embeddings))
+    for side, scale in (("encoder", encoder), ("decoder", decoder)):
+        rules |= dict.fromkeys((f"{side}.in", f"{side}.out"), Rule(std=_FAN_IN * scale, rate=rate))
+        rules[f"{side}.score"] = Rule(std=_FAN_IN, rate=rate)
+    # An embedding N(0, 1/n) is multiplied by √n.
+    return {
+        role: Rule(sp.sqrt(n), rule.std) if role in ("source", "target") else rule
+        for role, rule in rules.items()
+    }
+
+
+_RECIPES = (
+    Recipe("flat", "pre-norm", _flat(), "adamw", "Hugging Face, `initializer_range` = 0.02"),
+    Recipe(
+        "gpt2",
+        "pre-norm-biased",
+        _GPT2,
+        "adamw",
+        "nanoGPT model.py l. 140-168; Megatron-LM `scaled_init_method_normal`",
+        "the head is the embedding's transpose",
+    ),
+    Recipe(
+        "wang",
+        "pre-norm-biased",
+        {
+            **dict.fromkeys(("embedding", "in", "score", "head"), Rule(std=sp.sqrt(2 / (5 * n)))),
+            "bias": _bias(),
+            "out": Rule(std=2 / (N * sp.sqrt(n))),
+        },
+        "adamw",
+        "GPT-NeoX init_functions.py: small_init with wang_init",
+    ),
+    Recipe(
+        "mitchell",
+        "pre-norm",
+        {"out": Rule(std=1 / sp.sqrt(2 * n * l))},
+        "adamw",
+        "OLMo 1 model.py, init `mitchell`",
+    ),
+    Recipe(
+        "zero-out",
+        "pre-norm",
+        _flat(out=Rule(std=sp.S.Zero)),
+        "adamw",
+        "modded-nanogpt: output projections start at 0",
+        "of the first step alone: later steps find `out` no longer 0",
+    ),
+    Recipe(
+        "layernorm-scaling",
+        "pre-norm",
+        _flat(gain=Rule(multiplier=1 / sp.sqrt(l))),
+        "adamw",
+        "arXiv 2502.05795: the norm's output × 1/√l",
+    ),
+    Recipe(
+        "peri-ln",
+        "pre-norm-normed",
+        _flat(),
+        "adamw",
+        "arXiv 2502.02732; Gemma 2",
+    ),
+    Recipe("olmo2", "pre-norm-normed", _flat(), "adamw", "OLMo-core block.py `reordered_norm`"),
+    Recipe(
+        "depth-mup",
+        "pre-norm-biased",
+        _depth_mup(sp.sqrt(N_0 / N)),
+        "adamw",
+        "Tensor Programs VI, arXiv 2310.02244: branch × a/√L, Adam's rate × 1/√L",
+    ),
+    Recipe(
+        "depth-mup-sgd",
+        "pre-norm-biased",
+        _depth_mup(sp.S.One),
+        "sgd",
+        "Tensor Programs VI, arXiv 2310.02244: branch × a/√L, SGD's rate × 1",
+    ),
+    Recipe(
+        "completep",
+        "pre-norm-biased",
+        _completep(),
+        "adamw",
+        "arXiv 2505.01618, α = 1; code in nanoGPT-mup",
+        extent=("depth", "width"),
+    ),
+    Recipe(
+        "u-mup",
+        "pre-norm-plain",
+        _u_mup(),
+        "adamw",
+        "unit_scaling core/functional.py l. 83-123, optim.py l. 26-88",
+        "a trained gain keeps its rate in the source and would move f by Θ(N^(1/2))",
+        extent=("depth", "width"),
+    ),
+    Recipe(
+        "mup",
+        "pre-norm-biased",
+        _mup(),
+        "adamw",
+        "Tensor Programs V, arXiv 2203.03466, Table 8; nanoGPT-mup",
+        extent=("width",),
+    ),
+    Recipe(
+        "deepnorm",
+        "post-norm",
+        {
+            "in": Rule(std=_FAN_IN * (8 * N) ** -_QUARTER),
+            "out": Rule(std=_FAN_IN * (8 * N) ** -_QUARTER),
+            "shortcut": Rule(multiplier=(2 * N) ** _QUARTER),
+        },
+        "sgd",
+        "arXiv 2203.00555: α = (2N)^(1/4), β = (8N)^(-1/4)",
+    ),
+    Recipe(
+        "tfixup",
+        "encoder-decoder",
+        _tfixup(-_QUARTER, -_QUARTER),
+        "sgd",
+        "Huang et al. 2020, section 3; official code",
+    ),
+    Recipe(
+        "tfixup-adam",
+        "encoder-decoder",
+        _tfixup(-2 * _QUARTER, -2 * _QUARTER),
+        "adam",
+        "this project: T-Fixup's conditions under Adam's first step",
+        "every scale squared; the encoder's share falls as N^(-1/2)",
+    ),
+    Recipe(
+        "tfixup-adam-rates",
+        "encoder-decoder",
+        _tfixup(-_QUARTER, -_QUARTER, 1 / sp.sqrt(N)),
+        "adam",
+        "this project: T-Fixup's scales, matrices' rate N^(-1/2), embeddings' rate 1",
+    ),
+    Recipe(
+        "tfixup-adam-scales",
+        "encoder-decoder",
+        _tfixup(-_QUARTER, -3 * _QUARTER),
+        "adam",
+        "this project: the one solution in scales alone",
+        "f itself is of size N^(-3/4), and query and key have no share",
+    ),
+)
+for _recipe in _RECIPES:
+    _recipe.check_roles()
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}
+"""Recipes by name."""
+
+
+def recipe_named(name: str) -> Recipe:
+    """Look a recipe up; an unknown name is an error that offers the nearest."""
+    if name not in RECIPES:
+        raise nearest(name, RECIPES, "recipe")
+    return RECIPES[name]
+
+
+def from_powers(
+    name: str, structure: str, given: Mapping[str, tuple[str, str, str]], optimizer: str = "adamw"
+) -> Recipe:
+    """A recipe from the powers of N in multiplier, std and rate by role, each a rational number.
+
+    Raises
+    ------
+    InputError
+        For an unknown structure or role, or a power that is no rational number.
+
+    Examples
+    --------
+    >>> mine = from_powers("mine", "pre-norm", {"branch": ("-3/4", "0", "0")})
+    >>> mine.powers()["branch"].multiplier
+    -3/4
+    """
+    rules = {
+        role: Rule(
+            *(
+                N ** _rational(role, text) * scale
+                for text, scale in zip(texts, _units(structure, role), strict=True)
+            )
+        )
+        for role, texts in given.items()
+    }
+    recipe = Recipe(name, structure, rules, optimizer, "given by the user")
+    recipe.check_roles()
+    return recipe
+
+
+def _units(structure: str, role: str) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
+    """Factors that make power 0 the default."""
+    kind = structure_named(structure).kinds.get(role)
+    return sp.S.One, _FAN_IN if kind in ("hidden", "output") else sp.S.One, sp.S.One
+
+
+def _rational(role: str, text: str) -> sp.Rational:
+    try:
+        return sp.Rational(text)
+    except (TypeError, ValueError, ZeroDivisionError):
+        raise InputError(f"powers must be rational numbers, got {text!r} for {role}") from None

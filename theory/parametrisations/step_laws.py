@@ -1,0 +1,89 @@
+"""How the change that one step makes scales with the gradient, the weight and the matrix's shape.
+
+A step changes each entry of a weight θ by η |g|^(p−1) |θ|^q up to sign, where g = ∂f/∂θ: p = 2 for
+SGD, p = 1 for rules whose step does not grow with the gradient, q = 1 for rules whose step is a
+fraction of the weight. Along its own gradient such a step is *coherent*: the contributions of all
+entries and of all blocks to the change of f have one sign, and k of them add to k. A step that does
+not follow the gradient, such as weight decay, is incoherent: k contributions add to √k.
+
+p and q are read off the rules of ``theory.scales.update_rules``, which are functions of g and θ.
+"""
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from theory.errors import nearest
+from theory.scales.update_rules import RULES, UpdateRule
+
+HALF = sp.Rational(1, 2)
+
+
+@dataclass(frozen=True)
+class StepLaw:
+    """Powers of gradient, weight and shape in the step of one weight."""
+
+    name: str
+    gradient_power: int
+    """p: the change of f along a step contains p factors of the gradient."""
+    weight_power: int
+    """q: 1 when the step is a fraction of the weight, 0 when it does not depend on it."""
+    orthogonal: bool
+    """Whether a hidden matrix moves by an orthogonal matrix, whose shape sets its entries."""
+    coherent: bool
+    """Whether contributions of entries and of blocks add with one sign."""
+    meaning: str
+
+    def shape_power(self, *, matrix: bool) -> sp.Rational:
+        """ε: f moves by (number of entries)^ε times what one entry's gradient suggests.
+
+        1 when every entry takes a step of its own. 1/2 for an orthogonal step on a gradient of
+        bounded rank: its inner product with g is the sum of the singular values of g, which is
+        Θ(‖g‖) and not Σ |g_i|.
+        """
+        return HALF if self.orthogonal and matrix else sp.S.One
+
+
+def degrees(rule: UpdateRule) -> tuple[int, int]:
+    """(p, q) of a rule, from how its change scales when gradient or weight is multiplied.
+
+    Examples
+    --------
+    >>> [degrees(RULES[name]) for name in ("sgd", "momentum", "adam", "muon", "lamb")]
+    [(2, 0), (2, 0), (1, 0), (1, 0), (1, 1)]
+    """
+    derivative, weight, factor = sp.symbols("D theta t", positive=True)
+    whole = rule.change(derivative, weight)
+    scaled = (rule.change(factor * derivative, weight), rule.change(derivative, factor * weight))
+    powers = (sp.simplify(factor * sp.diff(sp.log(side / whole), factor)) for side in scaled)
+    gradient_power, weight_power = (int(power) for power in powers)
+    return gradient_power, weight_power
+
+
+def _law(name: str, rule: UpdateRule) -> StepLaw:
+    gradient_power, weight_power = degrees(rule)
+    orthogonal = rule is RULES["muon"]
+    meaning = rule.meaning + ("; sign(g) outside the hidden matrices" if orthogonal else "")
+    return StepLaw(name, gradient_power, weight_power, orthogonal, True, meaning)
+
+
+STEP_LAWS: dict[str, StepLaw] = {
+    **{name: _law(name, rule) for name, rule in RULES.items()},
+    "adamw": _law("adamw", RULES["adam"]),
+    "weight-decay": StepLaw("weight-decay", 1, 1, False, False, "θ ← (1 − η) θ: no gradient"),
+    "random": StepLaw("random", 1, 0, False, False, "θ ← θ + η ξ, ξ of size 1, independent of g"),
+}
+"""Step laws by name: every update rule, Adam with decoupled decay, and two incoherent steps."""
+
+
+def law_named(name: str) -> StepLaw:
+    """Look a step law up; an unknown name is an error that offers the nearest.
+
+    Examples
+    --------
+    >>> law_named("adamw").gradient_power
+    1
+    """
+    if name not in STEP_LAWS:
+        raise nearest(name, STEP_LAWS, "optimizer")
+    return STEP_LAWS[name]
