@@ -24,10 +24,16 @@ def test_every_claim_that_training_speaks_about_has_a_reading(claim):
     assert reading.why
 
 
-def test_every_statement_of_a_paper_has_a_reading():
-    """Questions of ours need none: they are not anybody's sentence."""
-    papers = {claim.id for claim in LEDGER if claim.paper != "ours" and claim.where != "ours"}
-    assert papers <= set(READINGS) <= {claim.id for claim in LEDGER}
+@pytest.mark.parametrize("paper", ["tfixup", "xiong", "admin", "radam"])
+def test_every_statement_of_the_papers_has_a_reading(paper):
+    """Rows that are ours, such as a repaired theorem, need none: they are nobody's sentence."""
+    printed = {claim.id for claim in LEDGER if claim.paper == paper and claim.where != "ours"}
+    assert printed
+    assert printed <= set(READINGS)
+
+
+def test_every_reading_is_of_a_claim():
+    assert set(READINGS) <= {claim.id for claim in LEDGER}
 
 
 def test_the_range_that_was_tried_is_that_of_the_runs():
