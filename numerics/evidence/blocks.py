@@ -12,9 +12,9 @@ from math import exp
 
 import torch
 
-from numerics.linearization.measured_function import TokenBatch, random_batch
-from numerics.measure.updates import random_cotangent
+from numerics.linearization.cotangents import random_cotangent
 from numerics.models import ModelSpec, Transformer
+from numerics.models.tokens import TokenBatch, random_batch
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP
 from numerics.schemes.xavier import XAVIER

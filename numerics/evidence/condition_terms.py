@@ -16,10 +16,10 @@ import numpy as np
 import sympy as sp
 import torch
 
-from numerics.linearization.measured_function import embed, random_batch
-from numerics.measure.updates import random_cotangent
+from numerics.linearization.cotangents import random_cotangent
 from numerics.models import ModelSpec, Wiring
 from numerics.models.attention import Attention
+from numerics.models.tokens import embed, random_batch
 from numerics.schemes import build
 from numerics.schemes.scheme import Prescription, Scheme
 from numerics.signals.branches import BranchCall, branch_calls

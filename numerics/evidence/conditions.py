@@ -16,9 +16,9 @@ from dataclasses import replace
 
 import torch
 
-from numerics.linearization.measured_function import TokenBatch, embed, random_batch
-from numerics.measure.updates import random_cotangent
+from numerics.linearization.cotangents import random_cotangent
 from numerics.models import ModelSpec, Positions, Transformer
+from numerics.models.tokens import TokenBatch, embed, random_batch
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
 from numerics.schemes.xavier import XAVIER
