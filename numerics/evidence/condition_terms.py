@@ -17,7 +17,7 @@ import sympy as sp
 import torch
 
 from numerics.linearization.cotangents import random_cotangent
-from numerics.models import ModelSpec, Wiring
+from numerics.models import WIRINGS, ModelSpec
 from numerics.models.attention import Attention
 from numerics.models.tokens import embed, random_batch
 from numerics.schemes import build
@@ -134,7 +134,7 @@ def gradients(norms: Norms, depth: int, generator: torch.Generator) -> Mapping[i
     ([6, 7, 8], True)
     """
     spec = ModelSpec(depth, depth, d_model=WIDTH, d_ff=WIDTH, vocabulary=100)
-    scheme = Separate("separate norms", Wiring.NONE, "", norms=norms)
+    scheme = Separate("separate norms", WIRINGS["none"], "", norms=norms)
     model = build(scheme, spec, generator).eval()
     batch = random_batch(spec, generator, sequences=8, tokens=4)
     sums = {6: 0.0, 7: 0.0}
