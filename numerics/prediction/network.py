@@ -25,9 +25,9 @@ from numerics.schemes.tfixup import scaled_roles
 from theory.errors import InputError
 from theory.mean_field import predict as mean_field
 from theory.mean_field import profiled_shortcuts
-from theory.mean_field.layer_history import History
+from theory.mean_field.layer_history import HistoryWiring
 from theory.mean_field.predict import Network
-from theory.mean_field.residual_block import Block, BlockKind, Norm
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm
 
 NORMS: Mapping[Wiring, Norm] = {
     Wiring.NONE: Norm.NONE,
@@ -41,9 +41,9 @@ NORMS: Mapping[Wiring, Norm] = {
     Wiring.DLCL_POST: Norm.POST,
 }
 """Where each wiring has its layer norms."""
-HISTORIES: Mapping[Wiring, History] = {
-    Wiring.DLCL_PRE: History.PRE,
-    Wiring.DLCL_POST: History.POST,
+HISTORIES: Mapping[Wiring, HistoryWiring] = {
+    Wiring.DLCL_PRE: HistoryWiring.PRE,
+    Wiring.DLCL_POST: HistoryWiring.POST,
 }
 """The wirings whose layers read all layers below."""
 PROFILE_TOKENS = 8 * 16
@@ -94,15 +94,15 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
         own = prescription.factors.get(role, 1.0) * profiled.get(role, 1.0)
         return own * (layer + 1) ** prescription.depth_power
 
-    def stack(name: str) -> tuple[Block, ...]:
+    def stack(name: str) -> tuple[MeanFieldBlock, ...]:
         layers = range(spec.layers(name))
         return tuple(_block(spec, name, kind, n, factor) for n in layers for kind in _LAYERS[name])
 
-    def inputs(own: float) -> mean_field.Inputs:
+    def inputs(own: float) -> mean_field.EmbeddedTokens:
         square = (spec.multiplier * own) ** 2 / spec.d_model
         sinusoidal = spec.positions is Positions.SINUSOIDAL
         positions = spec.position_scale**2 if sinusoidal else 0
-        return mean_field.Inputs(tokens, square, spec.multiplier, positions)
+        return mean_field.EmbeddedTokens(tokens, square, spec.multiplier, positions)
 
     network = Network(
         width=spec.d_model,
@@ -122,10 +122,10 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
 
 def _block(
     spec: ModelSpec, stack: str, name: str, layer: int, factor: Callable[[str, int], float]
-) -> Block:
+) -> MeanFieldBlock:
     kind, part, d = _KINDS[name], f"{stack}.{name}", spec.d_model
     fans = d + (spec.d_ff if kind is BlockKind.MLP else d)
-    return Block(
+    return MeanFieldBlock(
         part,
         kind,
         {

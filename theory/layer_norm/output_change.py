@@ -24,7 +24,7 @@ from theory.derivations.derivation import (
     mean_step,
 )
 from theory.layer_norm.layer_dependency import N, limit_step, log_bound_step, theta_step, v
-from theory.moments.sign_averages import relu_moments, sign_average
+from theory.moments.sign_averages import sign_average, sign_averaged_relu
 
 _D, _C, _kappa, _weight = sp.symbols("D C kappa beta", positive=True)
 _signs = sp.symbols("epsilon_1:5", real=True)
@@ -83,7 +83,7 @@ def _relu_keeps(statement: sp.Basic) -> bool:
     """Compare κ with (E‖J u‖²/‖u‖²)/(E‖f(x)‖²/‖x‖²) of small ReLU branches, over all signs."""
     cases = (((1, 3), (2, 1), 1), ((1, 3), (1, -2), 2), ((1, 2, 4), (3, 0, 1), 1))
     for x, u, hidden in cases:
-        found = relu_moments(x, u, hidden)
+        found = sign_averaged_relu(x, u, hidden)
         kappa = (found.forward / sum(a * a for a in u)) / (found.output / sum(a * a for a in x))
         if kappa != statement.args[1]:
             return False

@@ -15,7 +15,7 @@ product with the value path, which is left out.
 import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, covers, dominated, equation
-from theory.moments.sign_averages import relu_moments, sign_average
+from theory.moments.sign_averages import sign_average, sign_averaged_relu
 
 d, h, n = sp.symbols("d h n", positive=True)
 """Width, hidden width, tokens."""
@@ -39,7 +39,7 @@ def _values(x: tuple[int, ...], u: tuple[int, ...], hidden: int) -> dict[sp.Symb
 def _relu(quantity: str, statement: sp.Basic) -> bool:
     """Compare a formula in d, h, ‖x‖², ‖u‖² with one of `ReluMoments`, weights ±1."""
     return all(
-        getattr(relu_moments(x, u, hidden), quantity)
+        getattr(sign_averaged_relu(x, u, hidden), quantity)
         == statement.args[1].subs(_values(x, u, hidden))
         for x, u, hidden in _CASES
     )
@@ -54,7 +54,7 @@ def _factor_is(statement: sp.Basic) -> bool:
     """
     size = sp.Symbol("s", positive=True)
     for x, u, hidden in _CASES:
-        found, values = relu_moments(x, u, hidden), _values(x, u, hidden)
+        found, values = sign_averaged_relu(x, u, hidden), _values(x, u, hidden)
         forward = 1 + size**2 * found.output / values[_norm]
         backward = 1 + size**2 * found.backward / values[_cotangent] + 2 * size * found.crossed
         if sp.simplify(backward / forward - statement.args[1]) != 0:
