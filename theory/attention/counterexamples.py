@@ -1,8 +1,8 @@
 """A search for points at which Theorem 3.1 as printed is false.
 
-The family: n = 2, v = w = L^(-1/2), small integer memories, q and k that are 0, 1 or a power of L,
-and y that is 0, 1 or the value at which the attended mean vanishes. A point refutes a half of the
-theorem when the printed condition is Θ(1/L) at every m_i and yet K has another order in L.
+The family has n = 2, v = w = L^(-1/2) and small integer memories. q and k are 0, 1 or a power of L.
+y is 0, 1 or the value at which the attended mean vanishes. A point refutes one half of the theorem
+if the printed condition is Θ(1/L) at every m_i and K nevertheless has another order in L.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,27 +26,27 @@ class Point:
     k: sp.Expr
     y: sp.Expr
     scale: sp.Expr
-    """v = w."""
+    """The common value of v and w."""
     mean: sp.Expr
-    """m̄."""
+    """The attended mean m̄."""
     gain: sp.Expr
-    """K."""
+    """The update gain K."""
 
     @property
     def conditions(self) -> tuple[sp.Expr, ...]:
-        """v²w² + w²m_i² + v²m_i² at v = w, for each i."""
+        """The printed condition at v = w for each i: v²w² + w²m_i² + v²m_i²."""
         return tuple(
             printed_condition(entry).subs({v: self.scale, w: self.scale}) for entry in self.memory
         )
 
     @property
     def condition_orders(self) -> tuple[sp.Expr, ...]:
-        """Power of L in v²w² + (v² + w²) m_i², for each i."""
+        """Power of L in the printed condition v²w² + (v² + w²) m_i², for each i."""
         return tuple(order(condition, L).power for condition in self.conditions)
 
     @property
     def gain_order(self) -> sp.Expr:
-        """Power of L in K."""
+        """Power of L in the update gain K."""
         return order(sp.expand(self.gain), L).power
 
     @property
@@ -76,7 +76,7 @@ def point(memory: tuple[int, int], q: sp.Expr, k: sp.Expr, y: sp.Expr) -> Point:
 
 
 def refutes_lower(candidate: Point) -> bool:
-    """Whether the condition holds and K = o(1/L).
+    """Whether the point refutes the lower half: the condition holds and K = o(1/L).
 
     Examples
     --------
@@ -88,7 +88,7 @@ def refutes_lower(candidate: Point) -> bool:
 
 
 def refutes_upper(candidate: Point) -> bool:
-    """Whether the condition holds and K is not O(1/L)."""
+    """Whether the point refutes the upper half: the condition holds and K is not O(1/L)."""
     return candidate.meets_condition and bool(candidate.gain_order > -1)
 
 
@@ -109,7 +109,7 @@ def search_upper(*, bounded: bool = False) -> Iterator[Point]:
 
 
 def lower_derivation(*, nowhere_zero: bool) -> Derivation:
-    """The first point found against the lower half; none is found among memories of one sign."""
+    """The first point found against the lower half; memories of one sign yield none."""
     found = next(search_lower(nowhere_zero=nowhere_zero))
     sort = "with no parameter zero" if nowhere_zero else "found"
     return Derivation(
@@ -123,7 +123,7 @@ def lower_derivation(*, nowhere_zero: bool) -> Derivation:
 
 
 def upper_derivation() -> Derivation:
-    """The first point found against the upper half; none is found with q bounded."""
+    """The first point found against the upper half; bounded q yields none."""
     found = next(search_upper())
     return Derivation(
         "tfixup.thm31-upper",
@@ -136,7 +136,7 @@ def upper_derivation() -> Derivation:
 
 
 def _point_steps(found: Point) -> tuple[Step, ...]:
-    """The condition is Θ(1/L) at every i, and K is not."""
+    """Show that the condition is Θ(1/L) at every i, and that K is not."""
     conditions = tuple(
         order_step(f"the condition at m_{index}", condition, -1, L)
         for index, condition in enumerate(found.conditions, start=1)
@@ -165,7 +165,10 @@ def _bounded_points(*, one_sign: bool) -> Iterator[Point]:
 
 
 def _vanishing_query(memory: tuple[int, int]) -> sp.Expr | None:
-    """The y with m̄ = 0 at q = k = 1: e^(y (m₁ − m₂)) = −m₂/m₁, if the signs differ."""
+    """The query y with m̄ = 0 at q = k = 1, if the signs of m₁ and m₂ differ.
+
+    It solves e^(y (m₁ − m₂)) = −m₂/m₁.
+    """
     first, second = memory
     if first * second >= 0:
         return None

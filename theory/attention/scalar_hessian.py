@@ -1,10 +1,14 @@
-"""Second derivatives of scalar attention and a bound on its Hessian, for every n.
+"""Second derivatives of scalar attention, and a bound on its Hessian that holds for every length.
 
-Notation as in ``attention.py``, with a = q k y, δ_j = m_j − m̄, μ₃ = Σ s_j δ_j³. Where
-|m_j|, |q|, |k|, |y|, |v|, |w| ≤ R, R ≥ 1, the Hessian of G in (m, k, q, v, w) has spectral norm at
-most 2R + 10R⁵ + 8R⁹. Each block between two of these five is bounded by its absolute sum, in which
-the attended moments are at most V ≤ R², Σ s|δ| ≤ R, |μ₃| ≤ 2R³, whatever n is; the norm of the
-whole is at most the largest row sum of the five by five bounds.
+Notation as in ``scalar.py``, with a = q k y, δ_j = m_j − m̄ and μ₃ = Σ s_j δ_j³. Let |m_j|, |q|,
+|k|, |y|, |v| and |w| be at most R, with R ≥ 1. The Hessian of G in (m, k, q, v, w) then has
+spectral norm at most
+
+    2R + 10R⁵ + 8R⁹.
+
+Each block between two of these five parameters is bounded by its absolute sum. In it the attended
+moments are at most V ≤ R², Σ s|δ| ≤ R and |μ₃| ≤ 2R³, for every n. The norm of the whole is at most
+the largest row sum of the five by five bounds.
 """
 
 import random
@@ -19,14 +23,14 @@ from theory.derivations.sums import distribute
 R = sp.Symbol("R", positive=True)
 n = sp.Symbol("n", integer=True, positive=True)
 third, absolute = sp.Symbol("mu_3", real=True), sp.Symbol("delta_1", nonnegative=True)
-"""μ₃ and Σ s_j |δ_j|."""
+"""The third attended moment μ₃, and the absolute one Σ s_j |δ_j|."""
 _own, _other = sp.symbols("delta_i delta_k", real=True)
 _weight, _weight_k = sp.symbols("s_i s_k", nonnegative=True)
 _a = q * k * y
 
 
 def curvature(reach: sp.Expr) -> sp.Expr:
-    """2R + 10R⁵ + 8R⁹: a bound on the Hessian of G where everything is at most R ≥ 1.
+    """Bound on the Hessian of G where everything is at most R ≥ 1: 2R + 10R⁵ + 8R⁹.
 
     Examples
     --------
@@ -37,7 +41,9 @@ def curvature(reach: sp.Expr) -> sp.Expr:
 
 
 def second_derivatives() -> dict[tuple[str, str], sp.Expr]:
-    """∂²G for each pair of parameters, in m̄, V, μ₃ and one or two tokens i ≠ k; the rest are 0.
+    """The second derivatives of G that are not 0, for each pair of parameters.
+
+    They are in m̄, V, μ₃ and one or two tokens i ≠ k.
 
     ``mi`` stands for m_i, ``mk`` for another token.
 
@@ -70,7 +76,7 @@ def second_derivatives() -> dict[tuple[str, str], sp.Expr]:
 
 
 def _tokens(count: int, start: int) -> tuple[dict[sp.Symbol, sp.Rational], tuple[sp.Rational, ...]]:
-    """Rational parameters, and attention weights summing to 1."""
+    """Rational parameters, and attention weights that sum to 1."""
     names = (v, w, q, k, y)
     at = {name: sp.Rational((5 * i + 3 * start) % 7 - 3 or 2, 2) for i, name in enumerate(names)}
     raw = [sp.Rational(1 + (3 * i + start) % 5) for i in range(count)]
@@ -113,7 +119,7 @@ def _agrees(pair: tuple[str, str], formula: sp.Expr, count: int, start: int) -> 
 
 
 def hessian_steps() -> tuple[Step, ...]:
-    """The second derivatives that are not 0."""
+    """Derive the second derivatives that are not 0."""
     return tuple(
         Step(
             f"∂²G/∂{pair[0]}∂{pair[1]} (exact, n = 2 and 3)",
@@ -126,7 +132,10 @@ def hessian_steps() -> tuple[Step, ...]:
 
 
 def _moments(statement: sp.Basic) -> bool:
-    """Identity among sums over s for every n: Σ s = 1, Σ s m = m̄, Σ s m² = S, Σ s u = e."""
+    """Decide an identity among sums over s for every n.
+
+    The rules are Σ s = 1, Σ s m = m̄, Σ s m² = S and Σ s u = e.
+    """
     u = sp.IndexedBase("u", nonnegative=True)
     known = {
         sp.Sum(s[j], (j, 1, n)): 1,
@@ -137,7 +146,7 @@ def _moments(statement: sp.Basic) -> bool:
 
 
 def _capped(statement: sp.Basic) -> bool:
-    """Inequality of absolute values under |·| ≤ R, V ≤ R², Σ s|δ| ≤ R, |μ₃| ≤ 2R³.
+    """Decide an inequality of absolute values under |·| ≤ R, V ≤ R², Σ s|δ| ≤ R, |μ₃| ≤ 2R³.
 
     A polynomial with non-negative coefficients is greatest where every absolute value is.
     """
@@ -148,7 +157,7 @@ def _capped(statement: sp.Basic) -> bool:
 
 
 def _drawn(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
-    """Values of ``attention.drawn``, and u_j ≥ 0 with its attended mean δ_1."""
+    """Values of ``scalar.drawn``, with u_j ≥ 0 and its attended mean δ_1."""
     values = drawn(generator)
     u = sp.IndexedBase("u", nonnegative=True)
     sizes = [sp.Rational(generator.randint(1, 9), 5) for _ in range(3)]
@@ -157,7 +166,7 @@ def _drawn(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
 
 
 def _within_reach(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
-    """R ≥ 1 and absolute values within their bounds."""
+    """Draw R ≥ 1 and absolute values within their bounds."""
     reach = sp.Rational(generator.randint(10, 25), 10)
 
     def part() -> sp.Rational:
@@ -170,7 +179,7 @@ def _within_reach(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
 
 
 def moment_steps() -> tuple[Step, ...]:
-    """What the attended moments are at most."""
+    """Derive upper bounds on the attended moments."""
     u = sp.IndexedBase("u", nonnegative=True)
     deviation = sp.Sum(s[j] * (m[j] - mean) ** 2, (j, 1, n))
     raw = sp.Sum(s[j] * m[j] ** 2, (j, 1, n))
@@ -197,7 +206,7 @@ def moment_steps() -> tuple[Step, ...]:
 
 
 def block_bounds() -> dict[str, tuple[sp.Expr, sp.Expr]]:
-    """Norm of each block of the Hessian in moments, and its bound in R, for every n.
+    """The norm of each block of the Hessian in moments, and its bound in R, for every n.
 
     A vector over tokens has ‖·‖ ≤ Σ|·|; Σ s|1 + aδ| ≤ 1 + |a| Σ s|δ|, and Σ s|2δ + a(δ² − V)| ≤
     2 Σ s|δ| + 2|a| V. The block of tokens is diagonal, at most |a|(2 + 2R|a|), plus a part with
@@ -218,12 +227,12 @@ def block_bounds() -> dict[str, tuple[sp.Expr, sp.Expr]]:
 
 
 def _summed(*parts: sp.Expr) -> sp.Expr:
-    """A sum that shows its summands."""
+    """A sum that is printed with its summands."""
     return sp.Add(*parts, evaluate=False)
 
 
 def row_sums() -> dict[str, sp.Expr]:
-    """Row sums of the 5 × 5 matrix of block norms: its spectral norm is at most the largest."""
+    """Row sums of the 5 × 5 matrix of block norms; the largest bounds the spectral norm."""
     cap = {name: bound for name, (_, bound) in block_bounds().items()}
     return {
         "m": _summed(cap["mm"], 2 * cap["km"], 2 * cap["vm"]),
@@ -233,7 +242,7 @@ def row_sums() -> dict[str, sp.Expr]:
 
 
 def bound_steps() -> tuple[Step, ...]:
-    """Every block of the Hessian, its rows, and M₂."""
+    """Bound every block of the Hessian, its rows, and the whole by M₂."""
     top = curvature(R)
 
     def with_reach(statement: sp.Basic) -> bool:

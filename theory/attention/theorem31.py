@@ -1,14 +1,14 @@
-"""Theorem 3.1 of T-Fixup and its repair: the update gain K between two multiples of Q̄.
+"""Theorem 3.1 of T-Fixup and its repair: the update gain lies between two bounds.
 
-The paper's condition has v²w² + (v² + w²) m_i² for each i. With the attended mean m̄ instead,
-Q̄ = v²w² + (v² + w²) m̄², and for every n:
+The paper's condition has v²w² + (v² + w²) m_i² for each i. The repair has the attended mean m̄
+instead, Q̄ = v²w² + (v² + w²) m̄². For every n
 
     Q̄ / n ≤ K                                   always,
-    K ≤ (1 + 3 B⁸) Q̄                            if |q|, |k|, |y|, |m_j| ≤ B,
+    K ≤ (1 + 3 B⁸) Q̄                            if |q|, |k|, |y|, |m_j| ≤ B.
 
-so for fixed n and B, K = Θ(1/L) if and only if Q̄ = Θ(1/L). Bounds are established by writing a
-quantity θ ≤ 1 as 1/(1 + t) with t ≥ 0, which turns an inequality into non-negative coefficients.
-Notation as in ``attention.py``.
+So for fixed n and B, K = Θ(1/L) if and only if Q̄ = Θ(1/L). To establish a bound, a quantity θ ≤ 1
+is written as 1/(1 + t) with t ≥ 0. This turns the inequality into non-negative coefficients.
+Notation as in ``scalar.py``.
 """
 
 import random
@@ -34,7 +34,7 @@ def _one_sign(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
 
 
 def printed_condition(memory: sp.Expr) -> sp.Expr:
-    """v²w² + w²m_i² + v²m_i², the left side of the theorem's condition.
+    """Left side of the theorem's printed condition: v²w² + w²m_i² + v²m_i².
 
     Examples
     --------
@@ -49,7 +49,7 @@ def _total(term: sp.Expr) -> sp.Sum:
 
 
 def _attended(statement: sp.Basic) -> bool:
-    """Identity among sums over s, using Σs = 1, Σs m = m̄, Σs m² = V + m̄² and Σz = 1."""
+    """Decide an identity among sums over s, by Σs = 1, Σs m = m̄, Σs m² = V + m̄² and Σz = 1."""
     known = {
         _total(s[j]): 1,
         _total(s[j] * m[j]): mean,
@@ -61,7 +61,7 @@ def _attended(statement: sp.Basic) -> bool:
 
 
 def _with_share(statement: sp.Basic) -> bool:
-    """Identity after naming Σ s_j² (…)² = σ and writing σ = 1/n + S."""
+    """Decide an identity after naming Σ s_j² (…)² = σ and writing σ = 1/n + S."""
     left, right = (side.subs(spread, _share) for side in statement.args)
     return sp.expand((left - right).subs(_share, 1 / n + _S)) == 0
 
@@ -71,7 +71,10 @@ def _for_every_n(statement: sp.Basic) -> bool:
 
 
 def _bounded(statement: sp.Basic) -> bool:
-    """Inequality under |q|, |k|, |y|, |m_j| ≤ B: squares and V are B² times something ≤ 1."""
+    """Decide an inequality under |q|, |k|, |y|, |m_j| ≤ B.
+
+    Squares and V are written as B² times a quantity of at most 1.
+    """
     t_q, t_k, t_y, t_v, t_s = _slack
     capped = {q**2: B**2 / (1 + t_q), k**2: B**2 / (1 + t_k), y**2: B**2 / (1 + t_y)}
     difference = statement.args[1] - statement.args[0]
@@ -80,7 +83,7 @@ def _bounded(statement: sp.Basic) -> bool:
 
 
 def lower_bound() -> tuple[Step, ...]:
-    """Q̄/n ≤ K, for every n and with no hypothesis."""
+    """Derive Q̄/n ≤ K for every n, with no hypothesis."""
     z_j = s[j] * _tilt
     split = (
         (1 - 1 / n) * (v**2 + w**2) * mean**2
@@ -124,7 +127,7 @@ def lower_bound() -> tuple[Step, ...]:
 
 
 def upper_bound() -> tuple[Step, ...]:
-    """K ≤ (1 + 3B⁸) Q̄ when q, k, y and the memory are bounded by B."""
+    """Derive K ≤ (1 + 3B⁸) Q̄ where q, k, y and the memory are bounded by B."""
     a2 = q**2 * k**2 * y**2
     return (
         Step(
@@ -175,7 +178,7 @@ def upper_bound() -> tuple[Step, ...]:
 
 
 def _sandwiched(statement: sp.Basic) -> bool:
-    """Inequality when K lies between Q̄/n and (1 + 3B⁸) Q̄."""
+    """Decide an inequality where K lies between Q̄/n and (1 + 3B⁸) Q̄."""
     gain_symbol, q_bar = sp.symbols("K Qbar", nonnegative=True)
     t = _slack[0]
     lowest = q_bar / n
@@ -185,7 +188,10 @@ def _sandwiched(statement: sp.Basic) -> bool:
 
 
 def repaired() -> tuple[Step, ...]:
-    """K = Θ(1/L) ⇔ Q̄ = Θ(1/L), for fixed n and B, with the constants."""
+    """Derive the repaired theorem with its constants.
+
+    K = Θ(1/L) ⇔ Q̄ = Θ(1/L), for fixed n and B.
+    """
     gain_symbol, q_bar = sp.symbols("K Qbar", nonnegative=True)
     upper = 1 + 3 * B**8
     return (
@@ -230,13 +236,13 @@ def repaired() -> tuple[Step, ...]:
 
 
 def _mean_between(statement: sp.Basic) -> bool:
-    """Inequality when the attended mean of m_j = m_min + d_j, d_j ≥ 0, is m_min + d."""
+    """Decide an inequality where the attended mean of m_j = m_min + d_j, d_j ≥ 0, is m_min + d."""
     smallest, excess = sp.symbols("m_min d", nonnegative=True)
     return dominated(statement.subs(mean, smallest + excess))
 
 
 def sufficient() -> tuple[Step, ...]:
-    """Two hypotheses, each enough for the lower half of the printed theorem."""
+    """Derive two hypotheses, each of which is enough for the lower half of the printed theorem."""
     smallest = sp.Symbol("m_min", nonnegative=True)
     return (
         *lower_bound(),
@@ -271,7 +277,7 @@ def own_scales_step() -> Step:
 
 
 def lower_repaired() -> tuple[Step, ...]:
-    """The lower bound with the attended mean, and that T-Fixup's own scales meet it."""
+    """Derive the lower bound with the attended mean; T-Fixup's own scales meet it."""
     return (*lower_bound(), own_scales_step())
 
 
@@ -282,7 +288,10 @@ def _mean_at_most(statement: sp.Basic) -> bool:
 
 
 def upper_half() -> tuple[Step, ...]:
-    """The printed condition gives K ≤ (1 + 3B⁸) C/L when q, k, y, m are bounded by B."""
+    """Derive the upper half: the printed condition gives K ≤ (1 + 3B⁸) C/L.
+
+    The hypothesis is that q, k, y, m are bounded by B.
+    """
     largest = sp.Symbol("m_max", nonnegative=True)
     return (
         *upper_bound(),
