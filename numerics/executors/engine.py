@@ -1,4 +1,4 @@
-"""The interface of an engine: it makes executors on demand and limits how much runs at a time.
+"""The interface of an engine: it makes executors on demand and limits how much runs at a time."""
 
 from abc import ABC, abstractmethod
 from concurrent.futures import Executor
