@@ -1,9 +1,9 @@
-"""The Coq definitions and the SymPy ones are the same formulas.
+"""Checks that the definitions in Coq and in SymPy are the same formulas.
 
-Both are computed, never typed in: Coq's by reading the ``.v`` files (``gallina.py``), the theory's
-from its own functions. Polynomials are compared symbol by symbol; softmax, m̄, V, G and the whole of
-K at n = 1, 2, 3, where the theory differentiates G itself, at rational points to 30 digits. Editing
-a coefficient in either language makes a comparison fail.
+Both sides are computed, never typed in. Coq's are read from the ``.v`` files (``gallina.py``), the
+theory's come from its own functions. Polynomials are compared symbol by symbol. Softmax, m̄, V, G
+and the whole of K are compared at n = 1, 2, 3 and at rational points to 30 digits; there the theory
+differentiates G itself. A changed coefficient in either language makes a comparison fail.
 """
 
 import time
@@ -33,13 +33,13 @@ DIGITS = 30
 
 @dataclass(frozen=True)
 class Correspondence:
-    """A Coq definition at given arguments beside the theory's expression."""
+    """A Coq definition at given arguments, with the theory's expression for it."""
 
     name: str
     ours: Callable[[Reader], sp.Expr]
     theirs: Callable[[], sp.Expr]
     points: tuple[Mapping[sp.Symbol, sp.Expr], ...] = ()
-    """Where to compare; as polynomials when there are none."""
+    """Points at which both sides are compared; as polynomials if there are none."""
 
 
 def agree(item: Correspondence, reader: Reader) -> bool:
@@ -65,7 +65,7 @@ def _upper_constant() -> sp.Expr:
 
 
 def formulas() -> tuple[Correspondence, ...]:
-    """Polynomials, compared symbol by symbol."""
+    """The correspondences of polynomials, which are compared symbol by symbol."""
     partial = attention.gradient()
     a_i, weight = m[i], s[i]
     return (
@@ -141,7 +141,7 @@ def _squared_gradient(length: int) -> sp.Expr:
 
 
 def values() -> tuple[Correspondence, ...]:
-    """G and K through every definition they use, at n = 1, 2, 3."""
+    """The correspondences of G and K, through every definition they use, at n = 1, 2, 3."""
     found = []
     for length in (1, 2, 3):
         entries, points = _memory(length), _points(length)
@@ -165,7 +165,7 @@ def values() -> tuple[Correspondence, ...]:
 
 
 def disagreements(texts: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Names of the formulas on which Coq and SymPy differ; none, if all is well.
+    """Names of the formulas on which Coq and SymPy differ; empty if all agree.
 
     Parameters
     ----------

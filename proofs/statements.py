@@ -1,10 +1,11 @@
-"""What the SMT solvers are asked: Eqs. 6–8, the positive root, K's two bounds, counterexamples.
+"""The questions to the SMT solvers: Eqs. 6–8, the positive root, both bounds on K, counterexamples.
 
 Softmax weights are free variables s_j ≥ 0 with Σ s_j = 1, which contains every value that a softmax
-can take. For n = 1 and 2 the lower bound is one question about K itself. Beyond that the solvers do
-not decide it in reasonable time, so both bounds are also proved as the chain of ``theorem31``: the
-tilted weights z_j = s_j (1 + q k y (m_j − m̄)) sum to 1, their squares to at least 1/n, and so on.
-Each link is one file; they compose because one link's conclusion is the next one's hypothesis.
+can take. For n = 1 and 2 the lower bound is one question about K itself. For larger n the solvers
+do not decide it in reasonable time. So both bounds are also proved as the chain of ``theorem31``:
+the tilted weights z_j = s_j (1 + q k y (m_j − m̄)) sum to 1, their squares to at least 1/n, and so
+on. Each link is one file. They compose because the conclusion of one link is the hypothesis of the
+next.
 """
 
 from collections.abc import Callable
@@ -20,11 +21,11 @@ from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
 from theory.scales.tfixup_constants import N
 
 DEPTH = 1000
-"""L at which a counterexample is asked for."""
+"""Number of blocks L at which a counterexample is asked for."""
 A, W, r, beta, sigma = sp.symbols("A W r beta sigma", nonnegative=True)
-"""v², w², (q² + k²) y², B⁸ and the spread."""
+"""Symbols for v², w², (q² + k²) y², B⁸ and the spread."""
 a = sp.Symbol("a", real=True)
-"""q k y."""
+"""Symbol for the product q k y."""
 _u, _t, _t2, _root = sp.symbols("u t t_2 root", positive=True)
 
 
@@ -36,7 +37,7 @@ class Statement:
     words: str
     negation: tuple[sp.Basic, ...]
     what: str
-    """What the altered statement changes."""
+    """The change in the altered statement, in words."""
     altered: tuple[sp.Basic, ...]
 
 
@@ -49,7 +50,10 @@ def _gt(*terms: sp.Expr) -> tuple[sp.Basic, ...]:
 
 
 def equations() -> tuple[Statement, ...]:
-    """Eqs. 6–8 at the paper's scales for all N > 0; u is the positive number with 9N u⁴ = 1."""
+    """The statements of Eqs. 6–8 at the paper's scales for all N > 0.
+
+    u is the positive number with 9N u⁴ = 1.
+    """
     at = {V_D: _u, W_D: _u, Y: _u, M: _u, N_D: N}
     scale = (*_gt(N, _u), sp.Eq(9 * N * _u**4, 1))
     wrong = (*_gt(N, _u), sp.Eq(6 * N * _u**4, 1))
@@ -102,13 +106,16 @@ class Attention:
 
 
 def renamed(expression: sp.Expr) -> sp.Expr:
-    """In the variables A, W, a and r."""
+    """An expression in the variables A, W, a and r."""
     inner = expression.subs(q * k * y, a).subs((q**2 + k**2) * y**2, r)
     return inner.subs({v**2: A, w**2: W})
 
 
 def attention_of(length: int) -> Attention:
-    """K of ``theory.attention.scalar`` at n = ``length``, with m̄ and V tied to the weights."""
+    """Scalar attention over ``length`` tokens, with m̄ and V tied to the weights.
+
+    K is that of ``theory.attention.scalar``.
+    """
     weights = sp.symbols(f"s1:{length + 1}", real=True)
     memory = sp.symbols(f"m1:{length + 1}", real=True)
     pairs = list(zip(weights, memory, strict=True))
@@ -125,7 +132,7 @@ def attention_of(length: int) -> Attention:
 
 
 def whole_lower_bound(length: int) -> Statement:
-    """Q̄/n ≤ K in one question."""
+    """The lower bound Q̄/n ≤ K as one question."""
     model = attention_of(length)
 
     def below(factor: int) -> tuple[sp.Basic, ...]:
@@ -145,12 +152,12 @@ def _tilts(model: Attention) -> list[sp.Expr]:
 
 
 def _free(model: Attention, ties: tuple[sp.Basic, ...]) -> tuple[sp.Basic, ...]:
-    """The weights' constraints and those ties that are needed."""
+    """The constraints on the weights, and the ties that are needed."""
     return (*_ge(*model.weights), sp.Eq(sp.Add(*model.weights), 1), *ties)
 
 
 def lower_links(length: int) -> tuple[Statement, ...]:
-    """Σ z = 1; Σ z² ≥ 1/n."""
+    """The links of the lower bound: Σ z = 1 and Σ z² ≥ 1/n."""
     model = attention_of(length)
     mean_tie = model.constraints[-2]
     tilted = sp.Add(*(s * t for s, t in zip(model.weights, _tilts(model), strict=True)))
@@ -175,7 +182,10 @@ def lower_links(length: int) -> tuple[Statement, ...]:
 
 
 def upper_links(length: int) -> tuple[Statement, ...]:
-    """Σ s δ = 0; hence Σ s (1 + aδ)² = 1 + a² V; V = Σ s m² − m̄², and Σ s m² ≤ B²."""
+    """The links of the upper bound, which bound the spread.
+
+    Σ s δ = 0; hence Σ s (1 + aδ)² = 1 + a² V; V = Σ s m² − m̄², and Σ s m² ≤ B².
+    """
     model = attention_of(length)
     weights, memory = model.weights, model.memory
     ties = model.constraints[-2:]
@@ -224,7 +234,7 @@ def upper_links(length: int) -> tuple[Statement, ...]:
 
 
 def weight_term() -> Statement:
-    """s² t² ≤ s t² for a weight, so the spread is at most Σ s t²."""
+    """The link s² t² ≤ s t² for a weight s, by which the spread is at most Σ s t²."""
     weight, tilt = sp.symbols("s t", real=True)
     at_most_one = (*_ge(weight), sp.Le(weight, 1))
     question = (sp.Gt(weight**2 * tilt**2, weight * tilt**2),)
@@ -238,7 +248,10 @@ def weight_term() -> Statement:
 
 
 def composition() -> tuple[Statement, ...]:
-    """From the spread's bounds to K's: polynomials in A, W, m̄², σ and products of squares."""
+    """The links from the spread's bounds to K's.
+
+    They are polynomials in A, W, m̄², σ and products of squares.
+    """
     named = renamed(attention.gain()).subs(renamed(spread), sigma).subs(spread, sigma)
     size = sp.Symbol("nu", positive=True)
     first, second = sp.symbols("T_1 T_2", nonnegative=True)
@@ -291,7 +304,9 @@ def composition() -> tuple[Statement, ...]:
 
 
 def counterexample(*, one_sign: bool) -> tuple[sp.Basic, ...]:
-    """A point with v² = w² = 1/L, the printed condition in [1, 9]/L, K < 1/(100 L), n = 2.
+    """The question for a point that refutes the lower half of the printed theorem, n = 2.
+
+    v² = w² = 1/L, the printed condition is in [1, 9]/L, and K < 1/(100 L).
 
     The parameters are bounded: |q k y| ≤ 1 and (q² + k²) y² ≤ 1; L = ``DEPTH``.
     """
@@ -318,7 +333,7 @@ def chain(builder: Callable[[int], tuple[Statement, ...]]) -> tuple[Statement, .
 
 
 def statements() -> tuple[Statement, ...]:
-    """Everything that is asked, but for the counterexample."""
+    """All statements except the counterexample."""
     return (
         *equations(),
         whole_lower_bound(1),
