@@ -18,7 +18,6 @@ from proofs.result import Altered, Machine, Result
 from theory.attention import scalar as attention
 from theory.attention import scalar_hessian as attention_hessian
 from theory.attention import theorem31
-from theory.attention.scalar import i, k, m, mean, n, q, s, v, variance, w, y
 from theory.attention.theorem31 import B
 from theory.residual_stream import skip_path
 from theory.scales import conditions
@@ -67,32 +66,70 @@ def _upper_constant() -> sp.Expr:
 def formulas() -> tuple[Correspondence, ...]:
     """The correspondences of polynomials, which are compared symbol by symbol."""
     partial = attention.gradient()
-    a_i, weight = m[i], s[i]
+    a_i, weight = attention.m[attention.i], attention.s[attention.i]
     return (
         Correspondence(
             "gain_formula",
-            lambda coq: coq("gain_formula", v, w, q, k, y, mean, _S, variance),
+            lambda coq: coq(
+                "gain_formula",
+                attention.v,
+                attention.w,
+                attention.q,
+                attention.k,
+                attention.y,
+                attention.mean,
+                _S,
+                attention.variance,
+            ),
             lambda: attention.gain().subs(attention.spread, _S),
         ),
         Correspondence(
-            "q_bar_formula", lambda coq: coq("q_bar_formula", v, w, mean), lambda: theorem31.Q_BAR
+            "q_bar_formula",
+            lambda coq: coq("q_bar_formula", attention.v, attention.w, attention.mean),
+            lambda: theorem31.Q_BAR,
         ),
         Correspondence(
             "printed_condition",
-            lambda coq: coq("printed_condition", v, w, a_i),
+            lambda coq: coq("printed_condition", attention.v, attention.w, a_i),
             lambda: theorem31.printed_condition(a_i),
         ),
-        Correspondence("grad_v", lambda coq: coq("grad_v", w, mean), lambda: partial[v]),
-        Correspondence("grad_w", lambda coq: coq("grad_w", v, mean), lambda: partial[w]),
         Correspondence(
-            "grad_k", lambda coq: coq("grad_k", v, w, q, y, variance), lambda: partial[k]
+            "grad_v",
+            lambda coq: coq("grad_v", attention.w, attention.mean),
+            lambda: partial[attention.v],
         ),
         Correspondence(
-            "grad_q", lambda coq: coq("grad_q", v, w, k, y, variance), lambda: partial[q]
+            "grad_w",
+            lambda coq: coq("grad_w", attention.v, attention.mean),
+            lambda: partial[attention.w],
+        ),
+        Correspondence(
+            "grad_k",
+            lambda coq: coq(
+                "grad_k", attention.v, attention.w, attention.q, attention.y, attention.variance
+            ),
+            lambda: partial[attention.k],
+        ),
+        Correspondence(
+            "grad_q",
+            lambda coq: coq(
+                "grad_q", attention.v, attention.w, attention.k, attention.y, attention.variance
+            ),
+            lambda: partial[attention.q],
         ),
         Correspondence(
             "grad_m",
-            lambda coq: coq("grad_m", v, w, q, k, y, weight, a_i, mean),
+            lambda coq: coq(
+                "grad_m",
+                attention.v,
+                attention.w,
+                attention.q,
+                attention.k,
+                attention.y,
+                weight,
+                a_i,
+                attention.mean,
+            ),
             lambda: partial[a_i],
         ),
         Correspondence("upper_constant", lambda coq: coq("upper_constant", B), _upper_constant),
@@ -119,7 +156,7 @@ def _memory(length: int) -> tuple[sp.Symbol, ...]:
 
 def _points(length: int) -> tuple[Mapping[sp.Symbol, sp.Expr], ...]:
     """Rational values of (v, w, q, k, y) and the memory."""
-    symbols = (v, w, q, k, y, *_memory(length))
+    symbols = (attention.v, attention.w, attention.q, attention.k, attention.y, *_memory(length))
     return tuple(
         {
             symbol: sp.Rational((5 * place + 3 * start) % 11 - 5 or 3, 4)
@@ -130,14 +167,19 @@ def _points(length: int) -> tuple[Mapping[sp.Symbol, sp.Expr], ...]:
 
 
 def _explicit(expression: sp.Expr, length: int) -> sp.Expr:
-    entries = {m[place + 1]: entry for place, entry in enumerate(_memory(length))}
-    return expression.subs(n, length).doit().subs(entries)
+    entries = {attention.m[place + 1]: entry for place, entry in enumerate(_memory(length))}
+    return expression.subs(attention.n, length).doit().subs(entries)
 
 
 def _squared_gradient(length: int) -> sp.Expr:
     """Σ (∂G/∂θ)² over v, w, q, k and the memory, by differentiating the theory's G."""
     whole = _explicit(attention.output(), length)
-    return sp.Add(*(sp.diff(whole, p) ** 2 for p in (v, w, q, k, *_memory(length))))
+    return sp.Add(
+        *(
+            sp.diff(whole, p) ** 2
+            for p in (attention.v, attention.w, attention.q, attention.k, *_memory(length))
+        )
+    )
 
 
 def values() -> tuple[Correspondence, ...]:
@@ -147,7 +189,15 @@ def values() -> tuple[Correspondence, ...]:
         entries, points = _memory(length), _points(length)
 
         def arguments(count: int = length, held: tuple[sp.Symbol, ...] = entries) -> tuple:
-            return (count, v, w, q, k, y, lambda place: held[int(place)])
+            return (
+                count,
+                attention.v,
+                attention.w,
+                attention.q,
+                attention.k,
+                attention.y,
+                lambda place: held[int(place)],
+            )
 
         found += [
             Correspondence(

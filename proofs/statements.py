@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.attention import scalar as attention
-from theory.attention.scalar import k, mean, n, q, spread, v, variance, w, y
 from theory.attention.theorem31 import Q_BAR, printed_condition
 from theory.scales import conditions
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
@@ -107,8 +106,10 @@ class Attention:
 
 def renamed(expression: sp.Expr) -> sp.Expr:
     """An expression in the variables A, W, a and r."""
-    inner = expression.subs(q * k * y, a).subs((q**2 + k**2) * y**2, r)
-    return inner.subs({v**2: A, w**2: W})
+    inner = expression.subs(attention.q * attention.k * attention.y, a).subs(
+        (attention.q**2 + attention.k**2) * attention.y**2, r
+    )
+    return inner.subs({attention.v**2: A, attention.w**2: W})
 
 
 def attention_of(length: int) -> Attention:
@@ -119,14 +120,14 @@ def attention_of(length: int) -> Attention:
     weights = sp.symbols(f"s1:{length + 1}", real=True)
     memory = sp.symbols(f"m1:{length + 1}", real=True)
     pairs = list(zip(weights, memory, strict=True))
-    explicit = attention.gain().subs(n, length).doit()
+    explicit = attention.gain().subs(attention.n, length).doit()
     indexed = {attention.s[i + 1]: weights[i] for i in range(length)}
     indexed |= {attention.m[i + 1]: memory[i] for i in range(length)}
     constraints = (
         *_ge(*weights, A, W, r),
         sp.Eq(sp.Add(*weights), 1),
-        sp.Eq(mean, sp.Add(*(s * m for s, m in pairs))),
-        sp.Eq(variance, sp.Add(*(s * (m - mean) ** 2 for s, m in pairs))),
+        sp.Eq(attention.mean, sp.Add(*(s * m for s, m in pairs))),
+        sp.Eq(attention.variance, sp.Add(*(s * (m - attention.mean) ** 2 for s, m in pairs))),
     )
     return Attention(renamed(explicit).subs(indexed), renamed(Q_BAR), weights, memory, constraints)
 
@@ -148,7 +149,7 @@ def whole_lower_bound(length: int) -> Statement:
 
 
 def _tilts(model: Attention) -> list[sp.Expr]:
-    return [1 + a * (m - mean) for m in model.memory]
+    return [1 + a * (m - attention.mean) for m in model.memory]
 
 
 def _free(model: Attention, ties: tuple[sp.Basic, ...]) -> tuple[sp.Basic, ...]:
@@ -169,7 +170,7 @@ def lower_links(length: int) -> tuple[Statement, ...]:
             f"Σ s_j (1 + q k y (m_j − m̄)) = 1, n = {length}",
             (*_free(model, (mean_tie,)), sp.Ne(tilted, 1)),
             "m̄ doubled",
-            (*_free(model, (sp.Eq(mean, 2 * mean_tie.args[1]),)), sp.Ne(tilted, 1)),
+            (*_free(model, (sp.Eq(attention.mean, 2 * mean_tie.args[1]),)), sp.Ne(tilted, 1)),
         ),
         Statement(
             f"squares_n{length}",
@@ -196,9 +197,12 @@ def upper_links(length: int) -> tuple[Statement, ...]:
     def total(terms: tuple[sp.Expr, ...]) -> sp.Expr:
         return sp.Add(*(s * term for s, term in zip(weights, terms, strict=True)))
 
-    centred = total(tuple(m - mean for m in memory))
+    centred = total(tuple(m - attention.mean for m in memory))
     tilted = total(tuple((1 + a * d) ** 2 for d in delta))
-    spread_of = (sp.Eq(total(delta), 0), sp.Eq(variance, total(tuple(d**2 for d in delta))))
+    spread_of = (
+        sp.Eq(total(delta), 0),
+        sp.Eq(attention.variance, total(tuple(d**2 for d in delta))),
+    )
     raw = total(tuple(m**2 for m in memory))
     within = tuple(sp.Le(p, square) for p in squares)
     return (
@@ -207,21 +211,21 @@ def upper_links(length: int) -> tuple[Statement, ...]:
             f"Σ s_j (m_j − m̄) = 0, n = {length}",
             (*_free(model, ties[:1]), sp.Ne(centred, 0)),
             "m̄ doubled",
-            (*_free(model, (sp.Eq(mean, 2 * ties[0].args[1]),)), sp.Ne(centred, 0)),
+            (*_free(model, (sp.Eq(attention.mean, 2 * ties[0].args[1]),)), sp.Ne(centred, 0)),
         ),
         Statement(
             f"tilted_squares_n{length}",
             f"Σ s δ = 0 gives Σ s (1 + q k y δ)² = 1 + (q k y)² V, n = {length}",
-            (*_free(model, spread_of), sp.Ne(tilted, 1 + a**2 * variance)),
+            (*_free(model, spread_of), sp.Ne(tilted, 1 + a**2 * attention.variance)),
             "without Σ s δ = 0",
-            (*_free(model, spread_of[1:]), sp.Ne(tilted, 1 + a**2 * variance)),
+            (*_free(model, spread_of[1:]), sp.Ne(tilted, 1 + a**2 * attention.variance)),
         ),
         Statement(
             f"variance_n{length}",
             f"V = Σ s m² − m̄², n = {length}",
-            (*_free(model, ties), sp.Ne(variance, raw - mean**2)),
+            (*_free(model, ties), sp.Ne(attention.variance, raw - attention.mean**2)),
             "plus m̄²",
-            (*_free(model, ties), sp.Ne(variance, raw + mean**2)),
+            (*_free(model, ties), sp.Ne(attention.variance, raw + attention.mean**2)),
         ),
         Statement(
             f"second_moment_n{length}",
@@ -252,10 +256,14 @@ def composition() -> tuple[Statement, ...]:
 
     They are polynomials in A, W, m̄², σ and products of squares.
     """
-    named = renamed(attention.gain()).subs(renamed(spread), sigma).subs(spread, sigma)
+    named = (
+        renamed(attention.gain())
+        .subs(renamed(attention.spread), sigma)
+        .subs(attention.spread, sigma)
+    )
     size = sp.Symbol("nu", positive=True)
     first, second = sp.symbols("T_1 T_2", nonnegative=True)
-    with_term = named.subs(r * variance**2, second)
+    with_term = named.subs(r * attention.variance**2, second)
     q_bar = renamed(Q_BAR)
     squares = sp.symbols("q2 k2 y2 V b", nonnegative=True)
     q2, k2, y2, spread_v, b = squares

@@ -11,7 +11,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.attention.scalar import gain_at, v, w
+from theory.attention import scalar
 from theory.attention.theorem31 import L, printed_condition
 from theory.derivations.derivation import Derivation, Step, equation
 from theory.derivations.orders import order, order_step
@@ -36,7 +36,8 @@ class Point:
     def conditions(self) -> tuple[sp.Expr, ...]:
         """The printed condition at v = w for each i: v²w² + w²m_i² + v²m_i²."""
         return tuple(
-            printed_condition(entry).subs({v: self.scale, w: self.scale}) for entry in self.memory
+            printed_condition(entry).subs({scalar.v: self.scale, scalar.w: self.scale})
+            for entry in self.memory
         )
 
     @property
@@ -71,7 +72,7 @@ def point(memory: tuple[int, int], q: sp.Expr, k: sp.Expr, y: sp.Expr) -> Point:
     """The point of the family with these parameters, its gain computed exactly."""
     scale = L ** sp.Rational(-1, 2)
     exact = tuple(sp.Integer(entry) for entry in memory)
-    mean, gain = gain_at(exact, v=scale, w=scale, q=q, k=k, y=y)
+    mean, gain = scalar.gain_at(exact, v=scale, w=scale, q=q, k=k, y=y)
     return Point(exact, q, k, y, scale, mean, gain)
 
 

@@ -24,8 +24,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.attention import theorem31
-from theory.attention.scalar import k, q, v, w, y
+from theory.attention import scalar, theorem31
 from theory.attention.scalar_hessian import bound_steps, curvature, hessian_steps
 from theory.attention.theorem31 import B, L
 from theory.derivations.derivation import Derivation, Step, covers, dominated, equation
@@ -123,9 +122,11 @@ def relative_move(memory: tuple[sp.Expr, ...], values: dict[str, sp.Expr], eta: 
     0.999767
     """
     letters = sp.symbols(f"m1:{len(memory) + 1}", real=True)
-    raised = [sp.exp(q * k * y * entry) for entry in letters]
-    whole = v * w * sum(e * x for e, x in zip(raised, letters, strict=True)) / sum(raised)
-    symbols = (*letters, v, w, q, k, y)
+    raised = [sp.exp(scalar.q * scalar.k * scalar.y * entry) for entry in letters]
+    whole = (
+        scalar.v * scalar.w * sum(e * x for e, x in zip(raised, letters, strict=True)) / sum(raised)
+    )
+    symbols = (*letters, scalar.v, scalar.w, scalar.q, scalar.k, scalar.y)
     slopes = [sp.diff(whole, symbol) for symbol in symbols[:-1]]
     at = [sp.Float(part, DIGITS) for part in (*memory, *(values[c] for c in "vwqky"))]
     value = sp.lambdify(symbols, whole, modules="sympy")
