@@ -87,7 +87,7 @@ def norm_steps() -> tuple[Step, ...]:
     mean = sp.Symbol("Qbar/(Td)")
     return (
         order_step("norms of each factor: with X v = 0 the condition", printed_terms(at), -1, L),
-        order_step("but the trace: ‖X v‖ must stand for |m̄||v|", sp.expand(gain), -2, L),
+        order_step("but the trace: ‖X v‖ must replace |m̄||v|", sp.expand(gain), -2, L),
         Step(
             "Q̄/(Td) in root mean squares per coordinate (at d = 5, T = 3)",
             equation(mean, scaled),

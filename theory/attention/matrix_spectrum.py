@@ -172,7 +172,7 @@ def _equal_queries() -> Step:
     first, second = sp.symbols("u_1 u_2")
     move = sp.Function("JJT")
     return Step(
-        "two equal queries: the direction that tells them apart never moves (exact)",
+        "two equal queries: the direction that distinguishes them never moves (exact)",
         equation(move(first - second), sp.S.Zero),
         moved,
         equation(move(first + second), sp.S.Zero),
