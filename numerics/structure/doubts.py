@@ -81,13 +81,14 @@ def uneven(model: nn.Module, views: tuple[TensorView, ...], unread: tuple[str, .
                 continue
             owner = next((c for c in children if view.parameter.startswith(f"{c}.")), None)
             owners.setdefault(view.branch, set()).add(owner or "")
-        for branch, names in owners.items():
-            if len(names) == 1 and (name := names.pop()):
+        for branch, holders in owners.items():
+            if len(holders) == 1 and (name := holders.pop()):
                 counts[name].add(branch)
+        names = [name for name, _ in model.named_parameters()]
         read = {
             child: count
             for child, count in counts.items()
-            if not any(name.startswith(f"{child}.") for name in unread)
+            if any(name.startswith(f"{child}.") and name not in unread for name in names)
         }
         sizes = {len(branches) for branches in read.values()}
         if len(sizes) > 1 and max(sizes) > 0 and len(owners) == sum(map(len, counts.values())):

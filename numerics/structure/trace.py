@@ -80,7 +80,7 @@ def trace_structure(
     graph = trace_graph(model, batch, output=output, blocks=paths)
     found = structure_of(model, graph, paths)
     if found.unread and chooses(graph):
-        for seed in range(1, 4):  # another draw of the router reaches other experts
+        for seed in range(1, 7):  # another draw of the router reaches other experts
             again = trace_graph(model, batch, output=output, blocks=paths, jitter=1.0, seed=seed)
             found = with_experts(found, structure_of(model, again, paths))
             if not found.unread:
