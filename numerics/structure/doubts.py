@@ -20,6 +20,12 @@ def unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> 
         gated = any(n.name in ("sigmoid", "tanh") for n in graph.nodes)
         hint = ", and gates (σ or tanh) were seen" if gated else ""
         return [f"no addition x + F(x) was found{hint}: the residual may be gated or mixed; {PASS}"]
+    shape = graph[streams.chains[-1].start].shape
+    if len(shape) > 2 and all(size == 1 for size in shape[1:-1]):
+        return [
+            f"the stream has one position only, its shape is {shape}, where attention is no more "
+            "than a product: pass a batch with more positions"
+        ]
     own = 0
     for branch in branches:
         own |= branch.own
