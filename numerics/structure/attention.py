@@ -13,6 +13,7 @@ from numerics.structure.graph import Graph, Ref, members
 from numerics.structure.operations import LINEAR_POINTWISE, MOVES
 from numerics.structure.products import Mixing, Product
 from numerics.structure.replay import Replay
+from numerics.structure.types import Role
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class Attention:
     """The node of the scores; the fused operation itself where there is one."""
     output: int
     """The node of the weighted values."""
+
+    @property
+    def operands(self) -> tuple[tuple[Role, int], ...]:
+        """The operands with their roles."""
+        return (("q", self.q), ("k", self.k), ("v", self.v))
 
 
 def find_attention(

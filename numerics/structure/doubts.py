@@ -5,7 +5,7 @@ from torch import nn
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import Graph
 from numerics.structure.repetition import repeated_children
-from numerics.structure.streams import Streams
+from numerics.structure.streams import Streams, side_by_side
 from numerics.structure.targets import Targets
 from numerics.structure.types import TensorView
 from numerics.structure.wiring import Wiring
@@ -29,6 +29,11 @@ def unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> 
     ]
     if len(outside) > 2:
         return [f"{len(outside) // 2} attentions lie in no residual branch; {PASS}"]
+    for place, branch in enumerate(branches):
+        for other in branches[:place]:
+            shared = any(other.own >> a.output & 1 for a in branch.attentions)
+            if other.chain is not branch.chain and shared:
+                return [side_by_side(branch.addition.node)]
     starts = 0
     for chain in streams.chains:
         starts |= graph.descendants[chain.start]

@@ -119,7 +119,8 @@ def detached(value: Any) -> Any:
     if isinstance(value, Mapping) and type(value) is dict:
         return {key: detached(child) for key, child in value.items()}
     if type(value) in (tuple, list):
-        return type(value)(detached(child) for child in value)
+        copied = [detached(child) for child in value]
+        return copied if type(value) is list else tuple(copied)
     return value
 
 

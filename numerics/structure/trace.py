@@ -6,6 +6,7 @@ from torch import nn
 
 from numerics.default_batch import Batch
 from numerics.structure.additions import find_additions
+from numerics.structure.assigned import Assigned
 from numerics.structure.branch_nodes import BranchNodes, Parts, branch_nodes
 from numerics.structure.doubts import notes, uneven, unexplained
 from numerics.structure.experts import chooses, with_experts
@@ -24,10 +25,11 @@ from numerics.structure.private_copy import (
 )
 from numerics.structure.products import find_products
 from numerics.structure.record import ParameterWritten, record_forward
+from numerics.structure.roots import mark_roots
 from numerics.structure.streams import Streams, find_streams
 from numerics.structure.targets import find_targets
 from numerics.structure.types import Branch, Kind, Structure, TensorView
-from numerics.structure.views import Assigned, parameter_views
+from numerics.structure.views import parameter_views
 from numerics.structure.wiring import Wiring, end_link, wirings
 from numerics.user_factory import user_error
 from theory.errors import InputError
@@ -139,6 +141,7 @@ def _recorded(
 
 def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> Structure:
     """The structure that a recorded forward has; with blocks, those are its branches."""
+    mark_roots(graph)
     norms = find_norms(graph)
     products, mixings = find_products(graph)
     additions = find_additions(graph, {norm.output: norm for norm in norms})
@@ -152,7 +155,7 @@ def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> 
     for chain in streams.chains:
         chain.end = end_link(additions, graph, chain)
     targets = [find_targets(parts, branch) for branch in branches]
-    kinds = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
+    kinds: list[Kind] = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
     wired = [GIVEN] * len(branches) if blocks else _wired(parts, streams, branches)
     known = Assigned(parts, streams, branches, targets, kinds, _on_stream(streams, branches, wired))
     views = parameter_views(known)
@@ -192,7 +195,8 @@ def _wired(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> list[
     found: dict[int, Wiring] = {}
     for chain in streams.chains:
         own = [b for b in branches if b.chain is chain]
-        for branch, wiring in zip(own, wirings(parts, chain, own), strict=True):
+        stage = sum(other.name == chain.name for other in streams.chains) > 1
+        for branch, wiring in zip(own, wirings(parts, chain, own, stage=stage), strict=True):
             found[id(branch)] = wiring
     return [found[id(branch)] for branch in branches]
 

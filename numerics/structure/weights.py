@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.structure.graph import Graph
+from numerics.structure.graph import Graph, members
+from numerics.structure.operations import PRODUCTS
 from numerics.structure.products import Product
 from numerics.structure.replay import Replay
 
@@ -125,7 +126,9 @@ def _by_gradient(
         value = graph[parameter].value
         if not value.is_floating_point():
             continue
-        same = _same_shape(product, value)
+        if through_product(graph, parameter, node):
+            continue  # a product of parameters: its own selections tell more
+        same = _same_shape(graph, product, parameter)
         if same is not None:
             found.append(_whole(graph, parameter, product, chosen, axis, same))
             continue
@@ -150,14 +153,26 @@ def _by_gradient(
     return found
 
 
-def _same_shape(product: Product, value: Tensor) -> tuple[int, ...] | None:
+def through_product(graph: Graph, parameter: int, node: int) -> bool:
+    """Whether a product stands between a parameter and what is made of it."""
+    inside = graph.between(parameter, node) & ~(1 << parameter)
+    return any(graph[index].name in PRODUCTS for index in members(inside))
+
+
+def _same_shape(graph: Graph, product: Product, parameter: int) -> tuple[int, ...] | None:
     """The axes of a parameter that has the shape of the weight made of it, or that transposed."""
-    weight = product.weight.value
-    if value.shape == weight.shape:
+    weight, value = product.weight.value, graph[parameter].value
+    same = value.shape == weight.shape
+    turned = value.dim() == 2 and weight.dim() == 2 and value.shape == weight.T.shape
+    if same and turned:
+        one = torch.zeros(weight.shape[product.free], dtype=torch.bool)
+        one[0] = True
+        axis, _ = _fan(entries(graph, parameter, product.weight.node, product.free, one))
+        turned = axis is not None and axis != product.contracted
+        return (1, 0) if turned else (0, 1)
+    if same:
         return tuple(range(value.dim()))
-    if value.dim() == 2 and weight.dim() == 2 and value.shape == weight.T.shape:
-        return (1, 0)
-    return None
+    return (1, 0) if turned else None
 
 
 def _whole(
@@ -198,8 +213,13 @@ def _fan(one_feature: Tensor | None) -> tuple[int | None, int | None]:
     return (wide[0] if wide else None), count
 
 
-def entries(graph: Graph, parameter: int, node: int, axis: int, chosen: Tensor) -> Tensor | None:
-    """Which entries of a parameter stand behind the chosen indices along an axis of a weight."""
+def entries(
+    graph: Graph, parameter: int, node: int, axis: int | None, chosen: Tensor | None
+) -> Tensor | None:
+    """Which entries of a parameter stand behind the chosen indices along an axis of a weight.
+
+    Without an axis: behind all of it. ``None`` where no derivative leads there.
+    """
     value = graph[parameter].value
     with torch.enable_grad():
         leaf = value.detach().clone().requires_grad_()
@@ -213,10 +233,11 @@ def entries(graph: Graph, parameter: int, node: int, axis: int, chosen: Tensor) 
                 return None
         if not result.requires_grad:
             return None
-        cotangent = torch.zeros_like(result)
-        shape = [1] * result.dim()
-        shape[axis] = -1
-        cotangent += chosen.to(result).reshape(shape)
+        cotangent = torch.ones_like(result)
+        if axis is not None and chosen is not None:
+            shape = [1] * result.dim()
+            shape[axis] = -1
+            cotangent = cotangent * chosen.to(result).reshape(shape)
         (gradient,) = torch.autograd.grad(result, leaf, cotangent, allow_unused=True)
     return None if gradient is None else (gradient != 0).cpu()
 

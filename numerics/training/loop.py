@@ -18,9 +18,9 @@ import torch
 
 from numerics.data.batches import Batch, Encoded, batches
 from numerics.extras import extra
-from numerics.linearization.closed_form.training_gradient import ClosedGradient, has_closed_gradient
+from numerics.linearization import closed_form
 from numerics.models import ModelSpec, Positions, Transformer
-from numerics.models.fused_attention import fuse_attention
+from numerics.models.attention import fuse_attention
 from numerics.results import provenance
 from numerics.schemes import build, scheme_named
 from numerics.stores.files import atomically
@@ -170,13 +170,14 @@ def model_spec(config: TrainConfig) -> ModelSpec:
 
 
 def differentiated(model: Transformer, config: TrainConfig) -> torch.nn.Module:
-    """The model as training differentiates it: by closed forms where nothing else is asked for.
+    """Wrap the model for training: closed forms of its gradients where nothing else is asked for.
 
     Automatic differentiation serves other wirings, dropout, the signals' hooks, automatic mixed
     precision and several processes.
     """
-    plain = config.precision in DTYPES and config.processes == 1 and not config.signals
-    return ClosedGradient(model) if plain and has_closed_gradient(model.spec) else model
+    more = config.precision not in DTYPES or config.processes > 1 or config.signals
+    closed = closed_form.serves(model.spec) and model.spec.dropout == 0 and not more
+    return closed_form.ClosedGradient(model) if closed else model
 
 
 def resolve_device(name: str) -> torch.device:

@@ -213,7 +213,7 @@ def test_signals_are_what_they_say(tmp_path, monkeypatch):
     """Adam's first update is ±η everywhere it has a gradient; untouched rows stay."""
     config = SMALL["fig2"][1]
     # Without signals a run takes closed gradients, which are the same to rounding only.
-    monkeypatch.setattr(loop, "has_closed_gradient", lambda _: False)
+    monkeypatch.setattr(loop.closed_form, "serves", lambda _: False)
     run_training(config, tmp_path / "run")
     log = pl.read_parquet(tmp_path / "run" / LOG)
     plain = replace(config, signals=False)

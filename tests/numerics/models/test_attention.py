@@ -8,8 +8,7 @@ from torch.func import jvp
 from numerics.data.batches import Encoded, make_batch
 from numerics.data.tokenizer import END
 from numerics.models import ModelSpec, Positions
-from numerics.models.attention import Attention
-from numerics.models.fused_attention import fuse_attention
+from numerics.models.attention import Attention, fuse_attention
 from numerics.schemes import build
 from numerics.training.objective import batch_loss
 
