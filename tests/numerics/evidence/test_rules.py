@@ -36,8 +36,11 @@ def doubtful(source: str) -> list[str]:
                 constant = isinstance(right, ast.Constant) and isinstance(right.value, bool)
                 if constant and not isinstance(operator, ast.Is):
                     found.append(ast.unparse(node))
-        negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
-        if negated and isinstance(node.operand, ast.Call):
+        if (
+            isinstance(node, ast.UnaryOp)
+            and isinstance(node.op, ast.Not)
+            and isinstance(node.operand, ast.Call)
+        ):
             called = ast.unparse(node.operand.func)
             if called in {"any", "all"} or called.endswith((".equivalent", ".within", ".inside")):
                 found.append(ast.unparse(node))
