@@ -124,11 +124,13 @@ def _card(claim: Claim, row: Mapping[str, Any], document: Mapping[str, Any]) -> 
 
 
 def _readings(found: Verdict) -> str:
+    """The forms of the statement that were tested, where they are several."""
     texts = (
         f"{one.reading}: {one.reading_text}" if one.reading_text else str(one.reading)
         for one in found.evidence
     )
-    return "; ".join(dict.fromkeys(texts))
+    several = tuple(dict.fromkeys(texts))
+    return "; ".join(several) if len(several) > 1 else ""
 
 
 def _why(found: Verdict) -> str:

@@ -16,6 +16,15 @@ from markupsafe import Markup
 from numerics.report.cards import BAD, KINDS, MARKS, OPEN, TONES, Card, Run
 from numerics.report.changes import Change, Changes
 
+FAMILIES = {
+    "verify": "Claims of the papers",
+    "check": "Checked models",
+    "audit": "Audited models",
+    "sweep": "Sweeps: scheme and optimizer",
+    "train": "Training runs",
+    "reproduce": "Experiments of the papers",
+}
+"""Titles of the parts of the summary, by the kind of run."""
 TEMPLATE = Path(__file__).parent / "template"
 """Folder of the page, its style and its script."""
 
@@ -31,6 +40,15 @@ class Count:
     def total(self) -> int:
         """Cards of the group."""
         return sum(self.by_verdict.values())
+
+
+@dataclass(frozen=True)
+class Family:
+    """Runs of one command, whose verdicts are words of one kind."""
+
+    title: str
+    verdicts: dict[str, int]
+    counts: list[Count]
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,8 @@ def render(runs: Sequence[Run], changed: Changes | None = None, *, made: str = "
     return environment.get_template("page.html.jinja").render(
         runs=list(zip(runs, shown, strict=True)),
         cards=flat,
-        counts=counts([item.card for item in flat]),
+        families=families(runs),
+        groups=list(dict.fromkeys(item.card.group for item in flat)),
         verdicts=verdicts([item.card for item in flat]),
         kinds=[kind for kind in KINDS if any(kind in item.card.kinds for item in flat)],
         checks=[check for item in flat for check in item.card.checks],
@@ -88,6 +107,16 @@ def render(runs: Sequence[Run], changed: Changes | None = None, *, made: str = "
         digest=digest,
         made=made,
     )
+
+
+def families(runs: Sequence[Run]) -> list[Family]:
+    """The parts of the summary, in the order of `FAMILIES`."""
+    cards = {
+        kind: [card for run in runs if run.kind == kind for card in run.cards] for kind in FAMILIES
+    }
+    return [
+        Family(FAMILIES[kind], verdicts(own), counts(own)) for kind, own in cards.items() if own
+    ]
 
 
 def counts(cards: Sequence[Card]) -> list[Count]:
