@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test lint types bench notebook clean
+.PHONY: verify test lint types bench notebook docs record readme clean
 
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
@@ -30,6 +30,15 @@ bench: $(INSTALLED)
 
 notebook: $(INSTALLED)
 	$(BIN)/python -m pytest --nbmake --overwrite paper_checks.ipynb
+
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+record: $(INSTALLED)
+	$(BIN)/tfixup verify --json results/verify/verdicts.json
+
+readme: $(INSTALLED)
+	$(BIN)/python -m benchmarks.readme
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

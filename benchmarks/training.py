@@ -6,6 +6,9 @@
     plain      bare with torch's Adam as it comes, which is not the fused one
     tfixup     `training_step` with T-Fixup: no layer norms, no biases; logs ‖∇ℓ‖ and ‖Δθ‖
     post-ln    `training_step` with Post-LN: torch's layer norms, no biases
+    tfixup-autodiff, post-ln-autodiff
+               the same without closed forms: gradients by automatic differentiation, fused
+               attention
     floor      the bare matrix products of the weights: one forward, two backward
 
 All have the same widths, ReLU, batch, Adam (fused but for plain), label smoothing, and no dropout.
@@ -35,7 +38,7 @@ from torch.nn import functional as F
 from numerics.data.batches import Batch, batches
 from numerics.data.tokenizer import PADDING
 from numerics.models import ModelSpec
-from numerics.models.fused_attention import fuse_attention
+from numerics.models.attention import fuse_attention
 from numerics.models.positions import sinusoids
 from numerics.results import command_line, provenance
 from numerics.schemes import build
@@ -137,11 +140,11 @@ def bare_step(config: TrainConfig, *, fused: bool) -> Step:
     return step
 
 
-def our_model(config: TrainConfig) -> nn.Module:
-    """The model of a recorded run, as the training loop differentiates it."""
+def our_model(config: TrainConfig, *, closed: bool) -> nn.Module:
+    """The model of a recorded run, as the training loop differentiates it, or plainly."""
     model = build(config.scheme, model_spec(config), torch.Generator().manual_seed(config.seed))
     fuse_attention(model)
-    return differentiated(model, config)
+    return differentiated(model, config) if closed else model
 
 
 def recorded_step(model: nn.Module, config: TrainConfig) -> Step:
@@ -186,7 +189,9 @@ def floor_step(config: TrainConfig) -> Step:
 
 def contestants(config: TrainConfig) -> dict[str, Step]:
     """The steps to time."""
-    ours = {scheme: our_model(replace(config, scheme=scheme)) for scheme in SCHEMES}
+    each = {scheme: replace(config, scheme=scheme) for scheme in SCHEMES}
+    ours = {scheme: our_model(own, closed=True) for scheme, own in each.items()}
+    ours |= {f"{scheme}-autodiff": our_model(own, closed=False) for scheme, own in each.items()}
     steps = {"torch": recorded_step(torch_model(config), config)}
     steps |= {"bare": bare_step(config, fused=True), "plain": bare_step(config, fused=False)}
     steps |= {scheme: recorded_step(model, config) for scheme, model in ours.items()}

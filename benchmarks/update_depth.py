@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import linregress
 
-from numerics.linearization.measured_function import random_batch
 from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec
+from numerics.models.tokens import random_batch
 from numerics.results import command_line, provenance
 from numerics.schemes import build
 from numerics.stores.files import write_json

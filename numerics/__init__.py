@@ -17,11 +17,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numerics.linearization.measured_function import random_batch as random_batch
     from numerics.measure.updates import measure_update as measure_update
     from numerics.measure.updates import measure_updates as measure_updates
     from numerics.models import ModelSpec as ModelSpec
     from numerics.models import Transformer as Transformer
+    from numerics.models.tokens import random_batch as random_batch
     from numerics.schemes import build as build
 
 __all__ = ["ModelSpec", "Transformer", "build", "measure_update", "measure_updates", "random_batch"]
@@ -32,7 +32,7 @@ _HOMES = {
     "build": "numerics.schemes",
     "measure_update": "numerics.measure.updates",
     "measure_updates": "numerics.measure.updates",
-    "random_batch": "numerics.linearization.measured_function",
+    "random_batch": "numerics.models.tokens",
 }
 
 

@@ -154,13 +154,13 @@ if TYPE_CHECKING:
     from numerics.check.types import Check as Check
     from numerics.foreign.measure import ModuleUpdate as ModuleUpdate
     from numerics.foreign.measure import measure_module as measure_module
-    from numerics.linearization.measured_function import TokenBatch as TokenBatch
-    from numerics.linearization.measured_function import random_batch as random_batch
     from numerics.measure.updates import UpdateReport as UpdateReport
     from numerics.measure.updates import measure_update as measure_update
     from numerics.measure.updates import measure_updates as measure_updates
     from numerics.models import ModelSpec as ModelSpec
     from numerics.models import Transformer as Transformer
+    from numerics.models.tokens import TokenBatch as TokenBatch
+    from numerics.models.tokens import random_batch as random_batch
     from numerics.prediction.compare import PartComparison as PartComparison
     from numerics.prediction.compare import compare as compare
     from numerics.prediction.compare import predict as predict
@@ -219,8 +219,8 @@ _HOMES = {
     "ModelSpec": "numerics.models",
     "Transformer": "numerics.models",
     "build": "numerics.schemes",
-    "TokenBatch": "numerics.linearization.measured_function",
-    "random_batch": "numerics.linearization.measured_function",
+    "TokenBatch": "numerics.models.tokens",
+    "random_batch": "numerics.models.tokens",
     "measure_update": "numerics.measure.updates",
     "measure_updates": "numerics.measure.updates",
     "UpdateReport": "numerics.measure.updates",

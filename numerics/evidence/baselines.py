@@ -16,11 +16,14 @@ from torch import Tensor
 
 from numerics.evidence.admin import encoder, inputs
 from numerics.evidence.xiong import inside, student
-from numerics.linearization.measured_function import output_shape, random_batch
-from numerics.measure.parameter_groups import INPUTS, KINDS, MATRICES, OWN, kind_of, tangents_by
-from numerics.measure.updates import linearize_model, random_cotangent
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.engines import linearize
+from numerics.linearization.groupings import INPUTS, MATRICES, OWN
+from numerics.linearization.update_directions import rule_named
+from numerics.measure.by_group import tangents_by
 from numerics.models import Architecture, ModelSpec
-from numerics.models.roles import EMBEDDINGS, part_of
+from numerics.models.roles import EMBEDDINGS
+from numerics.models.tokens import output_shape, random_batch
 from numerics.schemes import build
 from numerics.signals.layer_dependency import dependency
 from numerics.signals.residual_stream import sites
@@ -55,25 +58,12 @@ class Parts:
         return fitted(power_law(self.depths, values))
 
 
-def block_of(parameter: str) -> str:
-    """``attention`` or ``mlp`` for a matrix, otherwise `kind_of`.
-
-    Examples
-    --------
-    >>> block_of("decoder.0.cross_attention.branch.out_proj"), block_of("target")
-    ('attention', 'inputs')
-    """
-    if kind_of(parameter) != MATRICES:
-        return kind_of(parameter)
-    return "mlp" if part_of(parameter).endswith("mlp") else "attention"
-
-
 def measured(
     scheme: str,
     context: Context,
     *,
     architecture: Architecture = BOTH,
-    by_block: bool = False,
+    grouping: str = "kind",
     value_power: float = 0.0,
     fewer: int = 1,
 ) -> Parts:
@@ -94,8 +84,7 @@ def measured(
                     value.detach()[-32:] *= (5 * depth) ** -value_power
             batch = random_batch(spec, generator, sequences=2, tokens=8)
             u = random_cotangent(output_shape(spec, batch), generator)
-            groups = ("attention", "mlp", INPUTS, OWN) if by_block else KINDS
-            rows.append(tangents_by(model, batch, u, block_of if by_block else kind_of, groups))
+            rows.append(tangents_by(grouping, model, batch, u))
             depths.append(depth)
     return Parts(tuple(depths), rows)
 
@@ -110,10 +99,9 @@ def few_outputs(context: Context) -> Parts:
             generator = torch.Generator().manual_seed(seed)
             model = build("rezero", spec, generator, dtype=torch.float64).eval()
             batch = random_batch(spec, generator, sequences=1, tokens=1)
-            found = linearize_model(
-                model, batch, random_cotangent(output_shape(spec, batch), generator)
-            )
-            by_part = dict(zip(found.parts, found.tangents, strict=True))
+            u = random_cotangent(output_shape(spec, batch), generator)
+            [found] = linearize([model], [batch], [u], rule_named("sgd"))
+            by_part = dict(zip(found.groups, found.tangents, strict=True))
             scalars = by_part["encoder.alpha"] + by_part["decoder.alpha"]
             rows.append({OWN: scalars, INPUTS: by_part[EMBEDDINGS]})
             depths.append(depth)
@@ -166,7 +154,7 @@ def deepnorm(context: Context) -> Iterator[Observation]:
 @provides("fixup.scale", "fixup.attention", kind=Kind.MEASUREMENT)
 def fixup(context: Context) -> Iterator[Observation]:
     """R-Fixup's MLP (m = 2) is flat; its attention, scaled as a product of four, is not."""
-    found = measured("r-fixup", context, by_block=True)
+    found = measured("r-fixup", context, grouping="branch")
     mlp, attention = found.exponent("mlp"), found.exponent("attention")
     yield _evidence(
         "fixup.scale",
@@ -181,7 +169,7 @@ def fixup(context: Context) -> Iterator[Observation]:
         "and L · L^(-1/3) = L^(2/3)",
         ("MLP, W₁ × L^(-1/2)", mlp),
     )
-    slower = measured("r-fixup", context, by_block=True, value_power=1 / 3)
+    slower = measured("r-fixup", context, grouping="branch", value_power=1 / 3)
     repaired = slower.exponent("attention")
     yield _evidence(
         "fixup.attention",

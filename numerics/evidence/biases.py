@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from numerics.linearization.measured_function import output_shape, random_batch
+from numerics.linearization.cotangents import random_cotangent
 from numerics.measure.output_biases import bias_tangents, update
-from numerics.measure.updates import random_cotangent
 from numerics.models import ModelSpec
+from numerics.models.tokens import output_shape, random_batch
 from numerics.schemes import build
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance

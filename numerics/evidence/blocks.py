@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from numerics.evidence.conditions import POWERS, predicted
-from numerics.linearization.measured_function import TokenBatch, random_batch
 from numerics.models import ModelSpec, Transformer
+from numerics.models.tokens import TokenBatch, random_batch
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP
 from numerics.schemes.xavier import XAVIER

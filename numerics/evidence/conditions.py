@@ -17,8 +17,8 @@ from dataclasses import replace
 import sympy as sp
 import torch
 
-from numerics.linearization.measured_function import TokenBatch, embed, random_batch
 from numerics.models import ModelSpec, Positions, Transformer
+from numerics.models.tokens import TokenBatch, embed, random_batch
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
 from numerics.schemes.xavier import XAVIER

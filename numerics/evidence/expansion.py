@@ -14,11 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.linearization.autodiff import Cotangent, gradient, linearize
-from numerics.linearization.measured_function import features_of, output_shape, random_batch
+from numerics.linearization.autodiff import gradient, linearize
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.groupings import groups_of
+from numerics.linearization.measured_function import features_of
+from numerics.linearization.types import Cotangent
 from numerics.linearization.update_directions import rule_named
-from numerics.measure.updates import random_cotangent
 from numerics.models import ModelSpec, Transformer
+from numerics.models.tokens import output_shape, random_batch
 from numerics.schemes import build
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
@@ -27,18 +30,6 @@ from theory.claims import Context, Control, Kind, Observation, Reading, provides
 RATES = tuple(10.0 ** (-k / 2) for k in range(8, 15))
 """η from 10⁻⁴ to 10⁻⁷: below the first kink of a ReLU on the way."""
 SPEC = ModelSpec(3, 3, d_model=16, d_ff=32, vocabulary=100)
-STACKS = ("decoder", "encoder")
-
-
-def stack_of(parameter: str) -> str:
-    """θ_E or θ_D: the stack that a parameter or an embedded input belongs to.
-
-    Examples
-    --------
-    >>> stack_of("source"), stack_of("target"), stack_of("encoder.0.mlp.branch.w1")
-    ('encoder', 'decoder', 'encoder')
-    """
-    return "encoder" if parameter.startswith(("source", "encoder")) else "decoder"
 
 
 @dataclass(frozen=True)
@@ -59,15 +50,16 @@ def split(model: Transformer, cotangent: Cotangent, generator: torch.Generator) 
     """The split of one model's change."""
     batch = random_batch(model.spec, generator, sequences=2, tokens=4)
     function, parameters = features_of(model, batch)
-    found = linearize(function, parameters, cotangent, rule_named("sgd"), stack_of, STACKS)
+    groups = groups_of(parameters, "stack")
+    found = linearize(function, parameters, cotangent, rule_named("sgd"), groups)
     before, slopes = gradient(function, parameters, cotangent)
     changes = {}
     with torch.no_grad():
         for eta in RATES:
             stepped = {name: value - eta * slopes[name] for name, value in parameters.items()}
             changes[eta] = ((function(stepped) - before) / eta).flatten()
-    decoder, encoder = found.tangents.detach().flatten(1)
-    return Split(decoder, encoder, changes)
+    by_stack = dict(zip(found.groups, found.tangents.flatten(1), strict=True))
+    return Split(by_stack["decoder"], by_stack["encoder"], changes)
 
 
 @provides("tfixup.eq3", kind=Kind.MEASUREMENT)

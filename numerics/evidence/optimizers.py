@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from numerics.linearization.measured_function import random_batch
 from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec
+from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from numerics.statistics.tolerances import tolerance

@@ -12,10 +12,10 @@ from functools import partial
 import torch
 
 from numerics.evidence.depth import all_equivalent
-from numerics.linearization.measured_function import TokenBatch
 from numerics.measure.update_operator import block_spectra, model_operator
 from numerics.models import ModelSpec
 from numerics.models.roles import EMBEDDINGS, part_of
+from numerics.models.tokens import TokenBatch
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP
 from numerics.statistics.exponents import Exponent, NoExponent, fitted, power_law

@@ -1,45 +1,36 @@
-"""J step and Jᵀu of any function of named parameters, part by part, by automatic differentiation.
+"""The response of any function to one optimizer step, by automatic differentiation.
 
-f(θ) is the measured function, J = ∂f/∂θ, u a cotangent on f. One reverse pass gives the gradient
-g = Jᵀu, an update rule turns it into a step direction s(g), and because J s is linear in s a
-forward pass a part gives the *tangents* J_p s_p, whose sum is lim_{η→0} (f(θ + ηs) − f(θ))/η.
-
-This is the generic path (`torch.func`, any model) and the oracle against which the closed forms of
-``closed_form`` are tested.
+This engine takes any differentiable function of named parameters, and is the oracle against which
+the closed forms are tested. One forward pass gives f(θ). One reverse pass gives the gradient
+g(u) = Jᵀu, which the rule turns into the steps s. Because g is linear in u, its own derivative is
+J: the reverse pass of u ↦ ⟨g(u), s⟩ gives J s, in half the time of another forward and reverse pass
+and with nothing computed twice. Groups of parameters differ in s alone, so several of them go
+through that pass together (`torch.vmap`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import jvp, vjp
+from torch.func import vjp
 
-from numerics.linearization.update_directions import Rule
+from numerics.linearization.groupings import Groups
+from numerics.linearization.strain import StrainGauge
+from numerics.linearization.types import Cotangent, Linearization, Parameters
+from numerics.linearization.update_directions import StepRule
 
-Parameters = Mapping[str, Tensor]
-Cotangent = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Linearization:
-    """f at θ, and its response to a step, split by part."""
-
-    parts: tuple[str, ...]
-    """Names of the P parts; every parameter belongs to exactly one."""
-    output: Float[Tensor, "..."]
-    """f(θ)."""
-    tangents: Float[Tensor, "P ..."]
-    """J_p s_p."""
-    energies: Float[Tensor, " P"]
-    """‖J_pᵀu‖², in float64."""
+MOST_TOGETHER = 8
+"""Groups that go through one pass; more cost memory and gain nothing."""
+MOST_ZEROS = 2.0
+"""Largest size of the steps of one pass, in units of all parameters. A pass of c groups also
+multiplies zeros, c − 1 for each number of a step; beyond this they cost more than is saved."""
 
 
 def gradient(
     function: Callable[[Parameters], Tensor], parameters: Parameters, cotangent: Cotangent
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """f(θ) and Jᵀu.
+    """Return f(θ) and the gradient Jᵀu.
 
     Examples
     --------
@@ -57,35 +48,139 @@ def linearize(
     function: Callable[[Parameters], Tensor],
     parameters: Parameters,
     cotangent: Cotangent,
-    rule: Rule,
-    part_of: Callable[[str], str],
-    parts: Sequence[str],
+    rule: StepRule,
+    groups: Groups,
     earlier: Sequence[Cotangent] = (),
 ) -> Linearization:
-    """One reverse pass, then one forward pass a part; first one reverse pass an earlier cotangent.
+    """Linearise a function at its parameters, and take one step of every group.
 
-    ``earlier`` are cotangents whose gradients the optimizer has seen before, at the same weights.
+    Parameters
+    ----------
+    function
+        θ ↦ f(θ), twice differentiable by torch: fused attention kernels are not.
+    parameters
+        θ, by name.
+    cotangent
+        f ↦ u.
+    rule
+        Gradients ↦ step.
+    groups
+        A partition of the parameters, as `numerics.linearization.groupings.groups_of` makes it.
+    earlier
+        Cotangents whose gradients the optimizer has seen before, at the same weights.
+
+    Examples
+    --------
+    >>> from numerics.linearization.groupings import Piece
+    >>> from numerics.linearization.update_directions import rule_named
+    >>> found = linearize(lambda p: p["a"] * p["b"],
+    ...     {"a": torch.tensor([2.0]), "b": torch.tensor([3.0])}, torch.ones_like,
+    ...     rule_named("sgd"), {"a": [Piece("a")], "b": [Piece("b")]})
+    >>> found.tangents.flatten().tolist(), found.energies.tolist()
+    ([-9.0, -4.0], [9.0, 4.0])
     """
-    past = [gradient(function, parameters, before)[1] for before in earlier]
-    output, gradients = gradient(function, parameters, cotangent)
-    zeros = {name: torch.zeros_like(value) for name, value in parameters.items()}
-    tangents, energies = [], []
-    for part in parts:
-        own = {name: value for name, value in gradients.items() if part_of(name) == part}
-        step = zeros | {
-            name: rule(
-                value, parameters[name], parameter=name, past=[before[name] for before in past]
-            )
-            for name, value in own.items()
-        }
-        tangents.append(jvp(function, (dict(parameters),), (step,))[1])
-        energies.append(energy(own.values(), like=output))
-    return Linearization(tuple(parts), output, torch.stack(tangents), torch.stack(energies))
+    with torch.enable_grad():
+        theta = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+        with StrainGauge() as gauge:
+            output = function(theta)
+        value = output.detach()
+        past = [_pull(output, theta, seen(value)) for seen in earlier]
+        u = cotangent(value).clone().requires_grad_()
+        slopes = _pull(output, theta, u, create_graph=True)
+    gradients = {name: slope.detach() for name, slope in slopes.items()}
+    steps = {
+        name: rule(
+            own, parameters[name], parameter=name, past=[before[name] for before in past]
+        ).detach()
+        for name, own in gradients.items()
+    }
+    energies = [
+        energy((piece.of(gradients[piece.parameter]) for piece in pieces), like=value)
+        for pieces in groups.values()
+    ]
+    return Linearization(
+        tuple(groups),
+        value,
+        torch.cat([*_push(slopes, u, steps, groups)]),
+        torch.stack(energies),
+        gauge.strain(like=value),
+    )
+
+
+def _pull(
+    output: Tensor, theta: Parameters, u: Tensor, *, create_graph: bool = False
+) -> dict[str, Tensor]:
+    """Jᵀu, differentiable by u where asked for."""
+    slopes = torch.autograd.grad(
+        output,
+        list(theta.values()),
+        u,
+        create_graph=create_graph,
+        retain_graph=True,
+        materialize_grads=True,
+    )
+    return dict(zip(theta, slopes, strict=True))
+
+
+def _push(
+    slopes: Parameters, u: Tensor, steps: Parameters, groups: Groups
+) -> Iterator[Float[Tensor, "C ..."]]:
+    """J_p s_p of all groups, some at a time, through the derivative of g(u) = Jᵀu by u."""
+    passes = list(_passes(groups, steps))
+    for number, together in enumerate(passes):
+        own = _own_steps([groups[name] for name in together], steps)
+        # A parameter that f does not depend on has a gradient of zeros that is no function of u.
+        moved = [name for name in own if slopes[name].requires_grad]
+        if not moved:
+            yield u.new_zeros(len(together), *u.shape)
+            continue
+        last = number == len(passes) - 1
+        batched = len(together) > 1
+        (tangents,) = torch.autograd.grad(
+            [slopes[name] for name in moved],
+            u,
+            [own[name] if batched else own[name][0] for name in moved],
+            is_grads_batched=batched,
+            retain_graph=not last,
+        )
+        yield tangents.detach() if batched else tangents.detach()[None]
+
+
+def _passes(groups: Groups, steps: Parameters) -> Iterator[list[str]]:
+    """Which groups go through a pass together."""
+    most = MOST_ZEROS * sum(step.numel() for step in steps.values())
+    together: list[str] = []
+    numbers = 0
+    for name, pieces in groups.items():
+        # Of whole parameters: a piece brings zeros for the rest of its own.
+        own = sum(steps[parameter].numel() for parameter in {p.parameter for p in pieces})
+        full = len(together) == MOST_TOGETHER or (len(together) + 1) * (numbers + own) > most
+        if together and full:
+            yield together
+            together, numbers = [], 0
+        together, numbers = [*together, name], numbers + own
+    if together:
+        yield together
+
+
+def _own_steps(groups: Sequence[Sequence], steps: Parameters) -> dict[str, Float[Tensor, "C ..."]]:
+    """Of every parameter in C groups, C steps: each group's own pieces, and 0 elsewhere."""
+    stacked: dict[str, Tensor] = {}
+    for number, pieces in enumerate(groups):
+        for piece in pieces:
+            step = steps[piece.parameter]
+            if len(groups) == 1 and piece.rows is None:
+                stacked[piece.parameter] = step[None]
+                continue
+            if piece.parameter not in stacked:
+                stacked[piece.parameter] = step.new_zeros(len(groups), *step.shape)
+            piece.of(stacked[piece.parameter][number]).copy_(piece.of(step))
+    return stacked
 
 
 def energy(tensors: Iterable[Tensor], *, like: Tensor) -> Float[Tensor, ""]:
-    """Σ ‖tensor‖² in float64, 0 for none."""
-    total = torch.zeros((), dtype=torch.float64, device=like.device)
-    for tensor in tensors:
-        total = total + torch.linalg.vector_norm(tensor, dtype=torch.float64).square()
-    return total
+    """Sum ‖tensor‖² in float64; 0 for no tensors."""
+    norms = [torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]
+    if not norms:
+        return torch.zeros((), dtype=torch.float64, device=like.device)
+    return torch.stack(norms).square().sum()

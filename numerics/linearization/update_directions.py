@@ -1,14 +1,14 @@
-"""Step directions: what an optimizer makes of the gradients it has seen, divided by −η.
+"""The direction in which an optimizer steps, given the gradients that it has seen.
 
-`history` is g_1, …, g_t of one tensor, the last the current one; θ is the tensor itself. With the
-first gradient alone (t = 1), m̂ = g and v̂ = g²:
+A *history* is g_1, …, g_t of one tensor θ, the last the current one. A direction is the step
+divided by −η. With the first gradient alone (t = 1), m̂ = g and v̂ = g²:
 
     sgd       g                         sign, adam, lion   sign(g) (Adam up to ε)
     momentum  Σ_k μ^k g_(t−k)           lamb               ‖θ‖ u/‖u‖, u Adam's direction
     radam     m̂ while ρ_t ≤ 5           muon               √max(1, rows/columns) U Vᵀ, g = U Σ Vᵀ
 
-Constants are those of the optimizers' defaults in PyTorch, or of their papers. Weight decay is off:
-it does not depend on the loss. Tensors that are not matrices take Adam's direction under Muon.
+Constants are the defaults of the optimizers in PyTorch, or of their papers. Weight decay is off: it
+does not depend on the loss. Tensors that are not matrices take Adam's direction under Muon.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ from torch import Tensor
 from theory.errors import InputError, nearest
 from theory.radam.rectification import BEHAVIOURS, length, rectifier
 
-History = Sequence[Tensor]
-Direction = Callable[[History, Tensor], Tensor]
+GradientHistory = Sequence[Tensor]
+Direction = Callable[[GradientHistory, Tensor], Tensor]
 MOMENTUM = 0.9
 BETAS = (0.9, 0.999)
 LION_BETAS = (0.9, 0.99)
@@ -29,8 +29,8 @@ MUON_MOMENTUM = 0.95
 EPSILON = 1e-8
 
 
-def average(history: History, beta: float) -> Tensor:
-    """(1 − β) Σ_k β^k g_(t−k)/(1 − β^t): the bias-corrected moving average.
+def average(history: GradientHistory, beta: float) -> Tensor:
+    """Take the bias-corrected moving average, (1 − β) Σ_k β^k g_(t−k)/(1 − β^t).
 
     Examples
     --------
@@ -43,20 +43,20 @@ def average(history: History, beta: float) -> Tensor:
     return mean / (1 - beta ** len(history))
 
 
-def sgd(history: History, theta: Tensor) -> Tensor:
-    """g."""
+def sgd(history: GradientHistory, theta: Tensor) -> Tensor:
+    """Gradient descent steps along the gradient: g."""
     del theta
     return history[-1]
 
 
-def sign(history: History, theta: Tensor) -> Tensor:
-    """sign(g)."""
+def sign(history: GradientHistory, theta: Tensor) -> Tensor:
+    """The sign of every entry: sign(g)."""
     del theta
     return history[-1].sign()
 
 
-def momentum(history: History, theta: Tensor) -> Tensor:
-    """Σ_k μ^k g_(t−k), heavy ball."""
+def momentum(history: GradientHistory, theta: Tensor) -> Tensor:
+    """Heavy ball adds up decaying gradients: Σ_k μ^k g_(t−k)."""
     del theta
     total = torch.zeros_like(history[0])
     for gradient in history:
@@ -64,23 +64,23 @@ def momentum(history: History, theta: Tensor) -> Tensor:
     return total
 
 
-def adam(history: History, theta: Tensor) -> Tensor:
-    """m̂/(√v̂ + ε)."""
+def adam(history: GradientHistory, theta: Tensor) -> Tensor:
+    """Adam divides the average gradient by its root mean square: m̂/(√v̂ + ε)."""
     del theta
     second = average([gradient.square() for gradient in history], BETAS[1])
     return average(history, BETAS[0]) / (second.sqrt() + EPSILON)
 
 
-def radam(history: History, theta: Tensor) -> Tensor:
-    """r_t m̂/√v̂ once ρ_t > 5, m̂ before."""
+def radam(history: GradientHistory, theta: Tensor) -> Tensor:
+    """RAdam rectifies Adam once ρ_t > 5, r_t m̂/√v̂, and averages before: m̂."""
     t, beta2 = len(history), BETAS[1]
     if not BEHAVIOURS["torch"].adapts(length(t, beta2)):
         return average(history, BETAS[0])
     return rectifier(t, beta2) * adam(history, theta)
 
 
-def lion(history: History, theta: Tensor) -> Tensor:
-    """sign(β₁ m + (1 − β₁) g), m the moving average (β₂) of earlier gradients."""
+def lion(history: GradientHistory, theta: Tensor) -> Tensor:
+    """Lion takes a sign: sign(β₁ m + (1 − β₁) g), m the average (β₂) of earlier gradients."""
     del theta
     mean = torch.zeros_like(history[0])
     for gradient in history[:-1]:
@@ -88,16 +88,19 @@ def lion(history: History, theta: Tensor) -> Tensor:
     return (LION_BETAS[0] * mean + (1 - LION_BETAS[0]) * history[-1]).sign()
 
 
-def lamb(history: History, theta: Tensor) -> Tensor:
-    """‖θ‖ u/‖u‖ with u Adam's direction; u itself where θ or u is zero."""
+def lamb(history: GradientHistory, theta: Tensor) -> Tensor:
+    """LAMB gives Adam's u the norm of its tensor, ‖θ‖ u/‖u‖; u itself where θ or u is 0."""
     u = adam(history, theta)
     weight, length = torch.linalg.vector_norm(theta), torch.linalg.vector_norm(u)
     ratio = torch.where((weight > 0) & (length > 0), weight / length, torch.ones_like(weight))
     return ratio * u
 
 
-def muon(history: History, theta: Tensor) -> Tensor:
-    """√max(1, rows/columns) U Vᵀ of the Nesterov average; Adam's where θ is no matrix."""
+def muon(history: GradientHistory, theta: Tensor) -> Tensor:
+    """Muon takes the polar factor of the Nesterov average: √max(1, rows/columns) U Vᵀ.
+
+    Where θ is no matrix it takes Adam's direction.
+    """
     if theta.ndim != 2:
         return adam(history, theta)
     mean = torch.zeros_like(history[0])
@@ -122,12 +125,12 @@ DIRECTIONS: Mapping[str, Direction] = {
 
 
 PER_TENSOR = ("lamb", "muon")
-"""Directions that look at a whole tensor; the others treat every number alike."""
+"""Optimizers whose step of one number depends on the whole tensor."""
 
 
 @dataclass(frozen=True)
-class Rule:
-    """An optimizer's step ÷ η, with the gradients that it has seen before.
+class StepRule:
+    """How an optimizer turns gradients into a step, divided by the learning rate.
 
     q, k and v count as three tensors where they are packed in one parameter.
     """
@@ -146,9 +149,9 @@ class Rule:
         theta: Tensor | None = None,
         *,
         parameter: str = "",
-        past: History = (),
+        past: GradientHistory = (),
     ) -> Tensor:
-        """The step of one parameter.
+        """Return the step of one parameter.
 
         Parameters
         ----------
@@ -177,18 +180,24 @@ class Rule:
         return -torch.cat([self.direction(third[:-1], third[-1]) for third in thirds])
 
 
-RULES: Mapping[str, Rule] = {name: Rule(name, way) for name, way in DIRECTIONS.items()}
+RULES: Mapping[str, StepRule] = {name: StepRule(name, way) for name, way in DIRECTIONS.items()}
 
 
-def rule_named(optimizer: str) -> Rule:
-    """Look an update rule up; an unknown name is an error that offers the nearest known one."""
+def rule_named(optimizer: str) -> StepRule:
+    """Look the step rule of an optimizer up.
+
+    Raises
+    ------
+    InputError
+        Naming the nearest known optimizer.
+    """
     if optimizer not in RULES:
         raise nearest(optimizer, RULES, "optimizer")
     return RULES[optimizer]
 
 
-def direction(name: str, history: History, theta: Tensor) -> Tensor:
-    """The direction of an optimizer by name.
+def direction(name: str, history: GradientHistory, theta: Tensor) -> Tensor:
+    """Return the direction of an optimizer by name.
 
     Raises
     ------

@@ -1,12 +1,13 @@
 """How far one optimizer step moves the function: ‖Δf‖/η in total and by group of parameters.
 
-``updates`` is the entry.
+``updates`` is the entry. ``accuracy`` says whether its numbers are right, and ``by_group`` splits
+them further.
 """
 
 __all__ = [
     "updates",
+    "accuracy",
     "by_group",
-    "parameter_groups",
     "finite_updates",
     "update_operator",
     "attention_gain",

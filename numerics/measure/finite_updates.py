@@ -1,4 +1,4 @@
-"""‖Δf‖/η at finite learning rate, and its convergence to the exact limit as η → 0.
+"""How far a step of finite learning rate moves f, and that this converges to the exact limit.
 
 With step s, the remainder r(η) = (f(θ + ηs) − f(θ))/η − J s is O(η) where f is twice
 differentiable along s: on log–log axes ‖r‖ has slope 1. A wrong J s leaves a constant, slope 0.
@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from numerics.linearization.autodiff import Cotangent, gradient
-from numerics.linearization.measured_function import Inputs, TokenBatch, features_of, output_shape
+from numerics.linearization.autodiff import gradient
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.engines import linearize
+from numerics.linearization.measured_function import InputKind, features_of, in_precision
+from numerics.linearization.types import Cotangent
 from numerics.linearization.update_directions import rule_named
-from numerics.measure.updates import in_precision, linearize_model, random_cotangent
 from numerics.models import Transformer
 from numerics.models.roles import contains, part_named
+from numerics.models.tokens import TokenBatch, output_shape
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from theory.errors import InputError
 
@@ -30,13 +33,15 @@ def finite_update(
     *,
     eta: float,
     optimizer: str = "sgd",
-    inputs: Inputs = "free",
+    inputs: InputKind = "free",
 ) -> float:
-    """‖f(θ + ηs) − f(θ)‖/η in float64, with the cotangent that ``generator`` draws.
+    """Take a step of finite η: ‖f(θ + ηs) − f(θ)‖/η in float64.
+
+    ``generator`` draws the cotangent.
 
     Examples
     --------
-    >>> from numerics.linearization.measured_function import random_batch
+    >>> from numerics.models.tokens import random_batch
     >>> from numerics.models import ModelSpec
     >>> from numerics.schemes import build
     >>> from numerics.measure.updates import measure_update
@@ -59,10 +64,12 @@ def remainder_slope(
     *,
     moves: Sequence[float] = MOVES,
     optimizer: str = "sgd",
-    inputs: Inputs = "free",
+    inputs: InputKind = "free",
     dropped: str | None = None,
 ) -> Exponent | NoExponent:
-    """Log–log slope of ‖r(η)‖ in η = move · ‖f‖/‖J s‖: 1 if the exact limit is right.
+    """Fit the log–log slope of ‖r(η)‖ in η: it is 1 if the exact limit is right.
+
+    The learning rates are η = move · ‖f‖/‖J s‖.
 
     ``dropped`` leaves one part out of J s, the negative control: the slope is then 0.
     """
@@ -70,8 +77,8 @@ def remainder_slope(
     wide = in_precision(model, torch.float64)
     cotangent = random_cotangent(output_shape(model.spec, batch), generator)
     move = _mover(wide, batch, cotangent, optimizer, inputs)
-    found = linearize_model(wide, batch, cotangent, optimizer=optimizer, inputs=inputs)
-    kept = [i for i, leaf in enumerate(found.parts) if not (left_out and contains(left_out, leaf))]
+    [found] = linearize([wide], [batch], [cotangent], rule_named(optimizer), inputs=inputs)
+    kept = [i for i, leaf in enumerate(found.groups) if not (left_out and contains(left_out, leaf))]
     exact = found.tangents[kept].sum(0)
     scale = float(found.output.norm() / found.tangents.sum(0).norm())
     etas = [move * scale for move in moves]
@@ -79,7 +86,7 @@ def remainder_slope(
 
 
 def _mover(
-    model: Transformer, batch: TokenBatch, cotangent: Cotangent, optimizer: str, inputs: Inputs
+    model: Transformer, batch: TokenBatch, cotangent: Cotangent, optimizer: str, inputs: InputKind
 ) -> Callable[[float], Tensor]:
     """η ↦ (f(θ + ηs) − f(θ))/η."""
     rule = rule_named(optimizer)

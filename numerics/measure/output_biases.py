@@ -1,4 +1,4 @@
-"""‖Δf‖/η with trained biases, those added to the stream apart from those inside a branch.
+"""How far trained biases move f, those added to the stream apart from those inside a branch.
 
 An SGD step of all parameters moves f by η times
 
@@ -14,21 +14,21 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor
 
-from numerics.linearization.autodiff import Cotangent
-from numerics.linearization.measured_function import TokenBatch
-from numerics.measure.parameter_groups import tangents_by
+from numerics.linearization.groupings import INNER_BIASES, OUTPUT_BIASES, REST
+from numerics.linearization.types import Cotangent
+from numerics.measure.by_group import tangents_by
 from numerics.models import Transformer
+from numerics.models.tokens import TokenBatch
 from theory.errors import InputError
-
-REST, OUTPUT, INNER = "rest", "output", "inner"
-GROUPS = {"out_bias": OUTPUT, "bias2": OUTPUT, "in_bias": INNER, "bias1": INNER}
-"""Group of a bias by the last word of its name."""
 
 
 def bias_tangents(
     model: Transformer, batch: TokenBatch, cotangent: Cotangent
 ) -> Mapping[str, Float[Tensor, "B T D"]]:
-    """t_rest, t_output and t_inner of a step along the gradient, free inputs, float64.
+    """Return the tangents of a gradient step by kind of bias, with free inputs, in float64.
+
+    They are t_rest, t_output and t_inner under the names ``rest``, ``output biases`` and
+    ``inner biases``.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def bias_tangents(
     Examples
     --------
     >>> import torch
-    >>> from numerics.linearization.measured_function import random_batch
+    >>> from numerics.models.tokens import random_batch
     >>> from numerics.models import ModelSpec
     >>> from numerics.schemes import build
     >>> model = build("tfixup", ModelSpec(1, 1, biases=True), torch.Generator().manual_seed(0))
@@ -49,22 +49,20 @@ def bias_tangents(
     """
     if not model.spec.biases:
         raise InputError("the model must have biases, got biases=False")
-    return tangents_by(model, batch, cotangent, _group, (REST, OUTPUT, INNER))
-
-
-def _group(name: str) -> str:
-    return GROUPS.get(name.rpartition(".")[2], REST)
+    return tangents_by("bias", model, batch, cotangent)
 
 
 def update(tangents: Mapping[str, Tensor], *, output: float = 0.0, inner: float = 0.0) -> float:
-    """‖t_rest + output² t_output + inner² t_inner‖, the factors c on either kind of bias.
+    """Measure the step with factors c on either kind of bias.
+
+    It is ‖t_rest + output² t_output + inner² t_inner‖.
 
     Examples
     --------
     >>> import torch
     >>> one = torch.ones(1)
-    >>> update({"rest": one, "output": one, "inner": one}, output=2.0)
+    >>> update({"rest": one, "output biases": one, "inner biases": one}, output=2.0)
     5.0
     """
-    moved = tangents[REST] + output**2 * tangents[OUTPUT] + inner**2 * tangents[INNER]
-    return float(moved.norm())
+    moved = tangents[REST] + output**2 * tangents[OUTPUT_BIASES]
+    return float((moved + inner**2 * tangents[INNER_BIASES]).norm())

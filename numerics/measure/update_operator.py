@@ -17,10 +17,10 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 from torch.func import jvp, vjp, vmap
 
-from numerics.linearization.autodiff import Parameters
-from numerics.linearization.measured_function import Inputs, TokenBatch, features_of
-from numerics.measure.updates import in_precision
+from numerics.linearization.measured_function import InputKind, features_of, in_precision
+from numerics.linearization.types import Parameters
 from numerics.models import Transformer
+from numerics.models.tokens import TokenBatch
 from theory.errors import InputError
 
 AT_ONCE = 128
@@ -163,7 +163,7 @@ def _dense(matrix: Array) -> Spectrum:
 def model_operator(
     *models: Transformer,
     batch: TokenBatch,
-    inputs: Inputs = "free",
+    inputs: InputKind = "free",
     moves: Callable[[str], bool] = lambda _: True,
 ) -> UpdateOperator:
     """J Jᵀ of a Transformer over the parameters whose names ``moves`` accepts.

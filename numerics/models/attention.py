@@ -1,9 +1,9 @@
 """Multi-head attention, Eq. 5 of T-Fixup, with the 1/√d' of practice.
 
 Attn(a, b, c) = softmax(b q kᵀ aᵀ / √d') c v wᵀ per head. The softmax is written out because the
-fused kernels have no forward-mode derivative, which lim ‖Δf‖/η needs; training, which needs none,
-turns them on (`fused_attention.py`). They differ from the written form by rounding, and where a
-query may see no key: there the written form is NaN, and the fused one 0.
+fused kernels have no second derivative, which lim ‖Δf‖/η needs; training needs none and turns them
+on (`fuse_attention`). They differ from the written form by rounding, and where a query may see no
+key: there the written form is NaN, and the fused one 0.
 
 Shape suffixes: B batch, T query tokens, S key tokens, D width, H heads, K = D / H.
 """
@@ -76,3 +76,20 @@ def _fused(
     # torch's mask is true where a key is seen, the opposite of ours.
     seen = None if blocked is None else ~blocked
     return F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, attn_mask=seen)
+
+
+def fuse_attention(model: nn.Module) -> None:
+    """Give every attention of a model torch's fused kernel, which is faster to train with.
+
+    The kernel has no forward-mode derivative and no second derivative.
+
+    Examples
+    --------
+    >>> block = Attention(8, 2, biases=False)
+    >>> fuse_attention(block)
+    >>> block.fused
+    True
+    """
+    for part in model.modules():
+        if isinstance(part, Attention):
+            part.fused = True

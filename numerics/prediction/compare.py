@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from numerics.linearization.autodiff import energy, gradient
-from numerics.linearization.measured_function import Inputs as InputKind
-from numerics.linearization.measured_function import features_of, random_batch
-from numerics.measure.updates import random_cotangent
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.measured_function import InputKind, features_of
 from numerics.models import ModelSpec
 from numerics.models.roles import LEAF_PARTS, part_of
+from numerics.models.tokens import random_batch
 from numerics.prediction.network import network_of as network_of
 from numerics.schemes import Scheme, build
 from theory.errors import InputError

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.linearization.measured_function import embed_inputs
 from numerics.models.roles import matrices
 from numerics.models.spec import Wiring
+from numerics.models.tokens import embed_inputs
 from numerics.models.transformer import Transformer
 from numerics.schemes.profiling import profiling_batch
 from numerics.schemes.scheme import Scheme

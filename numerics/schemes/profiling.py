@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from numerics.linearization.measured_function import TokenBatch, random_batch
 from numerics.models.hooks import hooked
+from numerics.models.tokens import TokenBatch, random_batch
 from numerics.models.transformer import Transformer
 from numerics.models.wiring import Residual
 

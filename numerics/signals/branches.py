@@ -50,7 +50,7 @@ def branch_calls(model: nn.Module, call: Call) -> tuple[BranchCall, ...]:
 
     Examples
     --------
-    >>> from numerics.linearization.measured_function import random_batch
+    >>> from numerics.models.tokens import random_batch
     >>> from numerics.models import ModelSpec
     >>> from numerics.schemes import build
     >>> generator = torch.Generator().manual_seed(0)

@@ -49,7 +49,7 @@ def left_sides(calls: tuple[BranchCall, ...], reading: str) -> Mapping[int, floa
     Examples
     --------
     >>> from numerics.signals.branches import branch_calls
-    >>> from numerics.linearization.measured_function import random_batch
+    >>> from numerics.models.tokens import random_batch
     >>> from numerics.models import ModelSpec
     >>> from numerics.schemes import build
     >>> generator = torch.Generator().manual_seed(0)

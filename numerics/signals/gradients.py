@@ -38,7 +38,7 @@ def matrix_gradients(
 
     Examples
     --------
-    >>> from numerics.linearization.measured_function import random_batch
+    >>> from numerics.models.tokens import random_batch
     >>> from numerics.models import ModelSpec
     >>> from numerics.schemes import build
     >>> generator = torch.Generator().manual_seed(0)

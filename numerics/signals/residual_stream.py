@@ -39,7 +39,7 @@ def norm_inputs(model: nn.Module, call: Call) -> dict[str, Float[Tensor, "B T"]]
 
     Examples
     --------
-    >>> from numerics.linearization.measured_function import random_batch
+    >>> from numerics.models.tokens import random_batch
     >>> from numerics.models import ModelSpec
     >>> from numerics.schemes import build
     >>> generator = torch.Generator().manual_seed(0)

@@ -46,6 +46,9 @@ TOLERANCES = {
     "repeated-measurement": Tolerance(
         1e-3, "float32 with another order of summation: 250 blocks of 1e-7 each, with room"
     ),
+    "accurate": Tolerance(
+        0.02, "relative; a measurement counts as right at a fifth of the spread between two seeds"
+    ),
     "block-exponent": Tolerance(
         0.12, "largest and smallest of 5N blocks at N = 6…48: extremes of more draws at more depth"
     ),

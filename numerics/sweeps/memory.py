@@ -2,19 +2,20 @@
 
 Numbers kept at the peak, with R = B·T rows, D, F = d_ff, H heads, per residual block:
 
-    tape      attention 5RD + BHT², 7RD where differentiated automatically, MLP RD + 2RF
-              + 4RD + R for a layer norm, + RD for ReZero's branch; 3RD of a norm's are holes that
-              its temporaries leave in the heap, as measured
-    weights   W = 4D² or 2DF: closed forms hold W and their steps; automatic differentiation holds
-              W, gradients, steps, and zeros
+    tape      closed forms: `numerics.linearization.closed_form.memory`. Automatic differentiation
+              holds the graphs of the forward and of the reverse pass: 15RD + 3BHT² of attention,
+              2RD + 4RF of an MLP, 8RD more with a layer norm, as measured
+    weights   W = 4D² or 2DF: closed forms hold W and its gradients. Automatic differentiation holds
+              W, gradients and steps, and up to 1.5 W of the steps of one pass
 """
 
 from collections.abc import Iterable
 from typing import Literal
 
 from numerics.executors import Engine
-from numerics.linearization.closed_form.stacks import has_closed_form
-from numerics.models import ModelSpec, Wiring
+from numerics.linearization import closed_form
+from numerics.linearization.update_directions import rule_named
+from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
 from numerics.models.spec import NORM_AFTER, NORM_BEFORE
 from numerics.schemes import scheme_named
@@ -79,17 +80,18 @@ def _weights(spec: ModelSpec) -> int:
 
 
 def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, closed: bool) -> int:
+    weights = _block_weights(spec, block)
+    if closed and closed_form.serves(spec):
+        tape = closed_form.tape_numbers(spec, block, sequences=sequences, tokens=tokens)
+        return tape + 2 * weights
     rows, d = sequences * tokens, spec.d_model
-    differentiated = not closed or not has_closed_form(spec)
     if block == "mlp":
-        tape = rows * (d + 2 * spec.d_ff)
+        tape = 2 * rows * (d + 2 * spec.d_ff)
     else:
-        tape = (7 if differentiated else 5) * rows * d + sequences * spec.heads * tokens**2
+        tape = 15 * rows * d + 3 * sequences * spec.heads * tokens**2
     if spec.wiring in NORM_AFTER | NORM_BEFORE:
-        tape += rows * (4 * d + 1)
-    if spec.wiring is Wiring.REZERO:
-        tape += rows * d
-    return tape + (4 if differentiated else 2) * _block_weights(spec, block)
+        tape += 8 * rows * d
+    return tape + round(4.5 * weights)
 
 
 def task_bytes(task: Task, dtype: str | None = None) -> int:
@@ -101,7 +103,7 @@ def task_bytes(task: Task, dtype: str | None = None) -> int:
         sequences=settings.sequences,
         tokens=settings.tokens,
         dtype=wanted,
-        closed=settings.detail == "part",
+        closed=settings.detail == "part" and rule_named(task.optimizer).elementwise,
     )
 
 

@@ -44,12 +44,15 @@ COLUMNS: Mapping[str, type[pl.DataType]] = {
     "quantity": pl.String,
     "value": pl.Float64,
     "finite": pl.Boolean,
+    "accurate": pl.Boolean,
     "dtype": pl.String,
     "device": pl.String,
     "seconds": pl.Float64,
     "error": pl.String,
 }
-"""Columns of the stored rows. ``error`` is null but for a task that failed."""
+"""Columns of the stored rows. ``error`` is null but for a task that failed. ``accurate`` says
+whether
+rounding left a value right (`numerics.measure.accuracy`); it is null in rows that are older."""
 
 
 def empty_rows() -> pl.DataFrame:
@@ -238,6 +241,9 @@ def _read(path: Path) -> pl.DataFrame:
         frame = pl.read_parquet(path, glob=False)
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InputError(f"{path} is not a readable Parquet file ({error}): {_AGAIN}") from error
+    older = {name: kind for name, kind in COLUMNS.items() if name != "accurate"}
+    if frame.schema == pl.Schema(older):
+        frame = frame.with_columns(accurate=pl.lit(None, pl.Boolean)).select(*COLUMNS)
     if frame.schema != pl.Schema(COLUMNS):
         odd = ", ".join(sorted(set(COLUMNS) ^ set(frame.columns))) or "types differ"
         raise InputError(f"{path} does not have the columns of a sweep ({odd}): {_AGAIN}")

@@ -1,4 +1,4 @@
-"""One task of a sweep, from its streams of random numbers to its rows: what a worker runs.
+"""One task of a sweep, from its streams of random numbers to its rows.
 
 A worker imports this module and not the rest of the sweep, whose statistics are slow to load.
 """
@@ -9,52 +9,61 @@ from collections.abc import Iterator
 import polars as pl
 import torch
 
-from numerics.linearization.measured_function import TokenBatch, output_shape
-from numerics.measure.by_group import linearize_shares, norms
-from numerics.measure.updates import (
-    UpdateReport,
-    in_precision,
-    measure_update,
-    random_batch,
-    random_cotangent,
-)
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.engines import linearize
+from numerics.linearization.measured_function import in_precision
+from numerics.linearization.update_directions import rule_named
+from numerics.measure.by_group import norms
+from numerics.measure.updates import UpdateReport, measure_update
 from numerics.models import ModelSpec, Transformer
 from numerics.models.roles import ALL_PARTS
+from numerics.models.tokens import TokenBatch, output_shape, random_batch
 from numerics.schemes import build
 from numerics.signals.branches import branch_calls, logits_rms
 from numerics.sweeps.grid import Task
 from numerics.sweeps.store import task_rows
 
 
-def measure_task(task: Task) -> pl.DataFrame:
-    """The rows of one task: build the model, measure, tabulate."""
-    started = time.perf_counter()
-    settings = task.settings
+def stream(task: Task, purpose: str) -> torch.Generator:
+    """Start one of a task's streams of random numbers: ``weights``, ``batch`` or ``cotangent``."""
+    return torch.Generator().manual_seed(task.stream(purpose))
 
-    def stream(purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(task.stream(purpose))
 
-    spec = settings.spec(task.depth)
-    model = build(task.scheme, spec, stream("weights"), device=settings.device)
+def drawn(task: Task) -> tuple[Transformer, TokenBatch]:
+    """Draw a task's model and batch from its streams."""
+    settings, spec = task.settings, task.settings.spec(task.depth)
+    model = build(task.scheme, spec, stream(task, "weights"), device=settings.device)
     batch = random_batch(
         spec,
-        stream("batch"),
+        stream(task, "batch"),
         sequences=settings.sequences,
         tokens=settings.tokens,
         device=settings.device,
     )
+    return model, batch
+
+
+def measure_task(task: Task) -> pl.DataFrame:
+    """Run one task: draw the model, measure, and return its rows."""
+    started = time.perf_counter()
+    settings = task.settings
+    model, batch = drawn(task)
     report = measure_update(
         model,
         batch,
-        stream("cotangent"),
+        stream(task, "cotangent"),
         optimizer=task.optimizer,
         inputs=settings.inputs,
         dtype=settings.dtype,
     )
-    values = list(_values(report, _parts(spec)))
+    values = list(_values(report, _parts(settings.spec(task.depth))))
     if settings.detail != "part":
-        values += _details(task, model, batch, stream("cotangent"), report.dtype)
-    common = _common(task) | {"dtype": report.dtype, "seconds": time.perf_counter() - started}
+        values += _details(task, model, batch, stream(task, "cotangent"), report.dtype)
+    common = _common(task) | {
+        "dtype": report.dtype,
+        "accurate": report.accurate,
+        "seconds": time.perf_counter() - started,
+    }
     return task_rows(common, values)
 
 
@@ -66,17 +75,17 @@ def _details(
     By layer also the attention logits' root mean square, ``logits_rms``.
     """
     model = in_precision(model, getattr(torch, dtype)).eval()
-    found = linearize_shares(
-        model,
-        batch,
-        random_cotangent(output_shape(model.spec, batch), generator),
-        task.settings.detail,
-        optimizer=task.optimizer,
+    [found] = linearize(
+        [model],
+        [batch],
+        [random_cotangent(output_shape(model.spec, batch), generator)],
+        rule_named(task.optimizer),
+        groups=task.settings.detail,
         inputs=task.settings.inputs,
     )
     columns = {"update": norms(found).tolist(), "gradient_energy": found.energies.tolist()}
     for quantity, numbers in columns.items():
-        for part, value in zip(found.parts, numbers, strict=True):
+        for part, value in zip(found.groups, numbers, strict=True):
             if part not in ALL_PARTS:
                 yield _row(part, quantity, value)
     if task.settings.detail == "layer":

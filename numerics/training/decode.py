@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from numerics.data.tokenizer import BEGIN, END, PADDING
-from numerics.linearization.measured_function import output_table
+from numerics.models.tokens import output_table
 from numerics.models.transformer import Transformer
 from theory.errors import InputError, require_positive
 

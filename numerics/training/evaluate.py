@@ -19,7 +19,7 @@ from numerics.data.batches import encode, index_batches, make_batch
 from numerics.data.corpus import Corpus, ParallelText
 from numerics.data.tokenizer import Tokenizer, train_tokenizer
 from numerics.extras import extra
-from numerics.models.fused_attention import fuse_attention
+from numerics.models.attention import fuse_attention
 from numerics.models.transformer import Transformer
 from numerics.schemes import build
 from numerics.stores.files import atomically, write_json

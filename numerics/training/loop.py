@@ -18,9 +18,9 @@ import torch
 
 from numerics.data.batches import Batch, Encoded, batches
 from numerics.extras import extra
-from numerics.linearization.closed_form.training_gradient import ClosedGradient, has_closed_gradient
+from numerics.linearization import closed_form
 from numerics.models import ModelSpec, Positions, Transformer
-from numerics.models.fused_attention import fuse_attention
+from numerics.models.attention import fuse_attention
 from numerics.results import provenance
 from numerics.schemes import build, scheme_named
 from numerics.stores.files import atomically
@@ -31,7 +31,7 @@ from numerics.training.events import both, events, require_tensorboard
 from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer
-from numerics.training.outcome import Judgement, judge, outcome_so_far
+from numerics.training.outcome import Judgement, RunOutcome, judge, outcome_so_far
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
@@ -170,13 +170,14 @@ def model_spec(config: TrainConfig) -> ModelSpec:
 
 
 def differentiated(model: Transformer, config: TrainConfig) -> torch.nn.Module:
-    """The model as training differentiates it: by closed forms where nothing else is asked for.
+    """Wrap the model for training: closed forms of its gradients where nothing else is asked for.
 
     Automatic differentiation serves other wirings, dropout, the signals' hooks, automatic mixed
     precision and several processes.
     """
-    plain = config.precision in DTYPES and config.processes == 1 and not config.signals
-    return ClosedGradient(model) if plain and has_closed_gradient(model.spec) else model
+    more = config.precision not in DTYPES or config.processes > 1 or config.signals
+    closed = closed_form.serves(model.spec) and model.spec.dropout == 0 and not more
+    return closed_form.ClosedGradient(model) if closed else model
 
 
 def resolve_device(name: str) -> torch.device:
@@ -204,7 +205,8 @@ def train(
     state = checkpoint.restore(path, model, optimizer, own, tidy=first)
     held_out = [batch.to(fabric.device) for batch in task.validation]
     finite, validated = True, None
-    for batch in remaining_batches(task.train, config, state):
+    done = config.stop_when_trained and _ended_trained(wrapped, held_out, task, config, state)
+    for batch in () if done else remaining_batches(task.train, config, state):
         row = training_step(fabric, wrapped, optimizer, batch, config, state.step)
         finite, verdict = bool(np.isfinite(row["loss"])), ""
         last = not finite or row["step"] == config.steps
@@ -212,6 +214,7 @@ def train(
             validated = sentence_losses(wrapped, held_out, config.label_smoothing)
             row["validation_loss"] = validated.mean
             verdict = outcome_so_far(validated, task.unigram, config.vocabulary, finite=finite)
+            last |= config.stop_when_trained and verdict is RunOutcome.TRAINED
         state.step = int(row["step"])
         state.rows.append(row)
         report(row, verdict)
@@ -224,6 +227,21 @@ def train(
         validated = sentence_losses(wrapped, held_out, config.label_smoothing)
         finite = bool(np.isfinite(state.rows[-1]["loss"]))
     return state, judge(validated, task.unigram, config.vocabulary, finite=finite)
+
+
+def _ended_trained(
+    model: torch.nn.Module,
+    held_out: list[Batch],
+    task: Task,
+    config: TrainConfig,
+    state: Progress,
+) -> bool:
+    """Whether the checkpoint that the run goes on from is already that of a trained model."""
+    if not state.rows or state.rows[-1].get("validation_loss") is None:
+        return False
+    found = sentence_losses(model, held_out, config.label_smoothing)
+    verdict = outcome_so_far(found, task.unigram, config.vocabulary, finite=True)
+    return verdict is RunOutcome.TRAINED
 
 
 def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> Iterator[Batch]:

@@ -1,14 +1,16 @@
-"""Attention linearised at a point, in closed form: forward, Jᵀ, J, as in ``block_derivatives.py``.
+"""Attention linearised at a point, in closed form: forward, Jᵀ and J, as in ``mlp_and_norm.py``.
 
-With A = softmax(α q kᵀ), α = K^(-1/2), the derivative of the softmax is g ↦ A∘g − A Σ(A∘g): it is
-symmetric and serves both directions. P tangents d of a stream move a head's logits by
+The attention matrix is A = softmax(α q kᵀ) with α = K^(-1/2). The derivative of the softmax is g ↦
+A∘g − A Σ(A∘g). It is symmetric, so one function serves both directions. P tangents d of a stream
+move the logits of a head by
 
-    α d W_qᵀ kᵀ + α q W_k dᵀ
+    α d W_qᵀ kᵀ + α q W_k dᵀ.
 
-where ``push`` multiplies the pair without d first if the sequence is short: then queries and keys
+Where a sequence is short, ``push`` multiplies the pair without d first: then the queries and keys
 of P tangents are never formed, and no tangent is copied from rows to heads.
 
-Layout as there, and X = H·G·B lanes, the lanes of a head together, K = D / H.
+Layout as in ``mlp_and_norm.py``. A *lane* is one head of one sequence of one model: X = H·G·B
+lanes, those of one head together, and Y = G·B of each head. K = D / H is the width of a head.
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,10 @@ from numerics.linearization.closed_form.mlp_and_norm import Weights, add_own, ad
 
 @dataclass(frozen=True)
 class AttentionTape:
-    """softmax(α q kᵀ) v W_oᵀ at a point; over the stream itself when ``memory`` is ``None``."""
+    """The attention softmax(α q kᵀ) v W_oᵀ with what its derivatives at a point need.
+
+    It reads the stream itself where ``memory`` is ``None``.
+    """
 
     weights: Weights
     """``in_proj``, the rows of q, k and v one below the other, ``out_proj``, and their biases."""
@@ -68,14 +73,17 @@ class AttentionTape:
         """skip + Jᵀc, c_memory + the memory's cotangent, and the gradients of the weights."""
         weights, inner, (q, k, v) = self.weights, self.inner, self.qkv
         crosses = self.memory_GMD is not None
+        # W_o is (D, C) and the mixed values (N, C): its gradient is cᵀ mixed.
         gradients = {"out_proj": self.mixed.gradient(c_GND).mT}
         if "out_bias" in weights:
             gradients["out_bias"] = c_GND.sum(1, keepdim=True)
         (c_XTK,) = self.shape.project(c_GND, weights["out_proj"].mT)
         c_XTS = _softmax_derivative(torch.bmm(c_XTK, v.mT), self.a_XTS)
+        # Cotangents of projections that share an input stand in one array, (1, 2 or 3, X, T, K).
         shapes = [(1, *q.shape), (2, *k.shape)] if crosses else [(3, *q.shape)]
         parts = [q.new_empty(shape) for shape in shapes]
         c_q, c_k, c_v = (each for part in parts for each in part.unbind())
+        # Logits are α q kᵀ: (X, T, S) times (X, S, K), and transposed.
         torch.baddbmm(c_q, c_XTS, k, beta=0, alpha=_alpha(q), out=c_q)
         torch.baddbmm(c_k, c_XTS.mT, q, beta=0, alpha=_alpha(q), out=c_k)
         torch.bmm(self.a_XTS.mT, c_XTK, out=c_v)
@@ -103,14 +111,14 @@ class AttentionTape:
         source = d_GRD if dmemory_GQD is None or self.memory_GMD is None else dmemory_GQD
         own_a, own_v = self._push_weights(steps)
         da = self._push_logits(d_GRD, source)
-        da[:, :, :, slot] += own_a
+        da[:, :, :, slot] += own_a  # (H, Y, T, P, S)
         da = _softmax_derivative(da, self.shape.by_head(self.a_XTS)[:, :, :, None])
         mixed = self._push_values(source, da)
         k, out_GRD = mixed.shape[-1], skip_GRD
         mixed[:, :, :, slot] += own_v
-        outer = self.weights["out_proj"].unflatten(2, (-1, k))
+        outer = self.weights["out_proj"].unflatten(2, (-1, k))  # (G, D, H, K)
         for head, each in enumerate(mixed):
-            moved_GRK = each.view(*d_GRD.shape[:2], k)
+            moved_GRK = each.view(*d_GRD.shape[:2], k)  # (Y, T, P, K) to (G, R, K)
             out_GRD = add_product(out_GRD, moved_GRK, outer[:, :, head].mT)
         assert out_GRD is not None
         add_own(out_GRD, slot, self.mixed.rows_GNC, steps, "out_proj", "out_bias")
@@ -131,9 +139,11 @@ class AttentionTape:
         da = d_GRD.new_empty(heads, lanes, t, d_GRD.shape[1] // self.y_GND.shape[1], s)
         queries, keys = self._rows(0), self._rows(1)
         for head in range(heads):
+            # (Y, T, P, S) as (Y, T·P, S): the rows of a sequence and their tangents.
             _through(d_GRD, queries[:, head], k[head], out=da[head].flatten(1, 2))
             moved = _through(source_GQD, keys[:, head], q[head])
             fed = moved.shape[1] // s
+            # (Y, S·P', T) to (Y, T, P', S), where only the first P' tangents reach the source.
             da[head][:, :, :fed] += moved.view(lanes, s, fed, t).permute(0, 3, 2, 1)
         return da
 
@@ -142,18 +152,21 @@ class AttentionTape:
         a, v = self.shape.by_head(self.a_XTS), self.shape.by_head(self.qkv[2])
         mixed = da.new_empty(*da.shape[:4], v.shape[-1])
         for head, values in enumerate(self._rows(2).unbind(1)):
+            # (G, Q, K) to (Y, S, P'·K): the P' tangents of a token beside each other.
             dv = torch.bmm(source_GQD, values.mT).view(*v.shape[1:3], -1)
-            moved = mixed[head].flatten(2)
+            moved = mixed[head].flatten(2)  # (Y, T, P, K) to (Y, T, P·K)
             if moved.shape[2] == dv.shape[2]:
                 torch.bmm(a[head], dv, out=moved)
             else:
                 moved[:, :, dv.shape[2] :] = 0
                 moved[:, :, : dv.shape[2]] = torch.bmm(a[head], dv)
+            # (Y, T·P, K) += (Y, T·P, S) (Y, S, K).
             mixed[head].flatten(1, 2).baddbmm_(da[head].flatten(1, 2), v[head])
         return mixed
 
     def _rows(self, number: int) -> Float[Tensor, "G H K D"]:
         """The rows of q, k or v in the packed matrix, by head."""
+        # (G, 3·H·K, D) to (G, 3, H, K, D).
         return self.weights["in_proj"].unflatten(1, (3, self.shape.heads, -1))[:, number]
 
 
@@ -165,14 +178,16 @@ def _through(
     models, rows, d = d_GRD.shape
     own = rows * models // lanes
     if s * d * (k + own) < own * k * (d + s):
+        # (Y, S, K) as (G, B·S, K) meets the weights, and goes back to lanes as (Y, S, D).
         xw_YSD = torch.bmm(x_YSK.reshape(models, -1, k), w_GKD).view(lanes, s, d)
         return torch.bmm(d_GRD.view(lanes, -1, d), xw_YSD.mT, out=out)
+    # (G, R, K) to (Y, L, K).
     dw_YLK = torch.bmm(d_GRD, w_GKD.mT).view(lanes, -1, k)
     return torch.bmm(dw_YLK, x_YSK.mT, out=out)
 
 
 def _alpha(x_XTK: Tensor) -> float:
-    """α = K^(-1/2)."""
+    """The factor on the logits, α = K^(-1/2)."""
     return x_XTK.shape[-1] ** -0.5
 
 
@@ -195,5 +210,5 @@ def _gradients(lanes: Lanes, x_GND: Tensor, inner: Weights, name: str) -> dict[s
 
 
 def _softmax_derivative(g: Float[Tensor, "*X S"], a: Float[Tensor, "*#X S"]) -> Tensor:
-    """A∘g − A Σ(A∘g)."""
+    """Apply the derivative of the softmax: A∘g − A Σ(A∘g)."""
     return torch.ops.aten._softmax_backward_data(g, a.expand_as(g), -1, g.dtype)

@@ -1,7 +1,7 @@
 """The weights of our Transformer's blocks, those of several models side by side, by stack.
 
-They are views where there is one model: an optimizer that writes to its parameters moves them too,
-and a training run gathers them once. Layout as in ``block_derivatives.py``.
+Where there is one model they are views of its parameters. So an optimizer that writes to the
+parameters moves them too, and a training run gathers them once. Layout as in ``mlp_and_norm.py``.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,13 +1,13 @@
 """Products of attention's projections, head by head: x Wᵀ split into lanes, and lanes W summed.
 
 A projection's rows stand head by head in its matrix, and a lane is one head's part of one sequence.
-Two ways lead from rows of a stream to lanes and back. *Packed*: one product of all heads, and a
-copy that sets the heads apart or together. *Apart*: one product a head, all reading the stream in
-place, so that nothing is copied. Copies of long streams leave the cache, and apart is faster; of
-short ones they cost less than the calls, and where rows are long or heads thin less than what the
-narrower products lose. Several models side by side have no heads at one distance from each other.
+There are two ways to multiply by a projection. *Packed*: one product for all heads, then a copy
+that regroups rows by head. *Separate* (``apart``): one product per head, and no copy. Packed is
+faster while the copy fits the cache (fewer than 256 rows), for wide rows (D > 256) and for narrow
+heads (K < 16). With several models side by side only packed is possible, because their heads are
+not equally spaced in memory.
 
-Layout as in ``block_derivatives.py``, and X = H·G·B lanes, the lanes of a head together, K = D / H.
+Layout as in ``mlp_and_norm.py``, and X = H·G·B lanes, the lanes of a head together, K = D / H.
 """
 
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ from torch import Tensor
 from numerics.linearization.closed_form.mlp_and_norm import add_product
 
 FEWEST_ROWS = 256
-"""N from which copies cost more than calls."""
+"""Rows N from which the copy costs more than the calls."""
 LONGEST_ROW = 256
-"""D up to which copies cost more than narrow products."""
+"""Width D up to which the copy costs more than what narrow products lose."""
 THINNEST_HEAD = 16
-"""K from which the products of single heads are worth their calls."""
+"""Width K of a head from which its own product is worth a call."""
 
 
 @dataclass(frozen=True)
 class AttentionShape:
-    """How rows of a stream split into sequences and heads."""
+    """How the rows of a stream split into sequences and heads."""
 
     sequences: int
-    """B"""
+    """Sequences of a batch, B."""
     heads: int
-    """H"""
+    """Heads of an attention, H."""
     apart: bool = False
     """Whether heads are multiplied one by one; with one model only."""
 
     @staticmethod
     def of(streams_GBTD: Tensor, heads: int) -> "AttentionShape":
-        """The faster way for streams of this shape.
+        """Choose the faster way for streams of this shape.
 
         Examples
         --------
@@ -54,7 +54,7 @@ class AttentionShape:
         )
 
     def split(self, packed_GNC: Tensor, count: int) -> tuple[Float[Tensor, "X T K"], ...]:
-        """``count`` projections, head by head.
+        """Split packed rows into ``count`` projections, head by head.
 
         Examples
         --------
@@ -65,14 +65,16 @@ class AttentionShape:
         models, rows, columns = packed_GNC.shape
         lanes, t = models * self.sequences, rows // self.sequences
         each = columns // (count * self.heads)
+        # (G, N, C) to (Y, T, count, H, K), Y = G·B; then projections and heads to the front.
         view = packed_GNC.view(lanes, t, count, self.heads, each)
         apart = view.permute(2, 3, 0, 1, 4).reshape(count, self.heads * lanes, t, each)
         return apart.unbind()
 
     def pack(self, parts_CXTK: Tensor) -> Float[Tensor, "G N C"]:
-        """The inverse of ``split``."""
+        """Undo ``split``."""
         count, lanes, t, k = parts_CXTK.shape
         models = lanes // (self.heads * self.sequences)
+        # (count, X, T, K) to (count, H, Y, T, K); then projections and heads into the row.
         view = parts_CXTK.view(count, self.heads, models * self.sequences, t, k)
         packed = view.permute(2, 3, 0, 1, 4)
         return packed.reshape(models, self.sequences * t, count * self.heads * k)
@@ -84,7 +86,7 @@ class AttentionShape:
     def project(
         self, x_GND: Tensor, w_GCD: Tensor, bias_G1C: Tensor | None = None
     ) -> tuple[Float[Tensor, "X T K"], ...]:
-        """x Wᵀ + b by lane; each D rows of W are one projection.
+        """Project a stream, x Wᵀ + b by lane; each D rows of W are one projection.
 
         Examples
         --------
@@ -105,14 +107,15 @@ class AttentionShape:
         heads_JKD = _heads(w_GCD, d // self.heads)
         lanes_JNK = torch.bmm(x_GND.expand(count * self.heads, -1, -1), heads_JKD.mT)
         if bias_G1C is not None:
-            lanes_JNK += bias_G1C.view(count * self.heads, 1, -1)
+            lanes_JNK += bias_G1C.view(count * self.heads, 1, -1)  # (1, 1, J·K) to (J, 1, K)
+        # J = count·H heads of N = B·T rows: (J, N, K) to (count, X, T, K).
         t = rows // self.sequences
         return lanes_JNK.view(count, self.heads * self.sequences, t, -1).unbind()
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """Several projections by lane: q, k and v, what their cotangents are, or mixed values.
+    """Several projections by lane: q, k and v, or their cotangents, or mixed values.
 
     J counts the heads of all of them, C = J·K.
     """
@@ -126,7 +129,7 @@ class Lanes:
         return self.shape.pack(self.each)
 
     def times(self, weight_GCD: Tensor, skip_GND: Tensor | None, *, keep: bool) -> Tensor:
-        """skip + lanes W, in the skip's place unless that is to be kept.
+        """Multiply and add to a skip path, skip + lanes W, in its place unless ``keep``.
 
         Examples
         --------
@@ -151,7 +154,7 @@ class Lanes:
         return out_ND[None]
 
     def gradient(self, x_GND: Tensor) -> Float[Tensor, "G C D"]:
-        """Of W, where these are the cotangents of the lanes of x Wᵀ.
+        """Gradient of W, where these are the cotangents of the lanes of x Wᵀ.
 
         Examples
         --------
@@ -164,22 +167,24 @@ class Lanes:
             return torch.bmm(self.rows_GNC.mT, x_GND)
         lanes_JNK = self._lanes_JNK()
         heads_JKD = torch.bmm(lanes_JNK.mT, x_GND.expand(lanes_JNK.shape[0], -1, -1))
-        return heads_JKD.view(1, -1, x_GND.shape[2])
+        return heads_JKD.view(1, -1, x_GND.shape[2])  # (J, K, D) to (1, C, D)
 
     def sums(self) -> Float[Tensor, "G 1 C"]:
-        """Over the rows: the gradient of a bias."""
+        """Sum over the rows: the gradient of a bias."""
         if not self.shape.apart:
             return self.rows_GNC.sum(1, keepdim=True)
-        return self._lanes_JNK().sum(1).view(1, 1, -1)
+        return self._lanes_JNK().sum(1).view(1, 1, -1)  # (J, K) to (1, 1, C)
 
     def _lanes_JNK(self) -> Tensor:
         """The lanes of each head one below the other, of one model."""
         count, lanes, t, k = self.each.shape
         rows = self.shape.sequences * t
+        # (count, X, T, K) to (J, N, K).
         return self.each.view(count * lanes * t // rows, rows, k)
 
 
 def _heads(weight_GCD: Tensor, k: int) -> Float[Tensor, "J K D"]:
     """The rows of each head, of one model."""
     _, rows, d = weight_GCD.shape
+    # (1, J·K, D) to (J, K, D).
     return weight_GCD.view(rows // k, k, d)

@@ -1,20 +1,20 @@
-"""The residual branches linearised at a point, in closed form: forward, Jᵀ and J of each block.
+"""MLP and layer norm linearised at a point, in closed form: forward, Jᵀ and J of each.
 
-Applying a block gives its output and a *tape*, the block linearised where it was applied:
+Applying a piece gives its output and a *tape*, which holds what the derivatives at this point need:
 
-- ``tape.pull(c)`` is Jᵀc: the cotangents of the block's inputs, and the gradients of its weights;
-- ``tape.push(d, steps, slot)`` is J applied to P tangents at once, plus the block's own J_θ s in
-  the one slot (0 … P − 1) that its weights belong to.
+- ``tape.pull(c)`` is Jᵀc: the cotangents of the inputs, and the gradients of the weights;
+- ``tape.push(d, steps, slot)`` is J applied to P tangents at once, and adds the piece's own J_θ s
+  to the one tangent, the *slot* 0 … P − 1, that its weights belong to.
 
-Layer norm's derivative is γ Π with Π from `NormTape`: it is symmetric and serves both directions.
-Attention stands in ``attention_derivatives.py``.
+``attention.py`` does the same for attention.
 
-Layout: G models of one shape side by side, each with weights of its own, so that every product is
-one batched product. A stream is a matrix of N = B·T rows, sequence by sequence; tangents have
-R = N·P rows, the P of a stream's row together, so that one slot is a strided matrix and a sequence
-of all tangents one block. M = B·S rows of the memory, Q of its tangents, F = d_ff. Matrices are
-(G, out, in), vectors (G, 1, D), scalars (G, 1, 1). A ``skip`` or
-``c_memory`` of ``pull`` and ``push`` is used up.
+Layout. G models of one shape stand side by side, each with weights of its own, so that every
+product is one batched product. A stream is a matrix of N = B·T rows, sequence by sequence. Its
+tangents have R = N·P rows: the tangent p of row n is row n·P + p. So the tangent p of all rows is a
+strided view, and all tangents of one sequence are contiguous. M = B·S counts the rows of the
+memory, Q = M·P those of its tangents, and F = d_ff. Matrices are (G, out, in), vectors (G, 1, D)
+and scalars (G, 1, 1). Arguments named ``skip`` or ``c_memory`` are overwritten: do not use them
+after the call.
 """
 
 from collections.abc import Mapping
@@ -25,32 +25,32 @@ from jaxtyping import Float
 from torch import Tensor
 
 Weights = Mapping[str, Tensor]
-"""Weights, gradients or steps of one block, by name."""
+"""The weights of one block by name, or their gradients, or their steps."""
 
 
 def affine(
     x_GNC: Tensor, weights: Weights, weight: str, bias: str, skip_GNC: Tensor | None = None
 ) -> Tensor:
-    """skip + x Wᵀ + b; the skip is left as it is."""
+    """Apply a linear map and add it to a skip path: skip + x Wᵀ + b. The skip is left as it is."""
     right = weights[weight].mT
     out = torch.bmm(x_GNC, right) if skip_GNC is None else torch.baddbmm(skip_GNC, x_GNC, right)
     return out.add_(weights[bias]) if bias in weights else out
 
 
 def add_product(skip: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
-    """skip + left @ right, in the skip's place."""
+    """Add a product to a skip path, in its place: skip + left @ right."""
     return torch.bmm(left, right) if skip is None else skip.baddbmm_(left, right)
 
 
 def slots_of(d_GRC: Tensor, x_GNC: Tensor) -> Float[Tensor, "G N P C"]:
-    """The tangents of a stream x, one by one."""
-    return d_GRC.unflatten(1, (x_GNC.shape[1], -1))
+    """View the tangents of a stream x one by one."""
+    return d_GRC.unflatten(1, (x_GNC.shape[1], -1))  # R = N·P
 
 
 def add_own(
     d_GRC: Tensor, slot: int, x_GNC: Tensor, steps: Weights, weight: str, bias: str
 ) -> None:
-    """x sᵀ + s_b into one slot of the tangents, in place."""
+    """Add a linear map's own step to one slot of the tangents, in place: x sᵀ + s_b."""
     own_GNC = slots_of(d_GRC, x_GNC)[:, :, slot].baddbmm_(x_GNC, steps[weight].mT)
     if bias in steps:
         own_GNC.add_(steps[bias])
@@ -59,14 +59,14 @@ def add_own(
 def linear_gradients(
     c_GNC: Tensor, x_GNC: Tensor, weights: Weights, weight: str, bias: str
 ) -> dict[str, Tensor]:
-    """cᵀx for the matrix, Σc for the bias."""
+    """Take the gradients of a linear map from its output's cotangent: cᵀx and, of a bias, Σc."""
     found = {weight: torch.bmm(c_GNC.mT, x_GNC)}
     return found | {bias: c_GNC.sum(1, keepdim=True)} if bias in weights else found
 
 
 @dataclass(frozen=True)
 class MLPTape:
-    """W₂ ReLU(W₁ y) at a point."""
+    """The MLP W₂ ReLU(W₁ y) with what its derivatives at y need."""
 
     weights: Weights
     y_GND: Tensor
@@ -107,6 +107,7 @@ class MLPTape:
         del dmemory_GQD
         d_GRF = torch.bmm(d_GRD, self.weights["w1"].mT)
         add_own(d_GRF, slot, self.y_GND, steps, "w1", "bias1")
+        # ReLU's derivative is 1 where it passes; (G, N, 1, F) against (G, N, P, F).
         slots_of(d_GRF, self.hidden_GNF).mul_(self.hidden_GNF.sign()[:, :, None])
         out_GRD = add_product(skip_GRD, d_GRF, self.weights["w2"].mT)
         add_own(out_GRD, slot, self.hidden_GNF, steps, "w2", "bias2")
@@ -115,10 +116,15 @@ class MLPTape:
 
 @dataclass(frozen=True)
 class NormTape:
-    """γ∘x̂ + β at a point; x̂ = (x − mean x)/σ and Π g = (g − mean g − x̂ mean(x̂∘g))/σ."""
+    """The layer norm γ∘x̂ + β with what its derivatives at x need.
+
+    x̂ = (x − mean x)/σ. Its derivative is γ Π with Π g = (g − mean g − x̂ mean(x̂∘g))/σ; Π is
+    symmetric, so one function serves both directions.
+    """
 
     weights: Weights
     xhat_GND: Tensor
+    mean_GN1: Tensor
     inverse_GN1: Tensor
     """1/σ."""
 
@@ -126,10 +132,12 @@ class NormTape:
     def apply(
         weights: Weights, x_GND: Float[Tensor, "G N D"], eps: float
     ) -> tuple[Float[Tensor, "G N D"], "NormTape"]:
-        """Layer norm of every row."""
-        xhat_GND, _, inverse_GN1 = torch.native_layer_norm(x_GND, x_GND.shape[-1:], None, None, eps)
+        """Normalise every row."""
+        xhat_GND, mean_GN1, inverse_GN1 = torch.native_layer_norm(
+            x_GND, x_GND.shape[-1:], None, None, eps
+        )
         out_GND = torch.addcmul(weights["bias"], xhat_GND, weights["weight"])
-        return out_GND, NormTape(weights, xhat_GND, inverse_GN1)
+        return out_GND, NormTape(weights, xhat_GND, mean_GN1, inverse_GN1)
 
     def pull(
         self, c_GND: Float[Tensor, "G N D"]
@@ -137,6 +145,7 @@ class NormTape:
         """Π(γ∘c), and the gradients of γ and β."""
         along_GND, scaled_GND = c_GND * self.xhat_GND, c_GND * self.weights["weight"]
         gradients = {"weight": along_GND.sum(1, keepdim=True), "bias": c_GND.sum(1, keepdim=True)}
+        # A cotangent is one tangent, P = 1: (G, N, 1, D).
         return self._project(scaled_GND[:, :, None]).squeeze(2), gradients
 
     def push(
@@ -145,10 +154,10 @@ class NormTape:
         """γ∘Π(d), and J_θ s in the slot."""
         d_GNPD = self._project(slots_of(d_GRD, self.xhat_GND)).mul_(self.weights["weight"][:, None])
         d_GNPD[:, :, slot] += self.own(steps)
-        return d_GNPD.view(d_GRD.shape)
+        return d_GNPD.view(d_GRD.shape)  # (G, N, P, D) to (G, R, D)
 
     def own(self, steps: Weights) -> Float[Tensor, "G N D"]:
-        """J_θ s."""
+        """What the step of γ and β alone does: J_θ s = x̂∘s_γ + s_β."""
         return torch.addcmul(steps["bias"], self.xhat_GND, steps["weight"])
 
     def _project(self, g_GNPD: Float[Tensor, "G N P D"]) -> Float[Tensor, "G N P D"]:

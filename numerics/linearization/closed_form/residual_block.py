@@ -1,9 +1,8 @@
 """A residual block of our Transformer, linearised: branch, skip path and layer norm together.
 
-The skip path is y, α y or ω∘y, the branch G or a_l G (ReZero's α of the block's layer l).
-
-Also what every block shares on the way: how gradients become steps, and which tangent each part's
-own J_θ s belongs to. Suffixes as in ``block_derivatives.py``.
+The skip path is y, α y or ω∘y. The branch is G, or a_l G with ReZero's α of the block's layer l.
+``Slots`` says to which of the tangents each part adds what its own step does. Suffixes as in
+``mlp_and_norm.py``.
 """
 
 from collections import defaultdict
@@ -18,12 +17,11 @@ from numerics.linearization.closed_form.attention import AttentionTape
 from numerics.linearization.closed_form.block_weights import BlockWeights
 from numerics.linearization.closed_form.head_products import AttentionShape
 from numerics.linearization.closed_form.mlp_and_norm import MLPTape, NormTape, Weights, slots_of
-from numerics.linearization.update_directions import Rule, rule_named
 from numerics.models import ModelSpec, Wiring
 from numerics.models.roles import EMBEDDINGS
 from numerics.models.spec import NORM_AFTER, NORM_BEFORE
 
-LAYERED_WIRINGS = (
+CLOSED_WIRINGS = (
     Wiring.NONE,
     Wiring.POST_LN,
     Wiring.PRE_LN,
@@ -34,58 +32,16 @@ LAYERED_WIRINGS = (
 """Wirings with closed forms here; the others have automatic differentiation."""
 
 
-class StepLedger:
-    """Turns gradients into steps, and keeps the energy ‖g‖² of every part."""
-
-    def __init__(self, rule: Rule, past: Sequence[Sequence[Weights]] = ()) -> None:
-        self._rule = rule
-        self._past = past
-        self._calls = 0
-        self._norms: dict[str, list[Tensor]] = {}
-
-    def steps(self, part: str, gradients: Weights) -> Weights:
-        """The steps of a part's gradients, which count towards its energy.
-
-        Every backward sweep calls in one order, so the k-th call meets the k-th entry of each
-        earlier sweep: the same tensors' earlier gradients.
-        """
-        norms = self._norms.setdefault(part, [])
-        norms += [torch.linalg.vector_norm(value, dim=(1, 2)) for value in gradients.values()]
-        past = [sweep[self._calls] for sweep in self._past]
-        self._calls += 1
-        return {
-            name: self._rule(value, past=[before[name] for before in past])
-            for name, value in gradients.items()
-        }
-
-    def energy(self, part: str) -> Float[Tensor, " G"]:
-        """Σ ‖g‖² of a part in each model, in float64."""
-        return torch.stack(self._norms[part]).to(torch.float64).square().sum(0)
-
-
-class GradientRecorder(StepLedger):
-    """Keeps the gradients of one backward sweep, for a later ledger's past."""
-
-    def __init__(self) -> None:
-        super().__init__(rule_named("sgd"))
-        self.gradients: list[Weights] = []
-
-    def steps(self, part: str, gradients: Weights) -> Weights:
-        """Record, and return what has the right shapes."""
-        del part
-        self.gradients.append(gradients)
-        return gradients
-
-
 @dataclass(frozen=True)
 class Slots:
-    """Which of the P tangents each part's own J_θ s is added to.
+    """Which of the P tangents each part adds its own J_θ s to.
 
-    Parts are ordered by where they enter: first those that reach the memory, then
+    Parts are ordered by where they enter the forward pass: first those that reach the memory, then
     encoder-attention, whose keys and values see the memory, then the rest of the decoder.
     """
 
     parts: tuple[str, ...]
+    """Names of the P parts."""
     memory: int
     """How many of the first tangents reach the memory."""
     merged: bool = False
@@ -117,8 +73,8 @@ class Slots:
 
 
 @dataclass(frozen=True)
-class Block:
-    """A residual block linearised where it was applied."""
+class LinearizedBlock:
+    """A residual block with all that its derivatives need, at the point where it was applied."""
 
     part: str
     layer: int
@@ -140,41 +96,50 @@ class Block:
         return self.part.partition(".")[0] + ".alpha"
 
     def pull(
-        self, c_GND: Tensor, c_memory_GMD: Tensor | None, ledger: StepLedger
-    ) -> tuple[Tensor, Tensor | None, Weights]:
-        """Cotangents of the stream and, added to ``c_memory``, of the memory; the weights' steps.
+        self, c_GND: Float[Tensor, "G N D"], c_memory_GMD: Float[Tensor, "G M D"] | None
+    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """Go backward through the block.
 
-        ReZero's α is shared by a layer: its *gradient* from this block stands under ``alpha``.
+        Parameters
+        ----------
+        c_GND
+            The cotangent of the block's output; it may be overwritten.
+        c_memory_GMD
+            The cotangent of the memory from the blocks behind; it may be overwritten.
+
+        Returns
+        -------
+        tuple
+            The cotangents of the block's input and of the memory, and the gradients of the block's
+            parameters by name. ReZero's α is shared by a layer: ``alpha`` is this block's term.
         """
-        if self.alpha is not None:
-            return self._pull_gated(c_GND, c_memory_GMD, ledger)
         own: dict[str, Tensor] = {}
+        if self.alpha is not None and self.g_GND is not None:
+            # z = y + α G(y): the branch sees α c, the skip path c, and ∂/∂α = ⟨c, G⟩.
+            own = {"alpha": (c_GND * self.g_GND).sum((1, 2), keepdim=True)}
+            inner_GND, c_memory_GMD, gradients = self.branch.pull(
+                c_GND * self.alpha, c_GND, c_memory_GMD
+            )
+            return inner_GND, c_memory_GMD, gradients | own
         if self.norm is not None and self.wiring in NORM_AFTER:
             c_GND, own = self.norm.pull(c_GND)
         if self.y_GND is not None:
             own = own | {"omega": (c_GND * self.y_GND).sum(1, keepdim=True)}
+        # z = y + G(LN(y)): the skip path joins behind the norm's own derivative.
         skip = None if self.wiring in NORM_BEFORE else self._skipped(c_GND)
         inner_GND, c_memory_GMD, gradients = self.branch.pull(c_GND, skip, c_memory_GMD)
         if self.norm is not None and self.wiring in NORM_BEFORE:
             inner_GND, own = self.norm.pull(inner_GND)
             inner_GND = inner_GND.add_(c_GND)
-        return inner_GND, c_memory_GMD, ledger.steps(self.part, gradients | own)
-
-    def _pull_gated(
-        self, c_GND: Tensor, c_memory_GMD: Tensor | None, ledger: StepLedger
-    ) -> tuple[Tensor, Tensor | None, Weights]:
-        assert self.alpha is not None
-        assert self.g_GND is not None
-        slope = (c_GND * self.g_GND).sum((1, 2), keepdim=True)
-        inner_GND, c_memory_GMD, gradients = self.branch.pull(
-            c_GND * self.alpha, c_GND, c_memory_GMD
-        )
-        return inner_GND, c_memory_GMD, {**ledger.steps(self.part, gradients), "alpha": slope}
+        return inner_GND, c_memory_GMD, gradients | own
 
     def push(
         self, d_GRD: Tensor, dmemory_GQD: Tensor | None, steps: Weights, slots: Slots
-    ) -> Tensor:
-        """J d, and J_θ s in the part's slot."""
+    ) -> Float[Tensor, "G R D"]:
+        """Go forward with all tangents: J d, and J_θ s in the part's slot.
+
+        ``d_GRD`` may be overwritten; ``steps`` are those of the block's parameters by name.
+        """
         slot = slots[self.part]
         if self.alpha is not None and self.g_GND is not None:
             out_GRD = self.branch.push(d_GRD, dmemory_GQD, None, steps, slot).mul_(self.alpha)
@@ -196,22 +161,17 @@ def _add_to_slot(out_GRD: Tensor, slot: int, own_GND: Tensor) -> Tensor:
     return out_GRD
 
 
-def share_alpha(
-    blocks: Sequence[Block], pulled: Sequence[Weights], ledger: StepLedger
-) -> list[Weights]:
-    """Steps with each layer's α stepped by the sum of its blocks' gradients, where there are α."""
-    if not blocks or blocks[0].alpha is None:
-        return list(pulled)
-    slopes: dict[int, list[Tensor]] = defaultdict(list)
-    for block, steps in zip(blocks, pulled, strict=True):
-        slopes[block.layer].append(steps["alpha"])
-    moved = {
-        layer: ledger.steps(blocks[0].gate, {"alpha": torch.stack(found).sum(0)})["alpha"]
-        for layer, found in slopes.items()
-    }
-    return [
-        {**steps, "alpha": moved[block.layer]} for block, steps in zip(blocks, pulled, strict=True)
-    ]
+def sum_gates(
+    blocks: Sequence[LinearizedBlock], slopes: Sequence[Tensor]
+) -> dict[int, Float[Tensor, "G 1 1"]]:
+    """Sum the gradients of ReZero's α over the blocks of each layer, which share it.
+
+    ``slopes`` are the blocks' own terms, in the order of the blocks; none for other wirings.
+    """
+    found: dict[int, list[Tensor]] = defaultdict(list)
+    for block, slope in zip(blocks, slopes, strict=False):
+        found[block.layer].append(slope)
+    return {layer: torch.stack(each).sum(0) for layer, each in found.items()}
 
 
 def apply_block(
@@ -220,7 +180,7 @@ def apply_block(
     shape: AttentionShape,
     mask: Tensor,
     memory_GMD: Tensor | None = None,
-) -> tuple[Tensor, Block]:
+) -> tuple[Tensor, LinearizedBlock]:
     """A block's output, and its linearisation; the memory is read by encoder-attention only."""
     tape, norm, wiring, alpha, shortcut = None, held.norm, held.wiring, held.alpha, held.shortcut
     x_GND = y_GND
@@ -239,5 +199,5 @@ def apply_block(
     if norm is not None and wiring in NORM_AFTER:
         z_GND, tape = NormTape.apply(norm.weights, z_GND, norm.eps)
     kept_GND = y_GND if isinstance(shortcut, Tensor) else None
-    block = Block(held.part, held.layer, wiring, linear, tape, kept_GND, shortcut, alpha, g_GND)
-    return z_GND, block
+    own = (held.part, held.layer, wiring, linear, tape)
+    return z_GND, LinearizedBlock(*own, kept_GND, shortcut, alpha, g_GND)

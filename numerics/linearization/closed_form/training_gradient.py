@@ -1,9 +1,9 @@
-"""∇ℓ of our Transformer by the closed forms of ``closed_form``, for training.
+"""A model's gradients for training, by closed forms instead of automatic differentiation.
 
-`ClosedGradient` has a model's logits and, to rounding, its gradients. Automatic differentiation
-sees one operation from the embedded inputs to f instead of some thirty a block, and the blocks
-multiply heads of all sequences in batched products, which short sequences do faster than the fused
-attention kernel. Suffixes as in ``block_derivatives.py``, with one model: G = 1.
+`ClosedGradient` has a model's logits and, to rounding, its gradients ∇ℓ. Automatic differentiation
+then sees one operation from the embedded inputs to f instead of some thirty per block. The blocks
+multiply heads of all sequences in batched products, which is faster than the fused attention kernel
+where sequences are short. Suffixes as in ``mlp_and_norm.py``, with one model: G = 1.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,21 +17,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from numerics.linearization.closed_form.block_weights import StackWeights, gather, residuals_of
-from numerics.linearization.closed_form.residual_block import GradientRecorder
-from numerics.linearization.closed_form.stacks import (
-    ModelSteps,
-    StackSteps,
-    apply_stacks,
-    has_closed_form,
-    pull_stacks,
-)
-from numerics.linearization.measured_function import TokenBatch, embed_inputs, output_table
-from numerics.models import ModelSpec, Transformer
-
-
-def has_closed_gradient(spec: ModelSpec) -> bool:
-    """Whether the wiring has closed forms, and no dropout."""
-    return has_closed_form(spec) and spec.dropout == 0
+from numerics.linearization.closed_form.gradients import Gradients
+from numerics.linearization.closed_form.stacks import apply_stacks, pull_stacks
+from numerics.models import Transformer
+from numerics.models.tokens import TokenBatch, embed_inputs, output_table
 
 
 class ClosedGradient(nn.Module):
@@ -39,6 +28,7 @@ class ClosedGradient(nn.Module):
 
     Examples
     --------
+    >>> from numerics.models import ModelSpec
     >>> from numerics.schemes import build
     >>> model = build("tfixup", ModelSpec(1, 1), torch.Generator().manual_seed(0))
     >>> tokens = torch.arange(6).view(2, 3)
@@ -87,8 +77,10 @@ class _Place:
     parameter: nn.Parameter
     stack: str
     block: int | None
-    """Number in the stack; none of the norm behind it."""
+    """Number of the block in the stack; ``None`` for the norm behind it."""
     name: str
+    layer: int | None = None
+    """Layer of ReZero's α, which all blocks of a layer share."""
 
 
 def _places(model: Transformer) -> Iterator[_Place]:
@@ -97,13 +89,14 @@ def _places(model: Transformer) -> Iterator[_Place]:
         norm, layers = getattr(model, f"{stack}_norm"), getattr(model, stack)
         if norm is not None:
             yield from _named(norm, stack, None)
-        for number, (part, layer, residual) in enumerate(residuals_of(model, stack)):
+        for number, (_, _, residual) in enumerate(residuals_of(model, stack)):
             for module in (residual, residual.branch, residual.norm):
                 if module is not None:
                     yield from _named(module, stack, number)
-            alpha = layers[layer]._parameters.get("alpha")
-            if alpha is not None and part == f"{stack}.mlp":  # one for all blocks of a layer
-                yield _Place(alpha, stack, number, "alpha")
+        for layer, module in enumerate(layers):
+            alpha = module._parameters.get("alpha")
+            if alpha is not None:
+                yield _Place(alpha, stack, None, "alpha", layer)
 
 
 def _named(module: nn.Module, stack: str, block: int | None) -> Iterator[_Place]:
@@ -138,16 +131,19 @@ class _ClosedFeatures(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *cotangents: Tensor) -> Any:  # type: ignore[override]
         (c_BTD,) = cotangents
-        found = pull_stacks(ctx.tapes, [lambda _: c_BTD], GradientRecorder())
-        inputs = (found.inputs[name].view(shape) for name, shape in ctx.shapes.items())
+        found = pull_stacks(ctx.tapes, [lambda _: c_BTD])
+        # (1, N, D) to (B, T, D).
+        inputs = (found.embeddings[name].view(shape) for name, shape in ctx.shapes.items())
         own = (_gradient(found, place).view_as(place.parameter) for place in ctx.places)
         return (None, *inputs, *own)
 
 
-def _gradient(found: ModelSteps, place: _Place) -> Tensor:
+def _gradient(found: Gradients, place: _Place) -> Tensor:
     """The gradient of a parameter; those of the packed projections are found in two pieces."""
-    steps: StackSteps = getattr(found, place.stack)
-    held = steps.norm if place.block is None else steps.blocks[place.block]
+    stack = found.stacks[place.stack]
+    if place.layer is not None:
+        return stack.gates[place.layer]
+    held = stack.norm if place.block is None else stack.blocks[place.block]
     packed = _PACKED.get(place.name)
     if packed is None:
         return held[place.name]
@@ -158,4 +154,4 @@ def _gradient(found: ModelSteps, place: _Place) -> Tensor:
 
 
 _PACKED = {"in_proj": ("", 1), "in_bias": ("_bias", 2)}
-"""By parameter, the ending of its pieces' names and the dimension along which they stand."""
+"""By parameter: the ending of its pieces' names, and the dimension along which they stand."""

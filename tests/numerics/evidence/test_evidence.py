@@ -16,8 +16,8 @@ from numerics.evidence import (
     theorem31,
 )
 from numerics.evidence.training import Comparison, comparisons, no_warmup, recorded
-from numerics.linearization.measured_function import random_batch
 from numerics.models import ModelSpec
+from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.schemes.tfixup import TFIXUP
 from numerics.statistics.exponents import Exponent, NoExponent

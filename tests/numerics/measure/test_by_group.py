@@ -1,4 +1,4 @@
-"""Shares below the parts: they add up, and each is what its own step does."""
+"""Groups of parameters: they add up, and each is what its own step does."""
 
 import polars as pl
 import pytest
@@ -8,13 +8,17 @@ from torch.func import functional_call
 from numerics.cli.plot import Plot
 from numerics.figures.layer_profile import draw_profile, profile_rows
 from numerics.figures.sweep import PANELS, draw_sweep
-from numerics.linearization.measured_function import embed_inputs, features_of, random_batch
-from numerics.measure.by_group import linearize_shares, norms, shares
-from numerics.measure.updates import linearize_model, random_cotangent
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.groupings import GROUPINGS, groups_of
+from numerics.linearization.measured_function import features_of
+from numerics.measure.by_group import norms
 from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
+from numerics.models.tokens import embed_inputs, random_batch
 from numerics.schemes import build
 from numerics.sweeps.run import Settings, SweepConfig, exponent_table, run_sweep
+from numerics.sweeps.settings import DETAILS
+from tests.numerics.linearized import linearized
 from theory.errors import InputError
 
 SPEC = ModelSpec(2, 3, d_model=8, d_ff=12, vocabulary=30, biases=True)
@@ -28,26 +32,26 @@ def _case(scheme):
     return model, batch, random_cotangent((2, 3, 8), torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("detail", ["matrix", "layer"])
+@pytest.mark.parametrize("grouping", GROUPINGS)
 @pytest.mark.parametrize("scheme", ["tfixup", "pre-ln", "dlcl-post", "rezero", "r-fixup", "admin"])
-def test_shares_are_a_partition_and_add_up(scheme, detail):
+def test_groups_are_a_partition_and_add_up(scheme, grouping):
     model, batch, u = _case(scheme)
     _, parameters = features_of(model, batch)
     count = sum(
         piece.of(parameters[piece.parameter]).numel()
-        for pieces in shares(parameters, detail).values()
+        for pieces in groups_of(parameters, grouping).values()
         for piece in pieces
     )
     assert count == sum(value.numel() for value in parameters.values())
-    found = linearize_shares(model, batch, u, detail)
-    whole = linearize_model(model, batch, u)
+    found = linearized(model, batch, u, groups=grouping)
+    whole = linearized(model, batch, u)
     torch.testing.assert_close(found.tangents.sum(0), whole.tangents.sum(0), rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(found.energies.sum(), whole.energies.sum(), rtol=1e-9, atol=0)
 
 
-def test_a_share_is_the_limit_of_a_step_of_it_alone():
+def test_a_group_is_the_limit_of_a_step_of_it_alone():
     model, batch, u = _case("tfixup")
-    found = linearize_shares(model, batch, u, "layer")
+    found = linearized(model, batch, u, groups="layer")
     inputs = embed_inputs(model, batch)
     before = model.decode(model.encode(inputs["source"]), inputs["target"])
     moved = [name for name, _ in model.named_parameters() if name.startswith("decoder.1.mlp.")]
@@ -62,7 +66,7 @@ def test_a_share_is_the_limit_of_a_step_of_it_alone():
     after = functional_call(model, stepped, (batch.source_BS, batch.target_BT))
     still = functional_call(model, {}, (batch.source_BS, batch.target_BT))
     assert model.output is not None  # the projection, which a step of the block leaves alone
-    tangent = found.tangents[found.parts.index("decoder.mlp.1")]
+    tangent = found.tangents[found.groups.index("decoder.mlp.1")]
     torch.testing.assert_close(
         (after - still) / eta, tangent @ model.output.T, rtol=1e-4, atol=1e-8
     )
@@ -70,16 +74,20 @@ def test_a_share_is_the_limit_of_a_step_of_it_alone():
 
 def test_packed_projections_are_told_apart():
     model, batch, u = _case("tfixup")
-    found = linearize_shares(model, batch, u, "matrix")
-    sizes = dict(zip(found.parts, norms(found).tolist(), strict=True))
+    found = linearized(model, batch, u, groups="matrix")
+    sizes = dict(zip(found.groups, norms(found).tolist(), strict=True))
     assert sizes["decoder.self_attention.v"] > 3 * sizes["decoder.self_attention.q"] > 0
     # A key's bias shifts all logits of a query alike, so the softmax does not see it.
     assert sizes["encoder.attention.k_bias"] < 1e-12 * sizes["encoder.attention.v_bias"]
 
 
-def test_an_unknown_detail_offers_the_nearest():
-    with pytest.raises(InputError, match="unknown detail 'layr': did you mean 'layer'"):
-        shares({}, "layr")
+def test_an_unknown_grouping_offers_the_nearest():
+    with pytest.raises(InputError, match="unknown grouping 'layr': did you mean 'layer'"):
+        groups_of({}, "layr")
+
+
+def test_a_sweep_s_details_are_groupings():
+    assert set(DETAILS) <= set(GROUPINGS)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from numerics.linearization.measured_function import random_batch
 from numerics.measure.finite_updates import finite_update, remainder_slope
 from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec
+from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.statistics.exponents import Exponent
 from numerics.statistics.tolerances import tolerance

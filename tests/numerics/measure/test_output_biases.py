@@ -2,10 +2,12 @@ import pytest
 import torch
 
 from numerics.evidence.biases import factors
-from numerics.linearization.measured_function import features_of, random_batch
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.measured_function import features_of
 from numerics.measure.output_biases import bias_tangents, update
-from numerics.measure.updates import measure_update, random_cotangent
+from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec
+from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from theory.errors import InputError
 

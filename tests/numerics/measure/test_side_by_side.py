@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from numerics.linearization.measured_function import TokenBatch, random_batch
 from numerics.measure.updates import UpdateReport, measure_update, measure_updates
 from numerics.models import ModelSpec, Positions, Transformer
+from numerics.models.tokens import TokenBatch, random_batch
 from numerics.schemes import build
 from numerics.statistics.tolerances import tolerance
 from theory.errors import InputError
@@ -70,7 +70,7 @@ def test_every_model_gets_the_report_it_gets_alone(scheme, changes, optimizer, i
     options = {"optimizer": optimizer, "inputs": inputs, "dtype": "float64", "earlier": 2}
     together = measure_updates(models, batches, _generators(), **options)
     alone = [
-        measure_update(*one, **options, engine="plain")
+        measure_update(*one, **options, engine="autodiff")
         for one in zip(models, batches, _generators(), strict=True)
     ]
     rel = tolerance("closed-form")
@@ -88,7 +88,7 @@ def test_models_without_closed_forms_are_measured_one_after_another():
 
 def test_only_the_model_that_overflows_is_measured_in_float64():
     spec = ModelSpec(8, 8, d_model=8, d_ff=16, vocabulary=20)
-    models = [build("xavier", spec, _generator(seed)) for seed in range(2)]
+    models = [build("tfixup", spec, _generator(seed)) for seed in range(2)]
     with torch.no_grad():
         models[0].target_embedding.mul_(1e30)
     batches = [random_batch(spec, _generator(1), sequences=2, tokens=4)] * 2

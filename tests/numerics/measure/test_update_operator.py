@@ -4,17 +4,18 @@ import torch
 from torch.func import jacrev
 
 from numerics.evidence.spectrum import distinct_tokens
-from numerics.linearization.measured_function import features_of, random_batch
+from numerics.linearization.measured_function import features_of
 from numerics.measure.update_operator import (
     UpdateOperator,
     block_spectra,
     extreme_eigenvalues,
     model_operator,
 )
-from numerics.measure.updates import linearize_model
 from numerics.models import ModelSpec
 from numerics.models.roles import part_of
+from numerics.models.tokens import random_batch
 from numerics.schemes import build
+from tests.numerics.linearized import linearized
 from theory.errors import InputError
 
 SPEC = ModelSpec(2, 1, d_model=4, d_ff=6, vocabulary=20)
@@ -63,7 +64,7 @@ def test_a_choice_of_parameters_is_a_choice_of_columns():
 def test_it_is_what_a_step_of_gradient_descent_does():
     model, batch = _model(), random_batch(SPEC, torch.Generator().manual_seed(1), sequences=2)
     u = torch.randn(2, 16, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-    step = linearize_model(model, batch, lambda _: u).tangents.sum(0)
+    step = linearized(model, batch, lambda _: u).tangents.sum(0)
     moved = model_operator(model, batch=batch).matvec(u.numpy().ravel())
     np.testing.assert_allclose(moved, -step.numpy().ravel(), rtol=1e-9, atol=1e-11)
 

@@ -4,25 +4,19 @@ import pytest
 import torch
 from torch.func import jacrev
 
-from numerics.linearization.autodiff import Linearization, linearize
-from numerics.linearization.measured_function import (
-    TokenBatch,
-    check_inputs,
-    features_of,
-    random_batch,
-)
+from numerics.linearization.autodiff import linearize
+from numerics.linearization.cotangents import cross_entropy_cotangent, random_cotangent
+from numerics.linearization.groupings import Piece
+from numerics.linearization.measured_function import check_inputs, features_of
+from numerics.linearization.types import Linearization
 from numerics.linearization.update_directions import rule_named
-from numerics.measure.updates import (
-    cross_entropy_cotangent,
-    linearize_model,
-    measure_update,
-    random_cotangent,
-    summed,
-)
+from numerics.measure.updates import measure_update, summed
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.models.roles import ALL_PARTS, contains, part_of
+from numerics.models.tokens import TokenBatch, random_batch
 from numerics.schemes import build
 from numerics.statistics.tolerances import tolerance
+from tests.numerics.linearized import linearized
 from theory.errors import InputError
 
 # The first `torch.func.jvp` of a process compiles decompositions with the old compiler.
@@ -106,7 +100,7 @@ def test_layered_engine_against_automatic_differentiation(scheme, optimizer, inp
             engine=engine,
             dtype="float64",
         )
-        for engine in ("plain", "layered")
+        for engine in ("autodiff", "closed-form")
     )
     for field in ("update", "gradient_energy"):
         assert getattr(layered, field) == pytest.approx(
@@ -119,21 +113,19 @@ def test_layered_tangents_are_vectors_not_only_norms():
     model, batch = _shaken("pre-ln", TINY).eval(), _padded_batch(TINY)
     u = random_cotangent((3, 4, 4), _generator(2))
     plain, layered = (
-        linearize_model(model, batch, u, engine=engine) for engine in ("plain", "layered")
+        linearized(model, batch, u, engine=engine) for engine in ("autodiff", "closed-form")
     )
-    order = [layered.parts.index(part) for part in plain.parts]
+    order = [layered.groups.index(part) for part in plain.groups]
     torch.testing.assert_close(layered.tangents[order], plain.tangents, rtol=1e-10, atol=1e-12)
     wrong = torch.roll(layered.tangents[order], 1, 0)
     assert not torch.allclose(wrong, plain.tangents, rtol=1e-3)
 
 
 def test_the_total_alone_is_the_sum_of_the_parts():
-    from numerics.linearization.closed_form.stacks import linearize_layered
-
     model, batch = _shaken("pre-ln", TINY).eval(), _padded_batch(TINY)
-    u, rule = random_cotangent((3, 4, 4), _generator(2)), rule_named("sign")
-    parts = linearize_layered(model, batch, u, rule)
-    total = linearize_layered(model, batch, u, rule, split=False)
+    u = random_cotangent((3, 4, 4), _generator(2))
+    parts = linearized(model, batch, u, optimizer="sign")
+    total = linearized(model, batch, u, optimizer="sign", groups="total")
     torch.testing.assert_close(total.tangents[0], parts.tangents.sum(0))
     torch.testing.assert_close(total.energies[0], parts.energies.sum())
 
@@ -170,7 +162,9 @@ def test_float32_overflow_is_measured_in_float64():
 def test_norms_survive_where_their_squares_overflow():
     tangents = torch.tensor([[3e200, 4e200], [0.0, 0.0]], dtype=torch.float64)
     energies = torch.ones(2, dtype=torch.float64)
-    found = Linearization(("embeddings", "decoder.mlp"), tangents[0], tangents, energies)
+    found = Linearization(
+        ("embeddings", "decoder.mlp"), tangents[0], tangents, energies, torch.ones(())
+    )
     update = dict(zip(ALL_PARTS, summed(found)[0].tolist(), strict=True))
     assert update["total"] == pytest.approx(5e200)
     assert (update["decoder"], update["encoder"]) == (0, 0)
@@ -187,7 +181,7 @@ def test_what_float64_cannot_hold_is_reported():
     assert (report.finite, report.dtype) == (False, "float64")
 
 
-@pytest.mark.parametrize("engine", ["layered", "plain"])
+@pytest.mark.parametrize("engine", ["closed-form", "autodiff"])
 @pytest.mark.parametrize("scheme", ["tfixup", "post-ln", "pre-ln"])
 @pytest.mark.parametrize("inputs", ["free", "table"])
 def test_everything_stays_on_the_models_device(scheme, engine, inputs):
@@ -196,7 +190,7 @@ def test_everything_stays_on_the_models_device(scheme, engine, inputs):
     model = build(scheme, spec, _generator(), device="meta")
     batch = _padded_batch(spec).to("meta")
     u = random_cotangent((3, 4, 8), _generator())
-    found = linearize_model(model, batch, u, inputs=inputs, engine=engine)
+    found = linearized(model, batch, u, inputs=inputs, engine=engine)
     update, energy = summed(found)
     assert update.device.type == energy.device.type == found.tangents.device.type == "meta"
     with pytest.raises(RuntimeError):
@@ -207,7 +201,7 @@ def test_meta_check_rejects_a_stray_tensor():
     model = build("tfixup", TINY, _generator(), device="meta")
     batch = random_batch(TINY, _generator(), device="meta")
     with pytest.raises(RuntimeError, match="device"):
-        linearize_model(model, batch, lambda output: torch.ones(output.shape), engine="layered")
+        linearized(model, batch, lambda output: torch.ones(output.shape), engine="closed-form")
 
 
 @pytest.mark.gpu
@@ -279,8 +273,7 @@ def test_generic_linearization_of_a_product():
         values,
         torch.ones_like,
         rule_named("sgd"),
-        lambda n: n[0],
-        "ab",
+        {"a": [Piece("a.w")], "b": [Piece("b.w")]},
     )
     torch.testing.assert_close(found.tangents[:, 0], torch.tensor([-9.0, -4.0]))
     torch.testing.assert_close(found.energies, torch.tensor([9.0, 4.0], dtype=torch.float64))
@@ -302,7 +295,7 @@ def test_both_engines_agree_on_what_an_optimizer_makes_of_earlier_gradients(opti
             earlier=6,
             engine=engine,
         )
-        for engine in ("layered", "plain")
+        for engine in ("closed-form", "autodiff")
     ]
     for part, value in reports[0].update.items():
         assert value == pytest.approx(reports[1].update[part], rel=1e-6, abs=1e-9), part
@@ -324,7 +317,7 @@ def test_rules_that_see_whole_tensors_take_q_k_and_v_apart(optimizer):
     ):
         torch.testing.assert_close(third, rule(*own))
     with pytest.raises(InputError, match=f"elementwise update rule, got {optimizer}"):
-        measure_update(model, batch, _generator(2), optimizer=optimizer, engine="layered")
+        measure_update(model, batch, _generator(2), optimizer=optimizer, engine="closed-form")
 
 
 def test_adam_on_noise_moves_less_than_its_first_step_by_the_derived_factor():

@@ -6,18 +6,19 @@ from typing import Any
 import pytest
 import torch
 
-from numerics.linearization.closed_form.stacks import has_closed_form, linearize_layered
-from numerics.linearization.measured_function import TokenBatch, random_batch
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.closed_form import serves
+from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.engines import check_engine
 from numerics.measure.finite_updates import remainder_slope
-from numerics.measure.updates import check_engine, linearize_model, random_cotangent
 from numerics.measure.updates import measure_update as measure_in
 from numerics.models import Architecture, ModelSpec, Positions, Wiring, single_stack
 from numerics.models.history import row_averages
 from numerics.models.roles import ALL_PARTS, contains, part_named, part_of, rescalers, role_named
+from numerics.models.tokens import TokenBatch, random_batch
 from numerics.schemes import SCHEMES, build, scheme_named
 from numerics.statistics.exponents import Exponent
 from numerics.statistics.tolerances import tolerance
+from tests.numerics.linearized import linearized
 from theory.errors import InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.:DeprecationWarning")
@@ -158,7 +159,7 @@ def test_engines_agree(scheme, optimizer, inputs, spec):
         measure_update(
             model, batch, _generator(2), optimizer=optimizer, inputs=inputs, engine=engine
         )
-        for engine in ("plain", "layered")
+        for engine in ("autodiff", "closed-form")
     )
     for field in ("update", "gradient_energy"):
         assert getattr(layered, field) == pytest.approx(
@@ -174,13 +175,13 @@ def test_tangents_of_multipliers_are_vectors_not_only_norms(scheme):
     model, batch = _shaken(scheme, SPEC), _batch(SPEC)
     u = random_cotangent((3, 4, 8), _generator(2))
     plain, layered = (
-        linearize_model(model, batch, u, engine=engine, optimizer="sign")
-        for engine in ("plain", "layered")
+        linearized(model, batch, u, engine=engine, optimizer="sign")
+        for engine in ("autodiff", "closed-form")
     )
-    assert set(layered.parts) == set(plain.parts)
-    order = [layered.parts.index(part) for part in plain.parts]
+    assert set(layered.groups) == set(plain.groups)
+    order = [layered.groups.index(part) for part in plain.groups]
     torch.testing.assert_close(layered.tangents[order], plain.tangents, rtol=1e-10, atol=1e-12)
-    total = linearize_layered(model, batch, u, rule_named("sign"), split=False)
+    total = linearized(model, batch, u, optimizer="sign", groups="total")
     torch.testing.assert_close(total.tangents[0], layered.tangents.sum(0))
     assert not torch.allclose(total.tangents[0], layered.tangents[1:].sum(0), rtol=1e-3)
 
@@ -197,7 +198,7 @@ def test_multipliers_take_part_in_the_step(scheme):
     energy = sum(float(slope.square().sum()) for slope in slopes)
     assert 0 < energy < report.gradient_energy["total"]
     with torch.no_grad():
-        without = measure_update(_frozen(model), batch, _generator(2), engine="plain")
+        without = measure_update(_frozen(model), batch, _generator(2), engine="autodiff")
     lost = report.gradient_energy["total"] - without.gradient_energy["total"]
     assert lost == pytest.approx(energy, rel=1e-9)
 
@@ -222,7 +223,7 @@ def test_engines_agree_whichever_order_the_logits_take(heads, tokens):
     batch = random_batch(spec, generator, sequences=2, tokens=tokens)
     plain, layered = (
         measure_update(model, batch, _generator(2), engine=engine)
-        for engine in ("plain", "layered")
+        for engine in ("autodiff", "closed-form")
     )
     assert layered.update == pytest.approx(plain.update, rel=tolerance("closed-form"))
 
@@ -236,7 +237,7 @@ def test_engines_agree_on_shared_tables_and_learned_positions(changes, inputs):
     model, batch = _shaken("tfixup", spec), _batch(spec)
     plain, layered = (
         measure_update(model, batch, _generator(2), optimizer="sign", inputs=inputs, engine=engine)
-        for engine in ("plain", "layered")
+        for engine in ("autodiff", "closed-form")
     )
     assert layered.update == pytest.approx(plain.update, rel=tolerance("closed-form"))
     assert layered.gradient_energy == pytest.approx(plain.gradient_energy, rel=1e-10)
@@ -263,13 +264,14 @@ def test_one_shared_table_has_one_gradient():
 @pytest.mark.parametrize("scheme", ["r-fixup", "dlcl-pre", "dlcl-post"])
 def test_wirings_without_closed_form_are_differentiated_automatically(scheme):
     model, batch = _shaken(scheme, SPEC), _batch(SPEC)
-    assert not has_closed_form(model.spec)
+    assert not serves(model.spec)
     auto, plain = (
-        measure_update(model, batch, _generator(2), engine=engine) for engine in ("auto", "plain")
+        measure_update(model, batch, _generator(2), engine=engine)
+        for engine in ("auto", "autodiff")
     )
     assert auto == plain
     with pytest.raises(InputError, match=f"closed forms need a wiring of .*, got {scheme}"):
-        measure_update(model, batch, _generator(2), engine="layered")
+        measure_update(model, batch, _generator(2), engine="closed-form")
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
@@ -277,7 +279,7 @@ def test_every_scheme_stays_on_the_models_device(scheme):
     """The meta device holds no numbers: a tensor made elsewhere, or a read, is an error."""
     model = build(scheme, SPEC, _generator(), device="meta")
     u = random_cotangent((3, 4, 8), _generator())
-    found = linearize_model(model, _batch(SPEC).to("meta"), u)
+    found = linearized(model, _batch(SPEC).to("meta"), u)
     assert found.tangents.device.type == found.energies.device.type == "meta"
 
 
@@ -352,7 +354,7 @@ def test_unknown_names_offer_the_nearest():
         part_named("decoder.mpl")
     with pytest.raises(InputError, match=r"unknown role .* did you mean 'encoder.attention.v'"):
         role_named("encoder.atention.v")
-    with pytest.raises(InputError, match=r"did you mean 'layered'"):
-        check_engine("layred")
+    with pytest.raises(InputError, match=r"did you mean 'closed-form'"):
+        check_engine("closed-from")
     with pytest.raises(InputError, match=r"did you mean 'encoder.mlp'"):
         remainder_slope(_shaken("tfixup", SPEC), _batch(SPEC), _generator(), dropped="encoder.mpl")

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from numerics.evidence import prediction
-from numerics.linearization.measured_function import features_of, random_batch
+from numerics.linearization.measured_function import features_of
 from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec, Positions
 from numerics.models.roles import matrices
+from numerics.models.tokens import random_batch
 from numerics.prediction.compare import PartComparison, compare, measured_energies, network_of
 from numerics.prediction.network import dt_fixup_square
 from numerics.schemes import build

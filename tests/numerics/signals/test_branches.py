@@ -5,9 +5,9 @@ import torch
 from torch.func import functional_call
 
 from numerics.evidence import blocks, expansion
-from numerics.linearization.measured_function import random_batch
 from numerics.models import ModelSpec
 from numerics.models.attention import Attention
+from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.signals.branches import branch_calls, logits, logits_rms, own_step
 from numerics.signals.condition_norms import left_sides

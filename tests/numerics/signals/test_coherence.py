@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from numerics.linearization.measured_function import random_batch
 from numerics.models import ModelSpec
 from numerics.models.attention import Attention
+from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.signals.coherence import (
     align_,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from numerics.linearization.measured_function import random_batch
 from numerics.models import ModelSpec
+from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.signals.gradients import MatrixGradient, matrix_gradients
 from numerics.signals.histograms import adam_histograms, gradient_histograms, histogram

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from numerics.evidence import xiong
-from numerics.linearization.measured_function import random_batch
 from numerics.models import ModelSpec, Wiring
+from numerics.models.tokens import random_batch
 from numerics.models.xiong_encoder import redraw_, unit_tokens, xiong_encoder
 from numerics.schemes import build
 from numerics.signals.gradients import matrix_gradients, norms_by_layer

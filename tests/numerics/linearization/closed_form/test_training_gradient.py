@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 import torch
 
-from numerics.linearization.closed_form.training_gradient import ClosedGradient, has_closed_gradient
+from numerics.linearization import closed_form
+from numerics.linearization.closed_form import ClosedGradient
 from numerics.models import Architecture, ModelSpec, Positions, Transformer, single_stack
 from numerics.schemes import build, scheme_named
 from numerics.statistics.tolerances import tolerance
@@ -105,10 +106,12 @@ def test_weights_that_were_moved_elsewhere_are_found_again():
 
 
 def test_dropout_and_other_wirings_have_none():
-    assert has_closed_gradient(SPEC)
-    assert not has_closed_gradient(replace(SPEC, dropout=0.1))
+    config = TrainConfig()
+    dropped = _model("tfixup", replace(SPEC, dropout=0.1))
+    assert loop.differentiated(dropped, config) is dropped
     for scheme in ("r-fixup", "dlcl-pre"):
-        assert not has_closed_gradient(scheme_named(scheme).adapt(SPEC))
+        model = _model(scheme, scheme_named(scheme).adapt(SPEC))
+        assert loop.differentiated(model, config) is model
 
 
 @pytest.mark.parametrize(
@@ -136,7 +139,7 @@ def test_a_run_takes_the_same_steps_either_way(tmp_path: Path, monkeypatch: pyte
         precision="64-true",
     )
     closed = pl.read_parquet(loop.run_training(config, tmp_path / "closed").path / LOG)
-    monkeypatch.setattr(loop, "has_closed_gradient", lambda _: False)
+    monkeypatch.setattr(closed_form, "serves", lambda _: False)
     plain = pl.read_parquet(loop.run_training(config, tmp_path / "plain").path / LOG)
     for column in ("loss", "gradient_norm", "update_norm"):
         assert closed[column].to_list() == pytest.approx(plain[column].to_list(), rel=1e-9)

@@ -1,0 +1,112 @@
+"""The one door to linearisation: it decides which engine does the work.
+
+The closed forms of ``closed_form`` are faster and serve some wirings, elementwise rules, and the
+groupings ``part`` and ``total``. Automatic differentiation serves everything.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from numerics.linearization import autodiff, closed_form
+from numerics.linearization.groupings import check_grouping, groups_of
+from numerics.linearization.measured_function import InputKind, check_inputs, features_of
+from numerics.linearization.types import Cotangent, Linearization
+from numerics.linearization.update_directions import StepRule
+from numerics.models import ModelSpec, Transformer
+from numerics.models.tokens import TokenBatch
+from theory.errors import InputError, nearest
+
+LinearizationEngine = Literal["auto", "closed-form", "autodiff"]
+
+
+def linearize(
+    models: Sequence[Transformer],
+    batches: Sequence[TokenBatch],
+    cotangents: Sequence[Cotangent],
+    rule: StepRule,
+    *,
+    groups: str = "part",
+    inputs: InputKind = "free",
+    earlier: Sequence[Sequence[Cotangent]] = (),
+    engine: LinearizationEngine = "auto",
+) -> list[Linearization]:
+    """Linearise f of each model, and take one optimizer step of every group of its parameters.
+
+    Parameters
+    ----------
+    models, batches, cotangents
+        One of each per model; the models are in evaluation mode and not changed.
+    rule
+        Gradients ↦ step.
+    groups
+        How the step is split, a name in `numerics.linearization.groupings.GROUPINGS`.
+    inputs
+        ``free``: the embedded inputs are parameters. ``table``: the embedding tables are.
+    earlier
+        For each earlier gradient of the optimizer's history, one cotangent per model.
+    engine
+        ``auto``: closed forms where they serve, automatic differentiation elsewhere.
+
+    Returns
+    -------
+    list of Linearization
+        In the order of the models, on their device; nothing is read back.
+
+    Raises
+    ------
+    InputError
+        For an unknown engine, grouping or kind of inputs, for ``closed-form`` where there is none,
+        and for closed forms of models side by side that differ in specification or shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numerics.linearization.update_directions import rule_named
+    >>> from numerics.models.tokens import random_batch
+    >>> from numerics.schemes import build
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> model = build("tfixup", ModelSpec(1, 1), generator).eval()
+    >>> batch = random_batch(model.spec, generator, sequences=1, tokens=2)
+    >>> [found] = linearize([model], [batch], [torch.ones_like], rule_named("sgd"), groups="layer")
+    >>> found.groups[:3]
+    ('embeddings', 'encoder.attention.0', 'encoder.mlp.0')
+    """
+    check_engine(engine)
+    check_grouping(groups)
+    check_inputs(inputs)
+    if not models:
+        return []
+    if _takes_closed_forms(models[0].spec, rule, groups, engine):
+        assert groups == "part" or groups == "total"
+        return closed_form.linearize(
+            models, batches, cotangents, rule, groups=groups, inputs=inputs, earlier=earlier
+        )
+    found = []
+    for g, (model, batch, u) in enumerate(zip(models, batches, cotangents, strict=True)):
+        function, parameters = features_of(model, batch, inputs)
+        split, before = groups_of(parameters, groups), [step[g] for step in earlier]
+        found.append(autodiff.linearize(function, parameters, u, rule, split, before))
+    return found
+
+
+def _takes_closed_forms(
+    spec: ModelSpec, rule: StepRule, groups: str, engine: LinearizationEngine
+) -> bool:
+    split = groups in get_args(closed_form.ClosedGrouping)
+    if engine == "closed-form" and not split:
+        raise InputError(f"closed forms need the grouping part or total, got {groups}")
+    if engine == "closed-form":
+        return True  # which says what is missing, if anything
+    return engine == "auto" and split and closed_form.serves(spec, rule)
+
+
+def check_engine(engine: str) -> None:
+    """Refuse any engine but ``auto``, ``closed-form`` and ``autodiff``.
+
+    Raises
+    ------
+    InputError
+        Naming the nearest known engine.
+    """
+    if engine not in get_args(LinearizationEngine):
+        raise nearest(engine, get_args(LinearizationEngine), "engine")
