@@ -4,7 +4,7 @@ Each verdict is computed again from the stored evidence, by the rule as it is no
 written verdict is another one is told apart on the card.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from theory.claims import (
     verdict,
 )
 from theory.errors import InputError
+from theory.ledger.readings import READINGS
 
 _OPEN = (Outcome.UNDECIDED, Outcome.NOT_SEEN)
 _FORMED = "{path} must be what verify --json writes: {error}"
@@ -110,6 +111,7 @@ def _card(claim: Claim, row: Mapping[str, Any], document: Mapping[str, Any]) -> 
         kinds=kinds,
         facts=facts(
             [
+                *_reading(claim.id),
                 *(("Assumes", one) for one in claim.assumptions),
                 ("Readings tested", _readings(found)),
                 ("Forecast", "" if claim.expected is None else str(claim.expected)),
@@ -121,6 +123,22 @@ def _card(claim: Claim, row: Mapping[str, Any], document: Mapping[str, Any]) -> 
         instead="" if found.outcome in _OPEN else found.qualification,
         warning=" ".join(warnings),
     )
+
+
+def _reading(claim: str) -> Iterator[tuple[str, object]]:
+    """The paper's sentence, and what it is taken to say."""
+    if claim not in READINGS:
+        return
+    reading = READINGS[claim]
+    yield (
+        "In the paper" if reading.quoted else "Paraphrase",
+        (f"“{reading.sentence}”" if reading.quoted else reading.sentence),
+    )
+    yield "Stands for it", reading.quantity
+    yield "Compared with", reading.baseline
+    yield "Counts as true", reading.comparator
+    yield "Read so because", reading.why
+    yield "Left open", reading.left_open
 
 
 def _readings(found: Verdict) -> str:
