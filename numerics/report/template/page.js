@@ -58,6 +58,7 @@
 
   form.hidden = false;
   form.addEventListener("input", apply);
+  form.addEventListener("change", apply);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => setTimeout(apply));
   document.getElementById("unfold").addEventListener("click", () => fold(true));

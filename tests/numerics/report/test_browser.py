@@ -1,7 +1,8 @@
-"""The page in a browser without a window: filters, keys, print, and a look at every console line."""
+"""The page in a browser without a window: filters, keys, print, colours, an empty console."""
 
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -172,7 +173,7 @@ def test_every_control_has_a_name_that_a_screen_reader_says(opened):
         "return Array.from(document.querySelectorAll('h1,h2,h3,h4'), (h) => +h.tagName[1])"
     )
     assert order[0] == 1
-    assert all(after <= before + 1 for before, after in zip(order, order[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(order))
 
 
 def test_a_link_of_the_summary_unfolds_its_card_even_if_it_was_filtered_out(opened):
@@ -207,8 +208,9 @@ def test_text_is_readable_in_light_and_in_dark(opened, scheme):
 
 
 CONTRAST = """
+const linear = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
 const shine = (c) => {
-  const [r, g, b] = c.map((v) => (v /= 255, v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  const [r, g, b] = c.map((v) => linear(v / 255));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 };
 const parse = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -221,8 +223,10 @@ const behind = (e) => {
 };
 for (const one of document.querySelectorAll("details")) one.open = true;
 const found = {};
-for (const e of document.querySelectorAll("p, dt, dd, a, span, code, b, button, th, td, label, legend")) {
-  const name = `${e.tagName}.${e.className}.${e.closest("[class]").className}`;
+const kinds = "p, dt, dd, a, span, code, b, button, th, td, label, legend, h1, h2, h3, pre";
+for (const e of document.querySelectorAll(kinds)) {
+  const near = e.closest("[class]");
+  const name = `${e.tagName}.${near ? near.className : ""}`;
   if (!e.textContent.trim() || name in found || !e.offsetParent) continue;
   const front = shine(parse(getComputedStyle(e).color)), back = shine(behind(e));
   found[name] = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
