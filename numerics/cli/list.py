@@ -61,7 +61,7 @@ def schemes() -> dict[str, str]:
     from numerics.schemes import SCHEMES
 
     return {
-        name: f"{FROM_SCHEMES[name].rule}. Wiring {scheme.wiring.value}. {scheme.source}."
+        name: f"{FROM_SCHEMES[name].rule}. Wiring {scheme.wiring.name}. {scheme.source}."
         for name, scheme in SCHEMES.items()
     }
 

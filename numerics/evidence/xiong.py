@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from scipy import stats
 
-from numerics.models import Wiring
+from numerics.models import WIRINGS, Wiring
 from numerics.models.attention import Attention
-from numerics.models.wiring import MLP
+from numerics.models.mlp import MLP
 from numerics.models.xiong_encoder import redraw_, unit_tokens, xiong_encoder
 from numerics.signals.gradients import matrix_gradients, norms_by_layer
 from numerics.signals.residual_stream import norm_inputs
@@ -120,7 +120,7 @@ def hidden_norms(wiring: Wiring, seed: int, draws: int) -> np.ndarray:
 def lemma2(context: Context) -> Iterator[Observation]:
     """‖x^{post,5}‖² in every layer; ‖x_l^{pre}‖² between its bounds after l layers."""
     margin, draws = tolerance("hidden-norm"), DRAWS[context.level]
-    post = hidden_norms(Wiring.POST_LN, context.seed, draws)
+    post = hidden_norms(WIRINGS["post-ln"], context.seed, draws)
     five = [student(column) for column in post[:, 1::2].T.tolist()]
     four = [student(column) for column in post[:, 0::2].T.tolist()]
 
@@ -142,7 +142,7 @@ def lemma2(context: Context) -> Iterator[Observation]:
         tolerance=margin,
         interval=widest[1:],
     )
-    pre = hidden_norms(Wiring.PRE_LN, context.seed, draws)
+    pre = hidden_norms(WIRINGS["pre-ln"], context.seed, draws)
     behind = [student(column) for column in pre[:, 2::2].T.tolist()]
 
     def bounded(shift: int) -> bool | None:
@@ -175,7 +175,7 @@ def last_gradients(
 
     Examples
     --------
-    >>> (one,) = last_gradients(2, 16, Wiring.POST_LN, 0, 1)
+    >>> (one,) = last_gradients(2, 16, WIRINGS["post-ln"], 0, 1)
     >>> 5 < one < 16
     True
     """
@@ -208,14 +208,14 @@ def theorem1(context: Context) -> Iterator[Observation]:
     """The last MLP's gradient: flat in L (Post-LN), L^(-1/2) (Pre-LN), at most d√ln d in both."""
     seed, draws = context.seed, SEEDS[context.level]
     depth, width = {}, {}
-    for wiring in (Wiring.POST_LN, Wiring.PRE_LN):
+    for wiring in (WIRINGS["post-ln"], WIRINGS["pre-ln"]):
         measured = partial(last_gradients, wiring=wiring, seed=seed, draws=draws)
         depth[wiring] = _fit(DEPTHS, lambda layers, run=measured: run(layers, WIDTH))
         width[wiring] = _fit(WIDTHS, lambda d, run=measured: run(WIDTH_LAYERS, d))
     margin = tolerance("gradient-exponent")
     for claim, wiring, power, other in (
-        ("xiong.thm1-post", Wiring.POST_LN, 0.0, Wiring.PRE_LN),
-        ("xiong.thm1-pre", Wiring.PRE_LN, -0.5, Wiring.POST_LN),
+        ("xiong.thm1-post", WIRINGS["post-ln"], 0.0, WIRINGS["pre-ln"]),
+        ("xiong.thm1-pre", WIRINGS["pre-ln"], -0.5, WIRINGS["post-ln"]),
     ):
         fit, of_width = depth[wiring], width[wiring]
         bounded = of_width.interval[0] <= 1 + margin
@@ -244,7 +244,7 @@ def layer_slope(seed: int, *, jacobians: bool, attention: bool) -> float:
     factor does; ``attention`` false sets the value matrices to 0.
     """
     generator = torch.Generator().manual_seed(seed)
-    model = xiong_encoder(DECAY_LAYERS, WIDTH, Wiring.POST_LN, generator)
+    model = xiong_encoder(DECAY_LAYERS, WIDTH, WIRINGS["post-ln"], generator)
     for part in model.modules():
         if isinstance(part, Attention) and not attention:
             part.in_proj.detach().zero_()

@@ -12,15 +12,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from numerics.models.norms import LAYER_NORM, NormTraits, make_norm
+
 
 class LayerHistory(nn.Module):
     """The weights W and layer norms of one stack's history."""
 
-    def __init__(self, layers: int, d_model: int, *, norm_first: bool) -> None:
+    def __init__(
+        self, layers: int, d_model: int, *, norm_first: bool, norm: NormTraits = LAYER_NORM
+    ) -> None:
         super().__init__()
         self.norm_first = norm_first
         self.weights = nn.Parameter(torch.empty(layers + 1, layers + 1))
-        self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(layers + 1))
+        self.norms = nn.ModuleList(
+            make_norm(norm, d_model) or nn.Identity() for _ in range(layers + 1)
+        )
 
     def forward(
         self, y_BTD: Float[Tensor, "B T D"], level: int, sums_RBTD: Tensor | None

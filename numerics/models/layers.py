@@ -1,6 +1,6 @@
-"""The layers of either stack: residual blocks in sequence. Shape suffixes as in ``attention.py``.
+"""A layer of either stack: its residual blocks. Shape suffixes as in ``attention.py``.
 
-A decoder layer without a memory to read, as in a decoder alone, has no encoder-attention.
+Which blocks a layer has is said by `numerics.models.spec.ModelSpec.layer_blocks`.
 """
 
 import torch
@@ -8,59 +8,77 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from numerics.models.attention import Attention
-from numerics.models.spec import ModelSpec, Wiring
-from numerics.models.wiring import MLP, Residual
+from numerics.models.blocks import Place, Residual
+from numerics.models.mlp import MLP
+from numerics.models.spec import ModelSpec, Positions
+from numerics.models.wiring import BranchFactor, Parallel
 
 
-def _attention(spec: ModelSpec, shortcut: float) -> Residual:
-    return Residual(Attention(spec.d_model, spec.heads, biases=spec.biases), spec, shortcut)
+class Layer(nn.Module):
+    """The residual blocks of one layer of a stack, and what they share."""
 
-
-def _mlp(spec: ModelSpec, shortcut: float) -> Residual:
-    shifts = spec.wiring is Wiring.R_FIXUP
-    return Residual(MLP(spec.d_model, spec.d_ff, biases=spec.biases, shifts=shifts), spec, shortcut)
-
-
-def _gate(spec: ModelSpec) -> nn.Parameter | None:
-    return nn.Parameter(torch.zeros(())) if spec.wiring is Wiring.REZERO else None
-
-
-class EncoderLayer(nn.Module):
-    """Two residual blocks: self-attention, MLP."""
-
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ModelSpec, stack: str, layer: int) -> None:
         super().__init__()
-        self.attention = _attention(spec, spec.encoder_shortcut)
-        self.mlp = _mlp(spec, spec.encoder_shortcut)
-        self.alpha = _gate(spec)
-
-    def forward(
-        self, x_BSD: Float[Tensor, "B S D"], padding: Bool[Tensor, "B 1 1 S"] | None
-    ) -> Float[Tensor, "B S D"]:
-        """x → x + attention → + MLP."""
-        x_BSD = self.attention(x_BSD, None, padding, gate=self.alpha)
-        return self.mlp(x_BSD, gate=self.alpha)
-
-
-class DecoderLayer(nn.Module):
-    """Three residual blocks: self-attention, encoder-attention, MLP; two without an encoder."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        super().__init__()
-        self.self_attention = _attention(spec, spec.decoder_shortcut)
-        self.cross_attention = _attention(spec, spec.decoder_shortcut) if spec.has_encoder else None
-        self.mlp = _mlp(spec, spec.decoder_shortcut)
-        self.alpha = _gate(spec)
+        self.blocks = spec.layer_blocks(stack)
+        self.parallel = spec.wiring.parallel
+        places = [Place(stack, layer, kind) for kind in self.blocks]
+        shared = self.parallel is Parallel.ONE_NORM
+        self.norm = places[0].norm(spec) if shared else None
+        for place in places:
+            self.add_module(place.kind, Residual(_branch(spec, place), spec, place))
+        gated = spec.wiring.branch is BranchFactor.LAYER_GATE
+        self.alpha = nn.Parameter(torch.zeros(())) if gated else None
 
     def forward(
         self,
         y_BTD: Float[Tensor, "B T D"],
-        memory_BSD: Float[Tensor, "B S D"] | None,
-        causal: Bool[Tensor, "T T"],
-        padding: Bool[Tensor, "B 1 1 S"] | None,
+        own: Bool[Tensor, "*B1T T"] | None,
+        memory_BSD: Float[Tensor, "B S D"] | None = None,
+        padding: Bool[Tensor, "B 1 1 S"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """y → + self-attention → + encoder-attention over the memory → + MLP."""
-        y_BTD = self.self_attention(y_BTD, None, causal, gate=self.alpha)
-        if self.cross_attention is not None:
-            y_BTD = self.cross_attention(y_BTD, memory_BSD, padding, gate=self.alpha)
-        return self.mlp(y_BTD, gate=self.alpha)
+        """Add every block's branch, each to what the one before has left or all to one stream.
+
+        Parameters
+        ----------
+        y_BTD
+            The stream.
+        own
+            True where a token must not see another token of its own stream.
+        memory_BSD
+            The encoder's output, for encoder-attention.
+        padding
+            True where a token of the memory is padding.
+        """
+        attended: dict[str, tuple[object, ...]] = {
+            "mlp": (),
+            "cross_attention": (memory_BSD, padding),
+        }
+        read_BTD = y_BTD if self.norm is None else self.norm(y_BTD)
+        for kind in self.blocks:
+            block, context = self.get_submodule(kind), attended.get(kind, (None, own))
+            if self.parallel is Parallel.NO:
+                y_BTD = block(y_BTD, *context, gate=self.alpha)
+            else:
+                y_BTD = block(read_BTD, *context, gate=self.alpha, onto=y_BTD)
+        return y_BTD
+
+
+def _branch(spec: ModelSpec, place: Place) -> nn.Module:
+    inside = spec.wiring.norm_inside
+    if place.kind == "mlp":
+        return MLP(
+            spec.d_model,
+            spec.d_ff,
+            biases=spec.biases,
+            shifts=spec.wiring.branch is BranchFactor.SCALARS,
+            traits=spec.mlp,
+            inner_norm=place.norm(spec, spec.d_ff) if inside else None,
+        )
+    return Attention(
+        spec.d_model,
+        spec.heads,
+        biases=spec.biases,
+        traits=spec.attention,
+        rotary=spec.positions is Positions.ROTARY and place.kind != "cross_attention",
+        inner_norm=place.norm(spec) if inside else None,
+    )

@@ -10,31 +10,33 @@ or a stack shares has a part of its own below the stack: ``encoder.alpha`` (ReZe
 ``encoder.history`` (DLCL), ``encoder.norm`` (the final layer norm).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
+from numerics.models.spec import LAYER_BLOCKS
 from numerics.models.transformer import Transformer
 from theory.errors import nearest
 
 EMBEDDINGS = "embeddings"
 LEAF_PARTS = (
     EMBEDDINGS,
-    "encoder.attention",
-    "encoder.mlp",
-    "decoder.self_attention",
-    "decoder.cross_attention",
-    "decoder.mlp",
+    *(f"{stack}.{block}" for stack, blocks in LAYER_BLOCKS.items() for block in blocks),
 )
 ALL_PARTS = ("total", EMBEDDINGS, "encoder", "decoder", *LEAF_PARTS[1:])
 MATRICES = tuple(
     f"{part}.{matrix}"
     for part in LEAF_PARTS[1:]
-    for matrix in (("w1", "w2") if part.endswith("mlp") else ("q", "k", "v", "out_proj"))
+    for matrix in (("w1", "w2", "w3") if part.endswith("mlp") else ("q", "k", "v", "out_proj"))
 )
 """Roles of weight matrices."""
-RESCALERS = ("omega", "alpha", "shift", "shift1", "shift2", "scale")
+_MATRIX_NAMES = {
+    **{f"{letter}_proj": letter for letter in "qkv"},
+    **{name: name for name in ("out_proj", "w1", "w2", "w3")},
+}
+"""Parameters that hold one weight matrix, with the last word of its role."""
+RESCALERS = ("omega", "alpha", "shift", "shift1", "shift2", "scale", "branch_scale")
 """Last words of the roles of the wiring's trainable scalars and vectors."""
 
 
@@ -70,6 +72,51 @@ def part_of(parameter: str) -> str:
         return parameter.partition(".")[0].replace("_", ".")
     stack, *rest = parameter.split(".")
     return f"{stack}.{rest[1]}" if rest else stack
+
+
+def roles_of(parameter: str) -> tuple[tuple[str, ...], ...]:
+    """The names under which a factor on a parameter may stand, the most specific first.
+
+    ``in_proj`` holds three matrices and has three entries, others one. General names are
+    ``matrices`` and ``vectors`` (norms, biases, multipliers), both ``hidden``; ``final_norm``;
+    ``embeddings``; ``output``.
+
+    Examples
+    --------
+    >>> roles_of("encoder.0.mlp.branch.w2"), roles_of("decoder.1.mlp.norm.bias")
+    ((('encoder.mlp.w2', 'matrices', 'hidden'),), (('decoder.mlp.norm', 'vectors', 'hidden'),))
+    >>> [names[0] for names in roles_of("encoder.0.attention.branch.in_proj")]
+    ['encoder.attention.q', 'encoder.attention.k', 'encoder.attention.v']
+    >>> roles_of("decoder_norm.weight"), roles_of("target_embedding")
+    ((('decoder.norm', 'final_norm'),), (('embeddings',),))
+    """
+    part, words = part_of(parameter), parameter.split(".")
+    if part in (EMBEDDINGS, "output"):
+        return ((part,),)
+    if not words[1:2] or not words[1].isdigit():
+        return ((part, "final_norm" if part.endswith(".norm") else "vectors"),)
+    last = words[-1]
+    if last == "in_proj":
+        return tuple((f"{part}.{letter}", "matrices", "hidden") for letter in "qkv")
+    if last in _MATRIX_NAMES:
+        return ((f"{part}.{_MATRIX_NAMES[last]}", "matrices", "hidden"),)
+    own = words[-2] if last in ("weight", "bias", "slope") else last
+    name = part if part.endswith(f".{own}") else f"{part}.{own}"
+    return ((name, "vectors", "hidden"),)
+
+
+def factors_of(parameter: str, factors: Mapping[str, float]) -> tuple[float, ...]:
+    """The factor on each of a parameter's matrices, 1 where none stands.
+
+    Examples
+    --------
+    >>> factors_of("encoder.0.mlp.branch.w2", {"hidden": 0.5, "matrices": 0.25})
+    (0.25,)
+    """
+    return tuple(
+        next((factors[name] for name in names if name in factors), 1.0)
+        for names in roles_of(parameter)
+    )
 
 
 def part_named(name: str) -> str:
@@ -110,8 +157,8 @@ def matrices(model: Transformer) -> Iterator[Matrix]:
         leaf, matrix = part_of(name), name.rpartition(".")[2]
         if matrix == "in_proj":
             views = {letter: parameter[i * d : (i + 1) * d] for i, letter in enumerate("qkv")}
-        elif matrix in ("out_proj", "w1", "w2"):
-            views = {matrix: parameter}
+        elif matrix in _MATRIX_NAMES:
+            views = {_MATRIX_NAMES[matrix]: parameter}
         else:
             continue
         for key, view in views.items():

@@ -4,10 +4,28 @@ Notation: ``d_model`` is the papers' d, ``d_ff`` the hidden width of the MLP blo
 number of attention heads of width d' = d / heads. y is a block's input, G its branch.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from numerics.models.attention import PLAIN_ATTENTION, AttentionTraits, QKNorm
+from numerics.models.mlp import RELU_MLP, MLPTraits
+from numerics.models.norms import LAYER_NORM, Gain, NormKind, NormTraits
+from numerics.models.wiring import WIRINGS, Wiring
 from theory.errors import InputError, nearest, require_positive
+
+LAYER_BLOCKS: Mapping[str, tuple[str, ...]] = {
+    "encoder": ("attention", "mlp"),
+    "decoder": ("self_attention", "cross_attention", "mlp"),
+}
+"""The residual blocks of one layer of each stack, in order.
+
+A decoder that has no memory to read has no encoder-attention (``cross_attention``).
+"""
+
+
+Multiplier = float | tuple[float, ...]
+"""One number for all residual blocks of a stack, or one per block in order."""
 
 
 class Architecture(StrEnum):
@@ -21,35 +39,6 @@ class Architecture(StrEnum):
     """f = f_d(y): N layers of self-attention and MLP, no token sees its future."""
 
 
-class Wiring(StrEnum):
-    """What joins a residual block's branch to its skip path."""
-
-    NONE = "none"
-    """y + G(y)"""
-    POST_LN = "post-ln"
-    """LN(y + G(y))"""
-    PRE_LN = "pre-ln"
-    """y + G(LN(y)), and one final layer norm a stack"""
-    ADMIN = "admin"
-    """LN(ω∘y + G(y)), ω a trainable vector a block"""
-    DEEPNORM = "deepnorm"
-    """LN(α y + G(y)), α a number a stack"""
-    REZERO = "rezero"
-    """y + α G(y), α a trainable scalar a layer"""
-    R_FIXUP = "r-fixup"
-    """y + s G(y + b), s and b trainable scalars a block; two more shifts inside an MLP"""
-    DLCL_PRE = "dlcl-pre"
-    """Pre-LN; each layer reads Σ_k W_k LN(y_k) over all layers below"""
-    DLCL_POST = "dlcl-post"
-    """Post-LN; each layer reads LN(Σ_k W_k y_k) over all layers below"""
-
-
-NORM_AFTER = frozenset({Wiring.POST_LN, Wiring.ADMIN, Wiring.DEEPNORM, Wiring.DLCL_POST})
-"""Wirings whose blocks end in a layer norm."""
-NORM_BEFORE = frozenset({Wiring.PRE_LN, Wiring.DLCL_PRE})
-"""Wirings whose branches begin with a layer norm, and whose stacks end in one."""
-
-
 class Positions(StrEnum):
     """What is added to the embedded tokens."""
 
@@ -57,6 +46,8 @@ class Positions(StrEnum):
     SINUSOIDAL = "sinusoidal"
     LEARNED = "learned"
     """A trainable table a stack, drawn from N(0, d^(-1/2)) and not times the multiplier."""
+    ROTARY = "rotary"
+    """Nothing is added: self-attention turns queries and keys by their positions."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +55,9 @@ class ModelSpec:
     """A Transformer; the default width is the T-Fixup paper's 64-128-2."""
 
     encoder_layers: int
-    """N_e, each of two residual blocks: self-attention, MLP; 0 without an encoder."""
+    """N_e, each with the residual blocks `LAYER_BLOCKS` names; 0 without an encoder."""
     decoder_layers: int
-    """N_d, each of three residual blocks: self-attention, encoder-attention, MLP; 0 without one."""
+    """N_d, likewise; 0 without a decoder."""
     d_model: int = 64
     """d, the width of the residual stream."""
     d_ff: int = 128
@@ -75,8 +66,8 @@ class ModelSpec:
     """Attention heads, each of width d / heads."""
     vocabulary: int = 1000
     """Rows of each embedding table."""
-    wiring: Wiring = Wiring.NONE
-    """Where the layer norms are."""
+    wiring: Wiring = WIRINGS["none"]
+    """How the residual blocks join their branches."""
     positions: Positions = Positions.NONE
     """What is added to the embedded tokens."""
     position_scale: float = 1.0
@@ -97,10 +88,24 @@ class ModelSpec:
     """Token whose embedding rows start at 0, if there is one."""
     max_tokens: int = 512
     """Rows of a learned position table."""
-    encoder_shortcut: float = 1.0
+    encoder_shortcut: Multiplier = 1.0
     """Factor on the encoder's skip paths: DeepNorm's α_e, or where Admin's ω starts."""
-    decoder_shortcut: float = 1.0
+    decoder_shortcut: Multiplier = 1.0
     """Factor on the decoder's skip paths: DeepNorm's α_d, or where Admin's ω starts."""
+    encoder_branch: Multiplier = 1.0
+    """Factor on the encoder's branches where the wiring has one, or where a trained one starts."""
+    decoder_branch: Multiplier = 1.0
+    """Factor on the decoder's branches, likewise."""
+    norm: NormTraits = LAYER_NORM
+    """What every norm of the stream computes."""
+    attention: AttentionTraits = PLAIN_ATTENTION
+    """What attention does beside Eq. 5."""
+    mlp: MLPTraits = RELU_MLP
+    """What an MLP computes between its matrices."""
+    embedding_norm: bool = False
+    """Whether the embedded inputs, positions included, are normalised before the first layer."""
+    logit_multiplier: float = 1.0
+    """Factor on the logits."""
 
     def __post_init__(self) -> None:
         for layers, present in (
@@ -132,6 +137,16 @@ class ModelSpec:
                 f"padding_token must lie in [0, vocabulary = {self.vocabulary}), got "
                 f"{self.padding_token}"
             )
+        own = self.d_model // self.heads
+        if self.positions is Positions.ROTARY and own % 2:
+            raise InputError(f"rotary positions need heads of even width, got {own}")
+        if self.heads % self.key_heads:
+            raise InputError(
+                f"key_heads must divide heads, got key_heads={self.key_heads}, heads={self.heads}"
+            )
+        for name in ("shortcut", "branch"):
+            for stack in self.stacks:
+                self._check_multiplier(f"{stack}_{name}", self.stack_blocks(stack))
         if self.shared_embeddings and not (self.has_encoder and self.has_decoder):
             raise InputError(
                 f"shared_embeddings needs encoder-decoder, got {self.architecture.value}"
@@ -165,8 +180,76 @@ class ModelSpec:
         >>> ModelSpec(6, 4).stack_blocks("encoder"), ModelSpec(6, 4).stack_blocks("decoder")
         (12, 12)
         """
-        reads_memory = stack == "decoder" and self.has_encoder
-        return (3 if reads_memory else 2) * self.layers(stack)
+        return len(self.layer_blocks(stack)) * self.layers(stack)
+
+    def layer_blocks(self, stack: str) -> tuple[str, ...]:
+        """The residual blocks of one layer of a stack, in order.
+
+        Examples
+        --------
+        >>> single_stack(Architecture.DECODER_ONLY, 6).layer_blocks("decoder")
+        ('self_attention', 'mlp')
+        """
+        names = LAYER_BLOCKS[stack]
+        return tuple(name for name in names if name != "cross_attention" or self.has_encoder)
+
+    def shortcut(self, stack: str, block: int = 0) -> float:
+        """Factor on the skip path of one block of a stack, from 0."""
+        return _at(
+            {"encoder": self.encoder_shortcut, "decoder": self.decoder_shortcut}, stack, block
+        )
+
+    def branch_factor(self, stack: str, block: int = 0) -> float:
+        """Factor on the branch of one block of a stack, from 0."""
+        return _at({"encoder": self.encoder_branch, "decoder": self.decoder_branch}, stack, block)
+
+    def _check_multiplier(self, name: str, blocks: int) -> None:
+        value = getattr(self, name)
+        numbers = value if isinstance(value, tuple) else (value,)
+        if isinstance(value, tuple) and len(value) != blocks:
+            raise InputError(
+                f"{name} must be one number or one per residual block, {blocks}, got {len(value)}"
+            )
+        if not all(abs(number) < float("inf") for number in numbers):
+            raise InputError(f"{name} must be finite, got {value}")
+
+    @property
+    def key_heads(self) -> int:
+        """Heads of keys and values."""
+        return self.attention.key_heads or self.heads
+
+    @property
+    def plain(self) -> bool:
+        """Whether branches, norms and inputs are those of 2017: ReLU, layer norm, one key per head.
+
+        Which of today's traits a model has instead is said by `unusual`.
+        """
+        return not self.unusual
+
+    @property
+    def unusual(self) -> tuple[str, ...]:
+        """The traits that are not those of 2017, in words; what the wiring says is not among them.
+
+        Examples
+        --------
+        >>> ModelSpec(1, 1, norm=NormTraits(NormKind.RMS), embedding_norm=True).unusual
+        ('norms of kind rms', 'norm after the embedding')
+        """
+        norm, gated = self.norm, "gated " if self.mlp.gated else ""
+        found = {
+            f"norms of kind {norm.kind.value}": norm.kind is not NormKind.LAYER,
+            f"norms with gain {norm.gain.value}": norm.gain is not Gain.WEIGHT,
+            "norms of its own constants": replace(norm, kind=NormKind.LAYER, gain=Gain.WEIGHT)
+            != LAYER_NORM,
+            f"{self.key_heads} heads of keys": self.key_heads != self.heads,
+            f"QK-norm over {self.attention.qk_norm.value}": self.attention.qk_norm
+            is not QKNorm.ABSENT,
+            f"logits times d'^{self.attention.power:g}": self.attention.power != -0.5,
+            f"{gated}MLPs with {self.mlp.activation.value}": self.mlp != RELU_MLP,
+            "rotary positions": self.positions is Positions.ROTARY,
+            "norm after the embedding": self.embedding_norm,
+        }
+        return tuple(words for words, there in found.items() if there)
 
     @property
     def multiplier(self) -> float:
@@ -177,6 +260,11 @@ class ModelSpec:
     def blocks(self) -> int:
         """L: 2 N_e + 3 N_d residual blocks, 2 N for a stack alone."""
         return sum(self.stack_blocks(stack) for stack in self.stacks)
+
+
+def _at(multipliers: Mapping[str, Multiplier], stack: str, block: int) -> float:
+    value = multipliers[stack]
+    return value[block] if isinstance(value, tuple) else value
 
 
 def architecture_named(name: str) -> Architecture:

@@ -72,8 +72,13 @@ def embed_inputs(model: Transformer, batch: TokenBatch) -> dict[str, Tensor]:
 
 
 def output_table(model: Transformer) -> Float[Tensor, "V D"]:
-    """Return the table that takes f to logits: the target embedding where the two are tied."""
-    return model.target_embedding if model.output is None else model.output
+    """Return the table that takes f to logits: the target embedding where the two are tied.
+
+    A multiplier of the logits is part of it.
+    """
+    table = model.target_embedding if model.output is None else model.output
+    factor = model.spec.logit_multiplier
+    return table if factor == 1 else factor * table
 
 
 def output_shape(spec: ModelSpec, batch: TokenBatch) -> tuple[int, int, int]:

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from numerics.models.history import LayerHistory
-from numerics.models.layers import DecoderLayer, EncoderLayer
+from numerics.models.layers import Layer
+from numerics.models.norms import AnyNorm, make_norm
 from numerics.models.positions import sinusoids
-from numerics.models.spec import NORM_BEFORE, ModelSpec, Positions, Wiring
+from numerics.models.spec import ModelSpec, Positions
 from theory.errors import InputError
 
 
@@ -41,12 +42,19 @@ class Transformer(nn.Module):
         learned = spec.positions is Positions.LEARNED
         self.source_positions = table(spec.max_tokens) if learned and spec.has_encoder else None
         self.target_positions = table(spec.max_tokens) if learned and spec.has_decoder else None
-        self.encoder = nn.ModuleList(EncoderLayer(spec) for _ in range(spec.encoder_layers))
-        self.decoder = nn.ModuleList(DecoderLayer(spec) for _ in range(spec.decoder_layers))
+        self.encoder = nn.ModuleList(Layer(spec, "encoder", n) for n in range(spec.encoder_layers))
+        self.decoder = nn.ModuleList(Layer(spec, "decoder", n) for n in range(spec.decoder_layers))
         self.encoder_history = _history(spec, "encoder")
         self.decoder_history = _history(spec, "decoder")
         self.encoder_norm = _final_norm(spec, "encoder")
         self.decoder_norm = _final_norm(spec, "decoder")
+        norms = spec.embedding_norm
+        self.source_norm = (
+            make_norm(spec.norm, spec.d_model) if norms and spec.has_encoder else None
+        )
+        self.target_norm = (
+            make_norm(spec.norm, spec.d_model) if norms and spec.has_decoder else None
+        )
         self.output = None if spec.tied_output or spec.shared_embeddings else table()
         self.dropout = nn.Dropout(spec.dropout)
 
@@ -55,8 +63,9 @@ class Transformer(nn.Module):
         table_VD: Float[Tensor, "V D"],
         tokens_BT: Int[Tensor, "B T"],
         positions_PD: Float[Tensor, "P D"] | None = None,
+        norm: AnyNorm | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """Rows of a table times the embedding multiplier, plus scaled positions."""
+        """Rows of a table times the embedding multiplier, plus scaled positions, normalised."""
         x_BTD = F.embedding(tokens_BT, table_VD) * self.spec.multiplier
         tokens = tokens_BT.shape[-1]
         if self.spec.positions is Positions.SINUSOIDAL:
@@ -70,15 +79,15 @@ class Transformer(nn.Module):
                     f"got {tokens}"
                 )
             x_BTD = x_BTD + self.spec.position_scale * positions_PD[:tokens]
-        return self.dropout(x_BTD)
+        return self.dropout(x_BTD if norm is None else norm(x_BTD))
 
     def embed_source(self, source_BS: Int[Tensor, "B S"]) -> Float[Tensor, "B S D"]:
         """The encoder's input x."""
-        return self.embed(self.source_embedding, source_BS, self.source_positions)
+        return self.embed(self.source_embedding, source_BS, self.source_positions, self.source_norm)
 
     def embed_target(self, target_BT: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
         """The decoder's input y."""
-        return self.embed(self.target_embedding, target_BT, self.target_positions)
+        return self.embed(self.target_embedding, target_BT, self.target_positions, self.target_norm)
 
     def encode(
         self, x_BSD: Float[Tensor, "B S D"], padding: Bool[Tensor, "B 1 1 S"] | None = None
@@ -96,7 +105,7 @@ class Transformer(nn.Module):
         """The output f_d(m, y; θ_d), each token seeing itself and those before it."""
         t = y_BTD.shape[-2]
         causal = torch.ones(t, t, dtype=torch.bool, device=y_BTD.device).triu(1)
-        y_BTD = _run(self.decoder, self.decoder_history, y_BTD, memory_BSD, causal, padding)
+        y_BTD = _run(self.decoder, self.decoder_history, y_BTD, causal, memory_BSD, padding)
         return y_BTD if self.decoder_norm is None else self.decoder_norm(y_BTD)
 
     def features(
@@ -123,19 +132,21 @@ class Transformer(nn.Module):
     ) -> Float[Tensor, "B T V"]:
         """Logits of the next target token; of an encoder alone, at every source token."""
         table = self.target_embedding if self.output is None else self.output
-        return F.linear(self.features(source_BS, target_BT, padding_BS), table)
+        logits_BTV = F.linear(self.features(source_BS, target_BT, padding_BS), table)
+        factor = self.spec.logit_multiplier
+        return logits_BTV if factor == 1 else factor * logits_BTV
 
 
 def _history(spec: ModelSpec, stack: str) -> LayerHistory | None:
-    if spec.wiring not in (Wiring.DLCL_PRE, Wiring.DLCL_POST) or stack not in spec.stacks:
+    if not spec.wiring.history or stack not in spec.stacks:
         return None
-    first = spec.wiring is Wiring.DLCL_PRE
-    return LayerHistory(spec.layers(stack), spec.d_model, norm_first=first)
+    first = spec.wiring.norm_before
+    return LayerHistory(spec.layers(stack), spec.d_model, norm_first=first, norm=spec.norm)
 
 
-def _final_norm(spec: ModelSpec, stack: str) -> nn.LayerNorm | None:
-    there = spec.wiring in NORM_BEFORE and stack in spec.stacks
-    return nn.LayerNorm(spec.d_model) if there else None
+def _final_norm(spec: ModelSpec, stack: str) -> AnyNorm | None:
+    there = spec.wiring.final_norm and stack in spec.stacks
+    return make_norm(spec.norm, spec.d_model) if there else None
 
 
 def _run(

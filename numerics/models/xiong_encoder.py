@@ -22,7 +22,8 @@ def xiong_encoder(
 
     Examples
     --------
-    >>> model = xiong_encoder(2, 64, Wiring.POST_LN, torch.Generator().manual_seed(0))
+    >>> from numerics.models import WIRINGS
+    >>> model = xiong_encoder(2, 64, WIRINGS["post-ln"], torch.Generator().manual_seed(0))
     >>> w1 = model.encoder[0].mlp.branch.w1.detach()  # d² entries of variance 1/d
     >>> round(float(w1.square().sum()) / 64, 1)
     1.0

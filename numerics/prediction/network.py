@@ -18,6 +18,8 @@ from collections.abc import Callable, Mapping
 from scipy import integrate, stats
 
 from numerics.models import ModelSpec, Positions, Wiring
+from numerics.models.blocks import Place
+from numerics.models.wiring import BranchFactor, Parallel, Shortcut
 from numerics.schemes import Scheme, scheme_named
 from numerics.schemes.admin import AdminCode, AdminPaper
 from numerics.schemes.dt_fixup import DTFixup
@@ -29,23 +31,6 @@ from theory.mean_field.layer_history import History
 from theory.mean_field.predict import Network
 from theory.mean_field.residual_block import Block, BlockKind, Norm
 
-NORMS: Mapping[Wiring, Norm] = {
-    Wiring.NONE: Norm.NONE,
-    Wiring.R_FIXUP: Norm.NONE,
-    Wiring.REZERO: Norm.NONE,
-    Wiring.POST_LN: Norm.POST,
-    Wiring.DEEPNORM: Norm.POST,
-    Wiring.ADMIN: Norm.POST,
-    Wiring.PRE_LN: Norm.PRE,
-    Wiring.DLCL_PRE: Norm.PRE,
-    Wiring.DLCL_POST: Norm.POST,
-}
-"""Where each wiring has its layer norms."""
-HISTORIES: Mapping[Wiring, History] = {
-    Wiring.DLCL_PRE: History.PRE,
-    Wiring.DLCL_POST: History.POST,
-}
-"""The wirings whose layers read all layers below."""
 PROFILE_TOKENS = 8 * 16
 """Tokens of the batch that schemes profile on."""
 _KINDS = {
@@ -55,10 +40,6 @@ _KINDS = {
     "mlp": BlockKind.MLP,
 }
 _MATRICES = {BlockKind.MLP: ("w1", "w2")}
-_LAYERS = {
-    "encoder": ("attention", "mlp"),
-    "decoder": ("self_attention", "cross_attention", "mlp"),
-}
 
 
 def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Network:
@@ -95,8 +76,11 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
         return own * (layer + 1) ** prescription.depth_power
 
     def stack(name: str) -> tuple[Block, ...]:
-        layers = range(spec.layers(name))
-        return tuple(_block(spec, name, kind, n, factor) for n in layers for kind in _LAYERS[name])
+        return tuple(
+            _block(spec, Place(name, layer, kind), factor)
+            for layer in range(spec.layers(name))
+            for kind in spec.layer_blocks(name)
+        )
 
     def inputs(own: float) -> mean_field.Inputs:
         square = (spec.multiplier * own) ** 2 / spec.d_model
@@ -113,32 +97,65 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
         target=inputs(prescription.target_factor),
         encoder=stack("encoder"),
         decoder=stack("decoder"),
-        history=HISTORIES.get(spec.wiring),
+        history=_history(spec.wiring),
     )
     if isinstance(chosen, AdminPaper):
         return profiled_shortcuts.paper(network)
     return profiled_shortcuts.code(network) if isinstance(chosen, AdminCode) else network
 
 
-def _block(
-    spec: ModelSpec, stack: str, name: str, layer: int, factor: Callable[[str, int], float]
-) -> Block:
-    kind, part, d = _KINDS[name], f"{stack}.{name}", spec.d_model
+def _block(spec: ModelSpec, place: Place, factor: Callable[[str, int], float]) -> Block:
+    kind, part, d = _KINDS[place.kind], f"{place.stack}.{place.kind}", spec.d_model
     fans = d + (spec.d_ff if kind is BlockKind.MLP else d)
+    gated, number = spec.wiring.branch is BranchFactor.LAYER_GATE, place.number(spec)
+    fixed = spec.wiring.branch is BranchFactor.FIXED
     return Block(
         part,
         kind,
         {
-            matrix: 2 * factor(f"{part}.{matrix}", layer) ** 2 / fans
+            matrix: 2 * factor(f"{part}.{matrix}", place.layer) ** 2 / fans
             for matrix in _MATRICES.get(kind, ("q", "k", "v", "out_proj"))
         },
-        NORMS[spec.wiring],
-        shortcut={"encoder": spec.encoder_shortcut, "decoder": spec.decoder_shortcut}[stack],
-        branch=0 if spec.wiring is Wiring.REZERO else 1,
-        causal=name == "self_attention",
-        trained_shortcut=spec.wiring is Wiring.ADMIN,
-        trained_branch=spec.wiring is Wiring.REZERO,
+        norm_place(spec.wiring),
+        shortcut=spec.shortcut(place.stack, number),
+        branch=0 if gated else spec.branch_factor(place.stack, number) if fixed else 1,
+        causal=place.kind == "self_attention",
+        trained_shortcut=spec.wiring.shortcut is Shortcut.VECTOR,
+        trained_branch=gated,
     )
+
+
+def _undescribed(wiring: Wiring) -> tuple[str, ...]:
+    """What a wiring has that the theory does not describe, in words."""
+    found = {
+        "norm on the branch's output": wiring.norm_on_branch,
+        "norm inside the branch": wiring.norm_inside,
+        "norms before and after one block": wiring.norm_before and wiring.norm_after,
+        "layers of two kinds": wiring.after_share > 0,
+        "parallel blocks": wiring.parallel is not Parallel.NO,
+        "trained multiplier of a block's branch": wiring.branch
+        in (BranchFactor.SCALAR, BranchFactor.VECTOR),
+    }
+    return tuple(words for words, there in found.items() if there)
+
+
+def norm_place(wiring: Wiring) -> Norm:
+    """Where a wiring has its layer norms, as the theory says it.
+
+    Examples
+    --------
+    >>> norm_place(Wiring(norm_after=True)).value
+    'post-ln'
+    """
+    if wiring.norm_before:
+        return Norm.PRE
+    return Norm.POST if wiring.norm_after else Norm.NONE
+
+
+def _history(wiring: Wiring) -> History | None:
+    if not wiring.history:
+        return None
+    return History.PRE if wiring.norm_before else History.POST
 
 
 def _profiled_factors(scheme: Scheme, spec: ModelSpec) -> Mapping[str, float]:
@@ -180,6 +197,9 @@ def _require_described(scheme: Scheme, spec: ModelSpec) -> None:
         raise InputError(
             f"a prediction needs positions none or sinusoidal, got {spec.positions.value}"
         )
+    undescribed = (*_undescribed(spec.wiring), *spec.unusual)
+    if undescribed:
+        raise InputError(f"a prediction has no {undescribed[0]}")
     if scheme.profiled and not isinstance(scheme, (AdminPaper, AdminCode, DTFixup)):
         raise InputError(
             f"a prediction needs scales that the theory can profile, got {scheme.name}"

@@ -12,14 +12,22 @@ from numerics.recipes.recipe import Recipe as Recipe
 from numerics.recipes.small_init import SMALL_INIT, WANG_INIT
 from numerics.recipes.t5 import T5_RECIPE
 from numerics.recipes.torch_defaults import TORCH, TORCH_TRANSFORMER
+from numerics.schemes.flat import Flat
 from theory.errors import InputError, nearest
 
 _OWN = (
     *(GPT2_RECIPE, BERT, LLAMA_FLAT, LLAMA_DEPTH, SMALL_INIT, WANG_INIT, MITCHELL, T5_RECIPE),
     *(BERT_TRUNCATED, MODERNBERT, CLIP, TORCH, TORCH_TRANSFORMER),
 )
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (*_OWN, *FROM_SCHEMES.values())}
-"""Every recipe: the families in use today, torch's defaults, and one for each scheme."""
+_XAVIER = {
+    name: found for name, found in FROM_SCHEMES.items() if not isinstance(found.scheme, Flat)
+}
+RECIPES: dict[str, Recipe] = {**_XAVIER, **{recipe.name: recipe for recipe in _OWN}}
+"""Every recipe: the families in use today, torch's defaults, and one for each scheme on Xavier.
+
+Schemes that start from N(0, 0.02) differ in their wiring more than in what they draw; as recipes
+for any model the families stand for them.
+"""
 ALIASES = {
     "megatron": "gpt2",
     "nanogpt": "gpt2",

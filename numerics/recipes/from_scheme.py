@@ -7,11 +7,12 @@ times √(2/(fan_in + fan_out)) is then what a matrix asks, by its own fans.
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from numerics.models.spec import NORM_AFTER, NORM_BEFORE, Architecture, ModelSpec, Wiring
-from numerics.recipes.draw import Draw, constant, normal, uniform, xavier
+from numerics.models.spec import Architecture, ModelSpec
+from numerics.models.wiring import BranchFactor, Shortcut, Wiring
+from numerics.recipes.draw import Draw, constant, normal, truncated, uniform, xavier
 from numerics.recipes.place import Place, Setting
 from numerics.recipes.recipe import Placement, Recipe
-from numerics.schemes import SCHEMES, Prescription, Scheme
+from numerics.schemes import SCHEMES, Prescription, Scheme, draws
 from numerics.schemes.tfixup import scaled_roles
 from theory.errors import InputError
 
@@ -31,6 +32,9 @@ class SchemeRecipe(Recipe):
         role = _role(place, spec)
         if role is None:
             return None
+        own = prescription.draw(role, place.layer - 1)
+        if own is not None:
+            return _drawn(own)
         factor = prescription.factors.get(role, 1.0) * place.layer**prescription.depth_power
         asked = xavier(*place.fans, factor)
         if self.scheme.name == "dt-fixup" and role in scaled_roles(role.partition(".")[0]):
@@ -42,6 +46,10 @@ class SchemeRecipe(Recipe):
         spec, prescription = _prescribed(self.scheme, _sizes(setting))
         std = setting.d_model**-0.5
         draw = uniform if prescription.embeddings == "uniform" else normal
+        names = {"head": "output", "positions": "positions"}
+        own = prescription.draw(names.get(place.role, "embeddings"))
+        if own is not None:
+            return _drawn(own)
         if place.role == "head" and not place.tied:
             return normal(std)
         if place.role == "positions":
@@ -52,23 +60,28 @@ class SchemeRecipe(Recipe):
     def other(self, place: Place, setting: Setting) -> Draw | None:
         """ReZero's gates are 0; nothing is said of other scalars."""
         del setting
-        gate = place.role == "scalar" and self.scheme.wiring is Wiring.REZERO
-        return constant(0.0) if gate else None
+        gates = self.scheme.wiring.branch in (BranchFactor.LAYER_GATE, BranchFactor.SCALAR)
+        return constant(0.0) if gates and place.role == "scalar" else None
 
     def shortcut(self, stack: str, setting: Setting) -> float | None:
         """DeepNorm's α; Admin's ω is trained."""
-        if self.scheme.wiring is Wiring.ADMIN:
+        if self.scheme.wiring.shortcut is Shortcut.VECTOR:
             return None
-        if self.scheme.wiring is not Wiring.DEEPNORM:
+        if self.scheme.wiring.shortcut is Shortcut.ONE:
             return 1.0
         spec, _ = _prescribed(self.scheme, _sizes(setting))
         encoder = stack == "encoder" or not spec.has_decoder
-        return spec.encoder_shortcut if encoder else spec.decoder_shortcut
+        return _one(spec.encoder_shortcut if encoder else spec.decoder_shortcut)
 
     def multiplier(self, stack: str, setting: Setting) -> float | None:
-        """Trained scalars of ReZero and R-Fixup; 1 otherwise."""
-        del stack, setting
-        return None if self.scheme.wiring in (Wiring.REZERO, Wiring.R_FIXUP) else 1.0
+        """Numbers of depth-μP and its like; trained ones of ReZero and R-Fixup; 1 otherwise."""
+        if self.scheme.wiring.branch is BranchFactor.ONE:
+            return 1.0
+        if self.scheme.wiring.branch is not BranchFactor.FIXED:
+            return None
+        spec, _ = _prescribed(self.scheme, _sizes(setting))
+        encoder = stack == "encoder" or not spec.has_decoder
+        return _one(spec.encoder_branch if encoder else spec.decoder_branch)
 
 
 def _sizes(setting: Setting) -> ModelSpec:
@@ -120,10 +133,23 @@ def _role(place: Place, spec: ModelSpec) -> str | None:
     return f"{stack}.{block}.{_MATRIX[place.role]}"
 
 
+def _drawn(own: draws.Draw) -> Draw:
+    if own.std == 0:
+        return constant(0.0)
+    return uniform(own.std) if own.kind == "uniform" else truncated(own.std, own.cut)
+
+
+def _one(multiplier: float | tuple[float, ...]) -> float | None:
+    """The one number of a stack; ``None`` where every block has its own."""
+    return None if isinstance(multiplier, tuple) else multiplier
+
+
 def _placement(wiring: Wiring) -> Placement:
-    if wiring in NORM_AFTER:
+    if wiring.norm_on_branch or wiring.norm_inside or wiring.after_share:
+        return "any"
+    if wiring.norm_after:
         return "on-stream"
-    return "before" if wiring in NORM_BEFORE else "none"
+    return "before" if wiring.norm_before else "none"
 
 
 _RULES = {
@@ -139,18 +165,42 @@ _RULES = {
     "r-fixup": "q, k, v Xavier × L^(-1/6)/√2, W₁ × L^(-1/2), writers 0",
     "rezero": "Xavier, gates 0",
     "dt-fixup": "Xavier ÷ √(N (4μ² + 2μ + 2)), μ the largest input norm",
+    "flat": "N(0, 0.02) everywhere",
+    "gpt2": "N(0, 0.02), writers N(0, 0.02/√B) for B blocks",
+    "small-init-wang": "N(0, √(2/(5d))), writers N(0, 2/(N√d))",
+    "mitchell": "N(0, 1/√fan_in) cut at 3σ, writers of layer l ÷ √(2l)",
+    "torchtitan": "N(0, 0.02), writers and up-projection of layer l ÷ √(2l), embeddings N(0, 1)",
+    "torchtitan-w2": "N(0, 0.02), writers of layer l ÷ √(2l), embeddings N(0, 1)",
+    "t5": "N(0, 1/√fan_in), q also ÷ √d', embeddings N(0, 1)",
+    "sub-ln": "Xavier × √ln(2N) on v, out and MLP, norms inside the branches",
+    "sub-ln-torchscale": "Sub-LN's, but on encoder-attention; q, k, v ÷ √2",
+    "peri-ln": "N(0, 0.02), norms before branches, on their outputs and on the embeddings",
+    "olmo2": "N(0, 0.02) cut at 3σ, norms on the branches' outputs, QK-norm",
+    "layernorm-scaling": "N(0, 0.02), norms of layer l × 1/√l",
+    "mix-ln": "N(0, 0.02), Post-LN in the lowest quarter of the layers",
+    "dyt": "N(0, 0.02), tanh(x/2) for the norms",
+    "layerscale": "N(0, 0.02), branches × a trained vector from 0.1, 1e-5 or 1e-6 by depth",
+    "zero-out": "U of σ 1/(2√d), writers 0, embeddings N(0, 1)",
+    "depth-mup": "N(0, 1/√fan_in), branches and Adam's rate × √(2/N), embeddings N(0, 1)",
+    "completep": "N(0, 0.02/√(d/256)), branches × 2/N, embeddings N(0, 1), rates by width",
+    "u-mup": "N(0, 1/√fan_in), branches × τ_i, rates × 1/(fan_in √L)",
+    "deepscalelm": "branches of variance 1 × 1/√L, the stream × √(1 − 1/L)",
+    "deepscalelm-code": "DeepScaleLM's with β² = 0.005 whatever the depth",
+    "skip-init": "Xavier, branches × a trained scalar from 0",
 }
-_LEAVES = {
-    Wiring.ADMIN: "the trained shortcuts ω, which a forward pass profiles",
-    Wiring.R_FIXUP: "scalars: shifts 0 and scales 1 are not told apart",
-    Wiring.DLCL_PRE: "the weights of earlier layers",
-    Wiring.DLCL_POST: "the weights of earlier layers",
-}
+
+
+def _leaves(wiring: Wiring) -> str:
+    if wiring.shortcut is Shortcut.VECTOR:
+        return "the trained shortcuts ω, which a forward pass profiles"
+    if wiring.branch is BranchFactor.SCALARS:
+        return "scalars: shifts 0 and scales 1 are not told apart"
+    return "the weights of earlier layers" if wiring.history else "scalars of the wiring"
 
 
 def recipe_of(scheme: Scheme) -> SchemeRecipe:
     """The recipe of a scheme."""
-    leaves = _LEAVES.get(scheme.wiring, "scalars of the wiring")
+    leaves = _leaves(scheme.wiring)
     if scheme.name == "dt-fixup":
         leaves = "the common factor of its scaled roles, which a forward pass profiles"
     return SchemeRecipe(

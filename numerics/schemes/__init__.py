@@ -1,24 +1,45 @@
 """Initialisation schemes by name, and how to build a model with one."""
 
+from dataclasses import fields, replace
+
 import torch
 
 from numerics.models.spec import ModelSpec
 from numerics.models.transformer import Transformer
 from numerics.schemes.admin import ADMIN, ADMIN_CODE, ADMIN_LOG, ADMIN_ONE, ADMIN_SQRT
+from numerics.schemes.completep import COMPLETEP
 from numerics.schemes.deepnorm import DEEPNORM, DEEPNORM_TORCHSCALE
+from numerics.schemes.deepscalelm import DEEPSCALELM, DEEPSCALELM_CODE
+from numerics.schemes.depth_mup import DEPTH_MUP
 from numerics.schemes.dlcl import DLCL_POST, DLCL_PRE
 from numerics.schemes.ds_init import DS_INIT, DS_INIT_CODE
 from numerics.schemes.dt_fixup import DT_FIXUP
+from numerics.schemes.dyt import DYT
+from numerics.schemes.flat import FLAT
+from numerics.schemes.gpt2 import GPT2_SCHEME
+from numerics.schemes.layernorm_scaling import LAYERNORM_SCALING
+from numerics.schemes.layerscale import LAYERSCALE
 from numerics.schemes.lri import LRI_SCHEME
+from numerics.schemes.mitchell import MITCHELL
+from numerics.schemes.mix_ln import MIX_LN
+from numerics.schemes.olmo2 import OLMO2
+from numerics.schemes.peri_ln import PERI_LN
 from numerics.schemes.post_ln import POST_LN
 from numerics.schemes.pre_ln import PRE_LN
 from numerics.schemes.r_fixup import R_FIXUP
 from numerics.schemes.rezero import REZERO
 from numerics.schemes.scheme import Prescription as Prescription
 from numerics.schemes.scheme import Scheme as Scheme
+from numerics.schemes.skip_init import SKIP_INIT
+from numerics.schemes.small_init_wang import SMALL_INIT_WANG
+from numerics.schemes.sub_ln import SUB_LN, SUB_LN_TORCHSCALE
+from numerics.schemes.t5 import T5_SCHEME
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM, TFIXUP_CODE
+from numerics.schemes.torchtitan import TORCHTITAN, TORCHTITAN_W2
+from numerics.schemes.u_mup import U_MUP
 from numerics.schemes.xavier import XAVIER
-from theory.errors import nearest
+from numerics.schemes.zero_out import ZERO_OUT
+from theory.errors import InputError, nearest
 
 SCHEMES = {
     scheme.name: scheme
@@ -27,15 +48,54 @@ SCHEMES = {
         *(ADMIN, ADMIN_CODE, ADMIN_LOG, ADMIN_SQRT, ADMIN_ONE),
         *(R_FIXUP, DS_INIT, DS_INIT_CODE, LRI_SCHEME, DLCL_PRE, DLCL_POST, REZERO),
         *(DEEPNORM, DEEPNORM_TORCHSCALE, DT_FIXUP),
+        *(FLAT, GPT2_SCHEME, SMALL_INIT_WANG, MITCHELL, TORCHTITAN, TORCHTITAN_W2, T5_SCHEME),
+        *(SUB_LN, SUB_LN_TORCHSCALE, PERI_LN, OLMO2, LAYERNORM_SCALING, MIX_LN, DYT),
+        *(LAYERSCALE, ZERO_OUT, DEPTH_MUP, COMPLETEP, U_MUP, DEEPSCALELM, DEEPSCALELM_CODE),
+        SKIP_INIT,
     )
 }
 
 
 def scheme_named(name: str) -> Scheme:
-    """Look a scheme up; an unknown name is an error that offers the nearest known one."""
-    if name not in SCHEMES:
-        raise nearest(name, SCHEMES, "scheme")
-    return SCHEMES[name]
+    """Look a scheme up; numbers of it may be changed behind colons, as in ``gpt2:std=0.07``.
+
+    Raises
+    ------
+    InputError
+        For an unknown scheme or number, with the closest known one.
+
+    Examples
+    --------
+    >>> scheme_named("completep:embedding_std=0.1:base_layers=4").name
+    'completep:embedding_std=0.1:base_layers=4'
+    >>> scheme_named("gpt2:std=wide")
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: std of scheme gpt2 must be a number, got 'wide'
+    """
+    base, *settings = name.split(":")
+    if base not in SCHEMES:
+        raise nearest(base, SCHEMES, "scheme")
+    if not settings:
+        return SCHEMES[base]
+    changes = [_changed(SCHEMES[base], setting) for setting in settings]
+    return replace(SCHEMES[base], name=name, **dict(changes))
+
+
+def _changed(scheme: Scheme, setting: str) -> tuple[str, float]:
+    key, equals, text = setting.partition("=")
+    known = [one.name for one in fields(scheme) if one.type in (float, float | None)]
+    if not known:
+        raise InputError(f"scheme {scheme.name} has no number to change, got {setting!r}")
+    if not equals or key not in known:
+        raise nearest(key, known, f"number of scheme {scheme.name}")
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"{key} of scheme {scheme.name} must be a number, got {text!r}") from None
+    if not abs(value) < float("inf"):
+        raise InputError(f"{key} of scheme {scheme.name} must be finite, got {text}")
+    return key, value
 
 
 def build(

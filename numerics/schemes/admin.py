@@ -20,9 +20,10 @@ from math import log
 import torch
 from torch import Tensor
 
-from numerics.models.spec import ModelSpec, Wiring
+from numerics.models.blocks import Arrival, Residual
+from numerics.models.spec import ModelSpec
 from numerics.models.transformer import Transformer
-from numerics.models.wiring import Residual
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.profiling import profile
 from numerics.schemes.scheme import Scheme
 
@@ -36,9 +37,8 @@ class AdminPaper(Scheme):
         """Record Var[f_i] with every ω at 1, then fill."""
         found: dict[str, list[tuple[Residual, Tensor]]] = defaultdict(list)
 
-        def visit(stack: str, block: Residual, y: Tensor, branch: Tensor) -> None:
-            del y
-            found[stack].append((block, _variance(branch)))
+        def visit(site: Arrival) -> None:
+            found[site.stack].append((site.block, _variance(site.branch)))
 
         profile(model, generator, visit)
         for blocks in found.values():
@@ -58,11 +58,12 @@ class AdminCode(Scheme):
         """Fill each block's ω when the forward pass reaches it."""
         following: dict[str, Tensor] = {}
 
-        def visit(stack: str, block: Residual, y: Tensor, branch: Tensor) -> None:
-            if stack in following:
-                _fill_(block, following[stack])
-            assert block.omega is not None
-            following[stack] = (_variance(block.omega * y) + _variance(branch)).sqrt()
+        def visit(site: Arrival) -> None:
+            if site.stack in following:
+                _fill_(site.block, following[site.stack])
+            assert site.block.omega is not None
+            skip, branch = site.block.omega * site.before, site.branch
+            following[site.stack] = (_variance(skip) + _variance(branch)).sqrt()
 
         profile(model, generator, visit)
 
@@ -114,8 +115,8 @@ def _fill_(block: Residual, value: Tensor) -> None:
 
 
 _PAPER, _TORCH = "Liu et al., EMNLP 2020, §4.3", "microsoft/admin-torch"
-ADMIN = AdminPaper("admin", Wiring.ADMIN, _PAPER)
-ADMIN_CODE = AdminCode("admin-code", Wiring.ADMIN, "LiyuanLucasLiu/Transformer-Clinic")
-ADMIN_LOG = AdminTorch("admin-log", Wiring.ADMIN, _TORCH, omega=log_omega)
-ADMIN_SQRT = AdminTorch("admin-sqrt", Wiring.ADMIN, _TORCH, omega=sqrt_omega)
-ADMIN_ONE = AdminTorch("admin-one", Wiring.ADMIN, _TORCH, omega=unit_omega)
+ADMIN = AdminPaper("admin", WIRINGS["admin"], _PAPER)
+ADMIN_CODE = AdminCode("admin-code", WIRINGS["admin"], "LiyuanLucasLiu/Transformer-Clinic")
+ADMIN_LOG = AdminTorch("admin-log", WIRINGS["admin"], _TORCH, omega=log_omega)
+ADMIN_SQRT = AdminTorch("admin-sqrt", WIRINGS["admin"], _TORCH, omega=sqrt_omega)
+ADMIN_ONE = AdminTorch("admin-one", WIRINGS["admin"], _TORCH, omega=unit_omega)

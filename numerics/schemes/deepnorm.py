@@ -10,7 +10,8 @@ encoder-decoder gets 1.15 (N⁴M)^(-1/16), 1.322 times the paper's β. Its q, k 
 
 from dataclasses import dataclass, replace
 
-from numerics.models.spec import Architecture, ModelSpec, Wiring
+from numerics.models.spec import Architecture, ModelSpec
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Prescription, Scheme
 from numerics.schemes.tfixup import query_key_roles, same, stack_factors
 
@@ -60,7 +61,7 @@ def _sixteenth(spec: ModelSpec) -> float:
     return (spec.encoder_layers**4 * spec.decoder_layers) ** 0.0625
 
 
-DEEPNORM = DeepNorm("deepnorm", Wiring.DEEPNORM, "Wang et al., arXiv:2203.00555")
+DEEPNORM = DeepNorm("deepnorm", WIRINGS["deepnorm"], "Wang et al., arXiv:2203.00555")
 DEEPNORM_TORCHSCALE = DeepNormTorchscale(
-    "deepnorm-torchscale", Wiring.DEEPNORM, "microsoft/torchscale"
+    "deepnorm-torchscale", WIRINGS["deepnorm"], "microsoft/torchscale"
 )

@@ -4,9 +4,9 @@ Xavier in a Pre-LN or Post-LN Transformer; the weights of the layers below start
 (`numerics.models.history`).
 """
 
-from numerics.models.spec import Wiring
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Scheme
 
 _PAPER = "Wang et al., ACL 2019"
-DLCL_PRE = Scheme("dlcl-pre", Wiring.DLCL_PRE, _PAPER)
-DLCL_POST = Scheme("dlcl-post", Wiring.DLCL_POST, _PAPER)
+DLCL_PRE = Scheme("dlcl-pre", WIRINGS["dlcl-pre"], _PAPER)
+DLCL_POST = Scheme("dlcl-post", WIRINGS["dlcl-post"], _PAPER)

@@ -6,7 +6,8 @@ variance by 1/√l instead, so its bound goes as l^(-1/4).
 
 from dataclasses import dataclass
 
-from numerics.models.spec import ModelSpec, Wiring
+from numerics.models.spec import ModelSpec
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Prescription, Scheme
 
 
@@ -22,5 +23,5 @@ class DSInit(Scheme):
         return Prescription(factors={}, depth_power=self.power)
 
 
-DS_INIT = DSInit("ds-init", Wiring.POST_LN, "Zhang, Titov & Sennrich, EMNLP 2019")
-DS_INIT_CODE = DSInit("ds-init-code", Wiring.POST_LN, "bzhangGo/zero", power=-0.25)
+DS_INIT = DSInit("ds-init", WIRINGS["post-ln"], "Zhang, Titov & Sennrich, EMNLP 2019")
+DS_INIT_CODE = DSInit("ds-init-code", WIRINGS["post-ln"], "bzhangGo/zero", power=-0.25)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from numerics.models.roles import matrices
-from numerics.models.spec import Wiring
 from numerics.models.tokens import embed_inputs
 from numerics.models.transformer import Transformer
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.profiling import profiling_batch
 from numerics.schemes.scheme import Scheme
 from numerics.schemes.tfixup import scaled_roles
@@ -44,4 +44,4 @@ def _divisor(layers: int, norm: Tensor) -> Tensor:
     return (layers * (4 * norm**2 + 2 * norm + 2)).sqrt()
 
 
-DT_FIXUP = DTFixup("dt-fixup", Wiring.NONE, "Xu et al., ACL 2021")
+DT_FIXUP = DTFixup("dt-fixup", WIRINGS["none"], "Xu et al., ACL 2021")

@@ -7,7 +7,8 @@ Xavier's √(6/(fan_in + fan_out)) that is √((fan_in + fan_out)/(6 fan_in)).
 from dataclasses import dataclass
 
 from numerics.models.roles import MATRICES
-from numerics.models.spec import ModelSpec, Wiring
+from numerics.models.spec import ModelSpec
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Prescription, Scheme
 
 
@@ -18,7 +19,7 @@ class LRI(Scheme):
     def prescribe(self, spec: ModelSpec) -> Prescription:
         """√((fan_in + fan_out)/(6 fan_in)) by role, and uniform embeddings."""
         d, hidden = spec.d_model, spec.d_ff
-        fans = {"w1": (d, hidden), "w2": (hidden, d)}
+        fans = {"w1": (d, hidden), "w3": (d, hidden), "w2": (hidden, d)}
 
         def factor(role: str) -> float:
             fan_in, fan_out = fans.get(role.rpartition(".")[2], (d, d))
@@ -34,4 +35,4 @@ class LRI(Scheme):
         )
 
 
-LRI_SCHEME = LRI("lri", Wiring.POST_LN, "Xu et al., ACL 2020")
+LRI_SCHEME = LRI("lri", WIRINGS["post-ln"], "Xu et al., ACL 2020")

@@ -8,7 +8,8 @@ The published run has ten times smaller learning rates for the scalars.
 
 from dataclasses import dataclass, replace
 
-from numerics.models.spec import ModelSpec, Wiring
+from numerics.models.spec import ModelSpec
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Prescription, Scheme
 from numerics.schemes.tfixup import query_key_roles, same, stack_factors
 
@@ -33,4 +34,4 @@ class RFixup(Scheme):
         return Prescription(factors)
 
 
-R_FIXUP = RFixup("r-fixup", Wiring.R_FIXUP, "hongyi-zhang/Fixup, fairseq")
+R_FIXUP = RFixup("r-fixup", WIRINGS["r-fixup"], "hongyi-zhang/Fixup, fairseq")

@@ -3,7 +3,7 @@
 One trainable α a layer serves all its blocks.
 """
 
-from numerics.models.spec import Wiring
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Scheme
 
-REZERO = Scheme("rezero", Wiring.REZERO, "Bachlechner et al., UAI 2021")
+REZERO = Scheme("rezero", WIRINGS["rezero"], "Bachlechner et al., UAI 2021")

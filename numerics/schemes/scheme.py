@@ -1,29 +1,44 @@
-"""What an initialisation scheme is: a wiring, and a factor on Xavier for each role.
+"""What an initialisation scheme is: a wiring, and for each role a factor on Xavier or a draw.
 
 Xavier uniform draws W ~ U(±g √(6/(fan_in + fan_out))), so Var W = 2 g²/(fan_in + fan_out).
-Schemes differ in the *factor* g a role gets, the standard deviation of the embeddings, and the
-wiring. Matrices are always drawn afresh, never multiplied: what was in the model does not matter.
+Schemes of 2020 differ in the *factor* g of each role, the standard deviation of the embeddings, and
+the wiring; today's name the distribution itself, and some of them factors on the learning rate.
+Matrices are always drawn afresh, never multiplied: what was in the model does not matter.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from numerics.models.blocks import residual_blocks
 from numerics.models.history import LayerHistory, row_averages
+from numerics.models.norms import AnyNorm
 from numerics.models.roles import MATRICES, matrices
-from numerics.models.spec import Architecture, ModelSpec, Wiring
+from numerics.models.spec import Architecture, ModelSpec
 from numerics.models.transformer import Transformer
+from numerics.models.wiring import Wiring
+from numerics.schemes.draws import Draw, uniform_
 from theory.errors import InputError, nearest
 
 EVERY_ARCHITECTURE = frozenset(Architecture)
 _START = dict.fromkeys(
-    ("in_bias", "out_bias", "bias1", "bias2", "alpha", "shift", "shift1", "shift2"), 0.0
+    (
+        *("in_bias", "q_bias", "k_bias", "v_bias", "out_bias", "bias1", "bias2", "bias3"),
+        *("alpha", "shift", "shift1", "shift2"),
+    ),
+    0.0,
 ) | {"scale": 1.0}
 """Where parameters that are not drawn start, by the last word of their names."""
+
+
+TABLES = ("embeddings", "positions", "output")
+"""Roles of tables in a prescription's draws."""
+FACTOR_NAMES = (*MATRICES, "matrices", "vectors", "hidden", "final_norm", "embeddings", "output")
+"""Names under which factors on rates may stand, of `numerics.models.roles.roles_of`."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +56,8 @@ class Prescription:
     >>> try:
     ...     Prescription(factors={"encoder.mlp.w_1": 0.1})
     ... except InputError as refused:
-    ...     print(str(refused).partition(" (known")[0])
-    unknown role 'encoder.mlp.w_1': did you mean 'encoder.mlp.w1'?
+    ...     print(str(refused).partition(" or ")[0])
+    unknown role 'encoder.mlp.w_1': did you mean 'encoder.mlp.w1'
     """
 
     factors: Mapping[str, float]
@@ -55,6 +70,15 @@ class Prescription:
     """Layer l of a stack, from 1, has its factors times l to this power."""
     embeddings: Literal["normal", "uniform"] = "normal"
     """Distribution of the embeddings."""
+    draws: Mapping[str, Draw | tuple[Draw, ...]] = field(default_factory=dict)
+    """Distributions that take the place of Xavier's, by the role of a matrix, one for all layers or
+    one per layer; and of the tables, as ``embeddings``, ``positions`` and ``output``."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Factors on the learning rate under Adam and its like, by `numerics.models.roles.roles_of`."""
+    weight_decays: Mapping[str, float] = field(default_factory=dict)
+    """Factors on the weight decay, likewise."""
+    epsilons: Mapping[str, float] = field(default_factory=dict)
+    """Factors on Adam's ε, likewise."""
 
     def __post_init__(self) -> None:
         for role, factor in self.factors.items():
@@ -62,6 +86,22 @@ class Prescription:
                 raise nearest(role, MATRICES, "role")
             if not 0 <= factor < math.inf:
                 raise InputError(f"the factor of {role} must be finite and at least 0: {factor}")
+        for role in self.draws:
+            if role not in (*MATRICES, *TABLES):
+                raise nearest(role, (*MATRICES, *TABLES), "role")
+        for name in ("rates", "weight_decays", "epsilons"):
+            for role, factor in getattr(self, name).items():
+                if role not in FACTOR_NAMES:
+                    raise nearest(role, FACTOR_NAMES, "role")
+                if not 0 <= factor < math.inf:
+                    raise InputError(
+                        f"{name} must be finite and at least 0, got {factor} of {role}"
+                    )
+
+    def draw(self, role: str, layer: int = 0) -> Draw | None:
+        """The distribution of a role in one layer, from 0; ``None`` where none is named."""
+        own = self.draws.get(role)
+        return own[layer] if isinstance(own, tuple) else own and own.at(layer)
 
 
 @dataclass(frozen=True)
@@ -109,21 +149,24 @@ class Scheme:
         with torch.no_grad():
             _start_(model)
             for matrix in matrices(model):
+                own = prescription.draw(matrix.role, matrix.layer)
+                if own is not None:
+                    own.fill_(matrix.tensor, generator)
+                    continue
                 factor = prescription.factors.get(matrix.role, 1.0)
                 factor *= (matrix.layer + 1) ** prescription.depth_power
                 _xavier_(matrix.tensor, factor, generator)
-            std, uniform = spec.d_model**-0.5, prescription.embeddings == "uniform"
-            draw_ = _uniform_ if uniform else _normal_
+            tables = _table_draws(prescription, spec)
             source, target = model.source_embedding, model.target_embedding
             if spec.has_encoder:
-                draw_(source, std * prescription.source_factor, generator)
+                tables["source"].fill_(source, generator)
             if target is not source or not spec.has_encoder:
-                draw_(target, std * prescription.target_factor, generator)
+                tables["target"].fill_(target, generator)
             if model.output is not None:
-                _normal_(model.output, std, generator)
+                tables["output"].fill_(model.output, generator)
             for positions in (model.source_positions, model.target_positions):
                 if positions is not None:
-                    draw_(positions, std, generator)
+                    tables["positions"].fill_(positions, generator)
             if spec.padding_token is not None:
                 for table in (source, target):
                     table[spec.padding_token].zero_()
@@ -133,32 +176,33 @@ class Scheme:
 def _start_(model: Transformer) -> None:
     """Everything that is not drawn."""
     for module in model.modules():
-        if isinstance(module, nn.LayerNorm):
+        if isinstance(module, AnyNorm):
             module.reset_parameters()
         if isinstance(module, LayerHistory):
             module.weights.copy_(row_averages(len(module.weights)))
     for name, parameter in model.named_parameters():
-        stack, last = name.partition(".")[0], name.rpartition(".")[2]
+        last = name.rpartition(".")[2]
         if last in _START:
             parameter.fill_(_START[last])
-        if last == "omega":
-            encoder = stack == "encoder"
-            parameter.fill_(model.spec.encoder_shortcut if encoder else model.spec.decoder_shortcut)
+    for *_, block in residual_blocks(model):
+        if block.omega is not None:
+            block.omega.fill_(block.shortcut)
+        if block.branch_scale is not None:
+            block.branch_scale.fill_(block.factor)
+
+
+def _table_draws(prescription: Prescription, spec: ModelSpec) -> dict[str, Draw]:
+    std, kind = spec.d_model**-0.5, prescription.embeddings
+    draws = {
+        "source": Draw(std * prescription.source_factor, kind),
+        "target": Draw(std * prescription.target_factor, kind),
+        "positions": Draw(std, kind),
+        "output": Draw(std),
+    }
+    keys = {"source": "embeddings", "target": "embeddings"}
+    return {name: prescription.draw(keys.get(name, name)) or draw for name, draw in draws.items()}
 
 
 def _xavier_(tensor: Tensor, gain: float, generator: torch.Generator) -> None:
     fan_out, fan_in = tensor.shape
-    _draw_uniform_(tensor, gain * (6 / (fan_in + fan_out)) ** 0.5, generator)
-
-
-def _uniform_(tensor: Tensor, std: float, generator: torch.Generator) -> None:
-    _draw_uniform_(tensor, std * 3**0.5, generator)
-
-
-def _draw_uniform_(tensor: Tensor, bound: float, generator: torch.Generator) -> None:
-    drawn = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
-    tensor.copy_(drawn.mul_(2).sub_(1).mul_(bound))
-
-
-def _normal_(tensor: Tensor, std: float, generator: torch.Generator) -> None:
-    tensor.copy_(torch.randn(tensor.shape, generator=generator, dtype=torch.float64).mul_(std))
+    uniform_(tensor, gain * (6 / (fan_in + fan_out)) ** 0.5, generator)

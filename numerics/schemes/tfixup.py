@@ -11,15 +11,12 @@ with inputs, v, w and MLP of one scale: s = (6 N)^(-1/4).
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from numerics.models.spec import Architecture, ModelSpec, Wiring
+from numerics.models.spec import LAYER_BLOCKS, Architecture, ModelSpec
+from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Prescription, Scheme
 
 SCALED = ("v", "out_proj", "w1", "w2")
 """Matrices that the theory scales; q and k stay as they are."""
-_BLOCKS = {
-    "encoder": ("attention", "mlp"),
-    "decoder": ("self_attention", "cross_attention", "mlp"),
-}
 
 
 def same(roles: Iterable[str], factor: float) -> dict[str, float]:
@@ -37,7 +34,7 @@ def scaled_roles(stack: str) -> tuple[str, ...]:
     """
     return tuple(
         f"{stack}.{block}.{matrix}"
-        for block in _BLOCKS[stack]
+        for block in LAYER_BLOCKS[stack]
         for matrix in (SCALED[2:] if block == "mlp" else SCALED[:2])
     )
 
@@ -46,7 +43,7 @@ def query_key_roles() -> tuple[str, ...]:
     """Roles of every q and k."""
     return tuple(
         f"{stack}.{block}.{letter}"
-        for stack, blocks in _BLOCKS.items()
+        for stack, blocks in LAYER_BLOCKS.items()
         for block in blocks
         if block != "mlp"
         for letter in "qk"
@@ -108,11 +105,11 @@ class TFixupCode(Scheme):
 
 
 _PAPER = "Huang et al., ICML 2020, §3.2"
-TFIXUP = TFixup("tfixup", Wiring.NONE, _PAPER)
-TFIXUP_ADAM = TFixup("tfixup-adam", Wiring.NONE, "squared T-Fixup scales, ours", power=2.0)
+TFIXUP = TFixup("tfixup", WIRINGS["none"], _PAPER)
+TFIXUP_ADAM = TFixup("tfixup-adam", WIRINGS["none"], "squared T-Fixup scales, ours", power=2.0)
 TFIXUP_CODE = TFixupCode(
     "tfixup-code",
-    Wiring.NONE,
+    WIRINGS["none"],
     "layer6ai-labs/T-Fixup",
     frozenset({Architecture.ENCODER_DECODER}),
 )

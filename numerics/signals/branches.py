@@ -6,7 +6,7 @@ the block's own output by −η J Jᵀu. Here
 
     own_gain    ‖Jᵀu‖²,
     own_change  ‖J Jᵀu‖ = lim ‖ΔG‖/η, the query y held fixed,
-    logits      q kᵀ/√d' of every query and visible key.
+    logits      q kᵀ/√d' of every query and visible key, as the softmax meets them.
 
 Shape suffixes: B sequences, T queries, S keys, D width, H heads, K = D/H.
 """
@@ -18,12 +18,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp
-from torch.nn import functional as F
 
 from numerics.models.attention import Attention
-from numerics.models.hooks import hooked
-from numerics.models.roles import part_of
-from numerics.models.wiring import Residual
+from numerics.models.blocks import Site, watch
 from numerics.signals.residual_stream import Call
 
 
@@ -60,35 +57,15 @@ def branch_calls(model: nn.Module, call: Call) -> tuple[BranchCall, ...]:
     >>> [(item.part, item.layer) for item in found][1:3]
     [('encoder.mlp', 0), ('decoder.self_attention', 0)]
     """
-    found: list[BranchCall] = []
-
-    def reader(name: str, branch: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        def read(_: nn.Module, arguments: tuple[Tensor | None, ...]) -> None:
-            y_BTD, memory_BSD, blocked = (*arguments, None, None)[:3]
-            assert y_BTD is not None
-            y_BTD, attends = y_BTD.detach(), isinstance(branch, Attention)
-            memory_BSD = memory_BSD.detach() if attends and memory_BSD is not None else y_BTD
-            found.append(
-                BranchCall(
-                    part_of(name),
-                    int(name.split(".")[1]),
-                    branch,
-                    y_BTD,
-                    memory_BSD,
-                    blocked if attends else None,
-                )
-            )
-
-        return branch.register_forward_pre_hook(read)
-
-    handles = [
-        reader(name, block.branch)
-        for name, block in model.named_modules()
-        if isinstance(block, Residual)
-    ]
-    with hooked(handles), torch.no_grad():
+    with watch(model) as found, torch.no_grad():
         call()
-    return tuple(found)
+    return tuple(_called(site) for site in found)
+
+
+def _called(site: Site) -> BranchCall:
+    read_BTD, memory_BSD = site.read.detach(), site.memory
+    memory_BSD = read_BTD if memory_BSD is None else memory_BSD.detach()
+    return BranchCall(site.part, site.layer, site.block.branch, read_BTD, memory_BSD, site.blocked)
 
 
 @dataclass(frozen=True)
@@ -143,16 +120,10 @@ def logits(called: BranchCall) -> Float[Tensor, " n"]:
     """
     module = called.module
     assert isinstance(module, Attention)
-    d = called.read_BTD.shape[-1]
-    biases = (None, None) if module.in_bias is None else module.in_bias.detach()[: 2 * d].chunk(2)
-    weights = module.in_proj.detach()[: 2 * d].chunk(2)
-    q_BHTK, k_BHSK = (
-        F.linear(x, weight, bias).unflatten(-1, (module.heads, -1)).transpose(-2, -3)
-        for x, weight, bias in zip(
-            (called.read_BTD, called.memory_BSD), weights, biases, strict=True
-        )
-    )
-    found_BHTS = q_BHTK @ k_BHSK.transpose(-1, -2) * (d // module.heads) ** -0.5
+    with torch.no_grad():
+        q_BHTK, k_BHSK, _ = module.heads_of(called.read_BTD, called.memory_BSD)
+        scale = q_BHTK.shape[-1] ** module.traits.power
+        found_BHTS = q_BHTK @ k_BHSK.transpose(-1, -2) * scale
     if called.blocked is None:
         return found_BHTS.flatten()
     return found_BHTS[~called.blocked.expand_as(found_BHTS)]

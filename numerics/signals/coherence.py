@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from numerics.models import ModelSpec, Transformer
 from numerics.models.attention import Attention
-from numerics.models.wiring import Residual
+from numerics.models.blocks import Place, Residual
 from theory.errors import InputError, require_positive
 
 
@@ -123,8 +123,7 @@ def alignment(model: nn.Module, stack: str) -> Alignment:
 
 def value_product(attention: Attention) -> Float[Tensor, "D D"]:
     """W_o W_v summed over heads: y ↦ W y is attention to one token."""
-    d = attention.out_proj.shape[0]
-    return (attention.out_proj @ attention.in_proj[2 * d :]).detach()
+    return (attention.out_proj @ attention.value_matrix).detach()
 
 
 def _attentions(model: nn.Module) -> Iterator[tuple[str, Attention]]:
@@ -166,8 +165,9 @@ def attention_stack(blocks: int, width: int) -> nn.Sequential:
     """
     require_positive(blocks=blocks, width=width)
     spec = ModelSpec(1, 1, d_model=width, d_ff=width, heads=1)
+    place = Place("encoder", 0, "attention")
     stack = nn.Sequential(
-        *(Residual(Attention(width, 1, biases=False), spec) for _ in range(blocks))
+        *(Residual(Attention(width, 1, biases=False), spec, place) for _ in range(blocks))
     ).double()
     for _, attention in _attentions(stack):
         attention.in_proj.detach().zero_()

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from numerics.models.attention import Attention
-from numerics.models.wiring import MLP
+from numerics.models.mlp import MLP
 from numerics.signals.branches import BranchCall
-from theory.errors import nearest
+from theory.errors import InputError, nearest
 
 NormReading = Literal["rms", "spectral"]
 READINGS: tuple[str, ...] = get_args(NormReading)
@@ -76,10 +76,11 @@ def left_sides(calls: tuple[BranchCall, ...], reading: str) -> Mapping[int, floa
 def _pair(called: BranchCall) -> tuple[Tensor, Tensor]:
     module = called.module
     if isinstance(module, MLP):
+        if module.w3 is not None:
+            raise InputError("Eqs. 6-8 are stated for MLPs without a gate, got a gated one")
         return module.w1.detach(), module.w2.detach()
     assert isinstance(module, Attention)
-    d = module.out_proj.shape[0]
-    return module.in_proj.detach()[2 * d :], module.out_proj.detach()
+    return module.value_matrix.detach(), module.out_proj.detach()
 
 
 def _rms_gain(weight: Tensor) -> Tensor:

@@ -16,8 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from numerics.models.spec import NORM_AFTER
-from numerics.signals.residual_stream import Site
+from numerics.models.blocks import Site
 from theory.errors import InputError
 
 
@@ -40,7 +39,7 @@ class Dependency:
 
 def stream_sum(site: Site) -> Float[Tensor, "B T D"]:
     """x_i: the shortcut plus the branch."""
-    if site.block.wiring in NORM_AFTER:
+    if site.block.wiring.norm_after:
         return site.block.skip(site.before, site.branch)
     return site.after
 

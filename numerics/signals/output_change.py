@@ -17,11 +17,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from numerics.models import Transformer
+from numerics.models.blocks import Site
 from numerics.models.roles import matrices
-from numerics.models.spec import NORM_BEFORE
 from numerics.signals.gradients import matrix_gradients
 from numerics.signals.layer_dependency import dependency
-from numerics.signals.residual_stream import Site
 from theory.errors import InputError, nearest
 
 KINDS = ("gaussian", "sign", "gradient")
@@ -138,7 +137,7 @@ def predicted_change(
     shares = []
     for site, moved, variance in zip(sites, other, weights.branches, strict=True):
         entered = site.before
-        if site.block.wiring in NORM_BEFORE and site.block.norm is not None:
+        if site.block.wiring.norm_before and site.block.norm is not None:
             entered = site.block.norm(entered)
         with torch.no_grad():
             change = moved.block.branch(entered) - site.branch

@@ -1,37 +1,19 @@
 """Signals along the residual stream: what enters layer norms, what blocks add, what flows back.
 
-A *site* is a residual block, in the order of the forward pass, with its input x_{i−1}, its branch's
-output G_i and its own output x_i. Everything is read off hooks during one call of the model; the
-call decides what is fed in. Shape suffixes: B sequences, T tokens, D width.
+A block's input is x_{i−1}, its branch's output G_i and its own output x_i. Everything is read off
+hooks during one call of the model; the call decides what is fed in. Shape suffixes: B sequences,
+T tokens, D width.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from numerics.models.hooks import hooked
-from numerics.models.wiring import Residual
+from numerics.models.blocks import Site, watch, watch_norms
 
 Call = Callable[[], Tensor]
-
-
-@dataclass(frozen=True)
-class Site:
-    """One residual block during one forward pass."""
-
-    name: str
-    """Module name, such as ``encoder.3.mlp``."""
-    block: Residual
-    before: Float[Tensor, "B T D"]
-    """x_{i−1}."""
-    branch: Float[Tensor, "B T D"]
-    """G_i, what is added to the skip path."""
-    after: Float[Tensor, "B T D"]
-    """x_i."""
 
 
 def norm_inputs(model: nn.Module, call: Call) -> dict[str, Float[Tensor, "B T"]]:
@@ -51,14 +33,10 @@ def norm_inputs(model: nn.Module, call: Call) -> dict[str, Float[Tensor, "B T"]]
     """
     found: dict[str, Tensor] = {}
 
-    def reader(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def read(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            found[name] = arguments[0].detach().double().square().sum(-1)
+    def read(name: str, x_BTD: Tensor) -> None:
+        found[name] = x_BTD.detach().double().square().sum(-1)
 
-        return read
-
-    norms = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.LayerNorm)]
-    with hooked([part.register_forward_pre_hook(reader(name)) for name, part in norms]):
+    with watch_norms(model, read):
         call()
     return found
 
@@ -68,28 +46,7 @@ def sites(model: nn.Module, call: Call) -> tuple[Site, ...]:
 
     The tensors keep their graph if the call has one.
     """
-    found: list[Site] = []
-    inputs: dict[str, Tensor] = {}
-    branches: dict[str, Tensor] = {}
-
-    def watch(name: str, block: Residual) -> list[torch.utils.hooks.RemovableHandle]:
-        def enter(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-            inputs[name] = arguments[0]
-
-        def added(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-            branches[name] = output
-
-        def leave(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-            found.append(Site(name, block, inputs.pop(name), branches.pop(name), output))
-
-        return [
-            block.register_forward_pre_hook(enter),
-            block.dropout.register_forward_hook(added),
-            block.register_forward_hook(leave),
-        ]
-
-    blocks = [(name, part) for name, part in model.named_modules() if isinstance(part, Residual)]
-    with hooked([handle for name, block in blocks for handle in watch(name, block)]):
+    with watch(model) as found:
         call()
     return tuple(found)
 

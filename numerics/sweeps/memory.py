@@ -17,7 +17,6 @@ from numerics.linearization import closed_form
 from numerics.linearization.update_directions import rule_named
 from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
-from numerics.models.spec import NORM_AFTER, NORM_BEFORE
 from numerics.schemes import scheme_named
 from numerics.sweeps.grid import Task
 from theory.errors import InputError
@@ -51,7 +50,7 @@ def measurement_bytes(
     stacks = sum(
         spec.layers(stack)
         * sum(_block_numbers(spec, block, sequences, tokens, closed) for block in blocks)
-        for stack, blocks in _blocks(spec).items()
+        for stack, blocks in ((name, spec.layer_blocks(name)) for name in spec.stacks)
     )
     rows = sequences * tokens
     tables = 3 * 3 * spec.vocabulary * spec.d_model
@@ -63,19 +62,17 @@ def measurement_bytes(
     return round(PROCESS + ALLOCATOR * size * numbers)
 
 
-def _blocks(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
-    crossing = ("cross",) if spec.has_encoder else ()
-    found = {"encoder": ("self", "mlp"), "decoder": ("self", *crossing, "mlp")}
-    return {stack: found[stack] for stack in spec.stacks}
-
-
 def _block_weights(spec: ModelSpec, block: str) -> int:
-    return 2 * spec.d_model * spec.d_ff if block == "mlp" else 4 * spec.d_model**2
+    if block == "mlp":
+        return (3 if spec.mlp.gated else 2) * spec.d_model * spec.d_ff
+    return 4 * spec.d_model**2
 
 
 def _weights(spec: ModelSpec) -> int:
-    blocks = _blocks(spec).items()
-    layers = (spec.layers(k) * sum(_block_weights(spec, b) for b in v) for k, v in blocks)
+    layers = (
+        spec.layers(stack) * sum(_block_weights(spec, block) for block in spec.layer_blocks(stack))
+        for stack in spec.stacks
+    )
     return sum(layers) + 3 * spec.vocabulary * spec.d_model
 
 
@@ -86,11 +83,10 @@ def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, clo
         return tape + 2 * weights
     rows, d = sequences * tokens, spec.d_model
     if block == "mlp":
-        tape = 2 * rows * (d + 2 * spec.d_ff)
+        tape = 2 * rows * (d + (4 if spec.mlp.gated else 2) * spec.d_ff)
     else:
         tape = 15 * rows * d + 3 * sequences * spec.heads * tokens**2
-    if spec.wiring in NORM_AFTER | NORM_BEFORE:
-        tape += 8 * rows * d
+    tape += 8 * rows * d * spec.wiring.norms_per_block
     return tape + round(4.5 * weights)
 
 

@@ -12,13 +12,12 @@ Logged where ``signals`` is set, a stack being the encoder or the decoder:
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
-from numerics.models.hooks import hooked
+from numerics.models.blocks import watch_norms
 from numerics.signals.coherence import alignment
 
 Inputs = dict[str, list[Tensor]]
@@ -55,23 +54,13 @@ def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
     """
     seen: Inputs = {name: [] for name in (*STACKS, "self_attention")}
 
-    def hook_for(names: list[str]) -> Any:
-        def hook(_: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            norm = arguments[0].detach().norm(dim=-1).mean()
-            for name in names:
-                seen[name].append(norm)
+    def read(name: str, x_BTD: Tensor) -> None:
+        norm = x_BTD.detach().norm(dim=-1).mean()
+        for key, norms in seen.items():
+            if any(part.startswith(key) for part in name.split(".")):
+                norms.append(norm)
 
-        return hook
-
-    handles = [
-        module.register_forward_pre_hook(hook_for(names))
-        for name, module in (model.named_modules() if watched else ())
-        if isinstance(module, nn.LayerNorm)
-        for parts in [name.split(".")]
-        for names in [[key for key in seen if any(part.startswith(key) for part in parts)]]
-        if names
-    ]
-    with hooked(handles):
+    with watch_norms(model, read) if watched else nullcontext():
         yield seen
 
 

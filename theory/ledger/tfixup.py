@@ -80,8 +80,7 @@ ROWS = (
     ),
     Claim(
         "tfixup.eq7",
-        "L_d (v_d²w_d² + v_d²y² + w_d²y² + v_d²w_d² + v_d²m² + w_d²m²) = Θ(1) bounds the "
-        "decoder's",
+        "L_d (v_d²w_d² + v_d²y² + w_d²y² + v_d²w_d² + v_d²m² + w_d²m²) = Θ(1) bounds the decoder's",
         "Eq. 7",
         _GOAL,
         Outcome.HOLDS,

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from numerics.linearization.closed_form.mlp_and_norm import Weights
 from numerics.models import Transformer, Wiring
 from numerics.models.attention import Attention
-from numerics.models.wiring import Residual
+from numerics.models.blocks import Residual
+from numerics.models.wiring import Shortcut
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,9 @@ def _norm(norms: Sequence[nn.LayerNorm | None]) -> NormWeights | None:
 
 def _shortcut(residuals: Sequence[Residual]) -> Tensor | float | None:
     first = residuals[0]
-    if first.wiring is Wiring.ADMIN:
+    if first.omega is not None:
         return side_by_side([residual.omega for residual in residuals])
-    return first.shortcut if first.wiring is Wiring.DEEPNORM else None
+    return first.shortcut if first.wiring.shortcut is Shortcut.FIXED else None
 
 
 def projections(held: Weights, *, crosses: bool) -> Weights:

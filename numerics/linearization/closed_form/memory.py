@@ -6,8 +6,8 @@ fragmentation from its temporaries (measured with glibc). Beside a block's weigh
 held.
 """
 
-from numerics.models import ModelSpec, Wiring
-from numerics.models.spec import NORM_AFTER, NORM_BEFORE
+from numerics.models import ModelSpec
+from numerics.models.wiring import BranchFactor
 
 
 def tape_numbers(spec: ModelSpec, block: str, *, sequences: int, tokens: int) -> int:
@@ -32,8 +32,7 @@ def tape_numbers(spec: ModelSpec, block: str, *, sequences: int, tokens: int) ->
         tape = rows * (d + 2 * spec.d_ff)
     else:
         tape = 5 * rows * d + sequences * spec.heads * tokens**2
-    if spec.wiring in NORM_AFTER | NORM_BEFORE:
-        tape += rows * (4 * d + 2)
-    if spec.wiring is Wiring.REZERO:
+    tape += spec.wiring.norms_per_block * rows * (4 * d + 2)
+    if spec.wiring.branch is BranchFactor.LAYER_GATE:
         tape += rows * d
     return tape

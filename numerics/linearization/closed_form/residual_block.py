@@ -17,17 +17,12 @@ from numerics.linearization.closed_form.attention import AttentionTape
 from numerics.linearization.closed_form.block_weights import BlockWeights
 from numerics.linearization.closed_form.head_products import AttentionShape
 from numerics.linearization.closed_form.mlp_and_norm import MLPTape, NormTape, Weights, slots_of
-from numerics.models import ModelSpec, Wiring
+from numerics.models import WIRINGS, ModelSpec, Wiring
 from numerics.models.roles import EMBEDDINGS
-from numerics.models.spec import NORM_AFTER, NORM_BEFORE
+from numerics.models.wiring import BranchFactor
 
-CLOSED_WIRINGS = (
-    Wiring.NONE,
-    Wiring.POST_LN,
-    Wiring.PRE_LN,
-    Wiring.ADMIN,
-    Wiring.DEEPNORM,
-    Wiring.REZERO,
+CLOSED_WIRINGS = tuple(
+    WIRINGS[name] for name in ("none", "post-ln", "pre-ln", "admin", "deepnorm", "rezero")
 )
 """Wirings with closed forms here; the others have automatic differentiation."""
 
@@ -52,8 +47,8 @@ class Slots:
         """The slots of a model's parts."""
 
         def of_stack(stack: str) -> tuple[str, ...]:
-            alpha = (f"{stack}.alpha",) if spec.wiring is Wiring.REZERO else ()
-            return (*alpha, f"{stack}.norm") if spec.wiring in NORM_BEFORE else alpha
+            alpha = (f"{stack}.alpha",) if spec.wiring.branch is BranchFactor.LAYER_GATE else ()
+            return (*alpha, f"{stack}.norm") if spec.wiring.final_norm else alpha
 
         early, late = [EMBEDDINGS], []
         if spec.has_encoder:
@@ -121,14 +116,14 @@ class LinearizedBlock:
                 c_GND * self.alpha, c_GND, c_memory_GMD
             )
             return inner_GND, c_memory_GMD, gradients | own
-        if self.norm is not None and self.wiring in NORM_AFTER:
+        if self.norm is not None and self.wiring.norm_after:
             c_GND, own = self.norm.pull(c_GND)
         if self.y_GND is not None:
             own = own | {"omega": (c_GND * self.y_GND).sum(1, keepdim=True)}
         # z = y + G(LN(y)): the skip path joins behind the norm's own derivative.
-        skip = None if self.wiring in NORM_BEFORE else self._skipped(c_GND)
+        skip = None if self.wiring.norm_before else self._skipped(c_GND)
         inner_GND, c_memory_GMD, gradients = self.branch.pull(c_GND, skip, c_memory_GMD)
-        if self.norm is not None and self.wiring in NORM_BEFORE:
+        if self.norm is not None and self.wiring.norm_before:
             inner_GND, own = self.norm.pull(inner_GND)
             inner_GND = inner_GND.add_(c_GND)
         return inner_GND, c_memory_GMD, gradients | own
@@ -145,7 +140,7 @@ class LinearizedBlock:
             out_GRD = self.branch.push(d_GRD, dmemory_GQD, None, steps, slot).mul_(self.alpha)
             own_GND = steps["alpha"] * self.g_GND
             return _add_to_slot(out_GRD.add_(d_GRD), slots[self.gate], own_GND)
-        before, after = self.wiring in NORM_BEFORE, self.wiring in NORM_AFTER
+        before, after = self.wiring.norm_before, self.wiring.norm_after
         inner_GRD = self.norm.push(d_GRD, steps, slot) if self.norm and before else d_GRD
         out_GRD = self.branch.push(inner_GRD, dmemory_GQD, self._skipped(d_GRD), steps, slot)
         if self.y_GND is not None:
@@ -184,7 +179,7 @@ def apply_block(
     """A block's output, and its linearisation; the memory is read by encoder-attention only."""
     tape, norm, wiring, alpha, shortcut = None, held.norm, held.wiring, held.alpha, held.shortcut
     x_GND = y_GND
-    if norm is not None and wiring in NORM_BEFORE:
+    if norm is not None and wiring.norm_before:
         x_GND, tape = NormTape.apply(norm.weights, y_GND, norm.eps)
     skip_GND = None if alpha is not None else y_GND if shortcut is None else y_GND * shortcut
     if held.projections is None:
@@ -196,7 +191,7 @@ def apply_block(
     g_GND = None if alpha is None else z_GND
     if alpha is not None:
         z_GND = y_GND + alpha * z_GND
-    if norm is not None and wiring in NORM_AFTER:
+    if norm is not None and wiring.norm_after:
         z_GND, tape = NormTape.apply(norm.weights, z_GND, norm.eps)
     kept_GND = y_GND if isinstance(shortcut, Tensor) else None
     own = (held.part, held.layer, wiring, linear, tape)

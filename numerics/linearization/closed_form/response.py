@@ -35,7 +35,8 @@ def serves(spec: ModelSpec, rule: StepRule | None = None) -> bool:
     >>> serves(spec), serves(spec, rule_named("adam")), serves(spec, rule_named("muon"))
     (True, True, False)
     """
-    return spec.wiring in CLOSED_WIRINGS and (rule is None or rule.elementwise)
+    closed = spec.wiring in CLOSED_WIRINGS and spec.plain
+    return closed and (rule is None or rule.elementwise)
 
 
 def linearize(
@@ -109,8 +110,10 @@ def _gradients(
 def _check(models: Sequence[Transformer], batches: Sequence[TokenBatch], rule: StepRule) -> None:
     spec = models[0].spec
     if not serves(spec):
-        known = ", ".join(wiring.value for wiring in CLOSED_WIRINGS)
-        raise InputError(f"closed forms need a wiring of {known}, got {spec.wiring.value}")
+        known = ", ".join(wiring.name for wiring in CLOSED_WIRINGS)
+        if spec.unusual:
+            raise InputError(f"closed forms have no {spec.unusual[0]}")
+        raise InputError(f"closed forms need a wiring of {known}, got {spec.wiring.name}")
     if not rule.elementwise:
         raise InputError(f"closed forms need an elementwise update rule, got {rule.name}")
     other = next((model.spec for model in models if model.spec != spec), None)

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from numerics.models import (
+    WIRINGS,
     Architecture,
     ModelSpec,
     Positions,
     Transformer,
-    Wiring,
     architecture_named,
     single_stack,
 )
@@ -66,7 +66,7 @@ def _torch_name(name):
 
 def _torch_twin(model):
     spec = model.spec
-    first = spec.wiring is Wiring.PRE_LN
+    first = spec.wiring.norm_before
     twin = nn.Transformer(
         spec.d_model,
         spec.heads,
@@ -111,13 +111,13 @@ def _against_torch(wiring, *, causal=True):
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
-@pytest.mark.parametrize("wiring", [Wiring.POST_LN, Wiring.PRE_LN])
+@pytest.mark.parametrize("wiring", [WIRINGS["post-ln"], WIRINGS["pre-ln"]])
 def test_agrees_with_torch_given_its_weights(wiring):
     assert _against_torch(wiring) <= tolerance("against-torch")
 
 
 def test_the_comparison_rejects_a_missing_mask():
-    assert _against_torch(Wiring.POST_LN, causal=False) > 1e-3
+    assert _against_torch(WIRINGS["post-ln"], causal=False) > 1e-3
 
 
 def _softmax_attention(y, memory, attention, blocked):
@@ -236,7 +236,7 @@ def test_a_stack_alone_is_torchs_encoder():
     """Both sides alone against `torch.nn.TransformerEncoder`, the decoder with a causal mask."""
     for architecture in (Architecture.ENCODER_ONLY, Architecture.DECODER_ONLY):
         spec = single_stack(
-            architecture, 2, d_model=16, d_ff=24, heads=4, vocabulary=30, wiring=Wiring.POST_LN
+            architecture, 2, d_model=16, d_ff=24, heads=4, vocabulary=30, wiring=WIRINGS["post-ln"]
         )
         model: Any = Transformer(spec).to(torch.float64)
         generator = torch.Generator().manual_seed(0)

@@ -9,13 +9,18 @@ import torch
 from numerics.evidence import prediction
 from numerics.linearization.measured_function import features_of
 from numerics.measure.updates import measure_update
-from numerics.models import ModelSpec, Positions
-from numerics.models.roles import matrices
+from numerics.models import WIRINGS, ModelSpec, Positions
+from numerics.models.attention import AttentionTraits
+from numerics.models.blocks import residual_blocks
+from numerics.models.mlp import SWIGLU
+from numerics.models.norms import RMS_NORM
+from numerics.models.roles import LEAF_PARTS, matrices
 from numerics.models.tokens import random_batch
 from numerics.prediction.compare import PartComparison, compare, measured_energies, network_of
+from numerics.prediction.compare import predict as predicted
 from numerics.prediction.network import dt_fixup_square
 from numerics.schemes import build
-from numerics.schemes.profiling import residuals
+from numerics.schemes.scheme import Scheme
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM
 from theory.errors import InputError
 from theory.mean_field.attention_moments import Fluctuations, attention_moments
@@ -39,7 +44,7 @@ def test_described_variances_are_those_that_are_drawn(scheme):
     for (part, _), squares in drawn.items():
         block = next(blocks)
         assert block.part == part
-        assert block.norm == Norm(model.spec.wiring.value)
+        assert block.norm == Norm(model.spec.wiring.name)
         assert dict(block.variances) == pytest.approx(squares, rel=0.06)
     assert next(blocks, None) is None
 
@@ -161,7 +166,7 @@ def test_profiled_shortcuts_are_those_that_are_drawn(scheme):
     spec, found = ModelSpec(3, 2), []
     for seed in range(6):
         model = build(scheme, spec, torch.Generator().manual_seed(seed))
-        omegas = [block.omega for _, block in residuals(model)]
+        omegas = [block.omega for *_, block in residual_blocks(model)]
         found.append([float(omega.detach()[0]) for omega in omegas if omega is not None])
     network = network_of(scheme, spec)
     described = [float(block.shortcut) for block in (*network.encoder, *network.decoder)]
@@ -250,3 +255,37 @@ def test_attention_moments_by_sampling(normed):
     by_logit = float((sampled["response"] - slopes @ slopes.mT).diagonal(dim1=-2, dim2=-1).mean())
     known = found.known_own[0][0] + found.known_beside[0][0]
     assert known == pytest.approx(by_value + by_logit, rel=0.1)
+
+
+def test_numbers_on_shortcut_and_branch_are_predicted():
+    scheme = Scheme("weighted", WIRINGS["weighted-pre-ln"], "")
+    spec = ModelSpec(3, 3, encoder_branch=0.4, decoder_branch=0.25)
+    spec = dataclasses.replace(spec, encoder_shortcut=0.9, decoder_shortcut=0.95)
+    found = {item.part: item for item in compare(scheme, spec, 12)}
+    assert all(abs(found[part].deviation) < 0.1 for part in LEAF_PARTS)
+    plain = predicted(scheme, dataclasses.replace(spec, encoder_branch=1.0, decoder_branch=1.0))
+    for part in LEAF_PARTS[1:]:
+        wrong = float(plain.part(part)) / found[part].measured
+        assert not 0.7 < wrong < 1.3, part
+
+
+@pytest.mark.parametrize(
+    ("wiring", "changes", "sentence"),
+    [
+        ("peri-ln", {}, "no norm on the branch's output"),
+        ("sub-ln", {}, "no norm inside the branch"),
+        ("mix-ln", {}, "no layers of two kinds"),
+        ("parallel", {}, "no parallel blocks"),
+        ("layerscale", {}, "no trained multiplier of a block's branch"),
+        ("pre-ln", {"norm": RMS_NORM}, "no norms of kind rms"),
+        ("pre-ln", {"mlp": SWIGLU}, "no gated MLPs with silu"),
+        ("pre-ln", {"attention": AttentionTraits(power=0.0)}, "no logits times"),
+        ("pre-ln", {"embedding_norm": True}, "has no norm after the embedding"),
+        ("pre-ln", {"positions": Positions.ROTARY}, "needs positions none or sinusoidal"),
+    ],
+)
+def test_what_the_theory_does_not_describe_is_refused_in_words(wiring, changes, sentence):
+    with pytest.raises(InputError, match=sentence):
+        predicted(
+            Scheme("any", WIRINGS[wiring], ""), dataclasses.replace(ModelSpec(2, 2), **changes)
+        )

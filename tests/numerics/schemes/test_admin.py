@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from numerics.models import ModelSpec
+from numerics.models.blocks import residual_blocks
 from numerics.schemes import build, scheme_named
 from numerics.schemes.admin import log_omega
-from numerics.schemes.profiling import profiling_batch, residuals
+from numerics.schemes.profiling import profiling_batch
 
 SMALL = ModelSpec(3, 2, d_model=16, d_ff=24, vocabulary=40)
 
@@ -50,7 +51,7 @@ def _branches_and_sums(model, batch):
 
 
 def _omegas(model, stack="encoder"):
-    blocks = [block for name, block in residuals(model) if name == stack]
+    blocks = [block for name, *_, block in residual_blocks(model) if name == stack]
     return [block.omega.detach() for block in blocks if block.omega is not None]
 
 

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from numerics.evidence import xiong
-from numerics.models import ModelSpec, Wiring
+from numerics.models import WIRINGS, ModelSpec
 from numerics.models.tokens import random_batch
 from numerics.models.xiong_encoder import redraw_, unit_tokens, xiong_encoder
 from numerics.schemes import build
@@ -97,7 +97,7 @@ def test_stream_gradients_are_those_of_a_perturbed_stream():
 
 def test_xiong_s_network_averages_the_tokens_and_has_lemma_2_s_norms():
     generator = torch.Generator().manual_seed(0)
-    model = xiong_encoder(1, 256, Wiring.POST_LN, generator)
+    model = xiong_encoder(1, 256, WIRINGS["post-ln"], generator)
     x = unit_tokens(1, 5, 256, generator)
     first = sites(model, lambda: model.encode(x))[0]
     torch.testing.assert_close(first.branch, first.branch.mean(1, keepdim=True).expand_as(x))
@@ -112,7 +112,7 @@ def test_without_layer_norm_the_stream_grows_by_three_halves_a_layer():
     generator = torch.Generator().manual_seed(0)
     growth = []
     for _ in range(20):
-        model = xiong_encoder(3, 64, Wiring.NONE, generator)
+        model = xiong_encoder(3, 64, WIRINGS["none"], generator)
         x = unit_tokens(1, 1, 64, generator)
         growth.append(float(model.encode(x).detach().square().sum()) / 64)
     # One token: attention doubles, the MLP multiplies by 3/2.
@@ -126,9 +126,9 @@ def test_evidence_is_admissible_at_another_seed(provider):
 
 
 def test_a_last_gradient_is_that_of_the_matrix_alone():
-    (found,) = xiong.last_gradients(2, 8, Wiring.PRE_LN, 3, 1)
+    (found,) = xiong.last_gradients(2, 8, WIRINGS["pre-ln"], 3, 1)
     generator = torch.Generator().manual_seed(3)
-    model = xiong_encoder(2, 8, Wiring.PRE_LN, generator)
+    model = xiong_encoder(2, 8, WIRINGS["pre-ln"], generator)
     redraw_(model, generator)
     x = unit_tokens(xiong.SEQUENCES, xiong.TOKENS, 8, generator)
     slopes = torch.randn(xiong.SEQUENCES, 8, generator=generator, dtype=torch.float64)

@@ -1,0 +1,52 @@
+"""Depth-μP (Yang et al., Tensor Programs VI, 2023): branches and Adam's rate both as 1/√N.
+
+y + √(N₀/N) G(LN y) with matrices N(0, 1/fan_in), and under Adam and its like the rate of everything
+inside the residual blocks times √(N₀/N). N₀ is the depth at which rates were tuned. The stream must
+start at RMS 1: embeddings are N(0, 1).
+"""
+
+from dataclasses import dataclass, replace
+
+from numerics.models.norms import RMS_NORM
+from numerics.models.spec import ModelSpec
+from numerics.models.wiring import WIRINGS
+from numerics.schemes.draws import Draw
+from numerics.schemes.flat import Flat, layers_of
+from numerics.schemes.scheme import Prescription
+
+
+@dataclass(frozen=True)
+class DepthMuP(Flat):
+    """√(N₀/N) on branches and rates."""
+
+    embedding_std: float | None = 1.0
+    base_layers: float = 2.0
+    """N₀."""
+
+    def adapt(self, spec: ModelSpec) -> ModelSpec:
+        """The branches of each stack by its own layers."""
+        own = {
+            f"{stack}_branch": (self.base_layers / spec.layers(stack)) ** 0.5
+            for stack in spec.stacks
+        }
+        return replace(super().adapt(spec), **own)
+
+    def prescribe(self, spec: ModelSpec) -> Prescription:
+        """Rates by the deeper stack."""
+        rate = (self.base_layers / layers_of(spec)) ** 0.5
+        return replace(super().prescribe(spec), rates={"hidden": rate})
+
+    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+        """1/√fan_in."""
+        return Draw((spec.d_ff if matrix == "w2" else spec.d_model) ** -0.5)
+
+    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+        """Embeddings of RMS 1, the output by its fan-in."""
+        assert self.embedding_std is not None
+        own, output = Draw(self.embedding_std), Draw(spec.d_model**-0.5)
+        return {"embeddings": own, "positions": own, "output": output}
+
+
+DEPTH_MUP = DepthMuP(
+    "depth-mup", WIRINGS["scaled-pre-ln"], "Yang et al., arXiv:2310.02244", norm=RMS_NORM
+)

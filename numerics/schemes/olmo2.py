@@ -1,0 +1,21 @@
+"""OLMo 2 (2025): norms on the branches' outputs, QK-norm, flat N(0, 0.02) cut at ±3σ.
+
+x + N(G(x)) with RMS norms and no norm before the branch; queries and keys are normalised over the
+whole vector; SwiGLU; a final norm.
+"""
+
+from numerics.models.attention import QKNorm
+from numerics.models.mlp import SWIGLU
+from numerics.models.norms import RMS_NORM
+from numerics.models.wiring import WIRINGS
+from numerics.schemes.flat import Flat
+
+OLMO2 = Flat(
+    "olmo2",
+    WIRINGS["branch-norm"],
+    "allenai/OLMo-core, reordered_norm with InitMethod.normal",
+    cut=3.0,
+    norm=RMS_NORM,
+    mlp=SWIGLU,
+    qk_norm=QKNorm.ALL,
+)

@@ -1,0 +1,46 @@
+"""Writers start at 0 (modded-nanogpt): the first step moves the function through them alone.
+
+Readers are U(±√3/2 d^(-1/2)), of standard deviation d^(-1/2)/2, writers 0, embeddings N(0, 1), the
+output N(0, 0.005). RMS norms without gains, one on the embedded inputs too; ReLU², QK-norm by head.
+"""
+
+from dataclasses import dataclass
+
+from numerics.models.attention import QKNorm
+from numerics.models.mlp import Activation, MLPTraits
+from numerics.models.norms import Gain, NormKind, NormTraits
+from numerics.models.spec import ModelSpec
+from numerics.models.wiring import WIRINGS
+from numerics.schemes.draws import Draw
+from numerics.schemes.flat import Flat
+
+
+@dataclass(frozen=True)
+class ZeroOut(Flat):
+    """d^(-1/2)/2, and 0."""
+
+    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+        """U(±√3/2 d^(-1/2))."""
+        del matrix
+        return Draw(0.5 * spec.d_model**-0.5, "uniform")
+
+    def writer(self, spec: ModelSpec, matrix: str) -> Draw:
+        """0."""
+        del spec, matrix
+        return Draw(0.0)
+
+    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+        """N(0, 1) embeddings, a narrow output."""
+        del spec
+        return {"embeddings": Draw(1.0), "positions": Draw(1.0), "output": Draw(0.005)}
+
+
+ZERO_OUT = ZeroOut(
+    "zero-out",
+    WIRINGS["pre-ln"],
+    "KellerJordan/modded-nanogpt, train_gpt.py",
+    norm=NormTraits(NormKind.RMS, Gain.ABSENT),
+    mlp=MLPTraits(Activation.RELU_SQUARED),
+    qk_norm=QKNorm.HEAD,
+    embedding_norm=True,
+)
