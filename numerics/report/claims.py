@@ -72,7 +72,8 @@ def _claim(row: Mapping[str, Any]) -> Claim:
 def _evidence(item: Mapping[str, Any], claim: str) -> Evidence:
     known = {entry.name for entry in fields(Evidence)}
     values = {name: value for name, value in item.items() if name in known}
-    if values["passed"] not in (True, False, None):
+    # 0 equals False, and would not count as a failure.
+    if not (values["passed"] is None or isinstance(values["passed"], bool)):
         raise ValueError(f"passed must be true, false or null, got {values['passed']!r:.40}")
     interval = values.get("interval")
     control = values["control"]

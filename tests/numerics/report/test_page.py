@@ -216,7 +216,7 @@ def test_a_damaged_file_is_one_line_and_exit_code_2(content, said, tmp_path, cap
 
 @pytest.mark.parametrize("name", ["passed", "kind", "reading", "control", "interval"])
 def test_damaged_evidence_is_refused(name, stored, changed):
-    for value in ("odd", 3, [1], {}):
+    for value in ("odd", 0, 3, [1], {}):
         bad = changed(lambda d, v=value: d["claims"][0]["evidence"][0].update({name: v}))
         with pytest.raises(InputError, match="must be what verify --json writes"):
             read_run(stored(bad))

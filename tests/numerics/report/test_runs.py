@@ -13,6 +13,7 @@ from theory.errors import InputError
 RESULTS = Path(__file__).parents[3] / "results"
 
 
+@pytest.mark.slow
 def test_a_sweep_has_a_card_per_scheme_and_optimizer_with_the_measured_exponents():
     found = read_run(RESULTS / "sweep")
     cards = {card.key: card for card in found.cards}
