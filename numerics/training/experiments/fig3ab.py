@@ -135,7 +135,7 @@ def decide(runs: Runs, *, grown: float = 1.0) -> Finding:
         lower = geometric_interval([growth(run, LOWER) for run in matching(own, warmup=0)])[0]
         parts[width, rate] = above(cold, GROWS), below(warm, GROWS)
         told.append(
-            f"ηd = {rate * width:.3g} (width {width}, rate {rate:.0e}) × {shown(cold)} without "
+            f"ηd = {rate * width:.3g} (width {width}, rate {rate:g}) × {shown(cold)} without "
             f"warm-up, × {shown(warm)} with, lower half × {lower:.2g} without"
         )
     line = "norms after self-attention, upper half of the decoder: " + "; ".join(told)

@@ -124,10 +124,13 @@ def needs_warmup_when_deep(runs: Runs) -> Finding:
 
 
 def depth_text(runs: Runs) -> str:
-    """From which depth Post-LN needs warm-up, in words; empty if at none that was tried."""
+    """From which depth Post-LN needs warm-up at the runs' rate; empty if at none of them."""
     depths = values_of(runs, "layers")
     needing = [d for d in depths if needs_warmup(matching(runs, layers=d)).answer is REPRODUCED]
-    return f"from some depth on: at {needing[0]} + {needing[0]} layers" if needing else ""
+    if not needing:
+        return ""
+    (rate,) = values_of(runs, "lr")
+    return f"from some depth on, at the rate {rate:g}: at {needing[0]} + {needing[0]} layers"
 
 
 def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> Finding:

@@ -279,7 +279,7 @@ def test_attention_moments_by_sampling(normed):
     squares = (weights.mT @ weights).diagonal(dim1=-2, dim2=-1).sum(-1).mean() / n
     by_value = float(sampled["mixed"].diagonal(dim1=-2, dim2=-1).mean() - squares)
     by_logit = float((sampled["response"] - slopes @ slopes.mT).diagonal(dim1=-2, dim2=-1).mean())
-    known = found.known_own[0][0] + found.known_beside[0][0]
+    known = found.excess_diagonal[0][0] + found.excess_off_diagonal[0][0]
     assert known == pytest.approx(by_value + by_logit, rel=0.1)
 
 

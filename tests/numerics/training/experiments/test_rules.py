@@ -157,7 +157,7 @@ def test_post_ln_needs_warmup_from_some_depth_on(tmp_path):
     rules = (warmup.needs_warmup, warmup.needs_warmup_when_deep)
     answers = [[rule(runs).answer for rule in rules] for runs in (never, always, deep, hopeless)]
     assert answers == [[NO, NO], [YES, YES], [OPEN, YES], [OPEN, OPEN]]
-    assert warmup.depth_text(deep) == "from some depth on: at 8 + 8 layers"
+    assert warmup.depth_text(deep) == "from some depth on, at the rate 0.001: at 8 + 8 layers"
     assert warmup.depth_text(never) == ""
     assert "RAdam without warm-up trained" in warmup.decide(deep).line
 
