@@ -3,12 +3,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test lint types bench notebook clean
+.PHONY: verify test test-all lint types bench notebook docs record readme clean
 
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
 
 test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not models and not chromium"
+
+test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(INSTALLED)
@@ -24,11 +27,21 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.update
 	$(BIN)/python -m benchmarks.update --threads 2 --out results/benchmarks/update_two_threads.json
 	$(BIN)/python -m benchmarks.update_depth
+	$(BIN)/python -m benchmarks.any_model
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.training --threads 2 --out results/benchmarks/training_two_threads.json
 
 notebook: $(INSTALLED)
 	$(BIN)/python -m pytest --nbmake --overwrite paper_checks.ipynb
+
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+record: $(INSTALLED)
+	$(BIN)/tfixup verify --json results/verify/verdicts.json
+
+readme: $(INSTALLED)
+	$(BIN)/python -m benchmarks.readme
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

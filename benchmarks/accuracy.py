@@ -22,8 +22,9 @@ from rich.table import Table
 
 from numerics.measure.accuracy import NEGLIGIBLE
 from numerics.measure.updates import UpdateReport, measure_update
-from numerics.results import command_line, provenance, write_json
+from numerics.results import command_line, provenance
 from numerics.statistics.tolerances import tolerance
+from numerics.stores.files import write_json
 from numerics.sweeps.grid import Task
 from numerics.sweeps.store import SweepStore, open_for_reading
 from numerics.sweeps.task import drawn, stream

@@ -26,9 +26,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from numerics.foreign.conditions import measuring
-from numerics.foreign.function import module_function, tangents
+from numerics.foreign.function import module_function
 from numerics.foreign.measure import measure_module, update_of
 from numerics.foreign.private_copy import private_copy
+from numerics.foreign.tangents import tangents
 from numerics.foreign.update_steps import steps
 from numerics.results import command_line, provenance
 from numerics.stores.files import write_json

@@ -30,7 +30,7 @@ napoleon_use_rtype = False
 html_theme = "furo"
 html_title = "tfixup"
 html_theme_options = {"source_repository": "", "navigation_with_keys": True}
-exclude_patterns = ["generate.py", "build", "_generated/README.md"]
+exclude_patterns = ["build"]
 suppress_warnings = ["myst.header"]
 
 # A folder of generated pages: derivations, help texts, tables. It is not kept in git.

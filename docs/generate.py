@@ -23,10 +23,29 @@ OTHERS = "Other named schemes"
 
 def write_all(folder: Path) -> None:
     """Write every generated page below ``folder``, replacing what stands there."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
-        path = folder / f"{name}.md"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(make(), "utf-8")
+        (folder / f"{name}.md").write_text(make(), "utf-8")
+    for name, command in OUTPUTS.items():
+        (folder / f"{name}.txt").write_text(printed(command), "utf-8")
+
+
+MY_DECODER = f"{Path(__file__).parent / 'tutorials' / 'my_decoder.py'}:make"
+OUTPUTS = {
+    "check": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2",
+    "audit": f"audit {MY_DECODER} --recipe gpt2 --values 4",
+}
+"""Commands whose output the tutorials show."""
+
+
+def printed(command: str) -> str:
+    """What a command prints, with the tutorial's own path as the tutorial writes it."""
+    from numerics.cli.main import run
+
+    output = io.StringIO()
+    with redirect_stdout(output):
+        run(command.split())
+    return output.getvalue().replace(MY_DECODER, "docs/tutorials/my_decoder.py:make")
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -148,7 +167,9 @@ def api() -> str:
         elif callable(found):
             kind, extra = "autofunction", ""
         else:
-            kind, extra = "autodata", "   :no-value:"
+            entries = ", ".join(f"`{getattr(entry, 'id', entry)}`" for entry in found)
+            lines += [f"## {name}", "", f"The entries are {entries}.", ""]
+            continue
         lines += [f"## {name}", "", "```{eval-rst}", f".. {kind}:: tfixup.{name}"]
         lines += [*([extra] if extra else []), "```", ""]
     return "\n".join(lines)

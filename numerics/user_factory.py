@@ -198,7 +198,8 @@ def user_error(what: str, raised: BaseException) -> UserCodeError:
     text = " ".join(str(raised).split()) or "no message"
     text = text if len(text) <= 300 else text[:297] + "..."
     frames = traceback.extract_tb(raised.__traceback__)
-    own = [f for f in frames if "site-packages" not in f.filename and f.filename != __file__]
+    ours = str(Path(__file__).parent)
+    own = [f for f in frames if "site-packages" not in f.filename and ours not in f.filename]
     place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
     return UserCodeError(
         f"{what} raised {type(raised).__name__}: {text}{place} (--traceback shows it)"

@@ -61,6 +61,41 @@ True
 >>> isinstance(tfixup.power_law([1, 2], [1.0, 2.0]), tfixup.NoExponent)
 True
 
+Your own model needs no adapter. `check` calls a factory with several depths and says whether one
+step grows with the depth; the result is a `Check`. `audit` compares every tensor with what a recipe
+of `RECIPES` asks of its role and gives an `Audit`; `initialize_` draws the tensors so.
+`trace_structure` finds the `Structure` from one forward, and `measure_module` is one measurement, a
+`ModuleUpdate`:
+
+>>> from torch import nn
+>>> def encoder(layers):
+...     layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True, norm_first=True)
+...     stack = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+...     return stack, torch.randn(2, 4, 16)
+>>> found = tfixup.check(encoder, values=(1, 2, 3, 4), optimizers=("sgd",), seeds=2)
+>>> isinstance(found, tfixup.Check), found.verdict in ("bounded", "grows", "not decided")
+(True, True)
+>>> theirs, inputs = encoder(2)
+>>> result = tfixup.initialize_(theirs, "gpt2", generator, inputs)
+>>> audited = tfixup.audit(theirs, "gpt2", inputs)
+>>> isinstance(audited, tfixup.Audit) and audited.clean and "gpt2" in tfixup.RECIPES
+True
+>>> structure = tfixup.trace_structure(theirs, inputs)
+>>> isinstance(structure, tfixup.Structure), structure.depth
+(True, 4)
+>>> moved = tfixup.measure_module(theirs, inputs, ("sgd",))["sgd"]
+>>> isinstance(moved, tfixup.ModuleUpdate) and moved.total > 0
+True
+
+In tests, `assert_depth_bounded` and `assert_initialized` fail with the table, and `assert_constant`
+does with any quantity by depth:
+
+>>> tfixup.assert_initialized(theirs, "gpt2", inputs).clean
+True
+>>> tfixup.assert_depth_bounded.__name__
+'assert_depth_bounded'
+>>> fit = tfixup.assert_constant({2: 1.0, 4: 1.001, 8: 0.999, 16: 1.0})
+
 Scales for a stack and an optimizer come from `solve` as a `Solution`; `architecture` describes the
 usual stacks:
 
@@ -113,6 +148,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from numerics.audit.audit import Audit as Audit
+    from numerics.audit.audit import audit as audit
+    from numerics.check.check import check as check
+    from numerics.check.types import Check as Check
+    from numerics.foreign.measure import ModuleUpdate as ModuleUpdate
+    from numerics.foreign.measure import measure_module as measure_module
     from numerics.measure.updates import UpdateReport as UpdateReport
     from numerics.measure.updates import measure_update as measure_update
     from numerics.measure.updates import measure_updates as measure_updates
@@ -123,12 +164,16 @@ if TYPE_CHECKING:
     from numerics.prediction.compare import PartComparison as PartComparison
     from numerics.prediction.compare import compare as compare
     from numerics.prediction.compare import predict as predict
+    from numerics.recipes import RECIPES as RECIPES
+    from numerics.recipes.initialize import initialize_ as initialize_
     from numerics.schemes import SCHEMES as SCHEMES
     from numerics.schemes import Scheme as Scheme
     from numerics.schemes import build as build
     from numerics.statistics.exponents import Exponent as Exponent
     from numerics.statistics.exponents import NoExponent as NoExponent
     from numerics.statistics.exponents import power_law as power_law
+    from numerics.structure.trace import trace_structure as trace_structure
+    from numerics.structure.types import Structure as Structure
     from numerics.sweeps.grid import SweepConfig as SweepConfig
     from numerics.sweeps.run import exponent_table as exponent_table
     from numerics.sweeps.run import run_sweep as run_sweep
@@ -138,6 +183,9 @@ if TYPE_CHECKING:
     from numerics.training.recorded import RecordedRun as RecordedRun
     from numerics.training.recorded import read_run as read_run
     from numerics.verify import verify as verify
+    from numerics.workflow.assertions import assert_constant as assert_constant
+    from numerics.workflow.assertions import assert_depth_bounded as assert_depth_bounded
+    from numerics.workflow.assertions import assert_initialized as assert_initialized
     from theory.arguments import derive as derive
     from theory.claims import Claim as Claim
     from theory.claims import Evidence as Evidence
@@ -151,6 +199,20 @@ if TYPE_CHECKING:
     from theory.scales.solver import solve as solve
 
 _HOMES = {
+    # your own model
+    "check": "numerics.check.check",
+    "Check": "numerics.check.types",
+    "audit": "numerics.audit.audit",
+    "Audit": "numerics.audit.audit",
+    "RECIPES": "numerics.recipes",
+    "initialize_": "numerics.recipes.initialize",
+    "trace_structure": "numerics.structure.trace",
+    "Structure": "numerics.structure.types",
+    "measure_module": "numerics.foreign.measure",
+    "ModuleUpdate": "numerics.foreign.measure",
+    "assert_depth_bounded": "numerics.workflow.assertions",
+    "assert_initialized": "numerics.workflow.assertions",
+    "assert_constant": "numerics.workflow.assertions",
     # a model and its measurement
     "SCHEMES": "numerics.schemes",
     "Scheme": "numerics.schemes",

@@ -7,6 +7,7 @@
   compared, and it is printed with ≍.
 - `Rounded`: an exact value is a decimal to the digits printed; it is printed with ≈.
 - `At`: a relation that holds at stated values of some symbols and need not hold elsewhere.
+- `Asked`: a condition that is demanded, not asserted.
 - `Definition`: a name for an expression. There is nothing to check, and the line says so.
 
 Equalities and inequalities are also evaluated *as printed*, at random values of their symbols: a
@@ -149,6 +150,19 @@ class At(sp.Basic):
         return rf"{printer._print(self.args[0])} \quad\text{{at }} {values}"
 
 
+class Asked(sp.Basic):
+    """(relation): a condition that is demanded; whether anything meets it is another line's matter.
+
+    It is printed with the word *asked*, and a check compares it with the demand's description.
+    """
+
+    def _pretty(self, printer) -> prettyForm:
+        return prettyForm(*stringPict.next(printer._print(self.args[0]), "   (asked)"))
+
+    def _latex(self, printer) -> str:
+        return rf"{printer._print(self.args[0])} \quad\text{{(asked)}}"
+
+
 class Computed(sp.Equality):
     """(name, formula): the named quantity, computed from its definition, equals the formula."""
 
@@ -160,7 +174,7 @@ def at(relation: sp.Basic, values: Mapping[sp.Basic, sp.Basic]) -> At:
 
 def sides(statement: sp.Basic) -> tuple[sp.Basic, sp.Basic]:
     """Left and right side, of the inner relation where there is one."""
-    relation = statement.args[0] if isinstance(statement, At) else statement
+    relation = statement.args[0] if isinstance(statement, At | Asked) else statement
     return relation.args[0], relation.args[1]
 
 
@@ -181,6 +195,8 @@ def relation_sign(statement: sp.Basic) -> str:
     """
     if isinstance(statement, At):
         return relation_sign(statement.args[0])
+    if isinstance(statement, Asked):
+        return "asked"
     if isinstance(statement, Computed):
         return "computed"
     if isinstance(statement, _Printed):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from numerics.check.types import GroupCheck, OptimizerCheck, Series
 from numerics.foreign.groups import starred
+from numerics.foreign.update_steps import SIGN_LIKE
 from numerics.statistics.exponents import Exponent
 from numerics.structure.types import Structure
 
@@ -84,6 +85,11 @@ def advice(
         )
     if axis == "depth":
         said += _wiring(structure, growing)
+    elif any(one.optimizer in SIGN_LIKE and one.optimizer != "muon" for one in growing):
+        said.append(
+            "A step of Adam moves every entry alike, so that a product over the width moves by the "
+            "width: let the hidden matrices' learning rate fall as 1/width (μP)."
+        )
     for one in growing:
         said += _rate(axis, one)
     return tuple(dict.fromkeys(said))

@@ -87,7 +87,7 @@ def check(
     """
     started = time.perf_counter()
     settings = Settings(
-        over=over,  # type: ignore[arg-type]
+        over=over,
         values=tuple(sorted(set(values))),
         optimizers=tuple(dict.fromkeys(optimizers)),
         seeds=seeds,
@@ -143,7 +143,7 @@ def _summary(
         stream = _series([(m.size, m.probed.stream[-1] ** 2) for m in every if m.probed.stream])
     return Check(
         name=name,
-        over=settings.over,
+        over="width" if settings.over == "width" else "depth",
         sizes=settings.values,
         seeds=settings.seeds,
         function=last.updates[settings.optimizers[0]].function,

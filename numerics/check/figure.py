@@ -30,7 +30,7 @@ def draw_check(found: Check) -> Figure:
     """One panel an optimizer: total, and the groups with the largest shares; needs no display."""
     with mpl.rc_context(STYLE):
         count = len(found.optimizers)
-        figure = Figure(figsize=(3.4 * count + 0.4, 3.3))
+        figure = Figure(figsize=(3.4 * count + 0.4, 3.7))
         panels = figure.subplots(1, count, squeeze=False)[0]
         for panel, one in zip(panels, found.optimizers, strict=True):
             series = {"total": one.total} if not one.sites else dict(one.sites)
@@ -41,7 +41,9 @@ def draw_check(found: Check) -> Figure:
             panel.set_title(f"{one.optimizer}: {one.verdict}", fontsize=9, loc="left")
             panel.set_xlabel(found.over)
             _axes(panel, found.sizes)
-            panel.legend(frameon=False, fontsize=7)
+            panel.legend(
+                frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2
+            )
         what = r"$\|\Delta f\|/\eta$" if found.over == "depth" else r"RMS$(\Delta x)/\eta$"
         panels[0].set_ylabel(what)
         figure.tight_layout()

@@ -76,7 +76,7 @@ class GrowthLaw:
     @property
     def curve(self) -> FittedLaw | None:
         """The curve of the chosen law, or of the best where none is chosen."""
-        if self.law in self.fits:
+        if self.law is not None and self.law in self.fits:
             return self.fits[self.law]
         known = [name for name in self.deficit if name in self.fits]
         return self.fits[min(known, key=self.deficit.__getitem__)] if known else None
@@ -171,7 +171,7 @@ def _chosen(
     y: Vector,
 ) -> GrowthLaw:
     evidence = tolerance("growth-evidence")
-    growing = [law for law in LAWS if law != "bounded"]
+    growing: list[LawName] = [law for law in LAWS if law != "bounded"]
     rival = min(deficit[law] for law in growing)
     flat = tolerance("flat-exponent")
     if fit.interval[1] <= flat:
@@ -184,11 +184,13 @@ def _chosen(
         if deficit["bounded"] <= rival and _settles(fits["bounded"], n, y):
             return GrowthLaw("bounded", False, fit, deficit, fits, f"{fits['bounded'].form} fits")
         return _by_exponent(fit, deficit, fits, "bounded and growing laws fit alike")
-    best = min(growing, key=deficit.__getitem__)
+    best = min(growing, key=lambda law: deficit[law])
     second = min(deficit[law] for law in growing if law != best)
     if fit.interval[0] <= flat:
         return GrowthLaw(None, None, fit, deficit, fits, "no law fits and the slope is open")
     held_out = {law: _held_out(fits[law].form, n, y) for law in growing}
+    if best == "N^p" and fit.value < SLOW_POWER:
+        evidence *= 3
     if second - deficit[best] >= evidence and best == min(growing, key=held_out.__getitem__):
         return GrowthLaw(best, True, fit, deficit, fits, f"Akaike difference {second:.1f}")
     return GrowthLaw(None, True, fit, deficit, fits, "grows; two laws fit alike")
@@ -225,6 +227,9 @@ NEARLY_FLAT = 0.1
 """Over a range of 16, a factor of at most 1.32: a few seeds of a small batch scatter by as much."""
 SETTLED_SLOPE = 0.15
 """Over the later half of the sizes, a factor of 4 or so: at most 1.2 in the value."""
+SLOW_POWER = 0.5
+"""Below it a power and a logarithm part so slowly that a small departure from either decides, such
+as a sum of 1/l whose terms are not quite equal: it takes three times the evidence."""
 CLEAR_SLOPE = 0.35
 """A slope over a range of 8 or more that a value on its way to a bound does not show: a factor of
 2 and more that has not slowed down."""

@@ -57,7 +57,10 @@ def github_lines(found: Check) -> list[str]:
 def _short(one: OptimizerCheck) -> str:
     fit = one.total.law.exponent
     if one.verdict == "grows" and isinstance(fit, Exponent):
-        return f"N^{fit.value:.2f}" if one.total.law.law == "N^p" else f"grows, {one.total.law}"
+        law = one.total.law.law
+        if law in ("log N", "exponential"):
+            return f"{law}"
+        return f"N^{fit.value:.2f}" if law else f"grows about as N^{fit.value:.2f}"
     return one.verdict
 
 

@@ -26,7 +26,7 @@ class Settings:
     theory.errors.InputError: values must be at least 3 different sizes, got 2, 4
     """
 
-    over: Axis = "depth"
+    over: str = "depth"
     values: tuple[int, ...] = (2, 4, 8, 16, 32)
     """Depths, or widths."""
     optimizers: tuple[str, ...] = ("sgd", "adamw", "muon")

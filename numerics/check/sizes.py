@@ -90,7 +90,7 @@ def _measure(
     factors = None
     if rates is not None:
         factors = {name: rates(name, p) for name, p in built.model.named_parameters()}
-    function, precision = _function(built.model, built.batch, settings)
+    function = _function(built.model, built.batch, settings)
     known = structure is not None and structure.understood
     views = structure.views if structure is not None and known else ()
     ends = ends_of(function)
@@ -118,29 +118,19 @@ def _measure(
             )
             for name in settings.optimizers
         }  # fmt: skip
-    notes = (*built.notes, *said, *precision)
+    notes = (*built.notes, *said)
     copies = equal_tensors(function) if seed == 0 else ()
     return Measurement(size, seed, updates, sites, probe(function), walks, structure, notes, copies)
 
 
-def _function(
-    model: nn.Module, batch: Batch, settings: Settings
-) -> tuple[ModuleFunction, tuple[str, ...]]:
-    """f in float64, or as the model is where it does not run in float64."""
+def _function(model: nn.Module, batch: Batch, settings: Settings) -> ModuleFunction:
+    """f in the precision asked for; over width the logits, which have one shape at every width."""
     output = settings.output
     if output is None and settings.over == "width":
-        output = "logits"  # of one shape at every width
+        output = "logits"
+    dtype = torch.float32 if settings.dtype == "float32" else torch.float64
     with measuring():
-        if settings.dtype == "float32":
-            return module_function(model, batch, output=output, dtype=torch.float32), ()
-        try:
-            return module_function(model, batch, output=output, dtype=torch.float64), ()
-        except InputError as in_double:
-            try:
-                made = module_function(model, batch, output=output, dtype=torch.float32)
-            except InputError:
-                raise in_double from in_double.__cause__
-            return made, ("The forward does not run in float64: measured in float32.",)
+        return module_function(model, batch, output=output, dtype=dtype)
 
 
 def equal_tensors(function: ModuleFunction) -> tuple[tuple[str, ...], ...]:

@@ -21,6 +21,7 @@ Name = Literal[
     "phase",
     "tables",
     "warmup",
+    "radam",
     "baselines",
     "coherence",
 ]
@@ -33,7 +34,8 @@ class Reproduce:
     fig2, fig3ab: gradients, Adam's updates and layer-norm inputs at the start, one set of runs.
     fig3c: optimizer × layer norm × warm-up. fig4a: depth. fig4b: T-Fixup at 6 to 200 layers. fig4c:
     batch size. phase: depth × learning rate × scheme. tables: BLEU of eleven schemes. warmup:
-    Post-LN with and without, beside Pre-LN, Admin and RAdam. baselines: every named scheme without
+    Post-LN with and without, beside Pre-LN and Admin. radam: RAdam in its place, over rates.
+    baselines: every named scheme without
     warm-up. coherence: alignment and growth along the skip path.
     """
 
@@ -77,5 +79,6 @@ class Reproduce:
             report=report,
         )
         print(f"{self.name}: {found.answer}: {found.line}")
+        print(f"range: {found.scope}")
         print(f"{(time.monotonic() - started) / 60:.1f} minutes, figure in {folder}/figure.svg")
         return 0

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 LEAST_DEPTHS = 3
 """Depths that an exponent with an interval needs."""
 UNDECIDED = (
-    "flat: the 95 % interval lies within ±0.05 of 0; grows, shrinks: it lies outside; undecided: "
-    "it does neither, and more depths or seeds would decide."
+    "The intervals of all parts of one scheme and rule hold together at 95 %. flat: the interval "
+    "lies within ±0.05 of 0; grows, shrinks: it lies outside; undecided: it does neither, and more "
+    "depths or seeds would decide."
 )
 WHOLE = 8
 """Pairs of scheme and optimizer of which the printed table shows every part."""
@@ -158,7 +159,7 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
         title=f"Depth exponent p of ‖Δf‖/η ~ N^p over N ≥ {from_depth}",
     )
     shown.add_column("scheme, optimizer, part", no_wrap=True)
-    shown.add_column("p [95 % interval]", no_wrap=True)
+    shown.add_column("p [interval]", no_wrap=True)
     # Names of matrices leave no room for it in 80 columns.
     roomy = max(map(len, table["part"]), default=0) < 28
     if roomy:

@@ -19,6 +19,7 @@ from numerics.training.experiments import (
     fig4b,
     fig4c,
     phase,
+    radam,
     tables,
     warmup,
 )
@@ -69,46 +70,27 @@ def _scheme(name: str) -> Callable[[Runs], Runs]:
     return partial(matching, scheme=name)
 
 
-def _outcomes_as_in_fig3c() -> Variant:
-    def stuck(runs: Runs) -> Runs:
-        return matching(runs, scheme="post-ln", optimizer="adam", warmup=0)
-
-    def trained(runs: Runs) -> Runs:
-        cold = {run.path for run in stuck(runs)}
-        return [run for run in matching(runs, scheme="post-ln") if run.path not in cold]
-
-    return _declared(fig3c.decide, trained, stuck)
-
-
 def _depths_mirrored(runs: Runs) -> Finding:
     depths = values_of(runs, "layers")
     return fig4a.decide(exchanged(runs, "layers", dict(zip(depths, depths[::-1], strict=True))))
 
 
-def _cold_post_ln_as(rule: Rule, **names: object) -> Variant:
-    """Post-LN under Adam without warm-up poses as the model of those settings."""
-    return Variant(
-        _COLD,
-        lambda runs: rule(impostors(runs, matching(runs, **names), warmup.cold(runs), **names)),
-    )
+def _largest_batch_diverges(runs: Runs) -> Finding:
+    largest = matching(runs, scheme="tfixup", tokens=values_of(runs, "tokens")[-1])
+    gone = {run.path for run in largest}
+    diverged = RunOutcome.DIVERGED
+    return fig4c.decide([replace(r, outcome=diverged) if r.path in gone else r for r in runs])
 
 
-def _exchanged_with_warm(rule: Rule, scheme: str) -> Variant:
-    """A scheme without warm-up and Post-LN with it pass for each other."""
-
-    def true(runs: Runs) -> Finding:
-        (steps,) = [value for value in values_of(runs, "warmup") if value]
-        own, base = matching(runs, scheme=scheme), warmup.warm(runs)
-        posing = impostors(runs, own, base, scheme=scheme, warmup=0)
-        return rule(impostors(posing, base, own, scheme="post-ln", warmup=steps))
-
-    return Variant("it and Post-LN with warm-up exchanged", true)
-
-
-def _beside_warm(claim: str, rule: Rule, scheme: str) -> Row:
+def _beside_warm(claim: str, rule: Callable[..., Finding], name: str) -> Row:
     """A scheme without warm-up against Post-LN with it."""
-    false = _cold_post_ln_as(rule, scheme=scheme)
-    return Row(claim, "warmup", rule, false, _exchanged_with_warm(rule, scheme))
+    return Row(
+        claim,
+        "warmup",
+        rule,
+        Variant(f"{name}'s losses two nats higher", partial(rule, raised=2.0)),
+        Variant(f"{name}'s losses two nats lower", partial(rule, raised=-2.0)),
+    )
 
 
 def _warm_as_cold(rule: Rule) -> Variant:
@@ -153,8 +135,8 @@ def _table(claim: str, *names: str) -> Row:
             lambda runs: rule(tables.weakest_in_its_place(runs, chosen)),
         ),
         Variant(
-            "the strongest at each depth in T-Fixup's place",
-            lambda runs: rule(tables.strongest_in_its_place(runs, chosen)),
+            "T-Fixup's BLEU twenty points higher",
+            lambda runs: tables.at_least(runs, chosen, raised=20.0),
         ),
     )
 
@@ -181,30 +163,47 @@ def _trains(claim: str, experiment: str, rule: Rule, scheme: str, control: str) 
     )
 
 
-ROWS = (
-    Row(
+def _fig2(which: str, *, fresh: bool) -> Row:
+    """The rule of Fig. 2 on the seeds before it or after it."""
+
+    def rule(runs: Runs, **altered: float) -> Finding:
+        return fig2.decide_on(fig2.of_seeds(runs, fresh=fresh), **altered)
+
+    return Row(
         "tfixup.fig2",
         "fig2",
-        fig2.decide,
-        _warmup_exchanged(fig2.decide),
+        rule,
         Variant(
-            "Post-LN's last gradients without warm-up divided by a million",
-            partial(fig2.decide, faded=1e-6),
+            f"seeds {which}: Post-LN's gradients after a few steps a thousand times as large",
+            lambda runs: rule(runs, faded=1e3),
         ),
-    ),
+        Variant(
+            f"seeds {which}: the same gradients divided by a million, updates times a hundred",
+            lambda runs: rule(runs, faded=1e-6, larger=1e2),
+        ),
+        part=f"seeds {which}",
+    )
+
+
+ROWS = (
+    _fig2("in view when the rule was written", fresh=False),
+    _fig2("drawn after it", fresh=True),
     Row(
         "tfixup.fig3ab",
         "fig3ab",
         fig3ab.decide,
         _warmup_exchanged(fig3ab.decide),
-        Variant("the last norms without warm-up doubled", partial(fig3ab.decide, grown=2.0)),
+        Variant("norms without warm-up grown fourfold", partial(fig3ab.decide, grown=4.0)),
     ),
     Row(
         "tfixup.fig3c",
         "fig3c",
         fig3c.decide,
-        _warmup_exchanged(fig3c.decide),
-        _outcomes_as_in_fig3c(),
+        Variant(
+            "SGD without warm-up stuck for good, as Adam is",
+            lambda runs: fig3c.decide(fig3c.as_stated(runs, sgd=STUCK)),
+        ),
+        Variant("the course that is stated", lambda runs: fig3c.decide(fig3c.as_stated(runs))),
     ),
     Row(
         "tfixup.fig4a",
@@ -214,7 +213,13 @@ ROWS = (
         Variant("the deepest's losses a nat lower", partial(fig4a.decide, lowered=1.0)),
     ),
     _trains("tfixup.fig4b", "fig4b", fig4b.decide, "tfixup", fig4b.CONTROL),
-    _trains("tfixup.fig4c", "fig4c", fig4c.decide, "tfixup", fig4c.CONTROL),
+    Row(
+        "tfixup.fig4c",
+        "fig4c",
+        fig4c.decide,
+        Variant("T-Fixup diverges on the largest batch", _largest_batch_diverges),
+        _declared(fig4c.decide, _scheme("tfixup"), _scheme(fig4c.CONTROL)),
+    ),
     _table("tfixup.table1"),
     _table("tfixup.table2", "pre-ln", "dlcl-pre"),
     _table("tfixup.table3", "ds-init", "lri"),
@@ -236,8 +241,8 @@ ROWS = (
     _trains("tfixup.no-warmup", "phase", phase.decide, "tfixup", "post-ln"),
     _needs_warmup(warmup.needs_warmup, Reading.PRINTED),
     _needs_warmup(warmup.needs_warmup_when_deep, Reading.RESTRICTED, warmup.depth_text),
-    _beside_warm("xiong.no-warmup", warmup.pre_ln_comparable, "pre-ln"),
-    _beside_warm("admin.trains", warmup.admin_trains, "admin"),
+    _beside_warm("xiong.no-warmup", warmup.pre_ln_comparable, "Pre-LN"),
+    _beside_warm("admin.trains", warmup.admin_trains, "Admin"),
     Row(
         "admin.not-gradients",
         "warmup",
@@ -247,10 +252,16 @@ ROWS = (
     ),
     Row(
         "radam.no-warmup",
-        "warmup",
-        warmup.radam_replaces,
-        _cold_post_ln_as(warmup.radam_replaces, optimizer="radam"),
-        _declared(warmup.radam_replaces, partial(matching, optimizer="radam")),
+        "radam",
+        radam.decide,
+        Variant(
+            "RAdam stuck where Adam is",
+            lambda runs: radam.decide(radam.dealt(runs, STUCK)),
+        ),
+        Variant(
+            "RAdam trained where Adam is stuck",
+            lambda runs: radam.decide(radam.dealt(runs, TRAINED)),
+        ),
     ),
     Row(
         "ours.coherence",

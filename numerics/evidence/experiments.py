@@ -1,12 +1,12 @@
 """The papers' training experiments as evidence: recorded runs, each rule applied to them afresh.
 
 A row names a claim, the experiment whose runs speak about it, the rule that reads the answer off
-the runs, and two variants of the runs: one in which the statement is false, which the rule must not
-call reproduced, and one in which it is true, which the rule must not call the opposite. The first
-is the control of an answer in favour or of none, the second that of an answer against. What the
-experiment itself wrote down as its answer is not used, and a run whose stored outcome its own
-numbers contradict is an error. Nothing is said where runs are missing. With ``rerun`` the runs on
-generated data are repeated.
+the runs, and two variants of the runs: one in which the statement is false, which the rule must
+call not reproduced, and one in which it is true, which it must call reproduced. The first is the
+control of an answer in favour or of none, the second that of an answer against; a rule that cannot
+decide its control has not passed it. What the experiment itself wrote down as its answer is not
+used, and a run whose stored outcome its own numbers contradict is an error. Nothing is said where
+runs are missing. With ``rerun`` the runs on generated data are repeated.
 """
 
 import math
@@ -22,7 +22,7 @@ from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS
 from numerics.training.experiments.experiment import Answer, Finding, PlannedRun, label
 from numerics.training.experiments.selection import Runs, values_of
-from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome
+from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome, best_constant
 from numerics.training.recorded import RecordedRun, read_log, read_run
 from theory.claims import Context, Control, Kind, Level, Observation, Provider, Reading
 from theory.errors import InputError
@@ -67,6 +67,8 @@ class Row:
     reading: Reading = Reading.PRINTED
     reading_text: Callable[[Runs], str] = lambda _: ""
     """The added hypothesis, read off the runs."""
+    part: str = ""
+    """Which of the experiment's runs the rule looks at, where rows differ in that alone."""
 
 
 def rejudged(run: RecordedRun) -> RunOutcome:
@@ -86,9 +88,10 @@ def rejudged(run: RecordedRun) -> RunOutcome:
             f"{run.path} must end with its log's validation loss {last[0]}, "
             f"and states {run.validation_loss}"
         )
+    baseline, _ = best_constant(run.unigram_loss, run.uniform_loss)
     if not finite or run.validation_loss > run.uniform_loss + DIVERGED_MARGIN:
         found = RunOutcome.DIVERGED
-    elif run.gain_interval[0] > STUCK_MARGIN * run.unigram_loss:
+    elif run.gain_interval[0] > STUCK_MARGIN * baseline:
         found = RunOutcome.TRAINED
     else:
         found = RunOutcome.STUCK
@@ -142,6 +145,8 @@ def observations(row: Row, context: Context) -> Iterator[Observation]:
             reading_text=row.reading_text(runs),
             value=finding.value,
             interval=finding.interval,
+            scope=finding.scope,
+            neighbourhood=finding.neighbourhood,
             source="rerun" if context.rerun else f"recorded: results/{row.experiment}",
             details={"experiment": row.experiment, "runs": len(runs)}
             | {name: values_of(runs, name) for name in SHOWN},
@@ -150,14 +155,15 @@ def observations(row: Row, context: Context) -> Iterator[Observation]:
 
 def provider(row: Row) -> Provider:
     """The provider of a row's evidence."""
-    name = f"{__name__}.{row.claim} ({row.experiment}, {row.reading})"
+    which = ", ".join(filter(None, (row.experiment, row.part, row.reading)))
+    name = f"{__name__}.{row.claim} ({which})"
     return Provider((row.claim,), Kind.TRAINING, Level.QUICK, partial(observations, row), name)
 
 
 def control(row: Row, finding: Finding, runs: Runs) -> Control:
-    """The variant in which the answer would have to be another, and whether it is."""
+    """The variant in which the answer has to be the opposite, and whether the rule says so."""
     against = finding.answer is Answer.NOT_REPRODUCED
     variant = row.true if against else row.false
     found = variant.rule(runs).answer
-    wrong = Answer.NOT_REPRODUCED if against else Answer.REPRODUCED
-    return Control(f"{variant.altered}: {found}", found is not wrong)
+    right = Answer.REPRODUCED if against else Answer.NOT_REPRODUCED
+    return Control(f"{variant.altered}: {found}", found is right)

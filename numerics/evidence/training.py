@@ -43,6 +43,16 @@ class Comparison:
         return f"{scheme} " + ", ".join(f"{outcome} ({loss:.2f})" for outcome, loss in pairs)
 
 
+def scope_of(group: Comparison, *schemes: str) -> str:
+    """The range of a comparison in words; seeds as many as the fewest of the schemes have."""
+    own = group.settings
+    seeds = min(len(group.outcomes.get(scheme, ())) for scheme in schemes)
+    return (
+        f"N {own['layers']}, width {own['d_model']}, rate {own['lr']}, steps {own['steps']}, "
+        f"{seeds} seeds, {group.data}"
+    )
+
+
 def comparisons(runs: Sequence[RecordedRun]) -> tuple[Comparison, ...]:
     """Group runs by their data and every setting but scheme and seed."""
     groups: dict[tuple[tuple[str, str], ...], list[RecordedRun]] = {}
@@ -104,6 +114,7 @@ def _observations(
             control=Control("the two schemes exchanged", False in exchanged),
             value=group.told(scheme),
             expected=f"{scheme} {outcome}, {bad} {expected}",
+            scope=scope_of(group, scheme, bad),
             source="rerun" if context.rerun else f"recorded: results/train/{group.data}",
             details=group.settings,
         )

@@ -18,18 +18,12 @@ from torch import Tensor, nn
 
 from numerics.default_batch import Batch
 from numerics.foreign.conditions import measuring
-from numerics.foreign.function import (
-    Method,
-    ModuleFunction,
-    Tangents,
-    consistent,
-    module_function,
-    tangents,
-)
+from numerics.foreign.function import ModuleFunction, module_function
 from numerics.foreign.groups import Group, Grouping, grouping
 from numerics.foreign.noise import without_noise
 from numerics.foreign.output import Output
 from numerics.foreign.private_copy import Parameters
+from numerics.foreign.tangents import Method, Tangents, consistent, tangents
 from numerics.foreign.update_steps import SIGN_LIKE, require_optimizer, steps
 from numerics.structure.types import Structure
 

@@ -194,7 +194,8 @@ class _Trail(TorchFunctionMode):
         del types
         named = dict(kwargs or {})
         result = func(*args, **named)
-        if isinstance(result, Tensor):
+        # contiguous() and the like may return their argument: it stays what made it.
+        if isinstance(result, Tensor) and not any(t is result for t in _tensors(args, named)):
             self.made[id(result)] = (func, result, _tensors(args, named), self.count)
         self.count += func in PRODUCTS
         return result

@@ -62,7 +62,7 @@ class Sizes:
     @property
     def stream(self) -> tuple[float, ...]:
         """The stream that leads to the output; empty where there is none."""
-        return next(reversed(self.streams.values()), ())
+        return list(self.streams.values())[-1] if self.streams else ()
 
 
 def probe(function: ModuleFunction) -> Sizes:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from numerics.foreign.conditions import measuring
-from numerics.foreign.function import ModuleFunction, tangents
+from numerics.foreign.function import ModuleFunction
 from numerics.foreign.output import Measured, main_tensor
 from numerics.foreign.private_copy import called
+from numerics.foreign.tangents import tangents
 from numerics.foreign.update_steps import steps
 from numerics.structure.types import TensorView
 

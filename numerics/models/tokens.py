@@ -72,9 +72,9 @@ def embed_inputs(model: Transformer, batch: TokenBatch) -> dict[str, Tensor]:
 
 
 def output_table(model: Transformer) -> Float[Tensor, "V D"]:
-    """Return the table that takes f to logits, the target embedding where the two are tied.
+    """Return the table that takes f to logits: the target embedding where the two are tied.
 
-    The factor on the logits is in it.
+    A multiplier of the logits is part of it.
     """
     table = model.target_embedding if model.output is None else model.output
     factor = model.spec.logit_multiplier

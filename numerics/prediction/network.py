@@ -27,9 +27,9 @@ from numerics.schemes.tfixup import scaled_roles
 from theory.errors import InputError
 from theory.mean_field import predict as mean_field
 from theory.mean_field import profiled_shortcuts
-from theory.mean_field.layer_history import History
+from theory.mean_field.layer_history import HistoryWiring
 from theory.mean_field.predict import Network
-from theory.mean_field.residual_block import Block, BlockKind, Norm
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm
 
 PROFILE_TOKENS = 8 * 16
 """Tokens of the batch that schemes profile on."""
@@ -75,18 +75,18 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
         own = prescription.factors.get(role, 1.0) * profiled.get(role, 1.0)
         return own * (layer + 1) ** prescription.depth_power
 
-    def stack(name: str) -> tuple[Block, ...]:
+    def stack(name: str) -> tuple[MeanFieldBlock, ...]:
         return tuple(
             _block(spec, Place(name, layer, kind), factor)
             for layer in range(spec.layers(name))
             for kind in spec.layer_blocks(name)
         )
 
-    def inputs(own: float) -> mean_field.Inputs:
+    def inputs(own: float) -> mean_field.EmbeddedTokens:
         square = (spec.multiplier * own) ** 2 / spec.d_model
         sinusoidal = spec.positions is Positions.SINUSOIDAL
         positions = spec.position_scale**2 if sinusoidal else 0
-        return mean_field.Inputs(tokens, square, spec.multiplier, positions)
+        return mean_field.EmbeddedTokens(tokens, square, spec.multiplier, positions)
 
     network = Network(
         width=spec.d_model,
@@ -104,12 +104,12 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     return profiled_shortcuts.code(network) if isinstance(chosen, AdminCode) else network
 
 
-def _block(spec: ModelSpec, place: Place, factor: Callable[[str, int], float]) -> Block:
+def _block(spec: ModelSpec, place: Place, factor: Callable[[str, int], float]) -> MeanFieldBlock:
     kind, part, d = _KINDS[place.kind], f"{place.stack}.{place.kind}", spec.d_model
     fans = d + (spec.d_ff if kind is BlockKind.MLP else d)
     gated, number = spec.wiring.branch is BranchFactor.LAYER_GATE, place.number(spec)
     fixed = spec.wiring.branch is BranchFactor.FIXED
-    return Block(
+    return MeanFieldBlock(
         part,
         kind,
         {
@@ -152,10 +152,10 @@ def norm_place(wiring: Wiring) -> Norm:
     return Norm.POST if wiring.norm_after else Norm.NONE
 
 
-def _history(wiring: Wiring) -> History | None:
+def _history(wiring: Wiring) -> HistoryWiring | None:
     if not wiring.history:
         return None
-    return History.PRE if wiring.norm_before else History.POST
+    return HistoryWiring.PRE if wiring.norm_before else HistoryWiring.POST
 
 
 def _profiled_factors(scheme: Scheme, spec: ModelSpec) -> Mapping[str, float]:

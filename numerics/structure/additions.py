@@ -183,13 +183,26 @@ def split_terms(result: Additions, addition: Addition, mixing: int) -> list[Addi
     inside = [graph.between(addition.source, term) for term in terms]
     if len(terms) != 2 or not all(bits & result.work for bits in inside):
         return [addition]
-    if bool(inside[0] & mixing) == bool(inside[1] & mixing):
+    attends = [_attends(graph, addition.source, bits, mixing) for bits in inside]
+    if attends[0] == attends[1]:
+        attends = [bool(bits & mixing) for bits in inside]
+    if attends[0] == attends[1]:
         return [addition]
     order = sorted(terms, key=lambda term: min(members(_own(graph, addition, term)), default=term))
     return [
         replace(addition, branch=term, parallel=True, term=place)
         for place, term in enumerate(order)
     ]
+
+
+def _attends(graph: Graph, source: int, inside: int, mixing: int) -> bool:
+    """Whether a term holds attention: fused, or a softmax of a product of two activations."""
+    for index in members(inside):
+        node = graph[index]
+        softmax = node.name in ("_softmax", "_safe_softmax")
+        if node.fused_attention or (softmax and graph.between(source, index) & mixing):
+            return True
+    return False
 
 
 def _own(graph: Graph, addition: Addition, term: int) -> int:

@@ -5,7 +5,7 @@ from torch import nn
 from numerics.structure.branch_nodes import BranchNodes, Parts
 from numerics.structure.graph import Graph
 from numerics.structure.repetition import repeated_children
-from numerics.structure.streams import Streams
+from numerics.structure.streams import Streams, side_by_side
 from numerics.structure.targets import Targets
 from numerics.structure.types import TensorView
 from numerics.structure.wiring import Wiring
@@ -20,6 +20,12 @@ def unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> 
         gated = any(n.name in ("sigmoid", "tanh") for n in graph.nodes)
         hint = ", and gates (σ or tanh) were seen" if gated else ""
         return [f"no addition x + F(x) was found{hint}: the residual may be gated or mixed; {PASS}"]
+    shape = graph[streams.chains[-1].start].shape
+    if len(shape) > 2 and all(size == 1 for size in shape[1:-1]):
+        return [
+            f"the stream has one position only, its shape is {shape}, where attention is no more "
+            "than a product: pass a batch with more positions"
+        ]
     own = 0
     for branch in branches:
         own |= branch.own
@@ -29,6 +35,11 @@ def unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> 
     ]
     if len(outside) > 2:
         return [f"{len(outside) // 2} attentions lie in no residual branch; {PASS}"]
+    for place, branch in enumerate(branches):
+        for other in branches[:place]:
+            shared = any(other.own >> a.output & 1 for a in branch.attentions)
+            if other.chain is not branch.chain and shared:
+                return [side_by_side(branch.addition.node)]
     starts = 0
     for chain in streams.chains:
         starts |= graph.descendants[chain.start]
@@ -76,13 +87,14 @@ def uneven(model: nn.Module, views: tuple[TensorView, ...], unread: tuple[str, .
                 continue
             owner = next((c for c in children if view.parameter.startswith(f"{c}.")), None)
             owners.setdefault(view.branch, set()).add(owner or "")
-        for branch, names in owners.items():
-            if len(names) == 1 and (name := names.pop()):
+        for branch, holders in owners.items():
+            if len(holders) == 1 and (name := holders.pop()):
                 counts[name].add(branch)
+        names = [name for name, _ in model.named_parameters()]
         read = {
             child: count
             for child, count in counts.items()
-            if not any(name.startswith(f"{child}.") for name in unread)
+            if any(name.startswith(f"{child}.") and name not in unread for name in names)
         }
         sizes = {len(branches) for branches in read.values()}
         if len(sizes) > 1 and max(sizes) > 0 and len(owners) == sum(map(len, counts.values())):

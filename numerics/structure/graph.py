@@ -80,6 +80,9 @@ class Graph:
     """Per module asked for, for each of its calls: its first node, the first one after it, and the
     node of its result."""
 
+    roots: int = 0
+    """Bit set of streams that begin with parameters or constants: latents, learned queries."""
+
     def __getitem__(self, index: int) -> Node:
         return self.nodes[index]
 
@@ -138,7 +141,7 @@ class Graph:
     @cached_property
     def input_bits(self) -> int:
         """The bit set of the batch's tensors."""
-        return self._leaves("input")
+        return self._leaves("input") | self.roots
 
     def reads_input(self, index: int) -> bool:
         """Whether a node descends from the batch."""
@@ -163,6 +166,11 @@ class Graph:
             node.value.is_floating_point() or node.value.is_complex()
         )
         return floating and self.reads_input(index)
+
+    def begin_streams(self, roots: int) -> None:
+        """Count some nodes among the inputs."""
+        self.roots |= roots
+        self.__dict__.pop("input_bits", None)
 
     def reaches(self, ancestor: int, descendant: int) -> bool:
         """Whether the second node descends from the first."""

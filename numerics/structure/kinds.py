@@ -3,7 +3,7 @@
 import torch
 
 from numerics.structure.branch_nodes import BranchNodes, Parts
-from numerics.structure.graph import members
+from numerics.structure.graph import Graph, members
 from numerics.structure.operations import LINEAR_POINTWISE, words
 from numerics.structure.replay import Replay, random_like
 from numerics.structure.targets import Targets
@@ -17,6 +17,12 @@ MIXES = words(
 )
 """Operations by which a branch may carry a signal from one position to another."""
 
+RECURRENCES = words(
+    "cumsum cumprod logcumsumexp roll flip _fft_c2c _fft_r2c _fft_c2r mkldnn_rnn_layer gru lstm "
+    "_thnn_fused_gru_cell _thnn_fused_lstm_cell avg_pool1d avg_pool2d"
+)
+"""Operations that always carry a signal from one position to another."""
+
 
 def kind_of(parts: Parts, branch: BranchNodes, targets: Targets) -> Kind:
     """The kind of a branch."""
@@ -24,15 +30,17 @@ def kind_of(parts: Parts, branch: BranchNodes, targets: Targets) -> Kind:
     if branch.attentions:
         if targets.columns:
             return "parallel"
-        kinds = {_attention_kind(parts, branch, attention.k) for attention in branch.attentions}
-        return kinds.pop() if len(kinds) == 1 else "attention"
+        kinds: list[Kind] = [_attention_kind(parts, branch, a.k) for a in branch.attentions]
+        return kinds[0] if len(set(kinds)) == 1 else "attention"
     chain = [i for i in branch.products if graph.reaches(i, branch.output)]
     levels = any(graph.reaches(i, j) for i in chain for j in chain if i != j)
     if not levels or not _active(parts, branch):
         return "other"
     names = {graph[i].name for i in members(branch.own)}
-    if names & MIXES and _mixes_positions(parts, branch) and not _only_before(parts, branch):
-        return "other"
+    if names & MIXES and _mixes_positions(parts, branch):
+        between = not targets.gated and _convolves_between(parts, branch, names)
+        if not between and not _only_before(parts, branch):
+            return "other"
     return "gated-mlp" if targets.gated else "mlp"
 
 
@@ -41,12 +49,18 @@ def _attention_kind(parts: Parts, branch: BranchNodes, keys: int) -> Kind:
     reach = graph.walk_back(keys, ~branch.own)
     from_stream = graph.reaches(branch.source, keys) or graph.reaches(branch.chain.start, keys)
     elsewhere = any(
-        graph.reads_parameter(i) and graph.is_signal(i)
-        for i in members(reach & branch.own & ~graph.descendants[branch.chain.start])
+        graph[i].name in ("cat", "stack")
+        and len({graph.reaches(branch.source, p) for p in graph[i].parents if _learned(graph, p)})
+        == 2
+        for i in members(reach & branch.own)
     )
     if not from_stream:
         return "cross-attention"
     return "attention" if elsewhere else "self-attention"
+
+
+def _learned(graph: Graph, index: int) -> bool:
+    return graph.reads_parameter(index) and graph.is_signal(index)
 
 
 def _active(parts: Parts, branch: BranchNodes) -> bool:
@@ -68,10 +82,47 @@ def _active(parts: Parts, branch: BranchNodes) -> bool:
 def _mixes_positions(parts: Parts, branch: BranchNodes) -> bool:
     """Whether one position of the branch's output depends on another position of its input.
 
-    Where the operations between have no derivative, it counts as mixed.
+    Channels stand on the last axis or on axis 1. Where the operations between have no derivative,
+    positions count as mixed.
     """
-    reached = _reached(parts, branch, branch.source)
-    return reached is None or int(reached.any(dim=-1).sum()) > 1
+    shape = parts.graph[branch.source].shape
+    start = _after_norm(parts, branch)
+    for axis in dict.fromkeys((len(shape) - 1, 1)):
+        reached = _reached(parts, branch, start, axis)
+        if reached is not None and int(reached.any(dim=axis).sum()) <= 1:
+            return False
+    return True
+
+
+def _after_norm(parts: Parts, branch: BranchNodes) -> int:
+    """Where the branch's own work begins: after its norm, which may itself run over positions."""
+    graph, source = parts.graph, branch.source
+    found = [
+        norm.output
+        for norm in parts.norms
+        if branch.own >> norm.output & 1
+        and graph.reaches(source, norm.input)
+        and not graph.between(source, norm.input) & parts.additions.work & ~(1 << source)
+        and graph[norm.output].shape == graph[source].shape
+    ]
+    return found[0] if len(found) == 1 else source
+
+
+def _convolves_between(parts: Parts, branch: BranchNodes, names: set[str]) -> bool:
+    """Whether only a convolution between the first and the last product mixes positions."""
+    graph = parts.graph
+    if names & RECURRENCES or any(branch.own >> i & 1 for i in parts.mixings):
+        return False
+    wide = [
+        i
+        for i, product in branch.products.items()
+        if "conv" in graph[i].name and any(size > 1 for size in product.weight.value.shape[2:])
+    ]
+    return bool(wide) and all(
+        any(graph.reaches(j, i) for j in branch.products if j not in wide)
+        and any(graph.reaches(i, j) for j in branch.products if j not in wide)
+        for i in wide
+    )
 
 
 def _only_before(parts: Parts, branch: BranchNodes) -> bool:
@@ -83,7 +134,8 @@ def _only_before(parts: Parts, branch: BranchNodes) -> bool:
         kernel = branch.products[index].weight.value.shape[2:]
         if "conv" in graph[index].name and any(size > 1 for size in kernel):
             return False
-        reached = _reached(parts, branch, index)
+        last = len(graph[branch.source].shape) - 1
+        reached = _reached(parts, branch, index, last)
         if reached is None:
             return False
         feature = branch.products[index].feature
@@ -92,7 +144,7 @@ def _only_before(parts: Parts, branch: BranchNodes) -> bool:
     return True
 
 
-def _reached(parts: Parts, branch: BranchNodes, source: int) -> torch.Tensor | None:
+def _reached(parts: Parts, branch: BranchNodes, source: int, channels: int) -> torch.Tensor | None:
     """What the last position of the branch's output depends on in a node, as a mask."""
     graph = parts.graph
     value = graph[source].value
@@ -105,8 +157,10 @@ def _reached(parts: Parts, branch: BranchNodes, source: int) -> torch.Tensor | N
             (result,) = replay.run([branch.output])
             result = result.reshape(shape)
             cotangent = torch.zeros_like(result)
-            last = tuple(size - 1 for size in shape[:-1])
-            cotangent[last] = torch.randn(shape[-1], generator=generator).to(result)
+            place = [size - 1 for size in shape]
+            place[channels] = slice(None)  # type: ignore[call-overload]
+            drawn = torch.randn(shape[channels], generator=generator).to(result)
+            cotangent[tuple(place)] = drawn
             (gradient,) = torch.autograd.grad(result, leaf, cotangent, allow_unused=True)
         except (RuntimeError, NotImplementedError, IndexError, TypeError):
             return None

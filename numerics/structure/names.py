@@ -36,7 +36,7 @@ def tied_names(model: nn.Module) -> tuple[tuple[str, ...], ...]:
     """
     groups: dict[tuple[int, int, tuple[int, ...]], list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        key = (parameter.data_ptr(), parameter.storage_offset(), tuple(parameter.shape))
+        key = (parameter.data_ptr(), int(parameter.storage_offset()), tuple(parameter.shape))
         if parameter.numel():
             groups.setdefault(key, []).append(name)
     return tuple(tuple(names) for names in groups.values() if len(names) > 1)

@@ -36,9 +36,9 @@ def find_norms(graph: Graph) -> tuple[Norm, ...]:
         if node.name in NORMS:
             found.append(_fused(graph, node.index))
         elif node.name in ("mul", "div"):
-            source = _written_out(graph, node.index)
-            if source is not None:
-                found.append(_with_affine(graph, source, node.index, None, None))
+            match = _written_out(graph, node.index)
+            if match is not None:
+                found.append(_with_affine(graph, match[0], node.index, match[1], None))
     return tuple(found)
 
 
@@ -60,8 +60,11 @@ def _fused(graph: Graph, index: int) -> Norm:
     return Norm(source, index, index, 1 << index, gain, bias)
 
 
-def _written_out(graph: Graph, index: int) -> int | None:
-    """The node that a product or quotient normalises; ``None`` where it is no norm."""
+def _written_out(graph: Graph, index: int) -> tuple[int, int | None] | None:
+    """The node that a product or quotient normalises, and a gain that stands before the division.
+
+    ``None`` where it is no norm.
+    """
     node = graph[index]
     operands = [ref.node for ref in node.args if isinstance(ref, Ref)]
     if len(operands) != 2:
@@ -75,23 +78,38 @@ def _written_out(graph: Graph, index: int) -> int | None:
             small = graph[small].parents[0]
         if graph[small].numel >= node.numel or not graph.is_signal(small):
             continue
-        for source in _sources(graph, signal):
+        sources, gain = _sources(graph, signal)
+        for source in sources:
             if _is_statistic(graph, source, small):
-                return source
+                return source, gain
     return None
 
 
-def _sources(graph: Graph, index: int) -> list[int]:
-    """A signal and what it is before casts and before its mean is taken off, the earliest first."""
-    found = [index]
+def _sources(graph: Graph, index: int) -> tuple[list[int], int | None]:
+    """A signal and what it is before casts and before its mean is taken off, the latest first.
+
+    What has had its mean taken off is left out: the norm takes off the mean as well. A gain may
+    stand before the division: γ·(x − x̄)/s.
+    """
+    found: list[int] = []
+    gain = None
     while True:
-        node = graph[found[-1]]
+        node = graph[index]
         refs = [ref.node for ref in node.args if isinstance(ref, Ref)]
         moved = node.name in MOVES and len(refs) == 1 and graph[refs[0]].numel == node.numel
         centred = node.name == "sub" and len(refs) == 2 and graph.reaches(refs[0], refs[1])
-        if not (moved or centred):
-            return found[::-1]
-        found.append(refs[0])
+        gains = [p for p in refs if graph.is_weight(p) and _per_channel(graph, p)]
+        scaled = node.name == "mul" and len(refs) == 2 and len(gains) == 1 and gain is None
+        if centred or scaled:
+            found.clear()
+        else:
+            found.append(index)
+        if not (moved or centred or scaled):
+            return found, gain
+        if scaled:
+            gain = gains[0]
+            refs.remove(gain)
+        index = refs[0]
 
 
 def _is_statistic(graph: Graph, source: int, statistic: int) -> bool:
@@ -117,31 +135,33 @@ def _with_affine(graph: Graph, source: int, core: int, gain: int | None, bias: i
     gain_at = bias_at = -1
     while True:
         children = [c for c in graph.children[last] if graph.live >> c & 1]
-        step = None
-        for child in children:
-            node = graph[child]
-            others = [p for p in node.parents if p != last]
-            if node.name in MOVES and not others and len(children) == 1:
-                step = child if graph[child].numel == graph[last].numel else None
-            elif len(others) == 1 and node.numel == graph[core].numel:
-                other = others[0]
-                if node.name == "mul" and graph.is_weight(other) and gain is None and bias is None:
-                    if _per_channel(graph, other):
-                        gain, step, gain_at = other, child, child
-                elif node.name == "add" and graph.is_weight(other) and bias is None:
-                    if gain is not None and _per_channel(graph, other):
-                        bias, step, bias_at = other, child, child
-                elif node.name == "mul" and graph.is_constant(other) and gain is None:
-                    step = child if graph[other].numel == 1 else None
-            elif node.name in ("mul", "div") and not others and gain is None:
-                step = child if len(set(node.parents)) == 1 and len(node.parents) == 1 else None
-            if step is not None:
-                break
-        if step is None:
+        if len(children) != 1:
             break
-        last = step
-        if step in (gain_at, bias_at):
-            output = step
+        child = children[0]
+        node = graph[child]
+        others = [p for p in dict.fromkeys(node.parents) if p != last]
+        if node.numel != graph[core].numel:
+            break
+        if not others and (node.name in MOVES or node.name in ("mul", "div")):
+            if len(node.parents) > 1:
+                break  # a square
+        elif len(others) != 1:
+            break
+        elif graph.is_weight(others[0]) and _per_channel(graph, others[0]):
+            if node.name == "mul" and gain is None and bias is None:
+                gain, gain_at = others[0], child
+            elif node.name == "add" and gain is not None and bias is None:
+                bias, bias_at = others[0], child
+            else:
+                break
+        elif (
+            not (node.name == "mul" and graph.is_constant(others[0]) and gain is None)
+            or graph[others[0]].numel != 1
+        ):
+            break
+        last = child
+        if last in (gain_at, bias_at):
+            output = last
     inside = graph.between(source, output) & ~(1 << source)
     return Norm(source, core, output, inside, gain, bias)
 

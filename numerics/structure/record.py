@@ -306,4 +306,4 @@ def _key(tensor: Tensor) -> Key:
         stride, offset = tuple(tensor.stride()), tensor.storage_offset()
     except (NotImplementedError, RuntimeError):
         stride, offset = (), 0
-    return _storage(tensor), offset, tuple(tensor.shape), stride, tensor.dtype
+    return _storage(tensor), int(offset), tuple(tensor.shape), stride, tensor.dtype

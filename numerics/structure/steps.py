@@ -96,6 +96,17 @@ def _zeros_and_ones(values: torch.Tensor) -> bool:
     return bool(((values == 0) | (values == 1)).all())
 
 
+def _same_root(graph: Graph, first: int, second: int) -> Step | None:
+    """The signal of which both operands of a sum are multiples, as λ₀·x + λ₁·x."""
+    roots, weights = [], []
+    for index in (first, second):
+        while (step := plain_step(graph, index)) is not None:
+            index = step.to
+            weights += step.weights
+        roots.append(index)
+    return Step(roots[0], None, tuple(weights)) if roots[0] == roots[1] else None
+
+
 def stream_steps(graph: Graph, norms: dict[int, Norm], index: int) -> list[Step]:
     """The ways back along a stream, past norms, added constants and positions taken or joined."""
     node = graph[index]
@@ -107,6 +118,8 @@ def stream_steps(graph: Graph, norms: dict[int, Norm], index: int) -> list[Step]
     if node.name in ("add", "sub"):
         parents = signals(graph, node)
         others = tuple(p for p in node.parents if graph.is_weight(p))
+        if len(parents) == 2 and (root := _same_root(graph, *parents)) is not None:
+            return [root]
         return [Step(p, weights=others) for p in parents if graph[p].numel == node.numel]
     if node.name in RESAMPLES or node.name in MOVES:
         return [Step(p, resampled=True) for p in signals(graph, node)]

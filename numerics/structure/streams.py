@@ -144,10 +144,15 @@ def _refuse_parallel_streams(additions: Additions, streams: Streams) -> None:
                 "blocks=, the module paths whose outputs are to count as branches"
             )
         elif len(stream) == len(inner) and stream[-1] == inner[-1]:
-            streams.reasons.append(
-                f"several streams run side by side and read one another ({_where(index)}): pass "
-                "blocks=, the module paths whose outputs are to count as branches"
-            )
+            streams.reasons.append(side_by_side(index))
+
+
+def side_by_side(index: int) -> str:
+    """The reason that refuses streams which cannot be told apart."""
+    return (
+        f"several streams run side by side and read one another ({_where(index)}): pass blocks=, "
+        "the module paths whose outputs are to count as branches"
+    )
 
 
 def _where(index: int) -> str:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from numerics.structure.attention import Attention
 from numerics.structure.branch_nodes import BranchNodes, Parts
-from numerics.structure.graph import Graph, members
+from numerics.structure.graph import Graph, Ref, members
 from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, words
 from numerics.structure.products import Product
 from numerics.structure.replay import changed, dependence, features
@@ -57,7 +57,7 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
     for attention in branch.attentions:
         results |= 1 << attention.output
     for attention in branch.attentions:
-        for role, operand in (("q", attention.q), ("k", attention.k), ("v", attention.v)):
+        for role, operand in attention.operands:
             reach = graph.walk_back(operand, results | ~branch.own)
             for index in plain:
                 if reach >> index & 1:
@@ -83,8 +83,8 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
     gating = _gating_finals(graph, branch, final, plain)
     for index, product in plain.items():
         if index in gating:
-            role: Role = "gate" if graph[index].shape[product.feature] > 1 else "other"
-            rows[index] = {role: _all(graph, product)}
+            only: Role = "gate" if graph[index].shape[product.feature] > 1 else "other"
+            rows[index] = {only: _all(graph, product)}
         elif index in final:
             rows[index], split = _final_roles(graph, branch, product, after, bool(inner), index)
             if split:
@@ -123,7 +123,7 @@ def _is_separate(graph: Graph, branch: BranchNodes, attention: Attention) -> boo
         operands = [p for p in (attention.q, attention.k, attention.v) if graph.reaches(index, p)]
         masks = [m for m in dependence(graph, index, operands) if m is not None]
         chosen = [features(mask, product.feature).int() for mask in masks]
-        if len(chosen) > 1 and bool((sum(chosen) > 1).any()):
+        if len(chosen) > 1 and bool((torch.stack(chosen).sum(0) > 1).any()):
             return False
     return True
 
@@ -139,7 +139,7 @@ def _routers(graph: Graph, branch: BranchNodes, products: int) -> set[int]:
     for attention in branch.attentions:
         inside |= graph.between(attention.scores, attention.output)
     for index in members(branch.own & ~inside):
-        if graph[index].name not in CHOICES:
+        if graph[index].name not in CHOICES or not _chooses(graph, index):
             continue
         reach = graph.walk_back(index, products | ~branch.own)
         for parent in members(reach):
@@ -151,19 +151,31 @@ def _routers(graph: Graph, branch: BranchNodes, products: int) -> set[int]:
     }
 
 
+def _chooses(graph: Graph, index: int) -> bool:
+    """Whether a maximum tells where it stands, and not only how large it is."""
+    if graph[index].name != "max":
+        return True
+    return any(
+        isinstance(arg, Ref) and arg.node == index and arg.output == 1
+        for child in graph.children[index]
+        for arg in graph[child].args
+    )
+
+
 def _finals(graph: Graph, branch: BranchNodes, plain: dict[int, Product]) -> set[int]:
-    """Products after which no other product comes before the branch's end."""
-    return {
-        index
-        for index in plain
-        if graph.reaches(index, branch.output)
-        and not any(
-            other != index and graph.reaches(index, other) and graph.reaches(other, branch.output)
-            for other in plain
-        )
-        and not any(graph.reaches(index, a.scores) for a in branch.attentions)
-        and not any(graph.reaches(index, a.v) for a in branch.attentions)
-    }
+    """Products from which a path without another product leads to the branch's end."""
+    if branch.output in plain:
+        return {branch.output}
+    stops = 0
+    for index in branch.products:
+        stops |= 1 << index
+    for attention in branch.attentions:
+        stops |= 1 << attention.output | 1 << attention.scores
+    reach = graph.walk_back(branch.output, stops | ~branch.own)
+    found = {index for index in plain if reach >> index & 1}
+    for index in members(reach):
+        found |= {parent for parent in graph[index].parents if parent in plain}
+    return found
 
 
 def _gating_finals(
@@ -278,7 +290,7 @@ def _split(
     if not roles:
         return {"other": everything}, True
     if len(roles) == 1:
-        return {next(iter(roles)): everything}, True
+        return {wanted[0][0]: everything}, True
     masks: Features = {}
     for role, operand, stops in wanted:
         (mask,) = dependence(graph, product.node, [operand], stops & ~(1 << operand))
@@ -286,6 +298,10 @@ def _split(
             return {"other": everything}, False
         chosen = features(mask, product.feature)
         masks[role] = masks[role] | chosen if role in masks else chosen
+    if branch.attentions and "gate" in masks:  # the sum that normalises attention is no gate
+        for role in ("q", "k", "v"):
+            if role in masks:
+                masks["gate"] = masks["gate"] & ~masks[role]
     count = sum(mask.int() for mask in masks.values())
     direct = len(branch.attentions) == 1 and _reads_directly(graph, branch, product, wanted)
     if not branch.attentions and "gate" in masks and "w_in" in masks:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.structure.graph import Graph
+from numerics.structure.graph import Graph, members
+from numerics.structure.operations import PRODUCTS
 from numerics.structure.products import Product
 from numerics.structure.replay import Replay
 
@@ -27,6 +28,8 @@ class Selection:
     fan_in: int | None = None
     fan_out: int | None = None
     fan_in_axis: int | None = None
+    scale: bool = False
+    """Whether the entries only scale rows of the weight, as a trained norm of rows does."""
 
 
 def selections(
@@ -125,12 +128,14 @@ def _by_gradient(
         value = graph[parameter].value
         if not value.is_floating_point():
             continue
-        same = _same_shape(product, value)
+        same = _same_shape(graph, product, parameter)
         if same is not None:
             found.append(_whole(graph, parameter, product, chosen, axis, same))
             continue
+        if through_product(graph, parameter, node):
+            continue  # a product of parameters: its own selections tell more
         if value.numel() < product.weight.value.numel() and value.squeeze().dim() < 2:
-            found.append(Selection(parameter, None, None, None))
+            found.append(_scale(parameter, value, chosen))
             continue
         mask = entries(graph, parameter, node, axis, chosen)
         if mask is None or not mask.any():
@@ -150,14 +155,34 @@ def _by_gradient(
     return found
 
 
-def _same_shape(product: Product, value: Tensor) -> tuple[int, ...] | None:
+def _scale(parameter: int, value: Tensor, chosen: Tensor) -> Selection:
+    """The entries of a trained norm of rows."""
+    if value.numel() != chosen.numel() or bool(chosen.all()):
+        return Selection(parameter, None, None, None, scale=True)
+    _, axis, rows = block_of(chosen.reshape(value.shape))
+    return Selection(parameter, None, axis, rows, scale=True)
+
+
+def through_product(graph: Graph, parameter: int, node: int) -> bool:
+    """Whether a product stands between a parameter and what is made of it."""
+    inside = graph.between(parameter, node) & ~(1 << parameter)
+    return any(graph[index].name in PRODUCTS for index in members(inside))
+
+
+def _same_shape(graph: Graph, product: Product, parameter: int) -> tuple[int, ...] | None:
     """The axes of a parameter that has the shape of the weight made of it, or that transposed."""
-    weight = product.weight.value
-    if value.shape == weight.shape:
+    weight, value = product.weight.value, graph[parameter].value
+    same = value.shape == weight.shape
+    turned = value.dim() == 2 and weight.dim() == 2 and value.shape == weight.T.shape
+    if same and turned:
+        one = torch.zeros(weight.shape[product.free], dtype=torch.bool)
+        one[0] = True
+        axis, _ = _fan(entries(graph, parameter, product.weight.node, product.free, one))
+        turned = axis is not None and axis != product.contracted
+        return (1, 0) if turned else (0, 1)
+    if same:
         return tuple(range(value.dim()))
-    if value.dim() == 2 and weight.dim() == 2 and value.shape == weight.T.shape:
-        return (1, 0)
-    return None
+    return (1, 0) if turned else None
 
 
 def _whole(
@@ -198,26 +223,46 @@ def _fan(one_feature: Tensor | None) -> tuple[int | None, int | None]:
     return (wide[0] if wide else None), count
 
 
-def entries(graph: Graph, parameter: int, node: int, axis: int, chosen: Tensor) -> Tensor | None:
-    """Which entries of a parameter stand behind the chosen indices along an axis of a weight."""
+def entries(
+    graph: Graph, parameter: int, node: int, axis: int | None, chosen: Tensor | None
+) -> Tensor | None:
+    """Which entries of a parameter stand behind the chosen indices along an axis of a weight.
+
+    Without an axis: behind all of it. ``None`` where no derivative leads there.
+    """
+    found: Tensor | None = None
+    for through_detach in (False, True):  # an estimator may detach what it rounds
+        found = _gradient(graph, parameter, node, axis, chosen, through_detach=through_detach)
+        if found is not None and bool(found.any()):
+            break
+    return found
+
+
+def _gradient(
+    graph: Graph,
+    parameter: int,
+    node: int,
+    axis: int | None,
+    chosen: Tensor | None,
+    *,
+    through_detach: bool,
+) -> Tensor | None:
     value = graph[parameter].value
     with torch.enable_grad():
         leaf = value.detach().clone().requires_grad_()
-        if parameter == node:
-            result = leaf * 1
-        else:
-            try:
-                replay = Replay(graph, {parameter: leaf * 1}, through_detach=True)
-                (result,) = replay.run([node])
-            except (RuntimeError, NotImplementedError, IndexError, TypeError):
+        try:
+            replay = Replay(graph, {parameter: leaf * 1}, through_detach=through_detach)
+            (result,) = replay.run([node])
+            if not result.requires_grad:
                 return None
-        if not result.requires_grad:
+            cotangent = torch.ones_like(result)
+            if axis is not None and chosen is not None:
+                shape = [1] * result.dim()
+                shape[axis] = -1
+                cotangent = cotangent * chosen.to(result).reshape(shape)
+            (gradient,) = torch.autograd.grad(result, leaf, cotangent, allow_unused=True)
+        except (RuntimeError, NotImplementedError, IndexError, TypeError):
             return None
-        cotangent = torch.zeros_like(result)
-        shape = [1] * result.dim()
-        shape[axis] = -1
-        cotangent += chosen.to(result).reshape(shape)
-        (gradient,) = torch.autograd.grad(result, leaf, cotangent, allow_unused=True)
     return None if gradient is None else (gradient != 0).cpu()
 
 

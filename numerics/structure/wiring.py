@@ -24,8 +24,15 @@ class Wiring:
     """Whether only some of what the branch reads is normalised."""
 
 
-def wirings(parts: Parts, chain: Chain, branches: list[BranchNodes]) -> list[Wiring]:
-    """The wiring of every addition of one stream, in order; `branches` are the stream's own."""
+def wirings(
+    parts: Parts, chain: Chain, branches: list[BranchNodes], *, stage: bool = False
+) -> list[Wiring]:
+    """The wiring of every addition of one stream, in order.
+
+    `branches` are the stream's own. A `stage` is followed by more of the same stream, so that a
+    single addition does not tell whether the norm after it is its own.
+    """
+    part_of_more = stage and len(branches) == 1
     links = chain.links
     after = [*links[1:], chain.end]
     found: list[Wiring] = []
@@ -46,6 +53,7 @@ def wirings(parts: Parts, chain: Chain, branches: list[BranchNodes]) -> list[Wir
                 partly=partly,
             )
         )
+    factor: float | None = 1.0
     for place in range(len(found)):
         link = after[place]
         if place + 1 < len(found):
@@ -54,8 +62,8 @@ def wirings(parts: Parts, chain: Chain, branches: list[BranchNodes]) -> list[Wir
             on_stream = any(step.norm for step in steps)
             factor = _factor(tuple(s for s in steps if s.norm is None))
         else:
-            on_stream = _last_is_post(found, place, link)
-            factor = 1.0
+            on_stream = not part_of_more and _last_is_post(found, place, link)
+            factor = _last_factor(link, before=factor)
         if on_stream:
             found[place] = replace(found[place], norm_on_stream=True, norm_free_shortcut=False)
         if factor != 1.0:
@@ -65,6 +73,18 @@ def wirings(parts: Parts, chain: Chain, branches: list[BranchNodes]) -> list[Wir
                 branch_multiplier=_times(found[place].branch_multiplier, factor),
             )
     return found
+
+
+def _last_factor(end: Link | None, *, before: float | None) -> float | None:
+    """The factor on the stream after the last addition, if it is what all others have."""
+    steps: list[Step] = []
+    for step in end.steps[::-1] if end is not None else ():
+        if step.norm is not None:
+            break
+        steps.append(step)
+    own = _factor(tuple(steps))
+    alike = own is before or (own is not None and before is not None and abs(own - before) < 1e-9)
+    return before if alike else 1.0
 
 
 def _last_is_post(found: list[Wiring], place: int, end: Link | None) -> bool:
@@ -190,7 +210,8 @@ def end_link(additions: Additions, graph: Graph, chain: Chain) -> Link | None:
         link = additions.link(index)
         if link.previous != last:
             continue
-        if best is None or len(link.norms) > len(best.norms):
+        size = (len(link.norms), len(link.steps))
+        if best is None or size > (len(best.norms), len(best.steps)):
             best = link
     return best
 

@@ -85,6 +85,8 @@ class TrainConfig:
     """Log gradients and updates of the embeddings and norms at layer norms too (Figs. 2 and 3)."""
     validate_every: int = 50
     """Steps between validations; the last step is always validated."""
+    stop_when_trained: bool = False
+    """End at the first validation at which the run counts as trained; ``steps`` is the most."""
     checkpoint_every: int = 50
     """Steps between checkpoints; the same command continues from the last one."""
     average: int = 1

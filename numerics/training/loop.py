@@ -31,7 +31,7 @@ from numerics.training.events import both, events, require_tensorboard
 from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer
-from numerics.training.outcome import Judgement, judge, outcome_so_far
+from numerics.training.outcome import Judgement, RunOutcome, judge, outcome_so_far
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
@@ -205,7 +205,8 @@ def train(
     state = checkpoint.restore(path, model, optimizer, own, tidy=first)
     held_out = [batch.to(fabric.device) for batch in task.validation]
     finite, validated = True, None
-    for batch in remaining_batches(task.train, config, state):
+    done = config.stop_when_trained and _ended_trained(wrapped, held_out, task, config, state)
+    for batch in () if done else remaining_batches(task.train, config, state):
         row = training_step(fabric, wrapped, optimizer, batch, config, state.step)
         finite, verdict = bool(np.isfinite(row["loss"])), ""
         last = not finite or row["step"] == config.steps
@@ -213,6 +214,7 @@ def train(
             validated = sentence_losses(wrapped, held_out, config.label_smoothing)
             row["validation_loss"] = validated.mean
             verdict = outcome_so_far(validated, task.unigram, config.vocabulary, finite=finite)
+            last |= config.stop_when_trained and verdict is RunOutcome.TRAINED
         state.step = int(row["step"])
         state.rows.append(row)
         report(row, verdict)
@@ -225,6 +227,21 @@ def train(
         validated = sentence_losses(wrapped, held_out, config.label_smoothing)
         finite = bool(np.isfinite(state.rows[-1]["loss"]))
     return state, judge(validated, task.unigram, config.vocabulary, finite=finite)
+
+
+def _ended_trained(
+    model: torch.nn.Module,
+    held_out: list[Batch],
+    task: Task,
+    config: TrainConfig,
+    state: Progress,
+) -> bool:
+    """Whether the checkpoint that the run goes on from is already that of a trained model."""
+    if not state.rows or state.rows[-1].get("validation_loss") is None:
+        return False
+    found = sentence_losses(model, held_out, config.label_smoothing)
+    verdict = outcome_so_far(found, task.unigram, config.vocabulary, finite=True)
+    return verdict is RunOutcome.TRAINED
 
 
 def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> Iterator[Batch]:

@@ -1,17 +1,18 @@
 """What became of a run, by a stated rule: trained, stuck or diverged.
 
-The *unigram baseline* is the loss of the best predictor that ignores all context: with p the
-frequencies of the training targets (one added to every count), smoothing ε and V classes it
-predicts q = (1 − ε) p + ε/V, which minimises the training loss among constant q, and its loss is
-measured on the same validation tokens under the same loss as the model's. Knowing nothing at all,
-q = 1/V, costs log V.
+The *baseline* is the loss of the best predictor that ignores its input, measured on the same
+validation tokens under the same loss as the model's. There are two such predictors, and the better
+one counts. The *unigram* knows the frequencies p of the training targets (one added to every
+count): with smoothing ε and V classes it predicts q = (1 − ε) p + ε/V, which minimises the training
+loss among constant q. Knowing nothing at all, q = 1/V, costs log V; on text unlike the training
+text the unigram costs more than that.
 
 The rule, for the validation loss after the last step:
 
 - *diverged*: a training or validation loss was not finite, or the validation loss exceeds log V by
   more than `DIVERGED_MARGIN` nats a token;
-- *trained*: the gain (unigram minus model loss) exceeds `STUCK_MARGIN` of the unigram loss, for
-  the whole 95 % interval of the gain;
+- *trained*: the gain (baseline minus model loss) exceeds `STUCK_MARGIN` of the baseline, for the
+  whole 95 % interval of the gain;
 - *stuck*: neither, the model does no better than it would without reading its input.
 """
 
@@ -29,8 +30,8 @@ from numerics.training.objective import SentenceLosses, token_losses
 DIVERGED_MARGIN = 1.0
 """Nats above log V: a model that is this far below chance is not on its way to anything."""
 STUCK_MARGIN = 0.10
-"""Share of the unigram loss. A predictor that knows the position but no word, such as a sentence's
-first token, gains 0.06 (Multi30k and the generated data alike); the margin is wider than that."""
+"""Share of the baseline's loss. A predictor that knows the position but no word, such as a
+sentence's first token, gains 0.06 (Multi30k and the generated data alike); the margin is wider."""
 
 
 class RunOutcome(StrEnum):
@@ -60,7 +61,7 @@ class Judgement:
     validation: Estimate
     """Validation loss per token."""
     gain: Estimate
-    """Unigram loss minus validation loss, paired by sentence."""
+    """Baseline's loss minus validation loss, paired by sentence."""
     unigram_loss: float
     uniform_loss: float
 
@@ -108,6 +109,19 @@ def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> 
     return Estimate(value, value - half, value + half)
 
 
+def best_constant(unigram_loss: float, uniform_loss: float) -> tuple[float, str]:
+    """The loss of the best predictor that ignores its input, and its name.
+
+    Examples
+    --------
+    >>> best_constant(4.41, 3.22)  # frequencies of another text are worse than none
+    (3.22, 'log V')
+    """
+    if uniform_loss < unigram_loss:
+        return uniform_loss, "log V"
+    return unigram_loss, "the unigram loss"
+
+
 def judge(
     model: SentenceLosses, unigram: SentenceLosses, vocabulary: int, *, finite: bool
 ) -> Judgement:
@@ -123,9 +137,11 @@ def judge(
         Whether every training loss was finite.
     """
     validation = ratio_estimate(model.loss_N, model.tokens_N)
-    gain = ratio_estimate(unigram.loss_N - model.loss_N, model.tokens_N)
     uniform = math.log(vocabulary)
-    margin = STUCK_MARGIN * unigram.mean
+    baseline, name = best_constant(unigram.mean, uniform)
+    theirs_N = unigram.loss_N if baseline == unigram.mean else uniform * unigram.tokens_N
+    gain = ratio_estimate(theirs_N - model.loss_N, model.tokens_N)
+    margin = STUCK_MARGIN * baseline
     if not (finite and math.isfinite(validation.value)):
         outcome, reason = RunOutcome.DIVERGED, "a loss was not finite"
     elif validation.value > uniform + DIVERGED_MARGIN:
@@ -136,12 +152,12 @@ def judge(
         )
     elif gain.low > margin:
         outcome = RunOutcome.TRAINED
-        reason = f"{gain.value:.4g} below the unigram loss, more than the margin {margin:.4g}"
+        reason = f"{gain.value:.4g} below {name}, more than the margin {margin:.4g}"
     else:
         outcome = RunOutcome.STUCK
         unsure = gain.value > margin
         decided = f"{gain.low:.4g} at the interval's lower end, " if unsure else ""
-        reason = f"{gain.value:.4g} below the unigram loss, {decided}within the margin {margin:.4g}"
+        reason = f"{gain.value:.4g} below {name}, {decided}within the margin {margin:.4g}"
     return Judgement(outcome, reason, validation, gain, unigram.mean, uniform)
 
 

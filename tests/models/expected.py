@@ -32,7 +32,8 @@ WIRINGS = {
 
 Rows = tuple[int, tuple[int, ...]]
 """An axis and indices along it."""
-Roles = str | Mapping[str, Rows | None]
+Roles = str | Mapping[str, Any]
+"""The role of a whole tensor, several joined by +, or `Rows` (or several) per role."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,9 @@ def _rows(model: ForeignModel, found: Structure, faults: list[str]) -> bool:
                 want = {(role, None, None) for role in right.split("+")}
             else:
                 want = {
-                    (role, None, None) if rows is None else (role, rows[0], tuple(rows[1]))
-                    for role, rows in right.items()
+                    (role, axis, tuple(rows))
+                    for role, blocks in right.items()
+                    for axis, rows in (blocks if isinstance(blocks[0], tuple) else (blocks,))
                 }
             if have != want:
                 faults.append(f"{name}: {_short(have)}, right {_short(want)}")

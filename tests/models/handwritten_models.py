@@ -1,5 +1,8 @@
 """Decoders written by hand, as users write them, with their right structure."""
 
+from functools import partial
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -57,6 +60,18 @@ TORCH = {
 }
 PLAIN = {"*c_attn.weight": parts(0, q=32, k=32, v=32), "*c_proj.weight": "out"}
 
+WIRED: dict[wirings.Order, dict[str, Any]] = {
+    "pre": {"final_norm": False},
+    "post": {"wiring": "post"},
+    "mis-wired": {
+        "wiring": ["mis-wired"] * 5 + ["none, normalised shortcut"],
+        "final_norm": False,
+    },
+    "deepnorm": {"wiring": "post", "multipliers": (2.5, 1.0)},
+    "rezero": {"wiring": "none", "multipliers": (1.0, None), "final_norm": False},
+    "unused norm": {"wiring": "none", "final_norm": False},
+    "cloned norm": {"wiring": "pre, normalised shortcut", "final_norm": False},
+}
 HANDWRITTEN = [
     _own(
         "nanoGPT-like",
@@ -153,7 +168,7 @@ HANDWRITTEN = [
             "*out": "out",
             "*up": every_second(0, 256, "w_in", "gate"),
             "*down": "w_out",
-            "*alpha": "scalar",
+            "*alpha": {"scalar": ((0, (0,)), (0, (1,)))},
         },
     ),
     _own("nn.TransformerEncoder", _torch_encoder, "smsm", wiring="post", roles=TORCH),
@@ -173,18 +188,7 @@ HANDWRITTEN = [
         streams="encoder 4, decoder 6",
     ),
     *(
-        _own(f"wiring {order}", lambda order=order: wirings.make(order, 3), "smsmsm", **rest)
-        for order, rest in {
-            "pre": {"final_norm": False},
-            "post": {"wiring": "post"},
-            "mis-wired": {
-                "wiring": ["mis-wired"] * 5 + ["none, normalised shortcut"],
-                "final_norm": False,
-            },
-            "deepnorm": {"wiring": "post", "multipliers": (2.5, 1.0)},
-            "rezero": {"wiring": "none", "multipliers": (1.0, None), "final_norm": False},
-            "unused norm": {"wiring": "none", "final_norm": False},
-            "cloned norm": {"wiring": "pre, normalised shortcut", "final_norm": False},
-        }.items()
+        _own(f"wiring {order}", partial(wirings.make, order, 3), "smsmsm", **rest)
+        for order, rest in WIRED.items()
     ),
 ]

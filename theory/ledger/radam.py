@@ -4,8 +4,8 @@ from theory.claims import Claim, Outcome
 
 _GAUSSIAN = "independent gradients N(0, σ²)"
 _REDUCED = (
-    "reduced scale: 64-128-2, 2 and 6 layers, 500 steps of 256 tokens; rate 1.5e-3, at which "
-    "warm-up decides: at 1e-3 it does not"
+    "reduced scale: 64-128-2, 6 layers, 256 tokens a step, 5,000 steps or twenty plateaus of the "
+    "warmed-up model; rates 7.5e-4, 1.5e-3 and 3e-3"
 )
 
 ROWS: tuple[Claim, ...] = (

@@ -119,6 +119,13 @@ ROWS = (
         Outcome.FAILS,
     ),
     Claim(
+        "tfixup.code-goal",
+        "the official code as published, its sinusoids unscaled, meets the GOAL ‖Δf‖ = Θ(η)",
+        "code",
+        (*_GOAL, "sinusoids of RMS 1/√2 added to the embedded tokens"),
+        Outcome.FAILS,
+    ),
+    Claim(
         "tfixup.biases",
         "trained biases, drawn 0 as in the code, keep ‖Δf‖ = Θ(η)",
         "code",
@@ -167,19 +174,21 @@ ROWS = (
                 "fig3ab",
                 "inputs of layer norm grow 2–3× without warm-up",
                 "Fig. 3a, b",
-                "12 + 12 layers, 200 steps of 512 tokens; the upper half of the decoder",
+                "6 + 6 layers, widths 64, 128 and 512, three rates a factor 2 apart, 50 steps of "
+                "256 tokens; the upper half of the decoder",
             ),
             (
                 "fig3c",
                 "the six curves Adam/SGD × layer norm × warm-up",
                 "Fig. 3c",
-                "6 + 6 layers, 500 steps of 256 tokens; rate 1.5e-3, at which warm-up decides",
+                "6 + 6 layers, 256 tokens a step, 5,000 to 12,000 steps without warm-up; three "
+                "rates a factor 2 apart under each optimizer",
             ),
             (
                 "fig4a",
                 "deeper T-Fixup models learn faster and end lower",
                 "Fig. 4a",
-                "3 to 24 layers, 300 steps of 512 tokens",
+                "3 to 24 layers, the deepest against 6, 300 steps of 512 tokens",
             ),
             (
                 "fig4b",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from theory.legends import admin, baselines, ours, radam, tfixup, xiong
+from theory.legends import admin, baselines, modern, ours, radam, tfixup, xiong
 
 _TABLES: Mapping[str, Mapping[str, str]] = {
     **tfixup.TABLES,
@@ -11,6 +11,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
     **radam.TABLES,
     **baselines.TABLES,
     **ours.TABLES,
+    **modern.TABLES,
 }
 
 

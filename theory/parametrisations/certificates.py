@@ -16,6 +16,7 @@ from theory.derivations.derivation import Derivation, Step, equation
 from theory.errors import InputError
 from theory.parametrisations.conditions import Condition
 from theory.parametrisations.linear_programs import minimum
+from theory.statements import Asked
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,17 @@ def _asked(factor: sp.Rational, item: Condition) -> Step:
     wrong = sp.Eq if not item.exact else sp.Le
 
     def check(statement: sp.Basic) -> bool:
-        same = sp.expand(statement.args[0] - factor * item.form) == 0
+        asked = statement.args[0]
+        same = sp.expand(asked.args[0] - factor * item.form) == 0
         signed = item.exact or bool(factor >= 0)
-        return bool(same) and isinstance(statement, relation) and signed
+        return bool(same) and isinstance(asked, relation) and signed
 
     return Step(
         f"{factor} × [{item.name}]",
-        relation(factor * item.form, sp.S.Zero, evaluate=False),
+        Asked(relation(factor * item.form, sp.S.Zero, evaluate=False)),
         check,
-        wrong(factor * item.form, sp.S.Zero, evaluate=False),
+        Asked(wrong(factor * item.form, sp.S.Zero, evaluate=False)),
+        "against the description of the condition",
     )
 
 

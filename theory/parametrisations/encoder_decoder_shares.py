@@ -24,6 +24,7 @@ from theory.parametrisations.conditions import STANDARD, Condition
 from theory.parametrisations.families import Family, Question, multiplier, rate, solve, std
 from theory.parametrisations.step_laws import StepLaw, law_named
 from theory.parametrisations.structures import structure_named
+from theory.statements import at
 
 _STRUCTURE = structure_named("encoder-decoder")
 SCORES = ("encoder.score", "decoder.score")
@@ -111,15 +112,18 @@ def _met(item: Condition, exponents: Mapping[sp.Symbol, sp.Expr]) -> Step:
     relation = sp.Eq if item.exact else sp.Le
     slack = sp.Rational(1, 2) - sp.expand(item.form.subs(exponents))
 
+    values = {symbol: value for symbol, value in exponents.items() if item.form.has(symbol)}
+
     def check(statement: sp.Basic) -> bool:
-        value = sp.expand(statement.args[0].subs(exponents))
-        return bool(value == 0 if isinstance(statement, sp.Eq) else value <= 0)
+        inserted = statement.inserted()
+        value = sp.expand(inserted.args[0])
+        return bool(value == 0 if isinstance(inserted, sp.Eq) else value <= 0)
 
     return Step(
         f"{item.name}, at matrices N^(-1/4) and embeddings N^(-3/4)",
-        relation(item.form, sp.S.Zero, evaluate=False),
+        at(relation(item.form, sp.S.Zero, evaluate=False), values),
         check,
-        relation(item.form + slack, sp.S.Zero, evaluate=False),
+        at(relation(item.form + slack, sp.S.Zero, evaluate=False), values),
     )
 
 
@@ -137,4 +141,5 @@ def _unique(asked: tuple[Condition, ...]) -> Step:
         equation(free, sp.S.Zero),
         check,
         equation(free, sp.S.One),
+        "by the rank of the equations, exactly",
     )

@@ -35,8 +35,8 @@ def serves(spec: ModelSpec, rule: StepRule | None = None) -> bool:
     >>> serves(spec), serves(spec, rule_named("adam")), serves(spec, rule_named("muon"))
     (True, True, False)
     """
-    described = spec.wiring in CLOSED_WIRINGS and spec.plain
-    return described and (rule is None or rule.elementwise)
+    closed = spec.wiring in CLOSED_WIRINGS and spec.plain
+    return closed and (rule is None or rule.elementwise)
 
 
 def linearize(

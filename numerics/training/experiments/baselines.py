@@ -11,22 +11,36 @@ recipes of most of these schemes warm up; nothing here says how they do then (`t
 """
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from numerics.figures.sweep import STYLE
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import Answer, Experiment, Finding
-from numerics.training.experiments.phase import BUDGET, draw_outcomes
+from numerics.training.experiments.panels import (
+    GREY,
+    MARKS,
+    SHADES,
+    depth_ticks,
+    loss_lines,
+    outcomes_legend,
+    panels,
+)
+from numerics.training.experiments.phase import BUDGET
 from numerics.training.experiments.selection import (
     Runs,
     all_trained,
     diverged,
     matching,
     none_trained,
+    range_of,
     told,
     values_of,
 )
+from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
 SCHEMES: Mapping[str, str] = {
@@ -41,6 +55,7 @@ SCHEMES: Mapping[str, str] = {
 }
 """Scheme by the name of its paper in the ledger."""
 REFERENCE, CONTROL = "tfixup", "xavier"
+DIVERGED = RunOutcome.DIVERGED
 
 
 def configs(
@@ -73,18 +88,20 @@ def trains(runs: Runs, scheme: str) -> Finding:
     reference = matching(runs, scheme=REFERENCE)
     depths = [d for d in values_of(runs, "layers") if all_trained(matching(reference, layers=d))]
     own = matching(runs, scheme=scheme)
+    scope = range_of(own)
     line = f"{scheme}: " + "; ".join(
         f"N = {depth} {told(matching(own, layers=depth))}" for depth in values_of(own, "layers")
     )
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line)
+        return Finding(Answer.NOT_REPRODUCED, line, scope=scope)
     if not depths or not own:
-        return Finding(Answer.UNDECIDED, line)
+        return Finding(Answer.UNDECIDED, line, scope=scope)
     trained = [all_trained(matching(own, layers=depth)) for depth in depths]
     if all(trained):
-        return Finding(Answer.REPRODUCED, line)
+        return Finding(Answer.REPRODUCED, line, scope=scope)
     stuck = any(none_trained(matching(own, layers=depth)) for depth in depths)
-    return Finding(Answer.NOT_REPRODUCED if stuck else Answer.UNDECIDED, line)
+    answer = Answer.NOT_REPRODUCED if stuck else Answer.UNDECIDED
+    return Finding(answer, line, scope=scope)
 
 
 def decide(runs: Runs) -> Finding:
@@ -95,14 +112,48 @@ def decide(runs: Runs) -> Finding:
     line += f"; control {CONTROL} {told(control)}"
     answers = {one.answer for one in found}
     if Answer.NOT_REPRODUCED in answers:
-        return Finding(Answer.NOT_REPRODUCED, line)
+        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(runs))
     good = answers == {Answer.REPRODUCED} and none_trained(control)
-    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line)
+    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
+    return Finding(answer, line, scope=range_of(runs))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A panel a scheme: depth across, seed up, the outcome as colour."""
-    return draw_outcomes(runs, rows="seed")
+    """A panel a scheme: depth across, its loss at the end up, T-Fixup's as a line."""
+    schemes = list(dict.fromkeys(str(run.config["scheme"]) for run in runs))
+    across = min(len(schemes), 5)
+    down = -(-len(schemes) // across)
+    figure, axes = panels(across, down, figsize=(2.4 * across, 2.5 * down + 0.3), sharey=True)
+    top = max(run.uniform_loss for run in runs)
+    reference = [run for run in matching(runs, scheme=REFERENCE) if run.outcome is not DIVERGED]
+    depths = values_of(reference, "layers")
+    means = [fmean(r.validation_loss for r in matching(reference, layers=d)) for d in depths]
+    for panel in axes.flat[len(schemes) :]:
+        panel.set_visible(False)
+    for place, (panel, scheme) in enumerate(zip(axes.flat, schemes, strict=False)):
+        for run in matching(runs, scheme=scheme):
+            loss = top if run.outcome is DIVERGED else run.validation_loss
+            panel.plot(
+                [run.config["layers"]],
+                [loss],
+                ls="",
+                marker=MARKS[run.outcome],
+                ms=5,
+                color=SHADES[run.outcome],
+                gid="deciding",
+            )
+        panel.plot(depths, means, color=GREY, lw=0.9, label="T-Fixup" if not place else None)
+        loss_lines(panel, runs[0], where=0.02)
+        depth_ticks(panel, values_of(runs, "layers"))
+        panel.set(title=scheme)
+    for row in axes:
+        row[0].set_ylabel("validation loss, nats")
+    axes[0][0].legend(frameon=False, fontsize=7, loc="lower left")
+    figure.supxlabel("layers N", fontsize=9, y=0.05)
+    with mpl.rc_context(STYLE):
+        figure.tight_layout(rect=(0, 0.06, 1, 1))
+    outcomes_legend(figure)
+    return figure
 
 
 BASELINES = Experiment(

@@ -12,17 +12,28 @@ Reduced: 64-128-2, generated sentences, 150 steps of 256 tokens.
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_signals, read_log
+from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import Answer, Experiment, Finding
 from numerics.training.experiments.fig4a import configs as tfixup_configs
-from numerics.training.experiments.selection import Runs, matching, values_of
+from numerics.training.experiments.panels import (
+    COLD,
+    GREY,
+    OWN,
+    WARM,
+    depth_ticks,
+    finished,
+    panels,
+)
+from numerics.training.experiments.selection import Runs, matching, range_of, values_of
 from numerics.training.recorded import RecordedRun
 
 Growth = Callable[[RecordedRun, str], float]
@@ -102,7 +113,7 @@ def decide(runs: Runs, *, growth_of: Growth = trained_growth) -> Finding:
         answer = Answer.UNDECIDED
     else:
         answer = Answer.REPRODUCED if all(agree) else Answer.NOT_REPRODUCED
-    return Finding(answer, "; ".join(told), decisive.value, decisive.interval)
+    return Finding(answer, "; ".join(told), decisive.value, decisive.interval, scope=range_of(runs))
 
 
 def _at_depth(runs: Runs, depth: int, stack: str) -> str:
@@ -116,9 +127,36 @@ def _at_depth(runs: Runs, depth: int, stack: str) -> str:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """Coherence and growth over steps, the first seed at each depth."""
-    first = matching(runs, seed=runs[0].config["seed"])
-    return draw_signals(first, COLUMNS, lambda run: f"N = {run.config['layers']}", log=False)
+    """Growth and √(1 + ρ²L) against L in each stack, with the cone in which both count as flat."""
+    margin = tolerance("trained-growth-exponent")
+    figure, (row,) = panels(2, sharey=True)
+    for panel, (stack, blocks) in zip(row, BLOCKS.items(), strict=True):
+        count = [blocks * int(run.config["layers"]) for run in runs]
+        for size, mark, shade, name in (
+            (trained_growth, "o", OWN, "growth as trained"),
+            (coherent_growth, "s", WARM, "√(1 + ρ²L)"),
+            (aligned_growth, "v", COLD, "growth if aligned"),
+        ):
+            found = [size(run, stack) for run in runs]
+            panel.plot(count, found, mark, ms=4, color=shade, label=name, gid="deciding")
+        depths = np.unique(count).astype(float)
+        middle = fmean(trained_growth(run, stack) for run in runs)
+        spread = (depths / depths[0]) ** margin
+        panel.axhline(middle, color=GREY, lw=0.8, ls=":", gid="baseline", label="flat")
+        panel.plot(depths, middle * spread, color=GREY, lw=1.0, ls="--", gid="bound")
+        panel.plot(
+            depths,
+            middle / spread,
+            color=GREY,
+            lw=1.0,
+            ls="--",
+            label=f"L^±{margin:g}: still flat",
+        )
+        panel.set(yscale="log", ylim=(0.5, 100), title=stack, xlabel="attention blocks L")
+        depth_ticks(panel, [int(depth) for depth in depths])
+    row[0].set_ylabel("growth along the skip path at the end")
+    row[0].legend(frameon=False, fontsize=7, loc="upper left")
+    return finished(figure)
 
 
 COHERENCE = Experiment(

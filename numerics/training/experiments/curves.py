@@ -1,4 +1,4 @@
-"""Figures of training runs: losses over steps, and signals of the first steps."""
+"""A figure of training runs: losses over steps."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from numerics.figures.sweep import STYLE, colour
 from numerics.training import recorded
+from numerics.training.outcome import best_constant
 from numerics.training.recorded import RecordedRun
 
 Named = Callable[[RecordedRun], str]
@@ -21,7 +22,7 @@ def read_log(run: RecordedRun) -> pl.DataFrame:
 
 
 def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = False) -> Figure:
-    """Validation loss over steps, a line a run, with the unigram baseline.
+    """Validation loss over steps, a line a run, with that of the best predictor that reads nothing.
 
     Parameters
     ----------
@@ -44,28 +45,11 @@ def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = Fa
             axes.plot(log["step"], log["validation_loss"], lw=1.4, color=shade, label=name(run))
         low, high = axes.get_ylim()
         axes.set_ylim(low, min(high, runs[0].uniform_loss + 1.5))
-        axes.axhline(runs[0].unigram_loss, color="#777777", lw=0.8, ls=":", label="unigram")
+        best, baseline = best_constant(runs[0].unigram_loss, runs[0].uniform_loss)
+        axes.axhline(best, color="#777777", lw=0.8, ls=":", label=baseline.removeprefix("the "))
         axes.set(xlabel="step", ylabel="validation loss, nats a token")
         where = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if beside else {}
         axes.legend(frameon=False, fontsize=7.5, **where)
-        figure.tight_layout()
-    return figure
-
-
-def draw_signals(
-    runs: Sequence[RecordedRun], columns: Sequence[str], name: Named, *, log: bool = True
-) -> Figure:
-    """One panel a column of the log, a line a run; ``log`` is whether the ordinate is."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.6 * len(columns), 3.2))
-        panels = figure.subplots(1, len(columns), squeeze=False)[0]
-        for panel, column in zip(panels, columns, strict=True):
-            for place, run in enumerate(runs):
-                rows = read_log(run)
-                panel.plot(rows["step"], rows[column], lw=1.2, color=f"C{place}", label=name(run))
-            scale = "log" if log else "linear"
-            panel.set(title=column.replace("_", " "), xlabel="step", yscale=scale)
-        panels[0].legend(frameon=False, fontsize=7)
         figure.tight_layout()
     return figure
 

@@ -32,8 +32,8 @@ SMALL: Mapping[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000}
 class Answer(StrEnum):
     """What the runs say to the experiment's claim."""
 
-    REPRODUCED = "reproduced"
-    NOT_REPRODUCED = "not reproduced"
+    REPRODUCED = "reproduced at this scale"
+    NOT_REPRODUCED = "not seen at this scale"
     UNDECIDED = "undecided"
 
 
@@ -47,6 +47,10 @@ class Finding:
     """Size of the effect, where one number says it."""
     interval: tuple[float, float] | None = None
     """95 % interval of the value, over seeds or sentences as the rule states."""
+    scope: str = ""
+    """The range that was tried: depths, width, rates, steps and seeds."""
+    neighbourhood: str = ""
+    """The same, where the effect is absent or reversed over all of it: what would falsify."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,12 @@ def label(config: TrainConfig) -> str:
     --------
     >>> label(TrainConfig(scheme="post-ln", layers=12, lr=1e-3, warmup=50))
     'post-ln-12-adam-lr0.001-warmup50-tokens2048-seed0'
+    >>> label(TrainConfig(d_model=128))
+    'tfixup-6-width128-adam-lr0.001-warmup0-tokens2048-seed0'
     """
+    width = "" if config.d_model == TrainConfig.d_model else f"-width{config.d_model}"
     return (
-        f"{config.scheme}-{config.layers}-{config.optimizer}-lr{config.lr:.3g}"
+        f"{config.scheme}-{config.layers}{width}-{config.optimizer}-lr{config.lr:.3g}"
         f"-warmup{config.warmup}-tokens{config.tokens}-seed{config.seed}"
     )
 

@@ -13,14 +13,24 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_losses
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    COLD,
+    GREY,
+    finished,
+    in_order,
+    loss_lines,
+    panels,
+    validation,
+)
 from numerics.training.experiments.selection import (
     all_trained,
     diverged,
     matching,
     none_trained,
+    range_of,
     told,
+    values_of,
 )
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
@@ -64,10 +74,11 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
             for run in others
         )
     if any(run.outcome is RunOutcome.DIVERGED for run in curves):
-        return Finding(Answer.NOT_REPRODUCED, line)
+        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(curves))
     blind = any(run.outcome is RunOutcome.TRAINED for run in controls)
     all_train = all(run.outcome is RunOutcome.TRAINED for run in curves)
-    return Finding(Answer.REPRODUCED if all_train and not blind else Answer.UNDECIDED, line)
+    answer = Answer.REPRODUCED if all_train and not blind else Answer.UNDECIDED
+    return Finding(answer, line, scope=range_of(curves))
 
 
 def squared_trains(runs: Sequence[RecordedRun]) -> Finding:
@@ -82,19 +93,45 @@ def squared_trains(runs: Sequence[RecordedRun]) -> Finding:
         for run in own
     )
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line)
+        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(own))
     good = all_trained(own) and none_trained(matching(runs, scheme=CONTROL))
-    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line)
+    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
+    return Finding(answer, line, scope=range_of(own))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A curve a depth."""
-    return draw_losses(runs, _name, by_depth=True)
+    """T-Fixup's losses by depth on the left, squared scales and the scaled rate on the right."""
+    figure, ((left, right),) = panels(2, sharey=True)
+    shades = in_order(values_of(matching(runs, scheme="tfixup"), "layers"))
+    for run in runs:
+        depth, scheme = run.config["layers"], run.config["scheme"]
+        plain = scheme == "tfixup" and run.config["lr"] == RATE
+        steps, losses = validation(run)
+        name = _name(run) + ("" if len(losses) > 1 else f": {run.outcome}")
+        if scheme == CONTROL:
+            left.plot(steps, losses, "X-", color=COLD, ms=5, label=name)
+            continue
+        (left if plain else right).plot(
+            steps,
+            losses,
+            lw=1.5,
+            color=shades.get(depth, GREY),
+            ls="-" if scheme == "tfixup" else "--",
+            label=name,
+            gid="deciding",
+        )
+    for axes in (left, right):
+        loss_lines(axes, runs[0])
+        axes.set(xlabel="step")
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1.0, 0.59))
+    left.set(ylabel="validation loss, nats a token")
+    return finished(figure)
 
 
 def _name(run: RecordedRun) -> str:
-    rate = "" if run.config["lr"] == RATE else f", lr {run.config['lr']:.2g}"
-    return f"{run.config['scheme']} N = {run.config['layers']}{rate}"
+    rate = "" if run.config["lr"] == RATE else f", rate {run.config['lr']:.2g}"
+    return f"{run.config['scheme']}, N = {run.config['layers']}{rate}"
 
 
 FIG4B = Experiment(

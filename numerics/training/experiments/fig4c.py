@@ -14,8 +14,16 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_losses
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    COLD,
+    courses,
+    finished,
+    in_order,
+    loss_lines,
+    panels,
+    validation,
+)
 from numerics.training.experiments.selection import (
     Runs,
     all_trained,
@@ -23,6 +31,7 @@ from numerics.training.experiments.selection import (
     matching,
     mean_interval,
     none_trained,
+    range_of,
     told,
     values_of,
 )
@@ -60,15 +69,27 @@ def decide(runs: Runs) -> Finding:
     )
     line += f"; × {sizes[-1] // sizes[0]} ends {value:.2f} nats a token lower"
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval)
+        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=range_of(own))
     good = all_trained(own) and none_trained(control)
-    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line, value, interval)
+    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
+    return Finding(answer, line, value, interval, scope=range_of(own))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A curve a batch size, the first seed."""
-    first = matching(runs, scheme="tfixup", seed=runs[0].config["seed"])
-    return draw_losses(first, lambda run: f"{run.config['tokens']} tokens", by_depth=True)
+    """Losses by batch size, seeds thin, beside the control's."""
+    figure, ((axes,),) = panels(1, figsize=(5.6, 3.8))
+    own, control = matching(runs, scheme="tfixup"), matching(runs, scheme=CONTROL)
+    sizes = values_of(own, "tokens")
+    for size, shade in in_order(sizes).items():
+        name = f"T-Fixup, {size:,} tokens"
+        courses(axes, matching(own, tokens=size), validation, shade, name, gid="deciding")
+    for run, dash in zip(control, ("-", "--"), strict=False):
+        name = f"Post-LN, {run.config['tokens']:,} tokens"
+        courses(axes, [run], validation, COLD, name, ls=dash)
+    loss_lines(axes, runs[0])
+    axes.set(xlabel="step", ylabel="validation loss, nats a token")
+    axes.legend(frameon=False, fontsize=7, loc="lower left")
+    return finished(figure)
 
 
 FIG4C = Experiment(

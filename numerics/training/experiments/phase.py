@@ -13,13 +13,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from numerics.figures.sweep import STYLE
 from numerics.statistics.exponents import NoExponent, power_law
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
-from numerics.training.experiments.selection import matching, values_of
+from numerics.training.experiments.panels import (
+    GREY,
+    MARKS,
+    SHADES,
+    depth_ticks,
+    outcomes_legend,
+    panels,
+)
+from numerics.training.experiments.selection import matching, range_of, values_of
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -35,11 +44,6 @@ BUDGET: Mapping[str, Any] = {
 """Settings of short runs that say trained or not: T-Fixup needs about 20 of the steps."""
 HALF_WAY = -0.25
 """Between η ∝ N^0 of bounded updates and η ∝ N^(-1/2) of updates that grow as √N."""
-SHADES = {
-    RunOutcome.TRAINED: "#0b6e4f",
-    RunOutcome.STUCK: "#e8c07d",
-    RunOutcome.DIVERGED: "#d1495b",
-}
 
 
 def configs(
@@ -77,9 +81,10 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
         if run.config["scheme"] == "tfixup" and run.outcome is RunOutcome.TRAINED
     }
     if trained != set(depths):
-        return Finding(Answer.NOT_REPRODUCED, told)
+        return Finding(Answer.NOT_REPRODUCED, told, scope=range_of(runs))
     post_ln_stops = deepest.get("post-ln", depths[-1]) < depths[-1]
-    return Finding(Answer.REPRODUCED if post_ln_stops else Answer.UNDECIDED, told)
+    answer = Answer.REPRODUCED if post_ln_stops else Answer.UNDECIDED
+    return Finding(answer, told, scope=range_of(runs))
 
 
 def largest_rates(runs: Sequence[RecordedRun], scheme: str) -> dict[int, float]:
@@ -112,61 +117,74 @@ def bounded_at_any_depth(runs: Sequence[RecordedRun], scheme: str) -> Finding:
     scheme
         Whose.
     """
-    rates = largest_rates(runs, scheme)
+    rates, scope = largest_rates(runs, scheme), range_of(matching(runs, scheme=scheme))
     line = f"{scheme}: largest rate that trains " + ", ".join(
         f"{rate:.0e} at N = {depth}" if rate else f"none at N = {depth}"
         for depth, rate in rates.items()
     )
     if not all(rates.values()):
         some = any(rates.values())
-        return Finding(Answer.NOT_REPRODUCED if some else Answer.UNDECIDED, line)
+        answer = Answer.NOT_REPRODUCED if some else Answer.UNDECIDED
+        return Finding(answer, line, scope=scope)
     fit = power_law(list(rates), list(rates.values()))
     if isinstance(fit, NoExponent):
-        return Finding(Answer.UNDECIDED, f"{line}; {fit.reason}")
+        return Finding(Answer.UNDECIDED, f"{line}; {fit.reason}", scope=scope)
     low, high = fit.interval
     line += f"; ~ N^{fit.value:+.2f} [{low:+.2f}, {high:+.2f}]"
     if low > HALF_WAY:
         answer = Answer.REPRODUCED
     else:
         answer = Answer.NOT_REPRODUCED if high < HALF_WAY else Answer.UNDECIDED
-    return Finding(answer, line, fit.value, fit.interval)
+    return Finding(answer, line, fit.value, fit.interval, scope=scope)
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A panel a scheme: depth across, learning rate up, the outcome as colour."""
-    return draw_outcomes(runs)
+    """A panel a scheme: depth across, learning rate up, the outcome as mark and colour.
 
-
-def draw_outcomes(runs: Sequence[RecordedRun], *, rows: str = "lr") -> Figure:
-    """A panel a scheme: depth across, another setting up, the outcome as colour."""
+    The line joins the largest rates that train; the dashed one, from its first point on, falls as
+    N^(-1/4), half way to what updates of √N need.
+    """
     schemes = list(dict.fromkeys(str(run.config["scheme"]) for run in runs))
-    across = min(len(schemes), 6)
+    across = min(len(schemes), 4)
     down = -(-len(schemes) // across)
+    figure, axes = panels(
+        across, down, figsize=(2.6 * across, 2.4 * down + 0.4), sharex=True, sharey=True
+    )
+    for panel in axes.flat[len(schemes) :]:
+        panel.set_visible(False)
+    for panel, scheme in zip(axes.flat, schemes, strict=False):
+        own = matching(runs, scheme=scheme)
+        for outcome, shade in SHADES.items():
+            mine = [run for run in own if run.outcome is outcome]
+            panel.scatter(
+                [run.config["layers"] for run in mine],
+                [run.config["lr"] for run in mine],
+                color=shade,
+                s=32,
+                marker=MARKS[outcome],
+            )
+        largest = {depth: rate for depth, rate in largest_rates(runs, scheme).items() if rate}
+        panel.plot(list(largest), list(largest.values()), color="black", lw=1.2, gid="deciding")
+        if largest:
+            first, rate = next(iter(largest.items()))
+            ends = np.array([first, values_of(own, "layers")[-1]], dtype=float)
+            panel.axhline(rate, color=GREY, lw=0.8, ls=":", gid="baseline", zorder=0)
+            panel.plot(
+                ends, rate * (ends / first) ** HALF_WAY, color=GREY, lw=1.0, ls="--", gid="bound"
+            )
+        panel.set(title=scheme, yscale="log")
+        depth_ticks(panel, values_of(runs, "layers"))
+        panel.tick_params(labelbottom=True, labelsize=7.5)
+    for row in axes:
+        row[0].set_ylabel("learning rate")
+    figure.supxlabel("layers N", fontsize=9, y=0.06)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(1.9 * across + 0.6, 2.4 * down + 0.5))
-        panels = figure.subplots(down, across, squeeze=False, sharey=True)
-        for panel in panels.flat[len(schemes) :]:
-            panel.set_visible(False)
-        for panel, scheme in zip(panels.flat, schemes, strict=False):
-            for outcome, shade in SHADES.items():
-                mine = [
-                    run for run in runs if run.config["scheme"] == scheme and run.outcome is outcome
-                ]
-                panel.scatter(
-                    [run.config["layers"] for run in mine],
-                    [run.config[rows] for run in mine],
-                    color=shade,
-                    s=55,
-                    marker="s",
-                    label=outcome.value,
-                )
-            panel.set(title=scheme, xscale="log", yscale="log" if rows == "lr" else "linear")
-        for row in panels:
-            row[0].set_ylabel("learning rate" if rows == "lr" else rows)
-        handles, labels = panels[0][0].get_legend_handles_labels()
-        figure.supxlabel("layers N", fontsize=9)
         figure.tight_layout(rect=(0, 0.07, 1, 1))
-        figure.legend(handles, labels, loc="lower right", ncols=3, frameon=False)
+    outcomes_legend(
+        figure,
+        largest_rate_that_trains=("-", "black"),
+        **{"the same at every N": (":", GREY), "∝ N^(−1/4)": ("--", GREY)},
+    )
     return figure
 
 

@@ -28,6 +28,71 @@ def values_of(runs: Runs, setting: str) -> list[Any]:
     return sorted({run.config[setting] for run in runs})
 
 
+RANGE: Mapping[str, str] = {
+    "layers": "N",
+    "d_model": "width",
+    "lr": "rate",
+    "tokens": "tokens a step",
+    "steps": "steps",
+    "seed": "seeds",
+}
+"""The settings whose values are a range that was tried, and what they are called."""
+
+
+def range_of(runs: Runs) -> str:
+    """The range that runs cover, in words: layers, width, rates, tokens, steps and seeds.
+
+    Examples
+    --------
+    >>> range_of([])
+    'no run'
+    """
+    return in_words({key: values_of(runs, key) for key in RANGE}) if runs else "no run"
+
+
+def in_words(values: Mapping[str, Sequence[Any]]) -> str:
+    """A range from the sorted values of its settings.
+
+    Examples
+    --------
+    >>> in_words({"layers": [6, 12], "lr": [0.001], "seed": [0, 1, 2]})
+    'N 6, 12, rate 0.001, seeds 0 to 2'
+    """
+    return ", ".join(f"{name} {_span(values[key])}" for key, name in RANGE.items() if key in values)
+
+
+def neighbourhood_of(runs: Runs) -> str:
+    """`range_of` the runs if they cover a neighbourhood that can falsify, else nothing.
+
+    That is at least three rates a factor 2 apart, two widths and three seeds.
+
+    Examples
+    --------
+    >>> neighbourhood_of([])
+    ''
+    """
+    if not runs:
+        return ""
+    rates = sorted({float(run.config["lr"]) for run in runs})
+    apart, last = 1, rates[0]
+    for rate in rates:
+        if rate >= 1.99 * last:
+            apart, last = apart + 1, rate
+    enough = apart >= 3 and all(
+        len(values_of(runs, name)) >= least for name, least in (("d_model", 2), ("seed", 3))
+    )
+    return range_of(runs) if enough else ""
+
+
+def _span(values: Sequence[Any]) -> str:
+    """A few values listed, consecutive ones and many by their ends."""
+    shown = [f"{value:.3g}" if isinstance(value, float) else f"{value}" for value in values]
+    whole = all(isinstance(value, int) for value in values)
+    if len(values) > 2 and whole and values[-1] - values[0] == len(values) - 1:
+        return f"{shown[0]} to {shown[-1]}"
+    return ", ".join(shown) if len(shown) <= 6 else f"{shown[0]} to {shown[-1]}"
+
+
 def all_trained(runs: Runs) -> bool:
     """Whether there are runs and every one trained."""
     return bool(runs) and all(run.outcome is RunOutcome.TRAINED for run in runs)
@@ -88,12 +153,14 @@ def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
 def geometric_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
     """Geometric mean and its 95 % interval; a value of 0, a signal gone altogether, gives 0.
 
+    Of no value at all the mean is NaN and the interval everything.
+
     Examples
     --------
     >>> geometric_interval([2.0, 8.0])[0]
     4.0
     """
-    if min(values) <= 0:
+    if values and min(values) <= 0:
         return 0.0, (0.0, math.inf)
     mean, (low, high) = mean_interval([math.log(value) for value in values])
     return math.exp(mean), (math.exp(low), _exp(high))

@@ -18,20 +18,32 @@ compares how fast they learn. Where there are several seeds, `SEEDS` says.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import hypot, inf, sqrt
 from statistics import fmean
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 from scipy import stats
 
-from numerics.figures.sweep import STYLE, colour
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import Counts, bleu_of, paired_difference, read_counts
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
-from numerics.training.experiments.selection import Runs, exchanged, matching, values_of
+from numerics.training.experiments.panels import (
+    GREY,
+    depth_ticks,
+    distinct,
+    finished,
+    panels,
+)
+from numerics.training.experiments.power import cost_told, minutes
+from numerics.training.experiments.selection import (
+    Runs,
+    exchanged,
+    matching,
+    range_of,
+    values_of,
+)
 from numerics.training.experiments.warmup import Rule
 from numerics.training.recorded import RecordedRun
 
@@ -180,9 +192,26 @@ def _pairs(runs: Runs) -> dict[tuple[str, int], list[tuple[Counts, Counts]]]:
     return found
 
 
-def at_least(runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1_000) -> Finding:
-    """T-Fixup ≥ each baseline of ``names`` (all unless given) at equal depth, within noise."""
-    found = list(comparisons(runs, names, samples=samples))
+def at_least(
+    runs: Runs,
+    names: Iterable[str] | None = None,
+    *,
+    samples: int = 1_000,
+    raised: float = 0.0,
+) -> Finding:
+    """T-Fixup ≥ each baseline of ``names`` (all unless given) at equal depth, within noise.
+
+    With ``raised`` its BLEU counts that much more: a control.
+    """
+    found = [
+        replace(
+            one,
+            difference=one.difference + raised,
+            low=one.low + raised,
+            high=one.high + raised,
+        )
+        for one in comparisons(runs, names, samples=samples)
+    ]
     own = [run for run in runs if name_of(run) == OWN]
     line = "T-Fixup's BLEU " + ", ".join(
         " and ".join(f"{_bleu(run):.1f}" for run in matching(own, layers=depth))
@@ -190,10 +219,12 @@ def at_least(runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1
         for depth in values_of(own, "layers")
     )
     if not found:
-        return Finding(Answer.UNDECIDED, f"{line}; no baseline to compare with")
+        line += "; no baseline to compare with"
+        return Finding(Answer.UNDECIDED, line, scope=range_of(own))
     worst = min(found, key=lambda one: one.low)
     if worst.low == -inf:
-        return Finding(Answer.UNDECIDED, f"{line}; no second seed says how far seeds scatter")
+        line += "; no second seed says how far seeds scatter"
+        return Finding(Answer.UNDECIDED, line, scope=range_of(own))
     line += f"; {len(found)} comparisons, smallest lead " + ", ".join(
         f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}] on {one.baseline}, "
         f"N = {one.layers}"
@@ -205,7 +236,28 @@ def at_least(runs: Runs, names: Iterable[str] | None = None, *, samples: int = 1
         answer = Answer.REPRODUCED
     else:
         answer = Answer.UNDECIDED
-    return Finding(answer, line, worst.difference, (worst.low, worst.high))
+        line += "; " + _cost(runs, [one for one in found if one.low <= -NOISE])
+    return Finding(answer, line, worst.difference, (worst.low, worst.high), scope=range_of(own))
+
+
+def _cost(runs: Runs, open_: Sequence[BleuComparison]) -> str:
+    """What deciding the open comparisons would cost, in words."""
+    spread, _ = seed_deviation(
+        [[bleu_of(one) - bleu_of(other) for one, other in each] for each in _pairs(runs).values()]
+    )
+    cells = {(name, one.layers) for one in open_ for name in (one.baseline, OWN)}
+    each = sum(
+        minutes(own) / len(own)
+        for own in (
+            [run for run in matching(runs, layers=layers) if name_of(run) == name]
+            for name, layers in cells
+        )
+    )
+    told = cost_told(spread, NOISE, each, "BLEU", LEVEL)
+    return (
+        f"{len(open_)} comparisons are open: seeds scatter by {spread:.2g} BLEU, and {told}; no "
+        "number of seeds narrows what the sentences leave open"
+    )
 
 
 def decide(runs: Runs) -> Finding:
@@ -219,21 +271,6 @@ def weakest_in_its_place(runs: Runs, names: Iterable[str] | None = None) -> list
     scores = _scores(rest, names)
     least = min(scores, key=lambda name: scores[name])
     return exchanged(rest, "scheme", {least: OWN, OWN: least})
-
-
-def strongest_in_its_place(runs: Runs, names: Iterable[str] | None = None) -> list[RecordedRun]:
-    """A positive control: at each depth the runs of the scheme with the highest BLEU pass for it.
-
-    T-Fixup itself is among those schemes.
-    """
-    rest = [run for run in runs if name_of(run) != "radam"]
-    found = []
-    for depth in values_of(rest, "layers"):
-        here = matching(rest, layers=depth)
-        scores = _scores(here, names) | _scores(here, (OWN,))
-        most = max(scores, key=lambda name: scores[name])
-        found += exchanged(here, "scheme", {most: OWN, OWN: most})
-    return found
 
 
 def _scores(runs: Runs, names: Iterable[str] | None) -> dict[str, float]:
@@ -252,20 +289,50 @@ def _bleu(run: RecordedRun) -> float:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """BLEU against depth, a line a scheme."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 4.0))
-        axes = figure.subplots()
-        for name in dict.fromkeys(map(name_of, runs)):
-            own = [run for run in runs if name_of(run) == name]
-            depths = values_of(own, "layers")
-            scores = [[_bleu(run) for run in matching(own, layers=depth)] for depth in depths]
-            means = [sum(each) / len(each) for each in scores]
-            axes.plot(depths, means, marker="o", lw=1.3, label=name, color=colour(name))
-        axes.set(xscale="log", xlabel="layers N", ylabel="BLEU")
-        axes.legend(frameon=False, fontsize=7, ncols=2)
-        figure.tight_layout()
-    return figure
+    """BLEU against depth with every seed, and T-Fixup's leads with their intervals."""
+    names = list(dict.fromkeys(map(name_of, runs)))
+    shades, depths = distinct(names), values_of(runs, "layers")
+    leads = list(comparisons(runs))
+    figure, ((left, right),) = panels(2, figsize=(10.4, 5.0))
+    for name in names:
+        own = [run for run in runs if name_of(run) == name]
+        means = [fmean(_bleu(run) for run in matching(own, layers=depth)) for depth in depths]
+        left.plot(depths, means, lw=1.3, label=name, color=shades[name])
+        left.scatter([run.config["layers"] for run in own], map_bleu(own), s=12, color=shades[name])
+    depth_ticks(left, depths)
+    left.set(xlabel="layers N", ylabel="BLEU, a point a seed")
+    left.legend(frameon=False, fontsize=7, loc="upper right", ncols=2)
+    left.set_ylim(top=left.get_ylim()[1] * 1.3)
+    marks = dict(zip(depths, ("o", "s", "D", "v"), strict=False))
+    rows = [name for name in names if name != OWN]
+    for one in leads:
+        if one.low == -inf:
+            continue
+        row = rows.index(one.baseline) + 0.22 * (depths.index(one.layers) - (len(depths) - 1) / 2)
+        right.plot([one.low, one.high], [row, row], color=shades[one.baseline], lw=1.2)
+        right.plot(
+            [one.difference],
+            [row],
+            marks[one.layers],
+            color=shades[one.baseline],
+            ms=4,
+            gid="deciding",
+        )
+    for depth, mark in marks.items():
+        right.plot([], [], mark, color=GREY, ms=4, label=f"N = {depth}")
+    right.axvline(0.0, color=GREY, lw=1.0, ls=":", gid="baseline", label="equal")
+    right.axvline(-NOISE, color=GREY, lw=1.0, ls="--", gid="bound", label=f"− {NOISE:g}: noise")
+    right.set(xlabel="T-Fixup's BLEU minus the baseline's, 99 % interval")
+    right.set_xlim(right=right.get_xlim()[1] * 1.3)
+    right.set_yticks(range(len(rows)), rows)
+    right.invert_yaxis()
+    right.legend(frameon=False, fontsize=7, loc="lower right")
+    return finished(figure)
+
+
+def map_bleu(runs: Runs) -> list[float]:
+    """The BLEU of each run."""
+    return [_bleu(run) for run in runs]
 
 
 TABLES = Experiment(

@@ -1,13 +1,12 @@
 """Who needs warm-up: Post-LN with and without, Pre-LN, Admin and RAdam, side by side.
 
-The statements of three papers about the same few runs, at each depth and seed:
+The statements of two papers about the same few runs, at each depth and seed:
 
 - Post-LN needs warm-up (Xiong et al.): with it the model trains, without it not;
 - Pre-LN without warm-up is comparable to the warmed-up baseline (Xiong et al.): its loss is no
   more than `COMPARABLE` above;
 - Admin stabilises early training and ends lower (Liu et al. 2020b): it trains without warm-up where
   Post-LN does not, and ends below the warmed-up Post-LN;
-- RAdam replaces warm-up (Liu et al. 2020a): Post-LN trains under RAdam where Adam needs it;
 - unbalanced gradients are not the root cause (Liu et al. 2020b): models that train are not set
   apart from models that do not by the balance of their gradients in the first steps, taken between
   the encoder's and the decoder's embeddings.
@@ -17,7 +16,8 @@ tokens, a warm-up of 200, four seeds.
 
 The rate 1.5e-3 was chosen after trying 1e-3 and 3e-3 at 6 layers: at 1e-3 Post-LN trains without
 warm-up too, more slowly, and at 3e-3 not even with it. The answers belong to this rate; `phase.py`
-has the others.
+has the others. "Trains" means in so many steps; `fig3c.py` gives Post-LN without warm-up many more,
+and `radam.py` asks whether RAdam, whose runs stand beside these, replaces the warm-up.
 """
 
 import math
@@ -28,8 +28,20 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import draw_losses, read_log
+from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.panels import (
+    COLD,
+    OWN,
+    THIRD,
+    WARM,
+    courses,
+    distinct,
+    finished,
+    loss_lines,
+    panels,
+    validation,
+)
 from numerics.training.experiments.selection import (
     Runs,
     all_trained,
@@ -37,6 +49,7 @@ from numerics.training.experiments.selection import (
     matching,
     mean_interval,
     none_trained,
+    range_of,
     told,
     values_of,
 )
@@ -98,9 +111,9 @@ def needs_warmup(runs: Runs) -> Finding:
     )
     value, interval = _excess(runs, cold(runs))
     if not able:
-        return Finding(Answer.UNDECIDED, line, value, interval)
+        return Finding(Answer.UNDECIDED, line, value, interval, scope=range_of(runs))
     needed = [none_trained(cold(matching(runs, layers=depth))) for depth in able]
-    return Finding(_answer(needed), line, value, interval)
+    return Finding(_answer(needed), line, value, interval, scope=range_of(runs))
 
 
 def needs_warmup_when_deep(runs: Runs) -> Finding:
@@ -111,62 +124,49 @@ def needs_warmup_when_deep(runs: Runs) -> Finding:
 
 
 def depth_text(runs: Runs) -> str:
-    """From which depth Post-LN needs warm-up, in words; empty if at none that was tried."""
+    """From which depth Post-LN needs warm-up at the runs' rate; empty if at none of them."""
     depths = values_of(runs, "layers")
     needing = [d for d in depths if needs_warmup(matching(runs, layers=d)).answer is REPRODUCED]
-    return f"from some depth on: at {needing[0]} + {needing[0]} layers" if needing else ""
+    if not needing:
+        return ""
+    (rate,) = values_of(runs, "lr")
+    return f"from some depth on, at the rate {rate:g}: at {needing[0]} + {needing[0]} layers"
 
 
-def pre_ln_comparable(runs: Runs) -> Finding:
+def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> Finding:
     """Reproduced if Pre-LN without warm-up ends no more than the margin above the baseline.
 
-    Over pairs of one depth and seed, by the 95 % interval of the mean difference.
+    Over pairs of one depth and seed, by the 95 % interval of the mean difference. With ``raised``
+    Pre-LN's losses count that much more: a control.
     """
     own = matching(runs, scheme="pre-ln")
-    value, interval = _excess(runs, own)
+    value, interval = _excess(runs, own, raised)
+    scope = range_of(own)
     line = f"Pre-LN without warm-up {told(own)}; warmed-up Post-LN {told(warm(runs))}; "
     line += f"difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats a token"
     if diverged(own) or interval[0] > COMPARABLE:
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval)
+        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=scope)
     good = all_trained(own) and interval[1] <= COMPARABLE
-    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line, value, interval)
+    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
+    return Finding(answer, line, value, interval, scope=scope)
 
 
-def admin_trains(runs: Runs) -> Finding:
+def admin_trains(runs: Runs, *, raised: float = 0.0) -> Finding:
     """Reproduced if Admin trains without warm-up, Post-LN does not, and Admin ends lower.
 
-    *Lower*: than the warmed-up Post-LN, by the 95 % interval of the mean difference.
+    *Lower*: than the warmed-up Post-LN, by the 95 % interval of the mean difference. With
+    ``raised`` Admin's losses count that much more: a control.
     """
     own = matching(runs, scheme="admin")
-    value, interval = _excess(runs, own)
+    value, interval = _excess(runs, own, raised)
+    scope = range_of(own)
     line = f"Admin without warm-up {told(own)}; Post-LN without {told(cold(runs))}, with "
     line += f"{told(warm(runs))}; difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
     if diverged(own) or interval[0] > 0:
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval)
+        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=scope)
     good = all_trained(own) and not all_trained(cold(runs)) and interval[1] < 0
-    return Finding(Answer.REPRODUCED if good else Answer.UNDECIDED, line, value, interval)
-
-
-def radam_replaces(runs: Runs) -> Finding:
-    """Reproduced if RAdam trains Post-LN wherever Adam needs the warm-up, not if nowhere.
-
-    Undecided if Adam needs it at no depth.
-    """
-    own = matching(runs, optimizer="radam")
-    depths = values_of(runs, "layers")
-    line = "; ".join(
-        f"N = {depth} RAdam {told(matching(own, layers=depth))}, Adam "
-        f"{told(cold(matching(runs, layers=depth)))}"
-        for depth in depths
-    )
-    value, interval = _excess(runs, own)
-    needing = [
-        d for d in depths if needs_warmup(matching(runs, layers=d)).answer is Answer.REPRODUCED
-    ]
-    if not needing:
-        return Finding(Answer.UNDECIDED, line, value, interval)
-    replaces = [all_trained(matching(own, layers=depth)) for depth in needing]
-    return Finding(_answer(replaces), line, value, interval)
+    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
+    return Finding(answer, line, value, interval, scope=scope)
 
 
 def imbalance(run: RecordedRun) -> float:
@@ -193,10 +193,11 @@ def gradients_not_the_cause(runs: Runs) -> Finding:
         for name in names
     )
     if not good or not bad:
-        return Finding(Answer.UNDECIDED, line)
+        return Finding(Answer.UNDECIDED, line, scope=range_of(without))
     separated = max(good) < min(bad)
     value = min(bad) - max(good)
-    return Finding(Answer.NOT_REPRODUCED if separated else Answer.REPRODUCED, line, value)
+    answer = Answer.NOT_REPRODUCED if separated else Answer.REPRODUCED
+    return Finding(answer, line, value, scope=range_of(without))
 
 
 def dealt_by_balance(runs: Runs, balanced: RunOutcome = RunOutcome.TRAINED) -> list[RecordedRun]:
@@ -215,11 +216,11 @@ def _answer(each: Sequence[bool]) -> Answer:
     return Answer.UNDECIDED if any(each) else Answer.NOT_REPRODUCED
 
 
-def _excess(runs: Runs, own: Runs) -> tuple[float, tuple[float, float]]:
+def _excess(runs: Runs, own: Runs, raised: float = 0.0) -> tuple[float, tuple[float, float]]:
     """Mean validation loss over the warmed-up Post-LN's, paired by depth and seed."""
     return mean_interval(
         [
-            run.validation_loss - base.validation_loss
+            run.validation_loss - base.validation_loss + raised
             for run in own
             for base in warm(matching(runs, layers=run.config["layers"], seed=run.config["seed"]))
         ]
@@ -232,17 +233,30 @@ def decide(runs: Runs) -> Finding:
     rules = {
         "Pre-LN comparable": pre_ln_comparable,
         "Admin": admin_trains,
-        "RAdam": radam_replaces,
         "gradients not the cause": gradients_not_the_cause,
     }
     also = "; ".join(f"{name}: {rule(runs).answer}" for name, rule in rules.items())
-    return Finding(first.answer, f"{first.line}; {also}", first.value, first.interval)
+    radam = f"RAdam without warm-up {told(matching(runs, optimizer='radam'))}"
+    return replace(first, line=f"{first.line}; {also}; {radam}")
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """Losses at the greatest depth, the first seed."""
-    deepest = matching(runs, layers=values_of(runs, "layers")[-1], seed=runs[0].config["seed"])
-    return draw_losses(deepest, _name, by_depth=True)
+    """Losses at each depth: seeds thin, their mean bold."""
+    depths = values_of(runs, "layers")
+    figure, (row,) = panels(len(depths), figsize=(4.8 * len(depths), 3.8), sharey=True)
+    models = list(dict.fromkeys(map(_name, runs)))
+    fixed = {"post-ln, warm-up": WARM, "post-ln": COLD, "tfixup": OWN, "pre-ln": THIRD}
+    shades = distinct(models) | fixed
+    for panel, depth in zip(row, depths, strict=True):
+        here = matching(runs, layers=depth)
+        for model in models:
+            own = [run for run in here if _name(run) == model]
+            courses(panel, own, validation, shades[model], model, gid="deciding")
+        loss_lines(panel, here[0])
+        panel.set(title=f"N = {depth}", xlabel="step")
+    row[0].set_ylabel("validation loss, nats a token")
+    row[0].legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1.0, 0.73))
+    return finished(figure)
 
 
 def _name(run: RecordedRun) -> str:

@@ -14,7 +14,8 @@ class PackedProduct(torch.autograd.Function):
         return x @ weight.T
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor]:
+        (gradient,) = grad_outputs
         x, weight = ctx.saved_tensors
         return gradient @ weight, gradient.flatten(0, 1).T @ x.flatten(0, 1)
 

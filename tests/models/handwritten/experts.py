@@ -30,29 +30,31 @@ class Experts(nn.Module):
         return (y + shared).view_as(x)
 
 
+class Layer(nn.Module):
+    def __init__(self, width: int, experts: int) -> None:
+        super().__init__()
+        self.norm_1 = nn.RMSNorm(width)
+        self.attention = SelfAttention(width, 4)
+        self.norm_2 = nn.RMSNorm(width)
+        self.experts = Experts(width, experts, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.norm_1(x))
+        return x + self.experts(self.norm_2(x))
+
+
 class Mixture(nn.Module):
     def __init__(self, layers: int, width: int = 32, experts: int = 6) -> None:
         super().__init__()
         self.embed = nn.Embedding(64, width)
-        self.layers = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    "norm_1": nn.RMSNorm(width),
-                    "attention": SelfAttention(width, 4),
-                    "norm_2": nn.RMSNorm(width),
-                    "experts": Experts(width, experts, 24),
-                }
-            )
-            for _ in range(layers)
-        )
+        self.layers = nn.ModuleList(Layer(width, experts) for _ in range(layers))
         self.norm = nn.RMSNorm(width)
         self.head = nn.Linear(width, 64, bias=False)
 
     def forward(self, ids: Tensor) -> Tensor:
         x = self.embed(ids)
         for layer in self.layers:
-            x = x + layer["attention"](layer["norm_1"](x))
-            x = x + layer["experts"](layer["norm_2"](x))
+            x = layer(x)
         return self.head(self.norm(x))
 
 

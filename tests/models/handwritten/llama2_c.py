@@ -80,6 +80,9 @@ class Llama(nn.Module):
         self.register_buffer("cos", angles.cos()[:, None], persistent=False)
         self.register_buffer("sin", angles.sin()[:, None], persistent=False)
 
+    cos: Tensor
+    sin: Tensor
+
     def forward(self, ids: Tensor) -> Tensor:
         x = self.tok_embeddings(ids)
         cos, sin = self.cos[: ids.shape[1]], self.sin[: ids.shape[1]]

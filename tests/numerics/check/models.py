@@ -1,7 +1,7 @@
 """Small models of the real cases, written as their authors write them."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +64,13 @@ class Block(nn.Module):
         return x
 
 
+class Blocks(nn.ModuleList):
+    """A list of `Block`, whose type a checker can follow."""
+
+    def __iter__(self) -> Iterator[Block]:
+        return super().__iter__()  # type: ignore[return-value]
+
+
 class Model(nn.Module):
     """Embedding, blocks, a norm where the blocks are Pre-LN, a head."""
 
@@ -80,7 +87,7 @@ class Model(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(VOCABULARY, d)
         blocks = [Block(wiring, d, gated=gated, causal=causal) for _ in range(layers)]
-        self.blocks = nn.ModuleList(blocks)
+        self.blocks = Blocks(blocks)
         self.norm = nn.LayerNorm(d) if wiring in ("pre", "miswired") else nn.Identity()
         self.head = nn.Linear(d, VOCABULARY, bias=False)
         if tied:

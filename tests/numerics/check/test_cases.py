@@ -13,7 +13,7 @@ from numerics.foreign.conditions import measuring
 from numerics.foreign.function import module_function
 from numerics.foreign.measure import measure_module
 from numerics.foreign.probe import probe
-from numerics.statistics.exponents import Exponent
+from numerics.statistics.exponents import Exponent, power_law
 from numerics.structure.trace import trace_structure
 from tests.numerics.check.models import (
     Block,
@@ -58,6 +58,7 @@ def run(make: Callable[[int], Model], values: tuple[int, ...] = DEPTHS, **option
     return check(lambda n: (make(n), tokens()), values, **settings)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_case_a3_the_wrong_matrix_scaled_leaves_the_total() -> None:
     parts: dict[str, list[dict[str, float]]] = {"w2": [], "w3": []}
     totals: dict[str, list[float]] = {"w2": [], "w3": []}
@@ -80,20 +81,30 @@ def test_case_a3_the_wrong_matrix_scaled_leaves_the_total() -> None:
 
 
 def test_case_c9_rezeros_gates_grow_linearly() -> None:
-    """One token of width 16: deeper than f has coordinates, the gates' changes add up."""
+    """One token of width 8: deeper than f has coordinates, the gates' changes add up."""
+    ids = tokens(sequences=1, length=1)
+    sizes: list[int] = []
+    gates: dict[str, list[float]] = {"sgd": [], "adamw": []}
+    for n in (16, 32, 64):
+        for seed in range(6):
+            torch.manual_seed(1000 * n + seed)
+            found = measure_module(xavier_(Model(n, "rezero", d=8)), ids, tuple(gates), seed=seed)
+            sizes.append(n)
+            for optimizer, values in gates.items():
+                values.append(found[optimizer].by_role["blocks.*.gate"])
+    for values in gates.values():
+        fit = power_law(sizes, values)
+        assert isinstance(fit, Exponent)
+        assert fit.value == pytest.approx(1.0, abs=0.25)
 
-    def make(n: int) -> tuple[Model, Tensor]:
-        return xavier_(Model(n, "rezero", d=16)), tokens(sequences=1, length=1)
 
-    found = check(make, (12, 24, 48, 96), ("sgd", "adamw"), seeds=3)
-    for optimizer in ("sgd", "adamw"):
-        gates = next(g for g in one(found, optimizer).groups if g.name == "scalar")
-        assert exponent(gates.series) == pytest.approx(1.0, abs=0.2)
+def test_case_c9_what_does_not_move() -> None:
+    found = run(lambda n: gpt2_(Model(n, "rezero")), (2, 3, 4))
     shares = {g.name: g.share for g in one(found).groups}
-    assert shares["w_out"] == shares["out"] == shares["v"] == 0.0
-    dead = " ".join(found.dead)
+    assert shares["scalar"] > 0.0
+    assert shares["w_out"] == shares["out"] == shares["v"] == shares["w_in"] == 0.0
     for name in ("attention.q", "attention.k", "attention.v", "attention.o", "mlp.w1", "mlp.w2"):
-        assert f"blocks.*.{name}.weight" in dead
+        assert f"blocks.*.{name}.weight" in found.dead
 
 
 def test_case_d1_copied_layers() -> None:
@@ -111,6 +122,7 @@ def test_case_d1_copied_layers() -> None:
     assert copies.law.law == "exponential"
 
 
+@pytest.mark.slow
 def test_case_d1_check_says_that_layers_are_copies() -> None:
     copies = run(lambda n: copied_(tfixup_(Model(n, "none", causal=False))), (4, 8, 12, 16))
     assert copies.verdict == "grows"
@@ -137,18 +149,20 @@ def test_case_d2_the_residual_is_taken_after_the_norm() -> None:
     assert wrong.law.law != "log N"
 
 
+@pytest.mark.slow
 def test_case_d2_check_says_what_the_wiring_does() -> None:
     found = {
         w: run(lambda n, w=w: xavier_(Model(n, w)), (2, 4, 6, 8), seeds=2)
         for w in ("pre", "miswired", "post")
     }
-    assert "No path from input to output is free of norms" in found["miswired"].wiring
+    assert "no path from input to output is free of norms" in found["miswired"].wiring
     assert any("x + F(norm(x))" in sentence for sentence in found["miswired"].advice)
     assert found["pre"].wiring.startswith("Pre-LN")
     assert found["post"].wiring.startswith("Post-LN")
     assert not any("norms" in sentence for sentence in found["pre"].advice)
 
 
+@pytest.mark.slow
 def test_case_d8_zero_outputs_move_alone() -> None:
     def zero_out(n: int) -> Model:
         model = gpt2_(Model(n))
@@ -169,11 +183,12 @@ def test_case_d8_zero_outputs_move_alone() -> None:
     assert "blocks.*.mlp.w1.weight" in only_once.dead  # one step cannot tell them apart
 
 
+@pytest.mark.slow
 def test_case_d10_gpt2_keeps_the_stream_and_not_the_update() -> None:
     found = run(lambda n: gpt2_(Model(n)), (2, 4, 8, 16, 32), optimizers=("sgd", "adamw"), lr=3e-4)
     sgd, adam = one(found), one(found, "adamw")
     for depth, right in zip((2, 4, 8, 16, 32), (99, 183, 347, 679, 1399), strict=True):
-        assert sgd.total.at(depth) == pytest.approx(right, rel=0.15)
+        assert sgd.total.at(depth) == pytest.approx(right, rel=0.2)
     assert exponent(sgd.total) == pytest.approx(0.98, abs=0.1)
     assert found.verdict == sgd.verdict == adam.verdict == "grows"
     assert sgd.total.law.law == "N^p"
@@ -186,13 +201,15 @@ def test_case_d10_gpt2_keeps_the_stream_and_not_the_update() -> None:
     assert adam.largest_rate * adam.relative == pytest.approx(1.0)
 
 
-def stream_law(factor: Callable[[int, int], float], values: Sequence[int]) -> GrowthLaw:
+def stream_law(
+    factor: Callable[[int, int], float], values: Sequence[int], seeds: int = 3
+) -> GrowthLaw:
     """The law of the stream's mean square, with a factor on what writes to it."""
     sizes: list[int] = []
     squares: list[float] = []
     for n in values:
-        for seed in range(4):
-            torch.manual_seed(seed)
+        for seed in range(seeds):
+            torch.manual_seed(100 * n + seed)
             model = xavier_(Model(n))
             with torch.no_grad():
                 model.embedding.weight.mul_(0.1)
@@ -200,21 +217,31 @@ def stream_law(factor: Callable[[int, int], float], values: Sequence[int]) -> Gr
                     block.attention.o.weight.mul_(factor(layer, n))
                     block.mlp.w2.weight.mul_(factor(layer, n))
             with measuring():
-                f = module_function(model, tokens(sequences=8))
+                f = module_function(model, tokens(sequences=64, length=1))
             sizes.append(n)
             squares.append(probe(f).stream[-1] ** 2)
     return growth_law(sizes, squares)
 
 
+@pytest.mark.slow
 def test_case_e4_a_harmonic_sum_is_a_logarithm() -> None:
-    """Factors 1/√(2l) by layer give the stream the variance H_N, 1/√(2N) for all gives 1."""
-    harmonic = stream_law(lambda layer, _: (2 * layer) ** -0.5, (6, 12, 24, 48, 96))
+    """Factors 1/√(2l) by layer give the stream the variance H_N, 1/√(2N) for all gives 1.
+
+    Sequences of one token: averages over tokens that become alike would let later layers add more.
+    """
+    harmonic = stream_law(lambda layer, _: (2 * layer) ** -0.5, (4, 8, 16, 32, 64), seeds=6)
     assert harmonic.unbounded
     assert harmonic.law == "log N"
-    flat = stream_law(lambda _, n: (2 * n) ** -0.5, (2, 4, 8, 16, 32))
+    flat = stream_law(lambda _, n: (2 * n) ** -0.5, DEPTHS)
     assert flat.law == "bounded"
-    linear = stream_law(lambda _, __: 1.0, (2, 4, 8, 16, 32))
+    linear = stream_law(lambda _, __: 1.0, DEPTHS)
     assert linear.law == "N^p"
+
+
+def _divided(module: nn.Module, _: object, output: Tensor) -> Tensor:
+    """A linear layer's output over its fan-in."""
+    assert isinstance(module, nn.Linear)
+    return output / module.in_features
 
 
 class Readout(nn.Module):
@@ -237,10 +264,8 @@ class Readout(nn.Module):
                 nn.init.normal_(p, std=fan_in**0.5 if mup else fan_in**-0.5)
                 if mup:
                     module = self.blocks.get_submodule(name.removesuffix(".weight"))
-                    module.register_forward_hook(lambda m, _, y: y / m.in_features)
-        nn.init.zeros_(self.head.weight) if mup else nn.init.normal_(
-            self.head.weight, std=width**-0.5
-        )
+                    module.register_forward_hook(_divided)
+        nn.init.normal_(self.head.weight, std=0.0 if mup else width**-0.5)
 
     def forward(self, ids: Tensor) -> Tensor:
         x = self.embedding(ids)
@@ -250,6 +275,7 @@ class Readout(nn.Module):
         return x / self.head.in_features if self.mup else x
 
 
+@pytest.mark.slow
 def test_case_h1_width() -> None:
     def make(mup: bool) -> Callable[[int], tuple[nn.Module, Tensor]]:
         return lambda width: (Readout(width, 2, mup), tokens())
@@ -261,6 +287,7 @@ def test_case_h1_width() -> None:
     assert sites["embedding"].law.law == "bounded"
     assert sites["blocks"].law.unbounded
     assert standard.verdict == "grows"
+    assert any("μP" in sentence for sentence in standard.advice)
     mup = check(make(True), values, ("adamw",), over="width", seeds=3)
     sites = one(mup, "adamw").sites
     assert not sites["embedding"].law.unbounded

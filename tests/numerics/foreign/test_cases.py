@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from numerics.foreign.conditions import measuring
-from numerics.foreign.function import module_function, tangents
+from numerics.foreign.function import module_function
 from numerics.foreign.measure import ModuleUpdate, measure_module
+from numerics.foreign.tangents import tangents
 from numerics.foreign.update_steps import steps
 from numerics.foreign.walk import walk
 from tests.numerics.check.models import Attention, Model, gpt2_, tokens
@@ -281,9 +282,9 @@ class CubeOnce(Cube):
 
 
 @pytest.mark.parametrize(
-    ("function", "method", "within"), [(Cube, "double backward", 1e-6), (CubeOnce, "finite step",
-    1e-4)]
-)  # fmt: skip
+    ("function", "method", "within"),
+    [(Cube, "double backward", 1e-6), (CubeOnce, "finite step", 1e-4)],
+)
 def test_operations_without_forward_derivative(function: Any, method: str, within: float) -> None:
     class Custom(nn.Module):
         def __init__(self, by_hand: bool) -> None:

@@ -9,7 +9,7 @@ import torch
 from polars.testing import assert_frame_equal
 
 from numerics.schemes import build
-from numerics.training import checkpoint, loop, step
+from numerics.training import checkpoint, loop, outcome, step
 from numerics.training.config import TrainConfig
 from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
@@ -236,3 +236,16 @@ def test_cuda_starts_where_the_cpu_does(tmp_path):
         run_training(replace(TINY, steps=3, dropout=0.0, device=device), tmp_path / device)
     cpu, cuda = (losses(tmp_path / device)["loss"].to_torch() for device in ("cpu", "cuda"))
     torch.testing.assert_close(cpu, cuda, rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_may_end_once_it_is_trained(tmp_path, monkeypatch):
+    """At the first validation if anything counts as trained, and resumed there it ends there."""
+    stopping = replace(TINY, stop_when_trained=True)
+    assert run_training(stopping, tmp_path / "stuck").steps == 16
+    monkeypatch.setattr(outcome, "STUCK_MARGIN", -10.0)
+    run = run_training(stopping, tmp_path / "run")
+    assert (run.outcome, run.steps) == (RunOutcome.TRAINED, 6)
+    interrupt(stopping, tmp_path / "again", 6)
+    assert run_training(stopping, tmp_path / "again").steps == 6
+    assert_frame_equal(losses(tmp_path / "again"), losses(tmp_path / "run"), check_exact=True)
+    assert run_training(TINY, tmp_path / "plain").steps == 16

@@ -122,3 +122,31 @@ def test_the_interval_covers_the_mean_of_new_sentences():
         return found.low <= 2.0 <= found.high
 
     assert 0.9 <= np.mean([covers() for _ in range(200)]) <= 0.99
+
+
+def test_worse_than_chance_is_not_trained_because_the_unigram_is_worse_still():
+    """The training text's frequencies cost 4.41 on another text, log V = 3.22, the model 3.52."""
+    tokens = torch.full((400,), 10)
+    model, unigram = (SentenceLosses(loss * tokens, tokens) for loss in (3.52, 4.41))
+    found = judge(model, unigram, 25, finite=True)
+    assert found.outcome is RunOutcome.STUCK
+    assert found.gain.value == pytest.approx(math.log(25) - 3.52)
+    assert "below log V" in found.reason
+    better = SentenceLosses(2.8 * tokens, tokens)
+    assert judge(better, unigram, 25, finite=True).outcome is RunOutcome.TRAINED
+
+
+def test_an_untrained_model_on_text_unlike_the_training_text_is_not_trained():
+    """A head that predicts all tokens alike, where the frequencies mislead."""
+    counts = torch.zeros(V, dtype=torch.long)
+    counts[-1] = 10_000
+    misled = unigram_losses(counts, [batch.expected_BT for batch in BATCHES], SMOOTHING)
+    assert misled.mean > math.log(V)
+
+    class Untrained(nn.Module):
+        def forward(self, source: Tensor, target: Tensor, padding: Tensor) -> Tensor:
+            del source, padding
+            return torch.zeros(*target.shape, V, dtype=torch.float64)
+
+    losses = sentence_losses(Untrained(), BATCHES, SMOOTHING)
+    assert judge(losses, misled, V, finite=True).outcome is RunOutcome.STUCK
