@@ -32,7 +32,8 @@ class Sweep:
     """Measure ‖Δf‖/η, exactly and by part, over schemes × optimizers × depths × seeds."""
 
     schemes: str = "tfixup,post-ln,pre-ln,xavier"
-    """Initialisation schemes, comma-separated, or all."""
+    """Initialisation schemes, comma-separated, or all that the architecture has. Numbers of a
+    scheme may be changed behind colons: gpt2:std=0.07."""
     depths: str = "1,2,6,12,25,50,100,200"
     """Depths N, comma-separated: N encoder and N decoder layers."""
     seeds: int = 3
@@ -74,7 +75,7 @@ class Sweep:
         from numerics.sweeps.grid import SweepConfig
 
         return SweepConfig(
-            schemes=_schemes(self.schemes),
+            schemes=_schemes(self.schemes, self.settings.architecture),
             optimizers=words_of("optimizers", self.optimizers),
             depths=tuple(integer_of("depths", word) for word in words_of("depths", self.depths)),
             seeds=self.seeds,
@@ -183,10 +184,13 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
     return shown
 
 
-def _schemes(text: str) -> tuple[str, ...]:
-    from numerics.schemes import SCHEMES
+def _schemes(text: str, architecture: str) -> tuple[str, ...]:
+    from numerics.models.spec import architecture_named
+    from numerics.schemes import schemes_for
 
-    return tuple(SCHEMES) if text.strip() == "all" else words_of("schemes", text)
+    if text.strip() == "all":
+        return schemes_for(architecture_named(architecture))
+    return words_of("schemes", text)
 
 
 def _device(name: str) -> str:

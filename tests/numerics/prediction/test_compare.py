@@ -31,7 +31,9 @@ from theory.moments.softmax_moments import moments, uniform
 from theory.moments.token_gram import exchangeable
 
 
-@pytest.mark.parametrize("scheme", ["tfixup", "tfixup-code", "post-ln", "pre-ln"])
+@pytest.mark.parametrize(
+    "scheme", ["tfixup", "tfixup-code", "post-ln", "pre-ln", "gpt2", "mitchell", "small-init-wang"]
+)
 def test_described_variances_are_those_that_are_drawn(scheme):
     spec = ModelSpec(2, 3)
     model = build(scheme, spec, torch.Generator().manual_seed(0))
@@ -315,3 +317,13 @@ def test_what_the_theory_does_not_describe_is_refused_in_words(wiring, changes, 
         predicted(
             Scheme("any", WIRINGS[wiring], ""), dataclasses.replace(ModelSpec(2, 2), **changes)
         )
+
+
+def test_named_draws_are_predicted_with_their_tables():
+    # Of unit embeddings and narrow matrices, far from Xavier with which it would be confused.
+    scheme = "gpt2:std=0.1:embedding_std=1"
+    found = {item.part: item for item in compare(scheme, ModelSpec(2, 2), 12)}
+    assert all(abs(found[part].deviation) < 0.1 for part in LEAF_PARTS)
+    xavier = predicted("pre-ln", ModelSpec(2, 2))
+    for part in ("encoder.mlp", "decoder.mlp", "decoder.cross_attention"):
+        assert not 0.7 < float(xavier.part(part)) / found[part].measured < 1.3, part
