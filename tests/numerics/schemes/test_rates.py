@@ -133,10 +133,9 @@ def test_groups_of_an_optimizer_hold_every_parameter_once_with_its_factors(schem
 def test_factors_are_checked():
     for table in ("rates", "weight_decays", "epsilons"):
         with pytest.raises(InputError, match="did you mean 'hidden'"):
-            Prescription({}, **{table: {"hiden": 0.5}})
+            Prescription({}, **{table: {"hiden": 0.5}})  # type: ignore[arg-type]
         with pytest.raises(InputError, match=f"{table} must be finite and at least 0"):
-            Prescription({}, **{table: {"hidden": float("nan")}})
+            Prescription({}, **{table: {"hidden": float("nan")}})  # type: ignore[arg-type]
+    tables = scheme_named("flat").tables(ModelSpec(1, 1))  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="did you mean 'embeddings'"):
-        Prescription(
-            {}, draws={"embedings": scheme_named("flat").tables(ModelSpec(1, 1))["output"]}
-        )  # type: ignore[attr-defined]
+        Prescription({}, draws={"embedings": tables["output"]})
