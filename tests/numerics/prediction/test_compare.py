@@ -326,4 +326,4 @@ def test_named_draws_are_predicted_with_their_tables():
     assert all(abs(found[part].deviation) < 0.1 for part in LEAF_PARTS)
     xavier = predicted("pre-ln", ModelSpec(2, 2))
     for part in ("encoder.mlp", "decoder.mlp", "decoder.cross_attention"):
-        assert not 0.7 < float(xavier.part(part)) / found[part].measured < 1.3, part
+        assert abs(float(xavier.part(part)) / found[part].measured - 1) > 0.2, part
