@@ -9,7 +9,7 @@ verify: $(INSTALLED)
 	$(BIN)/tfixup verify
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not models and not chromium"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not models and not chromium and not slow"
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -107,7 +107,7 @@ class Sweep:
         from rich.console import Console
 
         from numerics.cli.sweep_values import measured_lines
-        from numerics.cli.verdicts import hanging, show
+        from numerics.report.verdicts import hanging, show
         from numerics.sweeps.run import exponent_table, run_sweep, with_depth
 
         require_within(1, 100_000, from_depth=self.from_depth)

@@ -9,9 +9,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from numerics.cli.verdicts import PAPERS
 from numerics.report import drawings
 from numerics.report.cards import KINDS, Card, Check, Run, facts, finite, number, span
+from numerics.report.verdicts import PAPERS
 from theory.claims import (
     Claim,
     Control,

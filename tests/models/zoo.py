@@ -8,6 +8,7 @@ from tests.models.encoder_decoders import ENCODER_DECODERS
 from tests.models.encoders import ENCODERS
 from tests.models.expected import ForeignModel, Score, score
 from tests.models.experts import EXPERTS
+from tests.models.further import FURTHER
 from tests.models.handwritten_models import HANDWRITTEN
 from tests.models.variants import VARIANTS
 from tests.models.vision import VISION
@@ -19,6 +20,7 @@ FOREIGN: list[ForeignModel] = [
     *ENCODER_DECODERS,
     *VISION,
     *EXPERTS,
+    *FURTHER,
     *X_TRANSFORMERS,
 ]
 """Models of libraries that tests need and the tool does not."""

@@ -47,7 +47,10 @@ def test_a_step_with_rates_is_the_step_with_each_piece_times_its_factor(optimize
     for (name, value), slope in zip(theta.items(), slopes, strict=True):
         step = rule(slope, value, parameter=name)
         if name.endswith("in_proj"):
-            step = step * torch.tensor([0.5, 3.0, 0.5], dtype=torch.float64).repeat_interleave(8)[:, None]
+            step = (
+                step
+                * torch.tensor([0.5, 3.0, 0.5], dtype=torch.float64).repeat_interleave(8)[:, None]
+            )
         elif name.endswith("w2"):
             step = 0.25 * step
         elif name.startswith("decoder_norm"):
@@ -122,9 +125,7 @@ def test_groups_of_an_optimizer_hold_every_parameter_once_with_its_factors(schem
             assert group["lr"] == pytest.approx(1e-3 * factors_of(name, prescription.rates)[0])
             decay = factors_of(name, prescription.weight_decays)[0]
             assert group["weight_decay"] == pytest.approx(0.1 * decay)
-            assert group["eps"] == pytest.approx(
-                1e-8 * factors_of(name, prescription.epsilons)[0]
-            )
+            assert group["eps"] == pytest.approx(1e-8 * factors_of(name, prescription.epsilons)[0])
     torch.optim.AdamW(groups)
     assert (len(groups) > 1) == (scheme != "pre-ln")
 
@@ -132,8 +133,9 @@ def test_groups_of_an_optimizer_hold_every_parameter_once_with_its_factors(schem
 def test_factors_are_checked():
     for table in ("rates", "weight_decays", "epsilons"):
         with pytest.raises(InputError, match="did you mean 'hidden'"):
-            Prescription({}, **{table: {"hiden": 0.5}})
+            Prescription({}, **{table: {"hiden": 0.5}})  # type: ignore[arg-type]
         with pytest.raises(InputError, match=f"{table} must be finite and at least 0"):
-            Prescription({}, **{table: {"hidden": float("nan")}})
+            Prescription({}, **{table: {"hidden": float("nan")}})  # type: ignore[arg-type]
+    tables = scheme_named("flat").tables(ModelSpec(1, 1))  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="did you mean 'embeddings'"):
-        Prescription({}, draws={"embedings": scheme_named("flat").tables(ModelSpec(1, 1))["output"]})  # type: ignore[attr-defined]
+        Prescription({}, draws={"embedings": tables["output"]})
