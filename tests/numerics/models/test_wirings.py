@@ -290,8 +290,8 @@ def test_every_scheme_stays_on_the_models_device(scheme):
 @pytest.mark.parametrize("optimizer", ["sgd", "sign"])
 @pytest.mark.parametrize("scheme", schemes_for(Architecture.ENCODER_DECODER))
 def test_every_schemes_exact_limit_against_finite_rates(scheme, optimizer):
-    if scheme == "dyt":
-        pytest.skip("at its small embeddings the remainder is rounding; forward mode checks it")
+    if scheme == "dyt":  # on its small stream tanh is straight, and the remainder rounding alone
+        scheme = "dyt:embedding_std=1:std=0.3"
     # Of a draw whose largest step crosses no ReLU's kink: that of seed 0 does under DeepNorm.
     seed = 2 if scheme == "admin" else 1
     model = build(scheme, SPEC, _generator(seed), dtype=torch.float64)
