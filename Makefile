@@ -3,12 +3,15 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test lint types bench notebook docs record readme clean
+.PHONY: verify test test-all lint types bench notebook docs record readme clean
 
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
 
 test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not models and not chromium and not slow"
+
+test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(INSTALLED)

@@ -8,7 +8,7 @@ test compares the two.
 import re
 from pathlib import Path
 
-from numerics.cli.verdicts import WHAT_MATTERS, markdown
+from numerics.report.verdicts import WHAT_MATTERS, markdown
 from numerics.verify import from_document, selected
 
 ROOT = Path(__file__).parent.parent

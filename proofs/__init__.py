@@ -1,8 +1,9 @@
-"""Statements checked by machine: Coq theorems, interval enclosures, SMT solvers.
+"""Statements of the theory checked by machine: Coq theorems, interval enclosures, SMT solvers.
 
-The solvers come with the extra ``proofs``, Coq from the system. Where one is missing there are no
-proofs of its kind and `hints` says what to install; an unchecked statement is never shown as
-proved. With ``REQUIRE_COQ=1`` a missing Coq is a check that could not be made.
+The solvers come with the extra ``proofs``, Coq comes from the system. Where one is missing there
+are no proofs of its kind, and `hints` says what to install. A statement that was not checked is
+never shown as proved. With ``REQUIRE_COQ=1``, a missing Coq counts as a check that could not be
+made.
 """
 
 from importlib import metadata
@@ -26,11 +27,11 @@ MISSING = tuple(
     )
     if find_spec(module) is None
 )
-"""Distributions that intervals and SMT need and that are not installed."""
+"""Distributions that interval and SMT proofs need and that are not installed."""
 
 
 def hints() -> tuple[str, ...]:
-    """What to install for the proofs that cannot be checked here, a line each."""
+    """One line per kind of proof that cannot be checked here, with what to install."""
     from proofs import coqc as coq
 
     lines = []
@@ -45,7 +46,7 @@ def hints() -> tuple[str, ...]:
 
 
 def providers() -> tuple[Provider, ...]:
-    """Every provider of proofs that can run here, and Coq's where it is required."""
+    """Every provider of proofs that can run here; Coq's too where the environment requires it."""
     from proofs import coqc as coq
 
     theorems = coq.PROVIDERS if coq.required() or not coq.unusable() else ()
@@ -89,7 +90,7 @@ def results(kind: str, *, fresh: bool = False) -> "tuple[Result, ...]":
 
 
 def versions() -> dict[str, str]:
-    """Versions of the provers, ``not installed`` where one is missing."""
+    """Versions of the provers; ``not installed`` where one is missing."""
     from proofs import coqc as coq
 
     found = {}

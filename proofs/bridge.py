@@ -1,9 +1,9 @@
-"""The Coq definitions and the SymPy ones are the same formulas.
+"""Checks that the definitions in Coq and in SymPy are the same formulas.
 
-Both are computed, never typed in: Coq's by reading the ``.v`` files (``gallina.py``), the theory's
-from its own functions. Polynomials are compared symbol by symbol; softmax, m̄, V, G and the whole of
-K at n = 1, 2, 3, where the theory differentiates G itself, at rational points to 30 digits. Editing
-a coefficient in either language makes a comparison fail.
+Both sides are computed, never typed in. Coq's are read from the ``.v`` files (``gallina.py``), the
+theory's come from its own functions. Polynomials are compared symbol by symbol. Softmax, m̄, V, G
+and the whole of K are compared at n = 1, 2, 3 and at rational points to 30 digits; there the theory
+differentiates G itself. A changed coefficient in either language makes a comparison fail.
 """
 
 import time
@@ -18,7 +18,6 @@ from proofs.result import Altered, Machine, Result
 from theory.attention import scalar as attention
 from theory.attention import scalar_hessian as attention_hessian
 from theory.attention import theorem31
-from theory.attention.scalar import i, k, m, mean, n, q, s, v, variance, w, y
 from theory.attention.theorem31 import B
 from theory.residual_stream import skip_path
 from theory.scales import conditions
@@ -33,13 +32,13 @@ DIGITS = 30
 
 @dataclass(frozen=True)
 class Correspondence:
-    """A Coq definition at given arguments beside the theory's expression."""
+    """A Coq definition at given arguments, with the theory's expression for it."""
 
     name: str
     ours: Callable[[Reader], sp.Expr]
     theirs: Callable[[], sp.Expr]
     points: tuple[Mapping[sp.Symbol, sp.Expr], ...] = ()
-    """Where to compare; as polynomials when there are none."""
+    """Points at which both sides are compared; as polynomials if there are none."""
 
 
 def agree(item: Correspondence, reader: Reader) -> bool:
@@ -65,34 +64,72 @@ def _upper_constant() -> sp.Expr:
 
 
 def formulas() -> tuple[Correspondence, ...]:
-    """Polynomials, compared symbol by symbol."""
+    """The correspondences of polynomials, which are compared symbol by symbol."""
     partial = attention.gradient()
-    a_i, weight = m[i], s[i]
+    a_i, weight = attention.m[attention.i], attention.s[attention.i]
     return (
         Correspondence(
             "gain_formula",
-            lambda coq: coq("gain_formula", v, w, q, k, y, mean, _S, variance),
+            lambda coq: coq(
+                "gain_formula",
+                attention.v,
+                attention.w,
+                attention.q,
+                attention.k,
+                attention.y,
+                attention.mean,
+                _S,
+                attention.variance,
+            ),
             lambda: attention.gain().subs(attention.spread, _S),
         ),
         Correspondence(
-            "q_bar_formula", lambda coq: coq("q_bar_formula", v, w, mean), lambda: theorem31.Q_BAR
+            "q_bar_formula",
+            lambda coq: coq("q_bar_formula", attention.v, attention.w, attention.mean),
+            lambda: theorem31.Q_BAR,
         ),
         Correspondence(
             "printed_condition",
-            lambda coq: coq("printed_condition", v, w, a_i),
+            lambda coq: coq("printed_condition", attention.v, attention.w, a_i),
             lambda: theorem31.printed_condition(a_i),
         ),
-        Correspondence("grad_v", lambda coq: coq("grad_v", w, mean), lambda: partial[v]),
-        Correspondence("grad_w", lambda coq: coq("grad_w", v, mean), lambda: partial[w]),
         Correspondence(
-            "grad_k", lambda coq: coq("grad_k", v, w, q, y, variance), lambda: partial[k]
+            "grad_v",
+            lambda coq: coq("grad_v", attention.w, attention.mean),
+            lambda: partial[attention.v],
         ),
         Correspondence(
-            "grad_q", lambda coq: coq("grad_q", v, w, k, y, variance), lambda: partial[q]
+            "grad_w",
+            lambda coq: coq("grad_w", attention.v, attention.mean),
+            lambda: partial[attention.w],
+        ),
+        Correspondence(
+            "grad_k",
+            lambda coq: coq(
+                "grad_k", attention.v, attention.w, attention.q, attention.y, attention.variance
+            ),
+            lambda: partial[attention.k],
+        ),
+        Correspondence(
+            "grad_q",
+            lambda coq: coq(
+                "grad_q", attention.v, attention.w, attention.k, attention.y, attention.variance
+            ),
+            lambda: partial[attention.q],
         ),
         Correspondence(
             "grad_m",
-            lambda coq: coq("grad_m", v, w, q, k, y, weight, a_i, mean),
+            lambda coq: coq(
+                "grad_m",
+                attention.v,
+                attention.w,
+                attention.q,
+                attention.k,
+                attention.y,
+                weight,
+                a_i,
+                attention.mean,
+            ),
             lambda: partial[a_i],
         ),
         Correspondence("upper_constant", lambda coq: coq("upper_constant", B), _upper_constant),
@@ -119,7 +156,7 @@ def _memory(length: int) -> tuple[sp.Symbol, ...]:
 
 def _points(length: int) -> tuple[Mapping[sp.Symbol, sp.Expr], ...]:
     """Rational values of (v, w, q, k, y) and the memory."""
-    symbols = (v, w, q, k, y, *_memory(length))
+    symbols = (attention.v, attention.w, attention.q, attention.k, attention.y, *_memory(length))
     return tuple(
         {
             symbol: sp.Rational((5 * place + 3 * start) % 11 - 5 or 3, 4)
@@ -130,24 +167,37 @@ def _points(length: int) -> tuple[Mapping[sp.Symbol, sp.Expr], ...]:
 
 
 def _explicit(expression: sp.Expr, length: int) -> sp.Expr:
-    entries = {m[place + 1]: entry for place, entry in enumerate(_memory(length))}
-    return expression.subs(n, length).doit().subs(entries)
+    entries = {attention.m[place + 1]: entry for place, entry in enumerate(_memory(length))}
+    return expression.subs(attention.n, length).doit().subs(entries)
 
 
 def _squared_gradient(length: int) -> sp.Expr:
     """Σ (∂G/∂θ)² over v, w, q, k and the memory, by differentiating the theory's G."""
     whole = _explicit(attention.output(), length)
-    return sp.Add(*(sp.diff(whole, p) ** 2 for p in (v, w, q, k, *_memory(length))))
+    return sp.Add(
+        *(
+            sp.diff(whole, p) ** 2
+            for p in (attention.v, attention.w, attention.q, attention.k, *_memory(length))
+        )
+    )
 
 
 def values() -> tuple[Correspondence, ...]:
-    """G and K through every definition they use, at n = 1, 2, 3."""
+    """The correspondences of G and K, through every definition they use, at n = 1, 2, 3."""
     found = []
     for length in (1, 2, 3):
         entries, points = _memory(length), _points(length)
 
         def arguments(count: int = length, held: tuple[sp.Symbol, ...] = entries) -> tuple:
-            return (count, v, w, q, k, y, lambda place: held[int(place)])
+            return (
+                count,
+                attention.v,
+                attention.w,
+                attention.q,
+                attention.k,
+                attention.y,
+                lambda place: held[int(place)],
+            )
 
         found += [
             Correspondence(
@@ -165,7 +215,7 @@ def values() -> tuple[Correspondence, ...]:
 
 
 def disagreements(texts: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Names of the formulas on which Coq and SymPy differ; none, if all is well.
+    """Names of the formulas on which Coq and SymPy differ; empty if all agree.
 
     Parameters
     ----------

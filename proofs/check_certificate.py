@@ -1,8 +1,8 @@
-"""Checks interval certificates again with fractions alone: no SymPy, no ball arithmetic.
+"""Checks interval certificates a second time with fractions only: no SymPy, no ball arithmetic.
 
 ``tfixup prove --kind interval --json | python proofs/check_certificate.py`` reads the certificates
-of roots, of RAdam's variance at integers, and of the cells over which it falls. Exit code 1 if one
-does not hold. The norms of Eq. 1 are balls and are not checked here.
+of roots, of RAdam's variance at integers, and of the cells over which it falls. The exit code is 1
+if one does not hold. The norms of Eq. 1 are balls and are not checked here.
 """
 
 import json
@@ -17,7 +17,7 @@ PI = (Q("3.14159265358979323846264338327950"), Q("3.1415926535897932384626433832
 
 
 def root(it: Mapping[str, Any]) -> bool:
-    """p(low) < 0 < p(high), and p' > 0 between them, term by term."""
+    """Check a root: p(low) < 0 < p(high), and p' > 0 between them, term by term."""
     p, low, high = [Q(c) for c in it["polynomial"]], Q(it["low"]), Q(it["high"])
     ends = [sum(c * x**k for k, c in enumerate(p)) for x in (low, high)]
     rise = sum(k * c * (low if c > 0 else high) ** (k - 1) for k, c in enumerate(p) if k)
@@ -25,7 +25,10 @@ def root(it: Mapping[str, Any]) -> bool:
 
 
 def variance(it: Mapping[str, Any]) -> bool:
-    """ρ/(ρ−2) − (ρ/2) g² between the decimals, g² = π or 4/π times Π ((k − 1)/k)²."""
+    """Check that ρ/(ρ−2) − (ρ/2) g² lies between the decimals.
+
+    g² = π or 4/π times Π ((k − 1)/k)².
+    """
     rho = int(it["rho"])
     product = prod(Q(k - 1, k) ** 2 for k in range(2 + rho % 2, rho, 2))
     squares = [product * (4 / pi if rho % 2 else pi) for pi in PI]
@@ -34,7 +37,7 @@ def variance(it: Mapping[str, Any]) -> bool:
 
 
 def decrease(it: Mapping[str, Sequence[Mapping[str, str]]]) -> bool:
-    """The cells join up from 5 to 500, and each derivative's upper bound is negative."""
+    """Check that the cells join up from 5 to 500 and that each derivative's bound is negative."""
     cells = it["cells"]
     joined = all(a["right"] == b["left"] for a, b in pairwise(cells))
     covered = (cells[0]["left"], cells[-1]["right"]) == ("5", "500")
@@ -45,7 +48,7 @@ CHECKS = {"root": root, "variance": variance, "decrease": decrease}
 
 
 def check(document: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """(statement, kind, holds) for every certificate of a kind that is known here."""
+    """One (statement, kind, holds) for every certificate of a kind that is known here."""
     return [
         (statement["name"], it["kind"], CHECKS[it["kind"]](it))
         for statement in document["statements"]

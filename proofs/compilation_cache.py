@@ -1,9 +1,9 @@
-"""Remembers what ``coqc`` said about a file, so that an unchanged proof is not compiled again.
+"""Remembers the outcome of ``coqc`` on a file, so that an unchanged proof is not compiled again.
 
-An entry is found by a digest of everything that the outcome depends on: the version of ``coqc``,
+The key of an entry is a digest of everything on which the outcome depends: the version of ``coqc``,
 the compiled files of Coquelicot (names and sizes), the file's text, and the digests of the files
-that it requires. A change of any of these is another entry. An entry whose own checksum does not
-match is dropped. Outcomes that say nothing about the text, such as a time-out, are not kept.
+that it requires. A change of any of these gives another entry. An entry whose own checksum does not
+match is dropped. Outcomes that do not depend on the text alone, such as a time-out, are not kept.
 
 The folder is ``$XDG_CACHE_HOME/tfixup/coq``, or ``~/.cache/tfixup/coq``. With ``TFIXUP_NO_CACHE=1``
 nothing is read or written.
@@ -20,15 +20,15 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Compiled:
-    """What ``coqc`` said about one file."""
+    """The outcome of ``coqc`` on one file."""
 
     succeeded: bool
     line: int
-    """Of the first error; 0 when there is none or it has no place."""
+    """Line of the first error; 0 if there is no error, or none with a place."""
     problem: str
     output: str
     seconds: float
-    """Of the compilation, also where the outcome was remembered."""
+    """Duration of the compilation, also where the outcome was remembered."""
 
     @property
     def refused(self) -> bool:
@@ -42,7 +42,7 @@ class Compiled:
 
 
 def default_folder() -> Path | None:
-    """Folder of remembered outcomes; ``None`` where the environment forbids it."""
+    """The folder of remembered outcomes; ``None`` where the environment forbids it."""
     if os.environ.get("TFIXUP_NO_CACHE", "") not in ("", "0"):
         return None
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -61,7 +61,7 @@ def toolchain() -> str:
 
 
 def digest(*texts: str) -> str:
-    """One digest of several texts; where one ends and the next begins matters.
+    """One digest of several texts; it depends on the boundaries between them.
 
     Examples
     --------
@@ -76,12 +76,12 @@ def digest(*texts: str) -> str:
 
 @dataclass(frozen=True)
 class CompilationCache:
-    """Remembered outcomes in one folder."""
+    """Outcomes remembered in one folder."""
 
     folder: Path
 
     def recall(self, key: str, compiled_file: Path) -> Compiled | None:
-        """The outcome under ``key``, its compiled file put in place; ``None`` if there is none."""
+        """The outcome under ``key``, with its compiled file put in place; ``None`` if unknown."""
         entry, binary = self._paths(key)
         try:
             stored = json.loads(entry.read_text("utf-8"))
@@ -97,7 +97,7 @@ class CompilationCache:
         return found
 
     def keep(self, key: str, compiled: Compiled, compiled_file: Path) -> None:
-        """Remember an outcome that is about the text; an unwritable folder is no error."""
+        """Remember an outcome that depends on the text alone; an unwritable folder is no error."""
         if not compiled.about_the_text:
             return
         entry, binary = self._paths(key)
@@ -121,7 +121,7 @@ def _checksum(compiled: Compiled, content: bytes) -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole: readers see the old one or the new one."""
+    """Write a file atomically: readers see the old content or the new one."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_bytes(content)
     part.replace(path)

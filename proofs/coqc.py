@@ -1,11 +1,11 @@
 """Compiles ``proofs/coq`` and reports each theorem: proved, not proved, or not checked.
 
-Everything happens in a temporary folder, from the sources as they are. The files compile in the
-order of their imports, as many at once as there are cores. One ``Print Assumptions`` over all
-results lists what they rest on. Every altered statement is compiled against the real files and must
-be rejected at or after the place of the change. An error before it, or a time-out, is not a
-rejection. What ``coqc`` said about the very same text, with the same prover and the same
-requirements, is remembered (``compilation_cache``).
+Everything happens in a temporary folder, from the current sources. The files compile in the order
+of their imports, as many at once as there are cores. One ``Print Assumptions`` over all results
+lists the axioms on which they rest. Every altered statement is compiled against the real files and
+must be rejected at or after the place of the change. An error before it, or a time-out, is not a
+rejection. The outcome of ``coqc`` on the same text, with the same prover and requirements, is
+remembered (``compilation_cache``).
 """
 
 import os
@@ -36,12 +36,12 @@ ALLOWED = (
 INSTALL = "apt-get install -y --no-install-recommends coq libcoq-coquelicot"
 WRITTEN_FOR = "8.16.1"
 TIMEOUT_S = 120
-"""For one file; the slowest takes a few seconds."""
+"""Time limit in seconds for one file; the slowest takes a few seconds."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to compile, with the files that must be there before."""
+    """One file to compile, with the files that must exist before."""
 
     name: str
     text: str
@@ -49,12 +49,12 @@ class Job:
 
 
 def required() -> bool:
-    """Whether the environment demands that Coq be there (``REQUIRE_COQ=1``)."""
+    """Whether the environment requires Coq (``REQUIRE_COQ=1``)."""
     return os.environ.get("REQUIRE_COQ", "") not in ("", "0")
 
 
 def unusable() -> str:
-    """Why Coq cannot be used here at all, in one line; empty if it can."""
+    """One line that says why Coq cannot be used here; empty if it can."""
     found = shutil.which("coqc")
     return "" if found else f"coqc is not installed: {INSTALL}"
 
@@ -76,7 +76,7 @@ def sources() -> dict[str, str]:
 
 
 def imports(text: str) -> tuple[str, ...]:
-    """Files of ours that a file requires.
+    """Files of ``proofs/coq`` that a file requires.
 
     Examples
     --------
@@ -132,7 +132,7 @@ def run_coqc(folder: Path, name: str, timeout: float = TIMEOUT_S) -> Compiled:
 
 
 def _diagnosis(name: str, output: str) -> tuple[int, str]:
-    """Line of the error and one line that says what is wrong."""
+    """Line of the error, and one line that says what is wrong."""
     if "Coquelicot" in output and "Cannot find a physical path" in output:
         return 0, f"Coquelicot is not installed: {INSTALL}"
     if "bad version number" in output or "inconsistent assumptions" in output:
@@ -341,7 +341,7 @@ def theorems(context: Context) -> Iterator[Evidence]:
 
 
 def _leading(theorem: Theorem) -> tuple[Alteration, ...]:
-    """The first alteration, if the theorem leads what is said about a claim."""
+    """The first alteration of a theorem that is the first evidence of a claim."""
     leads = any(support.statements[0] == theorem.name for support in SUPPORTS)
     return theorem.alterations[:1] if leads else ()
 

@@ -1,7 +1,8 @@
 """Rigorous enclosures of roots of rational polynomials, in python-flint's ball arithmetic.
 
-A certificate is the polynomial p and two decimals. It holds when p has opposite signs at them and
-p' one sign between them, each decided with rigorous rounding: exactly one root lies between.
+A certificate is a polynomial p and two decimals. It holds if p has opposite signs at the decimals
+and p' has one sign between them. Both are decided with rigorous rounding. Then exactly one root
+lies between the decimals.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ BITS = 200
 
 @dataclass(frozen=True)
 class Enclosure:
-    """``low`` < root of p < ``high``, both decimal strings, with the checks that make it so."""
+    """An enclosed root, ``low`` < root of p < ``high`` as decimal strings, and its checks."""
 
     polynomial: tuple[str, ...]
     """Rational coefficients of p, constant term first."""
@@ -23,9 +24,9 @@ class Enclosure:
     negative_at_low: bool
     positive_at_high: bool
     increasing: bool
-    """p' > 0 between the two decimals."""
+    """Whether p' > 0 between the two decimals."""
     only_positive: bool
-    """p increases from 0 on, so that no other positive root exists."""
+    """Whether p increases from 0 on, so that no other positive root exists."""
     bits: int = BITS
 
     @property
@@ -70,7 +71,7 @@ def enclose(polynomial: sp.Poly, low: str, high: str) -> Enclosure:
 
 
 def around(value: sp.Expr, digits: int = 15) -> tuple[str, str]:
-    """Two decimals next to each other, ``digits`` significant digits long, around a number.
+    """Two neighbouring decimals of ``digits`` significant digits that enclose a number.
 
     Examples
     --------
@@ -86,12 +87,15 @@ def around(value: sp.Expr, digits: int = 15) -> tuple[str, str]:
 
 
 def ball(number: sp.Rational) -> arb:
-    """A rational as a ball."""
+    """A rational number as a ball."""
     return arb(int(number.p)) / int(number.q)
 
 
 def _only_at_zero(slopes: list[arb]) -> bool:
-    """p' has non-negative coefficients, one of them positive: it vanishes at most at 0."""
+    """Whether p' vanishes at most at 0.
+
+    It does if its coefficients are non-negative and one of them is positive.
+    """
     return all(c >= 0 for c in slopes) and any(c > 0 for c in slopes)
 
 

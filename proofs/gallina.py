@@ -1,8 +1,8 @@
-"""Reads the definitions of ``proofs/coq`` into SymPy: a small part of Coq's language.
+"""Reads the definitions of ``proofs/coq`` into SymPy, for a small part of Coq's language.
 
-Understood are + − * / ^, inverses ``/ x``, application, ``fun j => …``, ``let x := … in …``, and
-``total n f``, which is added up for a given n. Names are looked up among the arguments, the
-definitions of the files, then a few functions; anything else is an error, never a guess.
+It reads + − * / ^, inverses ``/ x``, application, ``fun j => …``, ``let x := … in …``, and ``total
+n f``, which is added up for a given n. Names are looked up among the arguments, then among the
+definitions of the files, then among a few functions. Anything else is an error, never a guess.
 """
 
 import re

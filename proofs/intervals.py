@@ -1,8 +1,8 @@
-"""Interval certificates: constants, RAdam's variance, Eq. 1's norm, and what they support.
+"""Interval certificates: the constants, RAdam's variance, the norm of Eq. 1, and what they support.
 
-Each statement is checked with rigorous rounding in ball arithmetic, and its certificate (balls or
-decimals, the precision, the inclusions that were decided) stands in the result. The polynomials
-and the tables can be checked again by ``check_certificate.py``, which knows only fractions.
+Each statement is checked with rigorous rounding in ball arithmetic. Its result contains the
+certificate: balls or decimals, the precision, and the inclusions that were decided. The polynomials
+and the tables can be checked again by ``check_certificate.py``, which uses only fractions.
 """
 
 import time
@@ -25,7 +25,9 @@ _t = sp.Symbol("t", positive=True)
 
 
 def encoder_polynomial() -> sp.Poly:
-    """Eq. 6 at x = (9N)^(-1/4) and v_e = w_e = t N^(-1/4), minus 1: a polynomial in t.
+    """The encoder's condition as a polynomial in t that vanishes at its constant.
+
+    It is Eq. 6 at x = (9N)^(-1/4) and v_e = w_e = t N^(-1/4), minus 1.
 
     Examples
     --------
@@ -39,7 +41,10 @@ def encoder_polynomial() -> sp.Poly:
 
 
 def decoder_polynomial() -> sp.Poly:
-    """The decoder's condition over its blocks at u = t N^(-1/4), minus 1."""
+    """The decoder's condition as a polynomial in t that vanishes at its constant.
+
+    It is the sum over its blocks at u = t N^(-1/4), minus 1.
+    """
     scale = _t * N ** sp.Rational(-1, 4)
     gain = stack_gain(stacks.decoder(N), SGD).subs(conditions.decoder_choice(scale))
     return sp.Poly(sp.expand(gain) - 1, _t)
@@ -78,7 +83,7 @@ def _result(
 
 
 def encoder_constant() -> Result:
-    """The encoder's constant from Eq. 6."""
+    """Certify the encoder's constant from Eq. 6."""
     polynomial = encoder_polynomial()
     return _root(
         "encoder_constant",
@@ -91,7 +96,7 @@ def encoder_constant() -> Result:
 
 
 def decoder_constant() -> Result:
-    """The decoder's constant, 9^(-1/4), from its blocks."""
+    """Certify the decoder's constant, 9^(-1/4), from its blocks."""
     polynomial = decoder_polynomial()
     return _root(
         "decoder_constant",
@@ -104,7 +109,7 @@ def decoder_constant() -> Result:
 
 
 def scheme_result(scheme: Scheme) -> Result:
-    """A scheme's constants to 15 digits, and its conditions at the enclosures."""
+    """Certify a scheme's constants to 15 digits, and its conditions at the enclosures."""
     start = time.perf_counter()
     solved = scheme_constants.solved_by(scheme)
     found = scheme_constants.constants(scheme, solved)
@@ -121,7 +126,7 @@ def scheme_result(scheme: Scheme) -> Result:
 
 
 def variance_table() -> Result:
-    """Var[ψ] at the ρ of the documents, to 13 digits and more."""
+    """Certify Var[ψ] at the ρ of the documents, to 13 digits and more."""
     start = time.perf_counter()
     values = variance.table()
     agree = all(variance.agrees_with_theory(value.rho) for value in values)
@@ -138,7 +143,7 @@ def variance_table() -> Result:
 
 
 def variance_falls() -> Result:
-    """Var[ψ] decreases on [5, 500], cell by cell."""
+    """Certify that Var[ψ] decreases on [5, 500], cell by cell."""
     start = time.perf_counter()
     cells = tuple(variance.cells())
     falls = all(cell.slope_at_most.startswith("-") for cell in cells)
@@ -155,7 +160,7 @@ def variance_falls() -> Result:
 
 
 def spectral_norm() -> Result:
-    """Eq. 1's norm at points of width 3, 4 and 6."""
+    """Certify the norm of Eq. 1 at points of width 3, 4 and 6."""
     start = time.perf_counter()
     found = [jacobian_norm.certificate(point) for point in jacobian_norm.POINTS]
     printed = jacobian_norm.certificate(jacobian_norm.POINTS[0], of_deviation=False)
@@ -211,13 +216,13 @@ SUPPORTS = (
 
 
 def check() -> tuple[Result, ...]:
-    """Every interval statement."""
+    """Check every interval statement."""
     return tuple(one() for one in CHECKS)
 
 
 @provides(*dict.fromkeys(support.claim for support in SUPPORTS), kind=Kind.PROOF)
 def enclosures(context: Context) -> Iterator[Evidence]:
-    """Every certificate, as evidence."""
+    """The evidence of every certificate."""
     del context
     results = check()
     yield from (evidence(support, results) for support in SUPPORTS)

@@ -1,7 +1,7 @@
-"""Eq. 1's spectral norm in ball arithmetic: layer norm's Jacobian at given points, by its series.
+"""The spectral norm of layer norm's Jacobian (Eq. 1) at given points, enclosed in ball arithmetic.
 
 Column j of the Jacobian is the linear coefficient of LN(x + t e_j), a power series in t with balls
-for coefficients: nothing is typed in but layer norm itself. The singular values are enclosed as
+for coefficients. Nothing is typed in but layer norm itself. The singular values are enclosed as
 square roots of the eigenvalues of JᵀJ.
 """
 
@@ -17,7 +17,7 @@ NEAR = "1e-12"
 
 @dataclass(frozen=True)
 class NormCertificate:
-    """The norm of the Jacobian at a point, a ball, beside √d/‖x − x̄‖."""
+    """The Jacobian's norm at a point, as a ball, next to √d/‖x − x̄‖."""
 
     point: tuple[int, ...]
     norm: str
@@ -27,7 +27,7 @@ class NormCertificate:
 
 
 def layer_norm(x: list[arb_series]) -> list[arb_series]:
-    """√d (x − x̄)/‖x − x̄‖ of power series."""
+    """Layer norm of power series: √d (x − x̄)/‖x − x̄‖."""
     mean = sum(x, arb_series([0])) / len(x)
     centred = [entry - mean for entry in x]
     squares = sum((entry * entry for entry in centred), arb_series([0]))
@@ -36,7 +36,7 @@ def layer_norm(x: list[arb_series]) -> list[arb_series]:
 
 
 def jacobian(point: tuple[int, ...]) -> arb_mat:
-    """∂LN/∂x, column by column."""
+    """The Jacobian ∂LN/∂x, column by column."""
     columns = []
     for moved in range(len(point)):
         series = [

@@ -1,4 +1,4 @@
-"""cvc5 in a process of its own, as it does not always keep to its own time limit."""
+"""Runs cvc5 in a process of its own, because it does not always keep to its own time limit."""
 
 import multiprocessing
 from multiprocessing.connection import Connection
@@ -8,7 +8,7 @@ import cvc5
 
 
 class Rechecker:
-    """Reads SMT-LIB 2 files and says ``sat``, ``unsat`` or ``unknown``, in bounded time.
+    """Reads SMT-LIB 2 files and answers ``sat``, ``unsat`` or ``unknown`` in bounded time.
 
     Examples
     --------
@@ -31,7 +31,7 @@ class Rechecker:
         self._stop()
 
     def status(self, text: str, seconds: float) -> str:
-        """What cvc5 says of the file; ``unknown`` when the time is up."""
+        """The answer of cvc5 on the file; ``unknown`` when the time is up."""
         self._connection.send(text)
         try:
             if self._connection.poll(seconds):

@@ -1,8 +1,8 @@
-"""What a machine said about one statement, the same for Coq, intervals and SMT.
+"""The result of a machine on one statement, the same for Coq, intervals and SMT.
 
-A statement is *proved*, *not proved*, or could *not be checked* at all; the last two are never
-mixed up, and neither counts as proved. Each carries altered statements: a constant, a sign or a
-hypothesis changed, which the same machine must reject.
+A statement is *proved*, *not proved*, or could *not be checked*. The last two are kept distinct,
+and neither counts as proved. Each result carries altered statements, with a constant, a sign or a
+hypothesis changed. The same machine must reject them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from theory.claims import Control, Evidence, Kind, Reading
 
 
 class Machine(StrEnum):
-    """Which kind of proof."""
+    """The kind of proof."""
 
     COQ = "coq"
     INTERVAL = "interval"
@@ -37,26 +37,26 @@ class Result:
     name: str
     """The theorem's name, unique within its kind."""
     statement: str
-    """In words."""
+    """The statement in words."""
     proved: bool | None
     """``None`` when the statement could not be checked; ``problem`` then says why."""
     altered: tuple[Altered, ...]
     axioms: tuple[str, ...] = ()
-    """What the proof rests on beyond the rules of its logic."""
+    """Axioms on which the proof rests beyond the rules of its logic."""
     seconds: float = 0.0
     problem: str = ""
     details: Mapping[str, object] = field(default_factory=dict)
-    """Certificates, points found, files."""
+    """Further data of the check: certificates, points found, files."""
 
     @property
     def sound(self) -> bool:
-        """Whether it was proved and every altered statement, at least one, was rejected."""
+        """Whether the statement was proved and each of its altered ones, at least one, rejected."""
         return bool(self.proved and self.altered and all(item.rejected for item in self.altered))
 
 
 @dataclass(frozen=True)
 class Support:
-    """Which statements together speak about a claim, and what they do to it."""
+    """Statements that together speak about a claim, and their effect on it."""
 
     claim: str
     statements: tuple[str, ...]

@@ -1,10 +1,13 @@
-"""The constants of every scheme that the solver solves, each at depth 1, as roots of polynomials.
+"""The constants of every scheme that the solver solves, at depth 1, as roots of polynomials.
 
 A scale is a constant times a power of the depths, so its value at depth 1 is the constant. Two
-things are certified of each: it is the one positive root of a rational polynomial, between two
-decimals of 15 digits; and the balls between those decimals, put into the scheme's own conditions,
-give left sides that contain 1 and nothing further from 1 than 10⁻⁹. The second does not use the
-closed form that the solver found.
+facts are certified of each constant:
+
+- It is the one positive root of a rational polynomial, between two decimals of 15 digits.
+- With the balls between those decimals put into the scheme's own conditions, each left side
+  contains 1 and nothing further from 1 than 10⁻⁹.
+
+The second does not use the closed form that the solver found.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +31,7 @@ NEAR = "1e-9"
 
 @dataclass(frozen=True)
 class Scheme:
-    """An architecture at depth 1 and the update rule whose conditions it meets."""
+    """An architecture at depth 1, and the update rule whose conditions it meets."""
 
     name: str
     architecture: Architecture
@@ -57,7 +60,7 @@ class Constants:
     scheme: str
     roots: Mapping[str, Enclosure]
     conditions: Mapping[str, str]
-    """Left side of each condition at the enclosures, a ball."""
+    """Left side of each condition at the enclosures, as a ball."""
     conditions_hold: bool
 
     @property
@@ -84,7 +87,7 @@ def polynomial_of(value: sp.Expr) -> sp.Poly:
 
 
 def solved_by(scheme: Scheme) -> Mapping[sp.Symbol, sp.Expr]:
-    """Every slot's norm at depth 1, from the theory's solver."""
+    """The norm of every slot at depth 1, from the theory's solver."""
     return solve(scheme.architecture, scheme.rule).scales
 
 
@@ -105,7 +108,7 @@ def constants(
 
 
 def _left_sides(scheme: Scheme, values: Mapping[sp.Symbol, sp.Expr]) -> Iterator[tuple[str, arb]]:
-    """Each exact condition at the enclosures of the slots."""
+    """Left side of each exact condition at the enclosures of the slots."""
     precision = ctx.prec
     ctx.prec = BITS
     try:
@@ -125,7 +128,7 @@ def _enclosed(value: sp.Expr) -> arb:
 
 
 def evaluate(expression: sp.Expr, balls: Mapping[sp.Symbol, arb]) -> arb:
-    """An expression of sums, products and integer powers over balls."""
+    """Evaluate an expression of sums, products and integer powers over balls."""
     if expression.is_Symbol:
         return balls[expression]
     if expression.is_Rational:

@@ -1,9 +1,9 @@
 """Polynomial statements decided by two SMT solvers, from the same SMT-LIB 2 text.
 
-To prove φ, ask whether ¬φ has a solution: ``unsat`` is the proof. To refute a printed statement,
-ask for a point that breaks it. Formulas are translated from the theory's SymPy expressions, so both
-sides speak about the same object. z3 answers first; cvc5 then reads the very same file, and a
-statement counts as proved only when both say ``unsat``.
+To prove φ, a solver is asked whether ¬φ has a solution; ``unsat`` is the proof. To refute a printed
+statement, it is asked for a point that violates it. Formulas are translated from the theory's SymPy
+expressions, so both sides speak about the same object. z3 answers first, then cvc5 reads the same
+file. A statement counts as proved only if both say ``unsat``.
 """
 
 import time
@@ -19,12 +19,12 @@ from proofs.statements import DEPTH, Statement, counterexample, statements
 from theory.claims import Context, Evidence, Kind, Reading, provides
 
 TIMEOUT_MS = 20_000
-"""For each question to either solver."""
+"""Time limit in milliseconds for each question to either solver."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a solver said: ``sat`` with a point, ``unsat``, or ``unknown``."""
+    """A solver's answer: ``sat`` with a point, ``unsat``, or ``unknown``."""
 
     status: str
     point: dict[str, str]
@@ -122,7 +122,7 @@ def _decided(item: Statement, again: Rechecker) -> Result:
 
 
 def _refuted(again: Rechecker) -> Result:
-    """A point that breaks the lower half, checked again by cvc5 at that point."""
+    """Find a point that violates the lower half, and check it with cvc5."""
     start = time.perf_counter()
     constraints = counterexample(one_sign=False)
     found = ask(constraints)
@@ -152,7 +152,7 @@ def _is_rational(value: str) -> bool:
 
 
 def check() -> tuple[Result, ...]:
-    """Every statement, by both solvers."""
+    """Check every statement with both solvers."""
     with Rechecker() as again:
         return (_refuted(again), *(_decided(item, again) for item in statements()))
 
@@ -196,7 +196,7 @@ SUPPORTS = (
 
 @provides(*dict.fromkeys(support.claim for support in SUPPORTS), kind=Kind.PROOF)
 def inequalities(context: Context) -> Iterator[Evidence]:
-    """Every SMT statement, as evidence."""
+    """The evidence of every SMT statement."""
     del context
     results = check()
     yield from (evidence(support, results) for support in SUPPORTS)

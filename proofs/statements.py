@@ -1,10 +1,11 @@
-"""What the SMT solvers are asked: Eqs. 6–8, the positive root, K's two bounds, counterexamples.
+"""The questions to the SMT solvers: Eqs. 6–8, the positive root, both bounds on K, counterexamples.
 
 Softmax weights are free variables s_j ≥ 0 with Σ s_j = 1, which contains every value that a softmax
-can take. For n = 1 and 2 the lower bound is one question about K itself. Beyond that the solvers do
-not decide it in reasonable time, so both bounds are also proved as the chain of ``theorem31``: the
-tilted weights z_j = s_j (1 + q k y (m_j − m̄)) sum to 1, their squares to at least 1/n, and so on.
-Each link is one file; they compose because one link's conclusion is the next one's hypothesis.
+can take. For n = 1 and 2 the lower bound is one question about K itself. For larger n the solvers
+do not decide it in reasonable time. So both bounds are also proved as the chain of ``theorem31``:
+the tilted weights z_j = s_j (1 + q k y (m_j − m̄)) sum to 1, their squares to at least 1/n, and so
+on. Each link is one file. They compose because the conclusion of one link is the hypothesis of the
+next.
 """
 
 from collections.abc import Callable
@@ -13,18 +14,17 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.attention import scalar as attention
-from theory.attention.scalar import k, mean, n, q, spread, v, variance, w, y
 from theory.attention.theorem31 import Q_BAR, printed_condition
 from theory.scales import conditions
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
 from theory.scales.tfixup_constants import N
 
 DEPTH = 1000
-"""L at which a counterexample is asked for."""
+"""Number of blocks L at which a counterexample is asked for."""
 A, W, r, beta, sigma = sp.symbols("A W r beta sigma", nonnegative=True)
-"""v², w², (q² + k²) y², B⁸ and the spread."""
+"""Symbols for v², w², (q² + k²) y², B⁸ and the spread."""
 a = sp.Symbol("a", real=True)
-"""q k y."""
+"""Symbol for the product q k y."""
 _u, _t, _t2, _root = sp.symbols("u t t_2 root", positive=True)
 
 
@@ -36,7 +36,7 @@ class Statement:
     words: str
     negation: tuple[sp.Basic, ...]
     what: str
-    """What the altered statement changes."""
+    """The change in the altered statement, in words."""
     altered: tuple[sp.Basic, ...]
 
 
@@ -49,7 +49,10 @@ def _gt(*terms: sp.Expr) -> tuple[sp.Basic, ...]:
 
 
 def equations() -> tuple[Statement, ...]:
-    """Eqs. 6–8 at the paper's scales for all N > 0; u is the positive number with 9N u⁴ = 1."""
+    """The statements of Eqs. 6–8 at the paper's scales for all N > 0.
+
+    u is the positive number with 9N u⁴ = 1.
+    """
     at = {V_D: _u, W_D: _u, Y: _u, M: _u, N_D: N}
     scale = (*_gt(N, _u), sp.Eq(9 * N * _u**4, 1))
     wrong = (*_gt(N, _u), sp.Eq(6 * N * _u**4, 1))
@@ -102,30 +105,35 @@ class Attention:
 
 
 def renamed(expression: sp.Expr) -> sp.Expr:
-    """In the variables A, W, a and r."""
-    inner = expression.subs(q * k * y, a).subs((q**2 + k**2) * y**2, r)
-    return inner.subs({v**2: A, w**2: W})
+    """An expression in the variables A, W, a and r."""
+    inner = expression.subs(attention.q * attention.k * attention.y, a).subs(
+        (attention.q**2 + attention.k**2) * attention.y**2, r
+    )
+    return inner.subs({attention.v**2: A, attention.w**2: W})
 
 
 def attention_of(length: int) -> Attention:
-    """K of ``theory.attention.scalar`` at n = ``length``, with m̄ and V tied to the weights."""
+    """Scalar attention over ``length`` tokens, with m̄ and V tied to the weights.
+
+    K is that of ``theory.attention.scalar``.
+    """
     weights = sp.symbols(f"s1:{length + 1}", real=True)
     memory = sp.symbols(f"m1:{length + 1}", real=True)
     pairs = list(zip(weights, memory, strict=True))
-    explicit = attention.gain().subs(n, length).doit()
+    explicit = attention.gain().subs(attention.n, length).doit()
     indexed = {attention.s[i + 1]: weights[i] for i in range(length)}
     indexed |= {attention.m[i + 1]: memory[i] for i in range(length)}
     constraints = (
         *_ge(*weights, A, W, r),
         sp.Eq(sp.Add(*weights), 1),
-        sp.Eq(mean, sp.Add(*(s * m for s, m in pairs))),
-        sp.Eq(variance, sp.Add(*(s * (m - mean) ** 2 for s, m in pairs))),
+        sp.Eq(attention.mean, sp.Add(*(s * m for s, m in pairs))),
+        sp.Eq(attention.variance, sp.Add(*(s * (m - attention.mean) ** 2 for s, m in pairs))),
     )
     return Attention(renamed(explicit).subs(indexed), renamed(Q_BAR), weights, memory, constraints)
 
 
 def whole_lower_bound(length: int) -> Statement:
-    """Q̄/n ≤ K in one question."""
+    """The lower bound Q̄/n ≤ K as one question."""
     model = attention_of(length)
 
     def below(factor: int) -> tuple[sp.Basic, ...]:
@@ -141,16 +149,16 @@ def whole_lower_bound(length: int) -> Statement:
 
 
 def _tilts(model: Attention) -> list[sp.Expr]:
-    return [1 + a * (m - mean) for m in model.memory]
+    return [1 + a * (m - attention.mean) for m in model.memory]
 
 
 def _free(model: Attention, ties: tuple[sp.Basic, ...]) -> tuple[sp.Basic, ...]:
-    """The weights' constraints and those ties that are needed."""
+    """The constraints on the weights, and the ties that are needed."""
     return (*_ge(*model.weights), sp.Eq(sp.Add(*model.weights), 1), *ties)
 
 
 def lower_links(length: int) -> tuple[Statement, ...]:
-    """Σ z = 1; Σ z² ≥ 1/n."""
+    """The links of the lower bound: Σ z = 1 and Σ z² ≥ 1/n."""
     model = attention_of(length)
     mean_tie = model.constraints[-2]
     tilted = sp.Add(*(s * t for s, t in zip(model.weights, _tilts(model), strict=True)))
@@ -162,7 +170,7 @@ def lower_links(length: int) -> tuple[Statement, ...]:
             f"Σ s_j (1 + q k y (m_j − m̄)) = 1, n = {length}",
             (*_free(model, (mean_tie,)), sp.Ne(tilted, 1)),
             "m̄ doubled",
-            (*_free(model, (sp.Eq(mean, 2 * mean_tie.args[1]),)), sp.Ne(tilted, 1)),
+            (*_free(model, (sp.Eq(attention.mean, 2 * mean_tie.args[1]),)), sp.Ne(tilted, 1)),
         ),
         Statement(
             f"squares_n{length}",
@@ -175,7 +183,10 @@ def lower_links(length: int) -> tuple[Statement, ...]:
 
 
 def upper_links(length: int) -> tuple[Statement, ...]:
-    """Σ s δ = 0; hence Σ s (1 + aδ)² = 1 + a² V; V = Σ s m² − m̄², and Σ s m² ≤ B²."""
+    """The links of the upper bound, which bound the spread.
+
+    Σ s δ = 0; hence Σ s (1 + aδ)² = 1 + a² V; V = Σ s m² − m̄², and Σ s m² ≤ B².
+    """
     model = attention_of(length)
     weights, memory = model.weights, model.memory
     ties = model.constraints[-2:]
@@ -186,9 +197,12 @@ def upper_links(length: int) -> tuple[Statement, ...]:
     def total(terms: tuple[sp.Expr, ...]) -> sp.Expr:
         return sp.Add(*(s * term for s, term in zip(weights, terms, strict=True)))
 
-    centred = total(tuple(m - mean for m in memory))
+    centred = total(tuple(m - attention.mean for m in memory))
     tilted = total(tuple((1 + a * d) ** 2 for d in delta))
-    spread_of = (sp.Eq(total(delta), 0), sp.Eq(variance, total(tuple(d**2 for d in delta))))
+    spread_of = (
+        sp.Eq(total(delta), 0),
+        sp.Eq(attention.variance, total(tuple(d**2 for d in delta))),
+    )
     raw = total(tuple(m**2 for m in memory))
     within = tuple(sp.Le(p, square) for p in squares)
     return (
@@ -197,21 +211,21 @@ def upper_links(length: int) -> tuple[Statement, ...]:
             f"Σ s_j (m_j − m̄) = 0, n = {length}",
             (*_free(model, ties[:1]), sp.Ne(centred, 0)),
             "m̄ doubled",
-            (*_free(model, (sp.Eq(mean, 2 * ties[0].args[1]),)), sp.Ne(centred, 0)),
+            (*_free(model, (sp.Eq(attention.mean, 2 * ties[0].args[1]),)), sp.Ne(centred, 0)),
         ),
         Statement(
             f"tilted_squares_n{length}",
             f"Σ s δ = 0 gives Σ s (1 + q k y δ)² = 1 + (q k y)² V, n = {length}",
-            (*_free(model, spread_of), sp.Ne(tilted, 1 + a**2 * variance)),
+            (*_free(model, spread_of), sp.Ne(tilted, 1 + a**2 * attention.variance)),
             "without Σ s δ = 0",
-            (*_free(model, spread_of[1:]), sp.Ne(tilted, 1 + a**2 * variance)),
+            (*_free(model, spread_of[1:]), sp.Ne(tilted, 1 + a**2 * attention.variance)),
         ),
         Statement(
             f"variance_n{length}",
             f"V = Σ s m² − m̄², n = {length}",
-            (*_free(model, ties), sp.Ne(variance, raw - mean**2)),
+            (*_free(model, ties), sp.Ne(attention.variance, raw - attention.mean**2)),
             "plus m̄²",
-            (*_free(model, ties), sp.Ne(variance, raw + mean**2)),
+            (*_free(model, ties), sp.Ne(attention.variance, raw + attention.mean**2)),
         ),
         Statement(
             f"second_moment_n{length}",
@@ -224,7 +238,7 @@ def upper_links(length: int) -> tuple[Statement, ...]:
 
 
 def weight_term() -> Statement:
-    """s² t² ≤ s t² for a weight, so the spread is at most Σ s t²."""
+    """The link s² t² ≤ s t² for a weight s, by which the spread is at most Σ s t²."""
     weight, tilt = sp.symbols("s t", real=True)
     at_most_one = (*_ge(weight), sp.Le(weight, 1))
     question = (sp.Gt(weight**2 * tilt**2, weight * tilt**2),)
@@ -238,11 +252,18 @@ def weight_term() -> Statement:
 
 
 def composition() -> tuple[Statement, ...]:
-    """From the spread's bounds to K's: polynomials in A, W, m̄², σ and products of squares."""
-    named = renamed(attention.gain()).subs(renamed(spread), sigma).subs(spread, sigma)
+    """The links from the spread's bounds to K's.
+
+    They are polynomials in A, W, m̄², σ and products of squares.
+    """
+    named = (
+        renamed(attention.gain())
+        .subs(renamed(attention.spread), sigma)
+        .subs(attention.spread, sigma)
+    )
     size = sp.Symbol("nu", positive=True)
     first, second = sp.symbols("T_1 T_2", nonnegative=True)
-    with_term = named.subs(r * variance**2, second)
+    with_term = named.subs(r * attention.variance**2, second)
     q_bar = renamed(Q_BAR)
     squares = sp.symbols("q2 k2 y2 V b", nonnegative=True)
     q2, k2, y2, spread_v, b = squares
@@ -291,7 +312,9 @@ def composition() -> tuple[Statement, ...]:
 
 
 def counterexample(*, one_sign: bool) -> tuple[sp.Basic, ...]:
-    """A point with v² = w² = 1/L, the printed condition in [1, 9]/L, K < 1/(100 L), n = 2.
+    """The question for a point that refutes the lower half of the printed theorem, n = 2.
+
+    v² = w² = 1/L, the printed condition is in [1, 9]/L, and K < 1/(100 L).
 
     The parameters are bounded: |q k y| ≤ 1 and (q² + k²) y² ≤ 1; L = ``DEPTH``.
     """
@@ -318,7 +341,7 @@ def chain(builder: Callable[[int], tuple[Statement, ...]]) -> tuple[Statement, .
 
 
 def statements() -> tuple[Statement, ...]:
-    """Everything that is asked, but for the counterexample."""
+    """All statements except the counterexample."""
     return (
         *equations(),
         whole_lower_bound(1),

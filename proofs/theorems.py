@@ -1,9 +1,9 @@
 """The Coq theorems of ``proofs/coq``: in words, by file, with altered versions.
 
-An alteration is a substitution in the real file: in the theorem's statement, or before it, in a
-definition or a hypothesis. ``proofs.coqc`` compiles the altered file up to the end of the theorem
-and demands that Coq reject it there. A hypothesis is dropped by making it ``True``, so that the
-proof's script stays as it is.
+An alteration is a substitution in the real file: in the theorem's statement, or before it in a
+definition or a hypothesis. ``proofs.coqc`` compiles the altered file up to the end of the theorem.
+Coq must reject it there. A hypothesis is dropped by replacing it with ``True``, so that the script
+of the proof remains valid.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Alteration:
-    """``old`` becomes ``new``, in the statement if ``old`` is there, else in what precedes it."""
+    """Replaces ``old`` by ``new``, in the statement if it contains ``old``, else before it."""
 
     what: str
     old: str
@@ -326,4 +326,4 @@ THEOREMS: tuple[Theorem, ...] = (
         ("without κ", "kappa ^ 2 * square d x <= square d (deviation d x) ->", "True ->"),
     ),
 )
-"""Every theorem that is reported, in the order of the files."""
+"""All reported theorems, in the order of the files."""

@@ -1,13 +1,17 @@
 """RAdam's variance in ball arithmetic: its table, and its decrease over all of ρ ∈ [5, 500].
 
-Var[ψ] = (ρ/(ρ − 2)) (1 − R(m)) at σ = 1, with m = (ρ − 1)/2 and R = Γ(m)²/(Γ(m − ½) Γ(m + ½)).
-Taylor's theorem gives (log R)' = 2ψ(m) − ψ(m − ½) − ψ(m + ½) = −¼ ψ''(ξ) = ½ ζ(3, ξ) for some ξ
-within ½ of m, ψ the digamma function. Over a cell of ρ the derivative
+At σ = 1, Var[ψ] = (ρ/(ρ − 2)) (1 − R(m)) with m = (ρ − 1)/2 and R = Γ(m)²/(Γ(m − ½) Γ(m + ½)). With
+F the digamma function, Taylor's theorem gives for some ξ within ½ of m
 
-    −2 (1 − R)/(ρ − 2)² − (ρ/(ρ − 2)) R · ½ ζ(3, ξ)
+    (log R)' = 2F(m) − F(m − ½) − F(m + ½) = −¼ F''(ξ) = ½ ζ(3, ξ).
 
-is enclosed, ζ over every ξ that can occur and R between its values at the ends of the cell, which
-ζ > 0 orders. Where the enclosure lies below 0, the variance falls throughout the cell.
+Over a cell of ρ the derivative of the variance is
+
+    −2 (1 − R)/(ρ − 2)² − (ρ/(ρ − 2)) R · ½ ζ(3, ξ).
+
+It is enclosed with ζ over every possible ξ, and with R between its values at the ends of the cell,
+which are in order because ζ > 0. Where the enclosure lies below 0, the variance falls throughout
+the cell.
 """
 
 from collections.abc import Iterator
@@ -22,16 +26,16 @@ from theory.radam.variance import variance as exact_variance
 
 BITS = 128
 PLACES = 16
-"""Decimals of the table: 13 digits of the smallest entry."""
+"""Number of decimals in the table: 13 digits of the smallest entry."""
 TABLE = (5, 10, 100, 500)
-"""The ρ at which the documents print the variance."""
+"""Values of ρ at which the documents print the variance."""
 PIECES = 30
-"""ζ is enclosed over pieces of width 1/30 of their place, so that the balls stay narrow."""
+"""ζ is enclosed over pieces of relative width 1/30, so that the balls stay narrow."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """``low`` < Var[ψ] < ``high`` at one ρ, decimal strings."""
+    """The variance at one ρ, ``low`` < Var[ψ] < ``high``, as decimal strings."""
 
     rho: int
     low: str
@@ -48,18 +52,18 @@ class Cell:
 
 
 def ratio(m: arb) -> arb:
-    """R(m) = Γ(m)²/(Γ(m − ½) Γ(m + ½)), a ball."""
+    """The ratio R(m) = Γ(m)²/(Γ(m − ½) Γ(m + ½)) as a ball."""
     half = arb("0.5")
     return (2 * m.lgamma() - (m - half).lgamma() - (m + half).lgamma()).exp()
 
 
 def variance(rho: arb) -> arb:
-    """Var[ψ] at σ = 1, a ball."""
+    """The variance Var[ψ] at σ = 1 as a ball."""
     return rho / (rho - 2) * (1 - ratio((rho - 1) / 2))
 
 
 def table() -> tuple[Value, ...]:
-    """The variance at each ρ of `TABLE`, between two decimals next to each other.
+    """The variance at each ρ of `TABLE`, between two neighbouring decimals.
 
     Examples
     --------
@@ -84,7 +88,7 @@ def _ball(number: Fraction) -> arb:
 
 
 def curvature(low: Fraction, high: Fraction) -> arb:
-    """ζ(3, ξ) for every ξ in [low, high], a ball."""
+    """The value of ζ(3, ξ) for every ξ in [low, high], as a ball."""
     whole = None
     left = low
     while left < high:
@@ -97,7 +101,10 @@ def curvature(low: Fraction, high: Fraction) -> arb:
 
 
 def slope(left: Fraction, right: Fraction, bend: int = 1) -> arb:
-    """The derivative of the variance over all ρ in [left, right], a ball; ζ times ``bend``."""
+    """The derivative of the variance over all ρ in [left, right], as a ball.
+
+    ζ is multiplied by ``bend``.
+    """
     half = Fraction(1, 2)
     m_left, m_right = (left - 1) / 2, (right - 1) / 2
     zeta = curvature(m_left - half, m_right + half)
@@ -121,7 +128,7 @@ def cells(low: int = 5, high: int = 500, bend: int = 1) -> Iterator[Cell]:
 
 
 def _above(number: arb) -> str:
-    """A short decimal not below the number."""
+    """A short decimal that is at least the number."""
     return str(Fraction(int((number * 10**12).ceil().unique_fmpz() or 0), 10**12))
 
 

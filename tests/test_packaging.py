@@ -71,7 +71,7 @@ def test_imports_run_one_way():
 
 
 MODEL = ("attention", "history", "layers", "positions", "transformer", "wiring")
-"""What computes in a model: all wirings together are read in one sitting."""
+"""What computes in a model: all wirings and traits together are read in one sitting."""
 
 
 def test_every_file_stays_readable():
@@ -79,7 +79,7 @@ def test_every_file_stays_readable():
         for path in (ROOT / package).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 400, path
     computes = (ROOT / "numerics/models" / f"{name}.py" for name in MODEL)
-    assert sum(len(path.read_text().splitlines()) for path in computes) < 450
+    assert sum(len(path.read_text().splitlines()) for path in computes) < 800
 
 
 def test_the_classifier_that_keeps_the_names_off_the_index():

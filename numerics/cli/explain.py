@@ -27,8 +27,8 @@ class Explain:
         """Check the claim and print its page; 1 if a control was not rejected."""
         from rich.console import Console
 
-        from numerics.cli.verdicts import show
         from numerics.record_folder import record_folder
+        from numerics.report.verdicts import show
         from numerics.verify import verify
         from theory.claims import Context
         from theory.ledger import claim_named
@@ -43,7 +43,7 @@ class Explain:
 
 def page(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
     """The lines of the page with their styles."""
-    from numerics.cli.verdicts import PAPERS, STYLES, hanging
+    from numerics.report.verdicts import PAPERS, STYLES, hanging
 
     claim = item.claim
     yield f"{claim.id}: {item.outcome}", f"bold {STYLES[str(item.outcome)]}"
@@ -65,7 +65,7 @@ def page(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
 
 def evidence(number: int, one: "Evidence", width: int) -> Iterator[tuple[str, str]]:
     """One check: what was tested and found, over which range, with which control."""
-    from numerics.cli.verdicts import hanging
+    from numerics.report.verdicts import hanging
 
     mark = {True: "passed", False: "failed", None: "undecided"}[one.passed]
     style = {True: "green", False: "red", None: "dim"}[one.passed]

@@ -23,6 +23,7 @@ from numerics.cli.explain import Explain
 from numerics.cli.list import List
 from numerics.cli.plot import Plot
 from numerics.cli.prove import Prove
+from numerics.cli.report import Report
 from numerics.cli.reproduce import Reproduce
 from numerics.cli.solve import Solve
 from numerics.cli.sweep import Sweep
@@ -40,6 +41,7 @@ Command = (
     | Annotated[Plot, subcommand("plot")]
     | Annotated[Train, subcommand("train")]
     | Annotated[Reproduce, subcommand("reproduce")]
+    | Annotated[Report, subcommand("report")]
     | Annotated[Check, subcommand("check")]
     | Annotated[Audit, subcommand("audit")]
     | Annotated[List, subcommand("list")]

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 LEAST_DEPTHS = 3
 """Depths that an exponent with an interval needs."""
 UNDECIDED = (
-    "flat: the 95 % interval lies within ±0.05 of 0; grows, shrinks: it lies outside; undecided: "
-    "it does neither, and more depths or seeds would decide."
+    "The intervals of all parts of one scheme and rule hold together at 95 %. flat: the interval "
+    "lies within ±0.05 of 0; grows, shrinks: it lies outside; undecided: it does neither, and more "
+    "depths or seeds would decide."
 )
 WHOLE = 8
 """Pairs of scheme and optimizer of which the printed table shows every part."""
@@ -31,7 +32,8 @@ class Sweep:
     """Measure ‖Δf‖/η, exactly and by part, over schemes × optimizers × depths × seeds."""
 
     schemes: str = "tfixup,post-ln,pre-ln,xavier"
-    """Initialisation schemes, comma-separated, or all."""
+    """Initialisation schemes, comma-separated, or all that the architecture has. Numbers of a
+    scheme may be changed behind colons: gpt2:std=0.07."""
     depths: str = "1,2,6,12,25,50,100,200"
     """Depths N, comma-separated: N encoder and N decoder layers."""
     seeds: int = 3
@@ -73,7 +75,7 @@ class Sweep:
         from numerics.sweeps.grid import SweepConfig
 
         return SweepConfig(
-            schemes=_schemes(self.schemes),
+            schemes=_schemes(self.schemes, self.settings.architecture),
             optimizers=words_of("optimizers", self.optimizers),
             depths=tuple(integer_of("depths", word) for word in words_of("depths", self.depths)),
             seeds=self.seeds,
@@ -105,7 +107,7 @@ class Sweep:
         from rich.console import Console
 
         from numerics.cli.sweep_values import measured_lines
-        from numerics.cli.verdicts import hanging, show
+        from numerics.report.verdicts import hanging, show
         from numerics.sweeps.run import exponent_table, run_sweep, with_depth
 
         require_within(1, 100_000, from_depth=self.from_depth)
@@ -158,7 +160,7 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
         title=f"Depth exponent p of ‖Δf‖/η ~ N^p over N ≥ {from_depth}",
     )
     shown.add_column("scheme, optimizer, part", no_wrap=True)
-    shown.add_column("p [95 % interval]", no_wrap=True)
+    shown.add_column("p [interval]", no_wrap=True)
     # Names of matrices leave no room for it in 80 columns.
     roomy = max(map(len, table["part"]), default=0) < 28
     if roomy:
@@ -182,10 +184,13 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
     return shown
 
 
-def _schemes(text: str) -> tuple[str, ...]:
-    from numerics.schemes import SCHEMES
+def _schemes(text: str, architecture: str) -> tuple[str, ...]:
+    from numerics.models.spec import architecture_named
+    from numerics.schemes import schemes_for
 
-    return tuple(SCHEMES) if text.strip() == "all" else words_of("schemes", text)
+    if text.strip() == "all":
+        return schemes_for(architecture_named(architecture))
+    return words_of("schemes", text)
 
 
 def _device(name: str) -> str:

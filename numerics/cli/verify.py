@@ -114,7 +114,7 @@ class Verify:
             return verify(chosen, context, workers=workers, on_done=on_done)
 
     def _show(self, console: "Console", verdicts: "tuple[Verdict, ...]", seconds: float) -> None:
-        from numerics.cli import verdicts as shown
+        from numerics.report import verdicts as shown
         from proofs import hints
 
         if self.format == "markdown":

@@ -1,7 +1,7 @@
-"""Batches of similar length by token count: padded, masked, in a seeded order.
+"""Turns sentence pairs into padded and masked batches of similar length, in a seeded order.
 
-Shape suffixes: B batch, S source tokens, T target tokens. The source is x … END; the decoder reads
-BEGIN y … and predicts y … END (teacher forcing).
+Shape suffixes: B is the batch, S are source tokens, T are target tokens. The source is x … END. The
+decoder reads BEGIN y … and predicts y … END (teacher forcing).
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ TokenRows = Sequence[Int[np.ndarray, " _"]]
 
 @dataclass(frozen=True)
 class Encoded:
-    """Token ids of sentence pairs, END included on both sides."""
+    """Token ids of sentence pairs; both sides end with END."""
 
     sources: TokenRows
     targets: TokenRows
@@ -31,7 +31,7 @@ class Encoded:
         return len(self.sources)
 
     def sizes(self) -> Int[np.ndarray, " N"]:
-        """Tokens of the longer side of each pair."""
+        """Number of tokens of the longer side of each pair."""
         pairs = zip(self.sources, self.targets, strict=True)
         return np.array([max(len(x), len(y)) for x, y in pairs])
 
@@ -41,15 +41,15 @@ class Batch:
     """Padded token ids of some sentence pairs."""
 
     source_BS: Int[Tensor, "B S"]
-    """What the encoder reads."""
+    """Token ids that the encoder reads."""
     target_BT: Int[Tensor, "B T"]
-    """What the decoder reads: BEGIN, then all but the last target token."""
+    """Token ids that the decoder reads: BEGIN, then all but the last target token."""
     expected_BT: Int[Tensor, "B T"]
-    """What it should predict at each place; padding where there is nothing to predict."""
+    """Token ids to predict at each place; padding where there is nothing to predict."""
     padding_BS: Bool[Tensor, "B S"]
     """True where the source is padding."""
     tokens: int
-    """Target tokens to predict."""
+    """Number of target tokens to predict."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
@@ -108,7 +108,7 @@ def index_batches(
 
 
 def make_batch(data: Encoded, indices: Int[np.ndarray, " B"]) -> Batch:
-    """Pad the chosen pairs to their longest, each side for itself."""
+    """Pad the chosen pairs; each side is padded to its own longest sentence."""
     source = _pad([data.sources[i] for i in indices])
     expected = _pad([data.targets[i] for i in indices])
     begin = np.full((len(indices), 1), BEGIN)
@@ -121,7 +121,9 @@ def make_batch(data: Encoded, indices: Int[np.ndarray, " B"]) -> Batch:
 
 
 def share(batch: Batch, rank: int, processes: int) -> Batch:
-    """Every ``processes``-th pair from ``rank`` on, ``tokens`` still counting the whole batch.
+    """The share of one process: every ``processes``-th pair from ``rank`` on.
+
+    ``tokens`` still counts the whole batch.
 
     A process without a pair of its own gets one with nothing to predict.
     """
@@ -141,7 +143,7 @@ def share(batch: Batch, rank: int, processes: int) -> Batch:
 
 
 def without_long(data: Encoded, longest: int) -> tuple[Encoded, int]:
-    """The pairs of at most ``longest`` tokens a side, and how many were dropped.
+    """The pairs of at most ``longest`` tokens per side, and how many pairs were dropped.
 
     Examples
     --------

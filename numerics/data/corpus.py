@@ -1,4 +1,4 @@
-"""Parallel text as values: sentence pairs, and the parts of a corpus.
+"""The values of parallel text: sentence pairs, and the parts of a corpus.
 
 The source side is German (``de``) and the target side English (``en``) throughout.
 """

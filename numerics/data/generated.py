@@ -1,8 +1,8 @@
-"""German–English sentences made on the spot: dates, times, numbers, money, measures.
+"""Generates German–English sentence pairs: dates, times, numbers, money and measures.
 
-Formats are CLDR's through babel, number words num2words'. Every sentence lists one to three
-phrases, each optionally in a frame; the listing, too, is CLDR's. English is British, with
-twelve-hour times, so that little can be copied unread.
+Formats are those of CLDR (through babel), number words those of num2words. Every sentence lists one
+to three phrases, each with or without a frame. The list, too, is formatted by CLDR. English is
+British with twelve-hour times, so that little can be copied untranslated.
 """
 
 import datetime
@@ -22,7 +22,7 @@ LOCALES = ("de", "en_GB")
 
 @dataclass(frozen=True)
 class Phrase:
-    """A kind of phrase: how to draw one, and sentences it fits into."""
+    """A kind of phrase: how to draw one, and the sentences that it fits into."""
 
     draw: Callable[[random.Random], Pair]
     frames: tuple[Pair, ...]
@@ -59,7 +59,7 @@ def generated_corpus(pairs: int, validation_pairs: int, seed: int) -> Corpus:
 
 
 def sentence_pair(rng: random.Random) -> Pair:
-    """One to three phrases, listed as each language lists things."""
+    """Draw one to three phrases, joined as each language joins a list."""
     lists = extra("babel.lists")
     drawn = [_framed(rng) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
     de, en = (

@@ -1,7 +1,7 @@
-"""Parallel text from the Hugging Face hub: ``hub:NAME`` or ``hub:NAME:CONFIGURATION``.
+"""Loads parallel text from the Hugging Face hub: ``hub:NAME`` or ``hub:NAME:CONFIGURATION``.
 
 A row has German and English either as columns ``de`` and ``en`` (bentrevett/multi30k) or below
-``translation`` (wmt14:de-en). Needed are the parts ``train`` and ``validation``; every part whose
+``translation`` (wmt14:de-en). The parts ``train`` and ``validation`` are required. Every part whose
 name begins with ``test`` is a test set.
 """
 

@@ -1,8 +1,8 @@
-"""Real German–English text from two Debian packages: LibreOffice's help pages (MPL-2.0).
+"""Loads real German–English text from two Debian packages: LibreOffice's help pages (MPL-2.0).
 
-Both packages hold the same pages, and translated paragraphs share their id: page path + id aligns
-them. Kept are paragraphs of 4 to 40 words a side whose sides differ, each pair once. Pages, not
-pairs, are divided into training, validation and test. The pairs are cached.
+Both packages hold the same pages. Translated paragraphs share their id, so page path and id align
+them. Kept are paragraphs of 4 to 40 words per side whose sides differ; duplicates are dropped.
+Pages, not pairs, are divided into training, validation and test. The pairs are cached.
 """
 
 import hashlib
@@ -20,21 +20,21 @@ from theory.errors import InputError
 
 PACKAGES = {"de": "libreoffice-help-de", "en": "libreoffice-help-en-us"}
 FOLDERS = {"de": "de", "en": "en-US"}
-"""Where a package keeps its language, below usr/share/libreoffice/help."""
+"""Folder of each language in its package, below usr/share/libreoffice/help."""
 WORDS = range(4, 41)
-"""Words a side of the pairs that are kept."""
+"""Number of words per side of the pairs that are kept."""
 LEAST_PAIRS = 10_000
-"""Fewer pairs mean that the pages are no longer what this module reads."""
+"""Least number of pairs; fewer mean that this module no longer understands the pages."""
 KNOWN = {"4:7.4.7-1+deb12u14": (22_237, 334_740, 344_420)}
-"""Pairs and words a side of package versions that have been counted."""
+"""Counted numbers of pairs and of words per side, by package version."""
 PARTS = {"validation": range(3), "test": range(3, 6)}
-"""Hundredths of the pages that are held out."""
+"""Percentiles of the pages that are held out."""
 Paragraphs = Mapping[tuple[str, str], str]
 Triple = tuple[str, str, str]
 
 
 def libreoffice_corpus(cache: Path | None = None) -> Corpus:
-    """The help pages' pairs, from the cache, or from the packages if it is empty.
+    """The pairs of the help pages, from the cache, or from the packages if it is empty.
 
     Parameters
     ----------
@@ -58,13 +58,13 @@ def libreoffice_corpus(cache: Path | None = None) -> Corpus:
 
 
 def cache_folder() -> Path:
-    """``tfixup/libreoffice`` below $XDG_CACHE_HOME, or ~/.cache."""
+    """The default cache: ``tfixup/libreoffice`` below $XDG_CACHE_HOME, or below ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "tfixup" / "libreoffice"
 
 
 def from_packages(folder: Path, temporary: Path) -> tuple[str, list[Triple]]:
-    """Version, and (page, de, en) of every pair, from packages in ``folder`` or downloaded ones."""
+    """The version, and (page, de, en) of every pair, from packages in ``folder`` or downloaded."""
     if not all(_package(folder, name) for name in PACKAGES.values()):
         _run(["apt-get", "download", *PACKAGES.values()], temporary, folder)
         folder = temporary
@@ -84,7 +84,7 @@ def from_packages(folder: Path, temporary: Path) -> tuple[str, list[Triple]]:
 
 
 def paragraphs(root: Path) -> dict[tuple[str, str], str]:
-    """Text of every paragraph that has an id, by page and id, spaces joined."""
+    """Text of every paragraph that has an id, by page and id, with its spaces joined."""
     html = extra("lxml.html")
     found: dict[tuple[str, str], str] = {}
     for file in sorted(root.rglob("*.html")):
@@ -96,7 +96,7 @@ def paragraphs(root: Path) -> dict[tuple[str, str], str]:
 
 
 def aligned(de: Paragraphs, en: Paragraphs) -> Iterator[Triple]:
-    """(page, de, en) of paragraphs on both sides that are kept, each pair once.
+    """The kept paragraphs that exist on both sides, as (page, de, en), without duplicates.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def aligned(de: Paragraphs, en: Paragraphs) -> Iterator[Triple]:
 
 
 def check_counts(version: str, pairs: Sequence[Triple]) -> None:
-    """Raise unless pairs and words are those counted before, or at least plausible."""
+    """Raise unless pairs and words have the recorded counts, or at least plausible ones."""
     words = [sum(len(pair[side].split()) for pair in pairs) for side in (1, 2)]
     counted = len(pairs), *words
     if counted != KNOWN.get(version, counted) or len(pairs) < LEAST_PAIRS:
@@ -126,7 +126,7 @@ def check_counts(version: str, pairs: Sequence[Triple]) -> None:
 
 
 def split(pairs: Sequence[Triple]) -> Corpus:
-    """Training, validation and test, no page in two of them."""
+    """Divide pairs into training, validation and test, such that no page is in two of them."""
     parts: dict[str, list[Triple]] = {"train": [], **{name: [] for name in PARTS}}
     for pair in pairs:
         place = int(hashlib.sha256(pair[0].encode()).hexdigest(), 16) % 100

@@ -1,7 +1,7 @@
-"""A user's own folder of parallel text: ``train``, ``val`` and any ``test*``, two files each.
+"""Reads a user's own folder of parallel text: ``train``, ``val`` and any ``test*``, two files each.
 
-``train.de`` and ``train.en`` hold one sentence a line, UTF-8, line i of one side translating line i
-of the other; each file may be compressed as ``train.de.gz``.
+``train.de`` and ``train.en`` hold one sentence per line, in UTF-8. Line i of one file translates
+line i of the other. Each file may be compressed, as ``train.de.gz``.
 """
 
 import gzip

@@ -1,7 +1,7 @@
 """Joint byte-pair encoding of both languages with SentencePiece, trained in memory.
 
-Ids 0…3 are padding, unknown, beginning and end of sentence. Digits are always single tokens, so
-that numbers are read and written digit by digit and the vocabulary does not fill with years.
+Ids 0…3 are padding, unknown, beginning and end of sentence. Digits are always single tokens.
+Numbers are hence read and written digit by digit, and the vocabulary does not fill up with years.
 """
 
 import io
@@ -25,17 +25,17 @@ class Tokenizer:
     """A trained SentencePiece model."""
 
     vocabulary: int
-    """Tokens, the four special ones included."""
+    """Number of tokens, including the four special ones."""
     model: bytes
     """The serialised SentencePiece model."""
 
     def encode(self, sentences: Sequence[str]) -> list[Int[np.ndarray, " T"]]:
-        """Token ids of each sentence, without begin and end."""
+        """Token ids of each sentence, without those of begin and end."""
         processor = self._processor()
         return [np.asarray(ids, dtype=np.int64) for ids in processor.encode(list(sentences))]
 
     def decode(self, rows: Iterable[Sequence[int] | Int[np.ndarray, " _"]]) -> list[str]:
-        """Sentences of rows of token ids; special tokens vanish."""
+        """The sentences of rows of token ids; special tokens are dropped."""
         return self._processor().decode([[int(token) for token in row] for row in rows])
 
     def _processor(self) -> Any:
@@ -43,7 +43,9 @@ class Tokenizer:
 
 
 def train_tokenizer(text: ParallelText, vocabulary: int) -> Tokenizer:
-    """Joint BPE of exactly ``vocabulary`` tokens on both sides of ``text``; no randomness.
+    """Train a joint BPE of exactly ``vocabulary`` tokens on both sides of ``text``.
+
+    Training uses no randomness.
 
     Raises
     ------

@@ -6,6 +6,7 @@ from numerics.evidence import (
     biases,
     blocks,
     coherence,
+    condition_terms,
     conditions,
     depth,
     expansion,
@@ -27,6 +28,7 @@ from theory.claims import Provider
 PROVIDERS: tuple[Provider, ...] = (
     *depth.PROVIDERS,
     *conditions.PROVIDERS,
+    *condition_terms.PROVIDERS,
     *blocks.PROVIDERS,
     *spectrum.PROVIDERS,
     *optimizers.PROVIDERS,

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from numerics.evidence.xiong import Interval, every, inside, student
 from numerics.models import Architecture, ModelSpec, Transformer
 from numerics.schemes import build, scheme_named
 from numerics.signals.layer_dependency import dependency
 from numerics.signals.output_change import output_change, perturb_, perturbed, predicted_change
 from numerics.signals.residual_stream import sites
+from numerics.statistics.estimates import Estimate, all_of, all_rejected, mean_estimate
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.growth_laws import LOGARITHM, Growth, growth
 from numerics.statistics.tolerances import tolerance
@@ -68,7 +68,7 @@ def gradients(context: Context) -> Iterator[Observation]:
     seeds = range(1000 * context.seed, 1000 * context.seed + 5 * SEEDS[context.level])
     margin = tolerance("gradient-variance")
     found = {
-        (kind, jacobian): student([sublayer_ratio(kind, s, jacobian=jacobian) for s in seeds])
+        (kind, jacobian): mean_estimate([sublayer_ratio(kind, s, jacobian=jacobian) for s in seeds])
         for kind in ("attention", "mlp")
         for jacobian in (True, False)
     }
@@ -76,22 +76,23 @@ def gradients(context: Context) -> Iterator[Observation]:
         [found[kind, jacobian] for kind in ("attention", "mlp")] for jacobian in (True, False)
     )
 
-    def at_least_one(ratio: Interval) -> bool | None:
-        return inside(ratio, 1 - margin, float("inf"))
+    def at_least_one(ratio: Estimate) -> bool | None:
+        return ratio.inside(1 - margin, float("inf"))
 
-    smallest = min(whole)
+    smallest = min(whole, key=lambda ratio: ratio.value)
     yield Observation(
-        passed=every([at_least_one(ratio) for ratio in whole]),
-        summary=f"Var[Δx_(i−1)]/Var[Δx_i] is {whole[0][0]:.3f} through attention, "
-        f"{whole[1][0]:.3f} through an MLP, d/(d − 2) taken off",
+        scope=f"one block, width 64, {5 * SEEDS[context.level]} seeds",
+        passed=all_of([at_least_one(ratio) for ratio in whole]),
+        summary=f"Var[Δx_(i−1)]/Var[Δx_i] is {whole[0].value:.3f} through attention, "
+        f"{whole[1].value:.3f} through an MLP, d/(d − 2) taken off",
         control=Control(
-            f"without the branch's Jacobian: {cut[0][0]:.3f}, {cut[1][0]:.3f}",
-            every([at_least_one(ratio) for ratio in cut]) is False,
+            f"without the branch's Jacobian: {cut[0].value:.3f}, {cut[1].value:.3f}",
+            all_of([at_least_one(ratio) for ratio in cut]) is False,
         ),
-        value=smallest[0],
+        value=smallest.value,
         expected="at least 1",
         tolerance=margin,
-        interval=smallest[1:],
+        interval=smallest.interval,
     )
 
 
@@ -118,10 +119,11 @@ def weights(context: Context) -> Iterator[Observation]:
     agree = [pre.equivalent(-1.0, margin), post.equivalent(0.0, margin)]
     swapped = [pre.equivalent(0.0, margin), post.equivalent(-1.0, margin)]
     yield Observation(
-        passed=every(agree),
+        scope=f"{DEPENDENCY_DEPTH} layers, width 64, {SEEDS[context.level]} seeds",
+        passed=all_of(agree),
         summary=f"β_ii² ~ i^{pre.value:+.2f} in Pre-LN, i^{post.value:+.2f} in Post-LN, over "
         f"{DEPENDENCY_DEPTH} layers",
-        control=Control("Pre-LN and Post-LN exchanged", swapped == [False, False]),
+        control=Control("Pre-LN and Post-LN exchanged", all_rejected(swapped)),
         value=pre.value,
         expected=-1.0,
         tolerance=margin,
@@ -186,6 +188,7 @@ def corollaries(context: Context) -> Iterator[Observation]:
     }
     margin = tolerance("linear-growth")
     yield Observation(
+        scope=f"N = {DEPTHS[0]}…{DEPTHS[-1]}, width 64, {seeds} seeds, δ {SHARE:g} of W",
         claim="admin.cor-pre",
         passed=_follows(pre.law, LOGARITHM),
         summary=f"Pre-LN, N = {DEPTHS[0]}…{DEPTHS[-1]}: {pre.law}; along a gradient instead "
@@ -196,8 +199,9 @@ def corollaries(context: Context) -> Iterator[Observation]:
         details={"power": str(pre.power)},
     )
     # N^1 or not is decided by the exponent; the laws need only rule the logarithm out.
-    linear = every([post.power.equivalent(1.0, margin), _follows(post.law, LOGARITHM) is False])
+    linear = all_of([post.power.equivalent(1.0, margin), _follows(post.law, LOGARITHM) is False])
     yield Observation(
+        scope=f"N = {SHALLOW[0]}…{SHALLOW[-1]}, width 64, {seeds} seeds, δ {SHARE:g} of W",
         claim="admin.cor-post",
         passed=linear,
         summary=f"Post-LN, N = {SHALLOW[0]}…{SHALLOW[-1]}: N^{post.power.value:.2f}, {post.law}; "
@@ -218,8 +222,9 @@ def _omega(context: Context, law: Growth, post: Growth) -> Iterator[Observation]
     paper, code = (layer_weights(scheme, seeds, 1.0) for scheme in ("admin", "admin-code"))
     margin = tolerance("dependency-exponent")
     yield Observation(
+        scope=f"{DEPENDENCY_DEPTH} layers; N = {DEPTHS[0]}…{DEPTHS[-1]}; width 64",
         claim="admin.omega",
-        passed=every([paper.equivalent(-1.0, margin), _follows(law, LOGARITHM)]),
+        passed=all_of([paper.equivalent(-1.0, margin), _follows(law, LOGARITHM)]),
         summary=f"profiled ω: β_ii² ~ i^{paper.value:+.2f} (paper), i^{code.value:+.2f} (code, "
         f"1/(i + 1/v)); output change with the code's ω: {law}",
         control=Control(f"ω = 1: {post}", _follows(post, LOGARITHM) is False),
@@ -246,7 +251,7 @@ def theorem2(context: Context) -> Iterator[Observation]:
     seeds = range(1000 * context.seed, 1000 * context.seed + 2 * SEEDS[context.level])
     margin = tolerance("output-change")
     found = {
-        (scheme, kind): student([change_ratio(scheme, kind, size, seed) for seed in chosen])
+        (scheme, kind): mean_estimate([change_ratio(scheme, kind, size, seed) for seed in chosen])
         for scheme in ("pre-ln", "post-ln")
         for kind, size, chosen in (
             ("gaussian", SHARE, seeds),
@@ -256,20 +261,23 @@ def theorem2(context: Context) -> Iterator[Observation]:
     }
 
     def near_one(kind: str) -> bool | None:
-        return every(
-            [inside(found[s, kind], 1 - margin, 1 + margin) for s in ("pre-ln", "post-ln")]
+        return all_of(
+            [found[s, kind].inside(1 - margin, 1 + margin) for s in ("pre-ln", "post-ln")]
         )
 
-    worst = max((found[key] for key in found if key[1] != "gradient"), key=lambda f: abs(f[0] - 1))
+    worst = max(
+        (found[key] for key in found if key[1] != "gradient"), key=lambda f: abs(f.value - 1)
+    )
     yield Observation(
-        passed=every([near_one("gaussian"), near_one("sign")]),
+        scope=f"6 layers, width 64, {len(seeds)} seeds",
+        passed=all_of([near_one("gaussian"), near_one("sign")]),
         summary="measured ÷ Σ β² C over six layers: "
-        + ", ".join(f"{value[0]:.2f} ({s}, {kind})" for (s, kind), value in found.items()),
+        + ", ".join(f"{value.value:.2f} ({s}, {kind})" for (s, kind), value in found.items()),
         control=Control("δ along a gradient, not independent of W", near_one("gradient") is False),
-        value=worst[0],
+        value=worst.value,
         expected=1.0,
         tolerance=margin,
-        interval=worst[1:],
+        interval=worst.interval,
     )
 
 

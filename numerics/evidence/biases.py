@@ -65,7 +65,7 @@ def _measured(context: Context) -> dict[str, tuple[Exponent, tuple[float, ...]]]
 def biases(context: Context) -> Iterator[Observation]:
     """Growth with trained output biases; none with the factor, none without them."""
     found, margin = _measured(context), tolerance("bias-exponent")
-    without = found[NONE][0]
+    without, depths = found[NONE][0], DEPTHS[context.level]
     for name, reading, text in (
         (TRAINED, Reading.PRINTED, ""),
         (
@@ -78,6 +78,7 @@ def biases(context: Context) -> Iterator[Observation]:
         other = found[TRAINED][0] if reading is Reading.REPAIRED else without
         flat = other.equivalent(0.0, margin)
         yield Observation(
+            scope=f"N = {depths[0]}…{depths[-1]}, width 32, {SEEDS[context.level]} seeds",
             passed=fit.equivalent(0.0, margin),
             summary=f"output biases {name}: ‖Δf‖/η ~ N^{fit.value:+.2f}, "
             + ", ".join(f"{mean:.3g}" for mean in means)
@@ -87,7 +88,7 @@ def biases(context: Context) -> Iterator[Observation]:
             control=Control(
                 f"biases {'trained' if reading is Reading.REPAIRED else 'left out'}: "
                 f"N^{other.value:+.2f}",
-                flat is False if reading is Reading.REPAIRED else flat is not False,
+                flat is False if reading is Reading.REPAIRED else flat is True,
             ),
             reading=reading,
             reading_text=text,

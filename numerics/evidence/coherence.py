@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from numerics.signals.coherence import attention_stack, draw_stack_, skip_growth
+from numerics.statistics.estimates import all_of
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Kind, Level, Observation, provides
@@ -62,8 +63,9 @@ def coherence(context: Context) -> Iterator[Observation]:
     limit = exp(2 / sqrt(3) + 1 / 3)
     aligned = growths(BLOCKS, 1.0, 1, context.seed)[0] ** 0.5
     apart = float(np.mean(growths(BLOCKS, 0.0, 2, context.seed))) ** 0.5
-    decided = None if None in tolerated and False not in tolerated else all(tolerated)
+    decided = all_of(tolerated)
     yield Observation(
+        scope=f"L = {DEPTHS[0]}…{DEPTHS[-1]} blocks, width {WIDTH}, {draws} draws",
         passed=decided if too_much is False or decided is False else None,
         summary=f"real attention, width {WIDTH}: log growth ~ "
         + ", ".join(f"L^{fit.value:+.2f} at ρ = {name}" for name, (fit, _) in found.items())

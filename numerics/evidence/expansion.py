@@ -30,6 +30,7 @@ from theory.claims import Context, Control, Kind, Observation, Reading, provides
 RATES = tuple(10.0 ** (-k / 2) for k in range(8, 15))
 """η from 10⁻⁴ to 10⁻⁷: below the first kink of a ReLU on the way."""
 SPEC = ModelSpec(3, 3, d_model=16, d_ff=32, vocabulary=100)
+SCOPE = "one model of 3 + 3 layers, width 16, η = 10⁻⁷…10⁻⁴"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def expansion(context: Context) -> Iterator[Observation]:
     orders = [fit.equivalent(1.0, margin) for fit in fits]
     share = float(found.encoder.norm() / (found.encoder + found.decoder).norm())
     yield Observation(
+        scope=SCOPE,
         passed=orders[0],
         summary=f"‖Δf/η − (Δ_D − Δ_E)‖ ~ η^{fits[0].value:.3f} over η = 10⁻⁴…10⁻⁷, and stays at "
         f"{minus[-1]:.3g} = 2‖Δ_E‖",
@@ -86,6 +88,7 @@ def expansion(context: Context) -> Iterator[Observation]:
         interval=fits[0].interval,
     )
     yield Observation(
+        scope=SCOPE,
         passed=orders[1],
         summary=f"‖Δf/η − (Δ_D + Δ_E)‖ ~ η^{fits[1].value:.3f}, {plus[-1]:.1e} at η = 10⁻⁷; the "
         f"encoder's share ‖Δ_E‖/‖Δ‖ is {share:.2f}",

@@ -12,6 +12,7 @@ import torch
 
 from numerics.measure.attention_gain import Point, gain, jacobian, q_bar, random_point, upper_bound
 from numerics.models.attention import Attention
+from numerics.statistics.estimates import all_of
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from theory.attention.scalar_hessian import curvature
@@ -57,7 +58,8 @@ def bounds(context: Context) -> Iterator[Observation]:
     order = [fit.equivalent(-1.0, tolerance("exact-exponent")) for fit in fits]
     heads = cancelling()
     yield Observation(
-        passed=both and all(order),
+        scope=f"{len(points)} draws, width 2 and 6; L = {LENGTHS[0]:g}…{LENGTHS[-1]:g}",
+        passed=all_of([both, *order]),
         summary=f"{len(points)} real modules, d ≤ 6, H ≤ 2, n ≤ 4, T ≤ 3: n K/Q̄ ≥ {min(low):.2f}, "
         f"K ≤ {max(high):.2f} of the upper bound; at norms L^(-1/4) K ~ L^{fits[0].value:.3f}, "
         f"Q̄ ~ L^{fits[1].value:.3f}",
@@ -91,6 +93,7 @@ def spectrum(context: Context) -> Iterator[Observation]:
         ratios.append(float(values[-1] / values[0]))
     slack = tolerance("exact-formula")
     yield Observation(
+        scope="one draw, width 4, 5 tokens, 2 queries",
         passed=not ratios[0] < slack,
         summary=f"two equal queries: λ_min/λ_max = {ratios[0]:.0e} at every scale of v, w",
         control=Control(f"two different queries: {ratios[1]:.0e}", not ratios[1] < slack),
@@ -108,6 +111,7 @@ def spectrum(context: Context) -> Iterator[Observation]:
     heads = cancelling()
     top = float(torch.linalg.matrix_norm(jacobian(heads), ord=2)) ** 2
     yield Observation(
+        scope=f"{len(points)} draws, width 2 and 6",
         passed=low >= 1 - slack and high <= 1 + slack,
         summary=f"{len(points)} real modules: λ_max ≥ {low:.2f} Q̄/(nTd) and ≤ {high:.2f} of its "
         "upper bound",
@@ -176,6 +180,7 @@ def finite_step(context: Context) -> Iterator[Observation]:
     length = 1e8
     wild = relative_move((length**-0.5, length**-0.5, length, 0.0), 1.0, memory, 1.0)
     yield Observation(
+        scope=f"{STEPS} draws, width 1, up to {max(TOKENS)} tokens",
         passed=min(ratios) >= 0.5 and max(ratios) <= 1.5,
         summary=f"{STEPS} real modules, n ≤ 20, |·| ≤ 1, v and w down to 10⁻³: at η = 1/M₂ = "
         f"{eta:.2e} the change is {min(ratios):.4f} to {max(ratios):.4f} of η|g|K",

@@ -1,4 +1,4 @@
-"""The official code's initialisation against the paper's: every role's drawn scale, compared.
+"""The official code against the paper: every role's drawn scale, and whether it meets the GOAL.
 
 For each role the root mean square of the drawn entries is divided by that of Xavier at gain 1 (for
 the embeddings: by d^(-1/2)); the paper prescribes one number for it, the code draws another.
@@ -6,17 +6,52 @@ the embeddings: by d^(-1/2)); the paper prescribes one number for it, the code d
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+import polars as pl
 import torch
 
+from numerics.evidence.depth import fits_of, range_of, reproduced, scope_of
 from numerics.models import ModelSpec, Positions
 from numerics.models.roles import matrices
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
+from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Kind, Observation, Reading, provides
+from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.run import run_sweep
+from numerics.sweeps.store import open_for_reading
+from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
 DEPTH = 6
+RECORD = "positions"
+"""Folder of the recorded sweep below the results."""
+SHORT = SweepConfig(("tfixup-code", "tfixup"), ("sgd",), (6, 12, 25, 50), 8)
+"""What is measured where nothing is recorded."""
+_HALF_QKV = 2**-0.5
+"""fairseq draws q, k and v of one width as a block: Xavier at gain 1/√2."""
+OFFICIAL: Mapping[str, float] = {
+    "encoder.attention.q": _HALF_QKV,
+    "encoder.attention.k": _HALF_QKV,
+    "encoder.attention.v": _HALF_QKV * 2**0.5 * 0.67 * DEPTH ** (-1 / 4),
+    "encoder.attention.out_proj": 0.67 * DEPTH ** (-1 / 4),
+    "encoder.mlp.w1": 0.67 * DEPTH ** (-1 / 4),
+    "encoder.mlp.w2": 0.67 * DEPTH ** (-1 / 4),
+    "decoder.self_attention.q": _HALF_QKV,
+    "decoder.self_attention.k": _HALF_QKV,
+    "decoder.self_attention.v": _HALF_QKV * 2**0.5 * (9 * DEPTH) ** (-1 / 4),
+    "decoder.self_attention.out_proj": (9 * DEPTH) ** (-1 / 4),
+    "decoder.cross_attention.q": _HALF_QKV,
+    "decoder.cross_attention.k": _HALF_QKV,
+    "decoder.cross_attention.v": _HALF_QKV * 2**0.5 * (9 * DEPTH) ** (-1 / 4),
+    "decoder.cross_attention.out_proj": (9 * DEPTH) ** (-1 / 4),
+    "decoder.mlp.w1": (9 * DEPTH) ** (-1 / 4),
+    "decoder.mlp.w2": (9 * DEPTH) ** (-1 / 4),
+    "source_embedding": (9 * DEPTH) ** (-1 / 4),
+    "target_embedding": (9 * DEPTH) ** (-1 / 4),
+    "positions": 1.0,
+}
+"""The official code's factors on Xavier's scale (embeddings: on d^(-1/2)) at N_e = N_d = 6."""
 
 
 def drawn_scales(scheme: Scheme, seed: int) -> Mapping[str, float]:
@@ -40,43 +75,129 @@ def drawn_scales(scheme: Scheme, seed: int) -> Mapping[str, float]:
     return scales | {"positions": model.spec.position_scale}
 
 
-def divergences(ours: Mapping[str, float], theirs: Mapping[str, float]) -> dict[str, float]:
-    """Roles whose scales differ by more than a draw's own scatter, with theirs ÷ ours."""
-    ratios = {role: theirs[role] / ours[role] for role in ours}
+def divergences(drawn: Mapping[str, float], written: Mapping[str, float]) -> dict[str, float]:
+    """Roles whose drawn scale differs from the written one by more than a draw's own scatter.
+
+    Their values are written ÷ drawn.
+
+    Raises
+    ------
+    KeyError
+        If a role is not written down.
+    """
+    ratios = {role: written[role] / scale for role, scale in drawn.items()}
     margin = tolerance("drawn-scale")
     return {role: ratio for role, ratio in ratios.items() if abs(ratio - 1) > margin}
 
 
 @provides("tfixup.code-init", kind=Kind.MEASUREMENT)
 def code_init(context: Context) -> Iterator[Observation]:
-    """What the official recipe draws otherwise than the paper."""
+    """What is drawn by the paper's prescription against the official code's factors."""
     paper = drawn_scales(TFIXUP, context.seed)
     code = drawn_scales(TFIXUP_CODE, context.seed)
-    same = divergences(paper, drawn_scales(TFIXUP, context.seed + 1))
-    found = divergences(paper, code)
+    found = divergences(paper, OFFICIAL)
     told = ", ".join(f"{role} × {ratio:.3f}" for role, ratio in sorted(found.items()))
+    scope = f"N = {DEPTH}, width 64, one draw"
     yield Observation(
         passed=not found,
         summary=f"code ÷ paper at N = {DEPTH}, where they differ: {told}",
-        control=Control("another draw of the paper's must not differ", not same),
+        control=Control(
+            "the scheme of the official code must agree with its factors",
+            not divergences(code, OFFICIAL),
+        ),
         value=float(len(found)),
         expected=0.0,
         tolerance=tolerance("drawn-scale"),
+        scope=scope,
     )
     kept = [role for role in paper if role.endswith((".v", "out_proj", "w1", "w2", "embedding"))]
-    rest = divergences({r: paper[r] for r in kept}, code)
-    others = divergences({r: paper[r] for r in paper if r not in kept}, code)
+    rest = divergences({r: paper[r] for r in kept}, OFFICIAL)
+    others = divergences({r: paper[r] for r in paper if r not in kept}, OFFICIAL)
     yield Observation(
         passed=not rest,
         summary=f"{len(kept)} roles agree: every v, output, MLP matrix and embedding",
-        control=Control("q, k and the positions must not agree", len(others) > 0),
+        control=Control(
+            "no q, no k and no position may agree", len(others) == len(paper) - len(kept)
+        ),
         reading=Reading.REPAIRED,
         reading_text="equal for v, output, MLP and embeddings (0.67 rounded); q, k have gain 1/√2, "
         "positions are not scaled",
         value=float(len(rest)),
         expected=0.0,
         tolerance=tolerance("drawn-scale"),
+        scope=scope,
     )
 
 
-PROVIDERS = (code_init,)
+def _rows(context: Context) -> tuple[pl.DataFrame, str, bool, str]:
+    """The sweep's rows, their source, whether they are believed, and why."""
+    folder = context.results / RECORD
+    if context.level is Level.QUICK and not context.rerun and folder.exists():
+        store = open_for_reading(folder)
+        rows = store.rows()
+        deviation = reproduced(rows, store.settings, "tfixup-code")
+        told = f"; {deviation:.0e} from the same tasks measured now"
+        return rows, f"recorded: {folder}", deviation < tolerance("repeated-measurement"), told
+    settings = replace(
+        Settings(root_seed=context.seed),
+        positions=str(Positions.SINUSOIDAL),
+        device=context.device,
+    )
+    return run_sweep(replace(SHORT, settings=settings)), "computed", True, ""
+
+
+@provides("tfixup.code-goal", kind=Kind.MEASUREMENT)
+def code_goal(context: Context) -> Iterator[Observation]:
+    """‖Δf‖/η with the code's unscaled sinusoids grows with depth; with scaled ones it does not."""
+    rows, source, believed, told = _rows(context)
+    fits, margin = fits_of(rows, "sgd", SHORT.schemes), tolerance("flat-exponent")
+    totals = {
+        scheme: fitted(power_law(points["n_encoder"].to_list(), points["value"].to_list()))
+        for scheme in SHORT.schemes
+        for points in [
+            rows.filter(
+                (pl.col("scheme") == scheme)
+                & (pl.col("part") == "total")
+                & (pl.col("quantity") == "update")
+            )
+        ]
+    }
+    unscaled, scaled = (totals[scheme] for scheme in SHORT.schemes)
+    flat = {name: fit.equivalent(0.0, margin) for name, fit in totals.items()}
+    for name, reading, text, control in (
+        (
+            "tfixup-code",
+            Reading.PRINTED,
+            "",
+            Control(
+                f"sinusoids scaled by (9N)^(-1/4) must be accepted: N^{scaled.value:+.3f}",
+                flat["tfixup"] is True,
+            ),
+        ),
+        (
+            "tfixup",
+            Reading.REPAIRED,
+            "the GOAL's total, with the sinusoids scaled as the tokens are, by (9N)^(-1/4)",
+            Control(f"unscaled: N^{unscaled.value:+.3f}", flat["tfixup-code"] is False),
+        ),
+    ):
+        fit = totals[name]
+        low, high = fit.interval
+        yield Observation(
+            passed=flat[name] if believed else None,
+            summary=f"{name}: ‖Δf‖/η ~ N^{fit.value:+.3f} [{low:+.3f}, {high:+.3f}]; "
+            + range_of(fits[name])
+            + told,
+            control=control,
+            reading=reading,
+            reading_text=text,
+            value=fit.value,
+            expected=0.0,
+            tolerance=margin,
+            interval=fit.interval,
+            scope=scope_of(rows),
+            source=source,
+        )
+
+
+PROVIDERS = (code_init, code_goal)

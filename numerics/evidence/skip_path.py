@@ -5,10 +5,11 @@ y_{l+1} = (I + W_l) y_l over L blocks. Incoherent: W_l has independent entries o
 """
 
 from collections.abc import Iterator
+from math import exp
 
 import torch
-from scipy import stats
 
+from numerics.statistics.estimates import Estimate, mean_estimate
 from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
@@ -42,32 +43,31 @@ def skip(context: Context) -> Iterator[Observation]:
     """Mean-square growth of random stacks, and growth of aligned ones."""
     generator = torch.Generator().manual_seed(context.seed)
     samples = [growth(BLOCKS, generator, coherent=False) for _ in range(DRAWS)]
-    mean = sum(samples) / DRAWS
-    half = float(stats.t.ppf(0.975, DRAWS - 1) * stats.sem(samples))
-    limit, margin = 2.718281828459045 ** (1 / 3), tolerance("mean-square-growth")
+    found = mean_estimate(samples)
+    limit, margin = exp(1 / 3), tolerance("mean-square-growth")
     aligned = {blocks: growth(blocks, generator, coherent=True) for blocks in (75, BLOCKS)}
 
-    def near_limit(low: float, high: float) -> bool:
-        return limit * (1 - margin) <= low and high <= limit * (1 + margin)
-
+    alike = Estimate(aligned[BLOCKS], aligned[BLOCKS], aligned[BLOCKS])
     yield Observation(
-        passed=near_limit(mean - half, mean + half),
-        summary=f"{BLOCKS} random blocks, width {WIDTH}: mean-square growth {mean:.3f} ± "
-        f"{half:.3f}, e^(1/3) = {limit:.3f}",
+        scope=f"L = {BLOCKS}, width {WIDTH}, {DRAWS} draws",
+        passed=found.within(limit, limit * margin),
+        summary=f"{BLOCKS} random blocks, width {WIDTH}: mean-square growth {found.value:.3f} ± "
+        f"{found.high - found.value:.3f}, e^(1/3) = {limit:.3f}",
         control=Control(
-            "aligned blocks of the same strength", not near_limit(aligned[BLOCKS], aligned[BLOCKS])
+            "aligned blocks of the same strength", alike.within(limit, limit * margin) is False
         ),
         reading=Reading.RESTRICTED,
-        value=mean,
+        value=found.value,
         expected=limit,
         tolerance=margin,
-        interval=(mean - half, mean + half),
+        interval=found.interval,
     )
     yield Observation(
+        scope=f"L = 75 and {BLOCKS}, width {WIDTH}",
         passed=not aligned[BLOCKS] > 100 * aligned[75],
         summary=f"aligned blocks: ‖y_L‖/‖y_0‖ is {aligned[75] ** 0.5:.3g} at L = 75 and "
         f"{aligned[BLOCKS] ** 0.5:.3g} at L = {BLOCKS}",
-        control=Control("random blocks must not grow so", not mean > 100 * samples[0]),
+        control=Control("random blocks must not grow so", found.inside(0.0, 10 * limit) is True),
         value=aligned[BLOCKS] ** 0.5,
         expected="Θ(1)",
     )

@@ -104,6 +104,7 @@ def spectrum(context: Context) -> Iterator[Observation]:
     margin = tolerance("spectrum-exponent")
     worst = max((fitted(fit) for fit in ours.values()), key=lambda fit: abs(fit.value))
     yield Observation(
+        scope=f"N = {grid.depths[0]}…{grid.depths[-1]}, width {grid.width}, {grid.seeds} seeds",
         passed=all_equivalent(ours, 0.0, margin),
         summary=f"over N = {grid.depths[0]}…{grid.depths[-1]}: "
         + ", ".join(f"{name} ~ N^{fitted(fit).value:+.2f}" for name, fit in ours.items()),

@@ -18,6 +18,7 @@ from theory.claims import Context, Control, Kind, Observation, Reading, provides
 POINTS = 20_000
 TOKENS = 5
 BOUND = 1.0
+SCOPE = f"{POINTS:,} points, width 1, {TOKENS} tokens"
 DEPTHS = (1e3, 1e4, 1e5, 1e6, 1e7)
 
 
@@ -92,6 +93,7 @@ def _slope_evidence(
     fit, other = fitted(power_law(DEPTHS, values)), fitted(power_law(DEPTHS, control))
     same = fit.equivalent(-1.0, margin)
     return Observation(
+        scope=f"L = {DEPTHS[0]:g}…{DEPTHS[-1]:g}, width 1, one point each",
         claim=claim,
         passed=same,
         summary=f"{summary}: K ~ L^{fit.value:.3f}",
@@ -119,6 +121,7 @@ def theorem(context: Context) -> Iterator[Observation]:
     outside = float((gains(wide) / q_bar(wide)).max()) > cap
     slack = tolerance("exact-formula")
     yield Observation(
+        scope=SCOPE,
         claim="tfixup.thm31-repaired",
         passed=low >= 1 / TOKENS - slack and high <= cap + slack,
         summary=f"K/Q̄ in [{low:.3f}, {high:.3f}] at {POINTS} points with n = {TOKENS}, B = 1: "
@@ -151,6 +154,7 @@ def theorem(context: Context) -> Iterator[Observation]:
     broken = v**2 * w**2 + (v**2 + w**2) * signed**2
     lost = float((gains(points) * TOKENS / broken).min())
     yield Observation(
+        scope=SCOPE,
         claim="tfixup.thm31-sufficient",
         passed=kept >= 1 - slack,
         summary=f"one sign: n K ≥ {kept:.3f} × min_i of the printed condition at {POINTS} points",
@@ -172,6 +176,7 @@ def bounded_upper(context: Context) -> Iterator[Observation]:
     at_least = v**2 * w**2 + (v**2 + w**2) * smallest**2
     cap = 1 + 3 * BOUND**8
     yield Observation(
+        scope=SCOPE,
         passed=worst <= cap,
         summary=f"K ≤ {worst:.3f} × max_i of the printed condition at {POINTS} points, B = 1",
         control=Control(

@@ -10,7 +10,6 @@ from math import log
 
 import numpy as np
 import torch
-from scipy import stats
 
 from numerics.models import WIRINGS, Wiring
 from numerics.models.attention import Attention
@@ -18,6 +17,7 @@ from numerics.models.mlp import MLP
 from numerics.models.xiong_encoder import redraw_, unit_tokens, xiong_encoder
 from numerics.signals.gradients import matrix_gradients, norms_by_layer
 from numerics.signals.residual_stream import norm_inputs
+from numerics.statistics.estimates import Estimate, all_of, mean_estimate
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from theory.claims import Context, Control, Kind, Level, Observation, provides
@@ -39,62 +39,32 @@ DECAY_SEEDS = 16
 DECAY = log(2 / 3) / 2
 """The printed change of log ‖∂L/∂W‖ from layer l to layer l − 1."""
 
-Interval = tuple[float, float, float]
-"""Mean, and the ends of its 95 % interval."""
-
-
-def student(values: Sequence[float]) -> Interval:
-    """Mean and Student's 95 % interval.
-
-    Examples
-    --------
-    >>> [round(end, 2) for end in student([1.0, 2.0, 3.0])]
-    [2.0, -0.48, 4.48]
-    """
-    mean = float(np.mean(values))
-    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
-    return mean, mean - half, mean + half
-
-
-def inside(found: Interval, low: float, high: float) -> bool | None:
-    """Whether an interval lies in [low, high]: false if it misses it, ``None`` if undecided."""
-    _, left, right = found
-    if low <= left and right <= high:
-        return True
-    return False if right < low or left > high else None
-
-
-def every(decisions: Sequence[bool | None]) -> bool | None:
-    """False if one is, otherwise undecided if one is."""
-    if False in decisions:
-        return False
-    return None if None in decisions else True
-
 
 @provides("xiong.lemma1", kind=Kind.MEASUREMENT)
 def lemma1(context: Context) -> Iterator[Observation]:
     """E‖ReLU(X)‖²/(σ²d) for Gaussian X of mean 0, and of mean σ/2."""
     generator = torch.Generator().manual_seed(context.seed)
 
-    def shares(sigma: float, mean: float) -> Interval:
+    def shares(sigma: float, mean: float) -> Estimate:
         drawn = torch.randn(20_000, WIDTH, generator=generator, dtype=torch.float64)
         squares = (sigma * drawn + mean).relu().square().sum(-1) / (sigma**2 * WIDTH)
-        return student(squares.tolist())
+        return mean_estimate(squares.tolist())
 
     margin = tolerance("sampled-mean")
     found = {sigma: shares(sigma, 0.0) for sigma in SIGMAS}
-    decisions = [inside(one, 0.5 * (1 - margin), 0.5 * (1 + margin)) for one in found.values()]
-    shifted = inside(shares(1.0, 0.5), 0.5 * (1 - margin), 0.5 * (1 + margin))
-    mean, low, high = found[1.0]
+    decisions = [one.inside(0.5 * (1 - margin), 0.5 * (1 + margin)) for one in found.values()]
+    shifted = shares(1.0, 0.5).inside(0.5 * (1 - margin), 0.5 * (1 + margin))
+    unit = found[1.0]
     yield Observation(
-        passed=every(decisions),
+        scope=f"width {WIDTH}, 20,000 draws, σ = {SIGMAS[0]}…{SIGMAS[-1]}",
+        passed=all_of(decisions),
         summary="E‖ReLU(X)‖²/(σ²d) is "
-        + ", ".join(f"{one[0]:.4f} at σ = {sigma:g}" for sigma, one in found.items()),
+        + ", ".join(f"{one.value:.4f} at σ = {sigma:g}" for sigma, one in found.items()),
         control=Control("mean σ/2 in place of 0", shifted is False),
-        value=mean,
+        value=unit.value,
         expected=0.5,
         tolerance=margin,
-        interval=(low, high),
+        interval=unit.interval,
     )
 
 
@@ -121,50 +91,53 @@ def lemma2(context: Context) -> Iterator[Observation]:
     """‖x^{post,5}‖² in every layer; ‖x_l^{pre}‖² between its bounds after l layers."""
     margin, draws = tolerance("hidden-norm"), DRAWS[context.level]
     post = hidden_norms(WIRINGS["post-ln"], context.seed, draws)
-    five = [student(column) for column in post[:, 1::2].T.tolist()]
-    four = [student(column) for column in post[:, 0::2].T.tolist()]
+    five = [mean_estimate(column) for column in post[:, 1::2].T.tolist()]
+    four = [mean_estimate(column) for column in post[:, 0::2].T.tolist()]
 
-    def is_three_halves(found: Interval) -> bool | None:
-        return inside(found, 1.5 * (1 - margin), 1.5 * (1 + margin))
+    def is_three_halves(found: Estimate) -> bool | None:
+        return found.inside(1.5 * (1 - margin), 1.5 * (1 + margin))
 
-    widest = max(five, key=lambda found: abs(found[0] - 1.5))
+    widest = max(five, key=lambda found: abs(found.value - 1.5))
     yield Observation(
+        scope=f"{LAYERS} layers, width {WIDTH}, {draws} draws",
         claim="xiong.lemma2-post",
-        passed=every([is_three_halves(found) for found in five]),
-        summary="‖x^{post,5}‖²/d in layers 1…6: " + ", ".join(f"{found[0]:.3f}" for found in five),
+        passed=all_of([is_three_halves(found) for found in five]),
+        summary="‖x^{post,5}‖²/d in layers 1…6: "
+        + ", ".join(f"{found.value:.3f}" for found in five),
         control=Control(
             "the norm before attention's layer norm: "
-            + ", ".join(f"{found[0]:.2f}" for found in four),
-            every([is_three_halves(found) for found in four]) is False,
+            + ", ".join(f"{found.value:.2f}" for found in four),
+            all_of([is_three_halves(found) for found in four]) is False,
         ),
-        value=widest[0],
+        value=widest.value,
         expected=1.5,
         tolerance=margin,
-        interval=widest[1:],
+        interval=widest.interval,
     )
     pre = hidden_norms(WIRINGS["pre-ln"], context.seed, draws)
-    behind = [student(column) for column in pre[:, 2::2].T.tolist()]
+    behind = [mean_estimate(column) for column in pre[:, 2::2].T.tolist()]
 
     def bounded(shift: int) -> bool | None:
         """Whether the stream after l layers lies between the bounds at l + shift."""
-        return every(
+        return all_of(
             [
-                inside(found, 1 + (l + shift) / 2, 1 + 3 * (l + shift) / 2)
+                found.inside(1 + (l + shift) / 2, 1 + 3 * (l + shift) / 2)
                 for l, found in enumerate(behind, start=1)  # noqa: E741 - the paper's layer index
             ]
         )
 
     yield Observation(
+        scope=f"{LAYERS} layers, width {WIDTH}, {draws} draws",
         claim="xiong.lemma2-pre",
         passed=bounded(0),
         summary="‖x_l‖²/d after l = 1…6 layers: "
-        + ", ".join(f"{found[0]:.2f}" for found in behind),
+        + ", ".join(f"{found.value:.2f}" for found in behind),
         control=Control(
             "l counted one lower or one higher", bounded(-1) is False and bounded(1) is False
         ),
-        value=behind[-1][0],
+        value=behind[-1].value,
         expected=f"{1 + LAYERS / 2} to {1 + 3 * LAYERS / 2}",
-        interval=behind[-1][1:],
+        interval=behind[-1].interval,
     )
 
 
@@ -221,6 +194,8 @@ def theorem1(context: Context) -> Iterator[Observation]:
         bounded = of_width.interval[0] <= 1 + margin
         agrees = fit.equivalent(power, margin)
         yield Observation(
+            scope=f"L = {DEPTHS[0]}…{DEPTHS[-1]} at width {WIDTH}, width {WIDTHS[0]}…{WIDTHS[-1]} "
+            f"at L = {WIDTH_LAYERS}, {draws} draws",
             claim=claim,
             passed=False if not bounded else agrees,
             summary=f"‖∂L/∂W^{{2,L}}‖ ~ L^{fit.value:+.3f} over L = {DEPTHS[0]}…{DEPTHS[-1]}, "
@@ -262,28 +237,29 @@ def decay(context: Context) -> Iterator[Observation]:
     """The measured slope over layers against ½ log(3/2), with the blocks' Jacobians and without."""
     seeds = range(1000 * context.seed, 1000 * context.seed + DECAY_SEEDS)
     whole, alone, printed = (
-        student([layer_slope(seed, jacobians=j, attention=a) for seed in seeds])
+        mean_estimate([layer_slope(seed, jacobians=j, attention=a) for seed in seeds])
         for j, a in ((True, True), (True, False), (False, False))
     )
     margin = tolerance("layer-slope")
 
-    def as_printed(found: Interval) -> bool | None:
-        return inside(found, -DECAY - margin, -DECAY + margin)
+    def as_printed(found: Estimate) -> bool | None:
+        return found.inside(-DECAY - margin, -DECAY + margin)
 
-    first = np.exp(-whole[0] * (DECAY_LAYERS - 1))
+    first = np.exp(-whole.value * (DECAY_LAYERS - 1))
     yield Observation(
+        scope=f"{DECAY_LAYERS} layers, width {WIDTH}, {DECAY_SEEDS} seeds",
         passed=as_printed(whole),
-        summary=f"log ‖∂L/∂W^{{2,l}}‖ rises by {whole[0]:.4f} a layer ({alone[0]:.4f} without "
-        f"attention), not by ½ log(3/2) = {-DECAY:.4f}: at layer 1 of {DECAY_LAYERS} it is "
+        summary=f"log ‖∂L/∂W^{{2,l}}‖ rises by {whole.value:.4f} a layer ({alone.value:.4f} "
+        f"without attention), not by ½ log(3/2) = {-DECAY:.4f}: at layer 1 of {DECAY_LAYERS} it is "
         f"{first:.2f} of the last, not {np.exp(DECAY * (DECAY_LAYERS - 1)):.2f}",
         control=Control(
-            f"with the MLPs' own Jacobians left out it must not be refuted: {printed[0]:.4f}",
-            as_printed(printed) is not False,
+            f"with the MLPs' own Jacobians left out it must be accepted: {printed.value:.4f}",
+            as_printed(printed) is True,
         ),
-        value=whole[0],
+        value=whole.value,
         expected=-DECAY,
         tolerance=margin,
-        interval=whole[1:],
+        interval=whole.interval,
     )
 
 

@@ -1,8 +1,8 @@
-"""Where tasks run: an engine makes executors with the interface of ``concurrent.futures``.
+"""Where tasks run: engines that make executors with the interface of ``concurrent.futures``.
 
-`Local` is a pool of spawned processes, `DaskCluster` a Dask cluster of processes here or one that
-was started elsewhere, `SlurmJobs` a Slurm job a task. `outcomes` runs a function over items on any
-of them, each item at most twice.
+`Local` is a pool of spawned processes. `DaskCluster` is a Dask cluster of local processes, or one
+that was started elsewhere. `SlurmJobs` runs one Slurm job per task. `outcomes` runs a function over
+items on any of them, and tries each item at most twice.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ def engine_named(
     minutes: int = 60,
     gigabytes: int | None = None,
 ) -> Engine:
-    """The engine of that name; an option that it does not have is an error.
+    """The engine of that name, with its options.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""A Dask cluster: processes started here, or a cluster joined at the address of its scheduler.
+"""Runs tasks on a Dask cluster: local processes, or a cluster joined at its scheduler's address.
 
-Dask runs the tasks of a worker that died again, so that one that is lost costs time only; a task
-that kills its worker again and again fails like any other.
+Dask reruns the tasks of a worker that died. A lost worker hence costs only time. A task that kills
+its worker repeatedly fails like any other task.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 5
-"""How long to wait for a scheduler, and for its first worker."""
+"""Seconds to wait for a scheduler, and for its first worker."""
 
 
 class DaskCluster(Engine):
@@ -125,12 +125,15 @@ class DaskCluster(Engine):
         return Cancelling(self.client, pure=False)
 
     def in_flight(self, *, again: bool) -> int:
-        """Everything: the scheduler keeps the queue, and workers may join later."""
+        """All tasks: the scheduler keeps the queue, and workers may join later."""
         del again
         return 10_000
 
     def memory_each(self, tasks: int, device: str) -> int | None:
-        """Of a local cluster what is free, split; of a joined one the least that a worker has."""
+        """Bytes per task.
+
+        A local cluster splits its free memory; a joined one counts its smallest worker.
+        """
         if self.address is None:
             return free_bytes(device) // min(self.workers, tasks)
         assert self.client is not None, "an engine is entered before it works"
@@ -140,7 +143,7 @@ class DaskCluster(Engine):
         return min((limit for limit in known if limit), default=None) if device == "cpu" else None
 
     def lost(self) -> str:
-        """The scheduler went away."""
+        """The message for a scheduler that went away."""
         where = "" if self.address is None else f" at {self.address}"
         return f"lost the Dask scheduler{where}: what is finished is kept, the same command goes on"
 

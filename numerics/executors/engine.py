@@ -1,11 +1,11 @@
-"""What an engine is: executors made on demand, and how much it takes on at a time."""
+"""The interface of an engine: it makes executors on demand and limits how much runs at a time."""
 
 from abc import ABC, abstractmethod
 from concurrent.futures import Executor
 
 
 class Engine(ABC):
-    """Makes executors. Entering one connects it, so that a cluster out of reach is found early."""
+    """Makes executors. Entering one connects it, so that an unreachable cluster is found early."""
 
     def __enter__(self) -> "Engine":
         return self
@@ -15,17 +15,17 @@ class Engine(ABC):
 
     @abstractmethod
     def executor(self) -> Executor:
-        """A working executor; asked for again after one broke."""
+        """A working executor; called again after one broke."""
 
     @abstractmethod
     def in_flight(self, *, again: bool) -> int:
-        """Items submitted at a time, in the first round or in the second (``again``)."""
+        """Number of items submitted at a time, in the first round or in the second (``again``)."""
 
     def memory_each(self, tasks: int, device: str) -> int | None:
-        """Bytes that each of ``tasks`` may use while others run; ``None`` is unknown."""
+        """Bytes that each of ``tasks`` may use while the others run; ``None`` if unknown."""
         del tasks, device
         return None
 
     def lost(self) -> str:
-        """What to tell the user when tasks were cancelled that nobody here cancelled."""
+        """The message for the user when tasks were cancelled that nobody here cancelled."""
         return "the executor cancelled its tasks"

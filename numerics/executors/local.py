@@ -1,7 +1,7 @@
-"""On this machine: a pool of spawned processes, or this process when one worker is asked for.
+"""Runs tasks on this machine: in a pool of spawned processes, or in this process for one worker.
 
-A forked torch deadlocks on its thread pool, so workers are spawned, each with its share of the
-cores. A worker ends with the process that started it, however that ended.
+A forked torch deadlocks on its thread pool, so workers are spawned. Each has its share of the
+cores. A worker ends together with the process that started it, however that process ended.
 """
 
 import os
@@ -44,7 +44,7 @@ class InlineExecutor(Executor):
 
 @dataclass(frozen=True)
 class Local(Engine):
-    """A spawn pool of ``workers`` processes, or this process for one."""
+    """A pool of ``workers`` spawned processes, or this process for one worker."""
 
     workers: int
 
@@ -63,11 +63,11 @@ class Local(Engine):
         )
 
     def in_flight(self, *, again: bool) -> int:
-        """Enough that no worker waits; one by one where a worker may have died of an item."""
+        """Enough items that no worker waits; one by one where an item may have killed a worker."""
         return 1 if again else 2 * self.workers - 1
 
     def memory_each(self, tasks: int, device: str) -> int:
-        """What is free, split between the workers that have work."""
+        """Free memory, divided by the number of workers that have work."""
         return free_bytes(device) // min(self.workers, tasks)
 
 

@@ -1,4 +1,4 @@
-"""What this machine can give to a worker: its share of the cores and of the free memory."""
+"""The resources that this machine can give to a worker: its share of cores and of free memory."""
 
 import os
 from pathlib import Path
@@ -7,12 +7,12 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def threads_each(workers: int) -> int:
-    """Threads of one of ``workers`` processes that share the cores."""
+    """Number of threads for each of ``workers`` processes that share the cores."""
     return max(1, (os.cpu_count() or 1) // workers)
 
 
 def free_bytes(device: str = "cpu") -> int:
-    """Memory that can still be had here, on the CPU or on a CUDA device.
+    """Bytes of memory still available on the CPU or on a CUDA device.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def free_bytes(device: str = "cpu") -> int:
 
 
 def free_host_bytes(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = _CGROUP) -> int:
-    """What the kernel calls available, or what is left of the container's limit if that is less."""
+    """Bytes the kernel reports as available, or the rest of the container's limit if less."""
     try:
         lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         free = int(lines["MemAvailable"].split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""A function over items on an engine: every item at most twice, results as they come."""
+"""Runs a function over items on an engine: each item at most twice, with results as they come."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ R = TypeVar("R")
 def outcomes(
     function: Callable[[T], R], items: Iterable[T], engine: Engine
 ) -> Iterator[tuple[T, R | Exception]]:
-    """Every item with ``function(item)``, as they finish; an exception after two failures.
+    """Yield every item with ``function(item)`` as they finish; an exception after two failures.
 
     A local worker that dies takes its pool with it, and which item killed it is unknown: all that
     were in flight get their second attempt alone, after the others.
@@ -43,7 +43,7 @@ def outcomes(
 def _attempt(
     function: Callable[[T], R], waiting: deque[T], engine: Engine, in_flight: int
 ) -> Iterator[tuple[T, R | Exception]]:
-    """One attempt an item, on a new executor whenever one breaks."""
+    """Attempt every item once, on a new executor whenever one breaks."""
     while waiting:
         executor, running = engine.executor(), {}
         broken = False

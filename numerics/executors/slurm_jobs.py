@@ -1,6 +1,6 @@
-"""Slurm through submitit: a job a task, its function and result pickled in a shared folder.
+"""Runs tasks as Slurm jobs through submitit: one job per task, pickled in a shared folder.
 
-submitit's own local executor runs the same jobs as processes here, which is how this is tested.
+The local executor of submitit runs the same jobs as processes of this machine. The tests use it.
 """
 
 import threading
@@ -21,21 +21,21 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class SlurmJobs(Engine):
-    """Jobs whose files are in ``folder``, which every node must see."""
+    """An engine of Slurm jobs whose files are in ``folder``, which every node must see."""
 
     folder: Path
     partition: str | None = None
     """Slurm's partition; ``None`` is the cluster's default."""
     minutes: int = 60
-    """Time limit of a job."""
+    """Time limit of a job in minutes."""
     gigabytes: int | None = None
-    """Memory of a job; ``None`` is the cluster's default."""
+    """Memory of a job in gigabytes; ``None`` is the cluster's default."""
     cluster: Literal["slurm", "local"] = "slurm"
     """``local`` runs jobs as processes of this machine."""
     at_once: int = 500
-    """Jobs queued at a time; clusters limit how many a user may have."""
+    """Number of jobs queued at a time; clusters limit the number per user."""
     poll_seconds: float = 0.5
-    """Time between looks at the jobs."""
+    """Seconds between two checks of the jobs."""
 
     def __post_init__(self) -> None:
         require_positive(minutes=self.minutes, at_once=self.at_once)
@@ -61,18 +61,18 @@ class SlurmJobs(Engine):
         return _JobExecutor(jobs, self.poll_seconds)
 
     def in_flight(self, *, again: bool) -> int:
-        """As many as may be queued."""
+        """The number of jobs that may be queued."""
         del again
         return self.at_once
 
     def memory_each(self, tasks: int, device: str) -> int | None:
-        """What a job asks for, if it does."""
+        """The memory that a job requests; ``None`` if it requests none."""
         del tasks, device
         return None if self.gigabytes is None else self.gigabytes * 2**30
 
 
 class _JobExecutor(Executor):
-    """submitit's jobs as futures: a thread looks at them until they are done."""
+    """Gives submitit's jobs as futures; a thread checks the jobs until they are done."""
 
     def __init__(self, jobs: Any, poll_seconds: float) -> None:
         self._jobs, self._poll_seconds = jobs, poll_seconds
@@ -89,7 +89,7 @@ class _JobExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Stop watching, after all jobs are done unless they are to be cancelled."""
+        """Stop checking, after all jobs are done unless they are to be cancelled."""
         if cancel_futures:
             with self._lock:
                 for job, future in self._running.items():
@@ -111,7 +111,7 @@ class _JobExecutor(Executor):
 
 
 def _caught(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | Exception:
-    """The exception as a value: submitit keeps only the text of one that is raised."""
+    """Return an exception as a value, as submitit keeps only the text of a raised one."""
     try:
         return fn(*args, **kwargs)
     except Exception as error:

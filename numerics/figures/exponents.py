@@ -38,7 +38,9 @@ def draw_exponents(table: pl.DataFrame, *, parts: Sequence[str] = PARTS) -> Figu
     schemes = _ordered(kept, optimizers[0])
     with mpl.rc_context(STYLE):
         height = 0.24 * len(schemes) + 1.6
-        figure = Figure(figsize=(2.6 * len(shown) + 1.4, height))
+        names = 0.068 * max(len(scheme) for scheme in schemes) + 0.25
+        width = 2.6 * len(shown) + max(names, 1.4)
+        figure = Figure(figsize=(width, height))
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for panel, part in zip(panels, shown, strict=True):
             _panel(panel, kept.filter(pl.col("part") == part), schemes, optimizers)
@@ -47,6 +49,7 @@ def draw_exponents(table: pl.DataFrame, *, parts: Sequence[str] = PARTS) -> Figu
         panels[0].set_ylim(len(schemes) - 0.4, -0.6)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.tight_layout(rect=(0, 0.55 / height, 1, 1))
+        figure.subplots_adjust(left=max(names / width, figure.subplotpars.left))
         figure.legend(handles, labels, loc="lower left", ncols=len(labels), frameon=False)
         figure.text(
             0.995,

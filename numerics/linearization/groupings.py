@@ -15,8 +15,12 @@ from numerics.linearization.types import Parameters
 from numerics.models.roles import EMBEDDINGS, part_of
 from theory.errors import nearest
 
-_PACKED = {"in_proj": ("q", "k", "v"), "in_bias": ("q_bias", "k_bias", "v_bias")}
-_MATRICES = ("q", "k", "v", "out_proj", "w1", "w2")
+_PACKED = {
+    "in_proj": ("q", "k", "v"),
+    "in_bias": ("q_bias", "k_bias", "v_bias"),
+    **{f"{letter}_proj": (letter,) for letter in "qkv"},  # of grouped heads
+}
+_MATRICES = ("q", "k", "v", "out_proj", "w1", "w2", "w3")
 MATRICES, INPUTS, OWN = "matrices", "inputs", "wiring's own"
 REST, OUTPUT_BIASES, INNER_BIASES = "rest", "output biases", "inner biases"
 
@@ -123,7 +127,7 @@ def bias_kind(parameter: str) -> str:
     last = parameter.rpartition(".")[2]
     if last in ("out_bias", "bias2"):
         return OUTPUT_BIASES
-    return INNER_BIASES if last in (*_PACKED["in_bias"], "bias1") else REST
+    return INNER_BIASES if last in (*_PACKED["in_bias"], "bias1", "bias3") else REST
 
 
 GROUPINGS: Mapping[str, Callable[[str], str]] = {

@@ -12,11 +12,12 @@ does not depend on the loss. Tensors that are not matrices take Adam's direction
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from numerics.models.roles import factors_of
 from theory.errors import InputError, nearest
 from theory.radam.rectification import BEHAVIOURS, length, rectifier
 
@@ -124,6 +125,8 @@ DIRECTIONS: Mapping[str, Direction] = {
 }
 
 
+PROPORTIONAL = ("sgd", "momentum")
+"""Optimizers whose step is linear in the gradients."""
 PER_TENSOR = ("lamb", "muon")
 """Optimizers whose step of one number depends on the whole tensor."""
 
@@ -137,11 +140,34 @@ class StepRule:
 
     name: str
     direction: Direction
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Factors on the learning rate, by `numerics.models.roles.roles_of`; 1 where none stands."""
 
     @property
     def elementwise(self) -> bool:
-        """Whether every number's step depends on its own gradients alone."""
-        return self.name not in PER_TENSOR
+        """Whether every number's step is one function of its own gradients, whatever its name."""
+        return self.name not in PER_TENSOR and not self.rates
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the step's size does not follow the gradient's, as that of Adam and its like."""
+        return self.name not in PROPORTIONAL
+
+    def with_rates(self, rates: Mapping[str, float]) -> "StepRule":
+        """Return the same rule with factors on the learning rate.
+
+        They are of a scheme for Adam and its like: rules whose step is proportional to the
+        gradient stay as they are.
+
+        Examples
+        --------
+        >>> rule = rule_named("sign").with_rates({"hidden": 0.5})
+        >>> rule(torch.tensor([2.0, -3.0]), parameter="encoder.0.mlp.branch.bias1")
+        tensor([-0.5000,  0.5000])
+        >>> rule_named("sgd").with_rates({"hidden": 0.5}).rates
+        {}
+        """
+        return replace(self, rates=dict(rates)) if self.adaptive else self
 
     def __call__(
         self,
@@ -160,7 +186,7 @@ class StepRule:
         theta
             The parameter, which LAMB and Muon need.
         parameter
-            Its name: ``in_proj`` holds three matrices.
+            Its name: ``in_proj`` holds three matrices, and factors on the rate go by names.
         past
             Earlier gradients, first to last.
 
@@ -169,8 +195,20 @@ class StepRule:
         >>> rule_named("sign")(torch.tensor([2.0, -3.0]))
         tensor([-1.,  1.])
         """
+        factors = factors_of(parameter, self.rates) if self.rates else (1.0,)
+        if set(factors) == {1.0}:
+            return self._step(gradient, theta, parameter, past)
+        step = self._step(gradient, theta, parameter, past)
+        if len(factors) == 1:
+            return factors[0] * step
+        parts = zip(factors, step.chunk(len(factors)), strict=True)
+        return torch.cat([factor * part for factor, part in parts])
+
+    def _step(
+        self, gradient: Tensor, theta: Tensor | None, parameter: str, past: GradientHistory
+    ) -> Tensor:
         history = [*past, gradient]
-        if self.elementwise:
+        if self.name not in PER_TENSOR:
             return -self.direction(history, gradient)
         if theta is None:
             raise InputError(f"{self.name} needs the parameter beside its gradient")

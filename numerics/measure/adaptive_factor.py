@@ -4,28 +4,14 @@ The variance of RAdam's §3–4 as an experiment: gradients are drawn, not ψ's 
 are Student's over independent groups of draws, so that nothing is assumed of ψ's fourth moment.
 """
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
 
+from numerics.statistics.estimates import Estimate, mean_estimate
 from theory.errors import require_positive
 
 GROUPS = 40
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """A mean with its interval."""
-
-    value: float
-    """Mean over the groups."""
-    interval: tuple[float, float]
-    """95 %, Student's."""
-    draws: int
-    """Values of ψ drawn."""
 
 
 def adaptive_factors(
@@ -46,7 +32,7 @@ def adaptive_factors(
 
 def sampled_variance(
     degrees: int, draws: int, generator: torch.Generator, *, groups: int = GROUPS
-) -> Sampled:
+) -> Estimate:
     """Var[ψ] at σ = 1: the mean of the groups' unbiased variances.
 
     Parameters
@@ -63,15 +49,11 @@ def sampled_variance(
     Examples
     --------
     >>> found = sampled_variance(10, 20_000, torch.Generator().manual_seed(0))
-    >>> found.interval[0] < 0.07555 < found.interval[1]  # the exact value
+    >>> found.low < 0.07555 < found.high  # the exact value
     True
     """
     each = draws // groups
     require_positive(groups=groups - 1, draws=each - 1)
-    values = torch.tensor(
-        [float(adaptive_factors(degrees, each, generator).var()) for _ in range(groups)],
-        dtype=torch.float64,
-    ).numpy()
-    half = float(stats.t.ppf(0.975, groups - 1) * stats.sem(values))
-    mean = float(values.mean())
-    return Sampled(mean, (mean - half, mean + half), each * groups)
+    return mean_estimate(
+        [float(adaptive_factors(degrees, each, generator).var()) for _ in range(groups)]
+    )

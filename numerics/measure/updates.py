@@ -22,7 +22,7 @@ from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.engines import LinearizationEngine, check_engine, linearize
 from numerics.linearization.measured_function import InputKind, check_inputs, in_precision
 from numerics.linearization.types import Cotangent, Linearization
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import StepRule, rule_named
 from numerics.measure.accuracy import agree, in_doubt, rounded_again
 from numerics.models import Transformer
 from numerics.models.roles import ALL_PARTS, contains
@@ -67,6 +67,7 @@ def measure_update(
     dtype: str = "auto",
     earlier: int = 0,
     engine: LinearizationEngine = "auto",
+    rates: Mapping[str, float] | None = None,
 ) -> UpdateReport:
     """Measure how far one optimizer step moves f, exactly, by part: ‖J s(Jᵀu)‖.
 
@@ -94,6 +95,9 @@ def measure_update(
     engine
         ``closed-form`` (fast), ``autodiff`` (any wiring and rule), or ``auto``: closed forms where
         wiring and rule have them, automatic differentiation elsewhere.
+    rates
+        Factors on the learning rate by role, as a scheme's prescription has them. They are for
+        Adam and its like: ``sgd`` and ``momentum`` do not read them.
 
     Returns
     -------
@@ -115,7 +119,8 @@ def measure_update(
     _check_options(optimizer, dtype, earlier, inputs, engine)
     u, *before = _cotangents(model, batch, generator, earlier, cotangent)
     steps = [[u], *([one] for one in before)]
-    return _measure([model], _Problem([batch], steps, optimizer, inputs, engine), dtype)[0]
+    rule = rule_named(optimizer).with_rates(rates or {})
+    return _measure([model], _Problem([batch], steps, rule, inputs, engine), dtype)[0]
 
 
 def measure_updates(
@@ -128,6 +133,7 @@ def measure_updates(
     dtype: str = "auto",
     earlier: int = 0,
     engine: LinearizationEngine = "auto",
+    rates: Mapping[str, float] | None = None,
 ) -> list[UpdateReport]:
     """Measure G models of one specification at once, such as the seeds of a sweep.
 
@@ -138,7 +144,7 @@ def measure_updates(
     ----------
     models, batches, generators
         One of each per model; the batches have one shape.
-    optimizer, inputs, dtype, earlier, engine
+    optimizer, inputs, dtype, earlier, engine, rates
         As for `measure_update`; ``auto`` repeats in float64 only the models that need it.
 
     Returns
@@ -171,7 +177,8 @@ def measure_updates(
     each = zip(models, batches, generators, strict=True)
     drawn = [_cotangents(*one, earlier) for one in each]
     by_step = [list(step) for step in zip(*drawn, strict=True)]
-    return _measure(models, _Problem(batches, by_step, optimizer, inputs, engine), dtype)
+    rule = rule_named(optimizer).with_rates(rates or {})
+    return _measure(models, _Problem(batches, by_step, rule, inputs, engine), dtype)
 
 
 def _check_options(optimizer: str, dtype: str, earlier: int, inputs: str, engine: str) -> None:
@@ -204,7 +211,7 @@ class _Problem:
     batches: Sequence[TokenBatch]
     cotangents: Sequence[Sequence[Cotangent]]
     """One per step and model: first those of the measured step, then those before it."""
-    optimizer: str
+    rule: StepRule
     inputs: InputKind
     engine: LinearizationEngine
 
@@ -216,7 +223,7 @@ class _Problem:
             [*models.values()],
             batches,
             u,
-            rule_named(self.optimizer),
+            self.rule,
             inputs=self.inputs,
             earlier=earlier,
             engine=self.engine,

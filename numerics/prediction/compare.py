@@ -20,6 +20,7 @@ from numerics.models.roles import LEAF_PARTS, part_of
 from numerics.models.tokens import random_batch
 from numerics.prediction.network import network_of as network_of
 from numerics.schemes import Scheme, build
+from numerics.statistics.estimates import Estimate
 from theory.errors import InputError
 from theory.mean_field import predict as mean_field
 from theory.mean_field.predict import EVERYTHING, Assumptions, Prediction
@@ -114,11 +115,16 @@ class PartComparison:
         """Relative standard error of the mean."""
         return self.standard_error / self.measured if self.measured else 0.0
 
-    def within(self, margin: float) -> bool | None:
-        """Whether the prediction is within ``margin`` of the mean.
+    @property
+    def error(self) -> float:
+        """Standard error of the deviation."""
+        return (1 + self.deviation) * self.noise if self.measured else 0.0
 
-        True or false where two standard errors cannot change the answer by more than ``margin``
-        itself; ``None`` where the draws scatter too much to tell.
+    def within(self, margin: float) -> bool | None:
+        """Whether the prediction is within ``margin`` of the mean, as an equivalence test.
+
+        True where |deviation| + 2 standard errors is at most ``margin``, false where |deviation| −
+        2 standard errors is above it, ``None`` where the draws scatter too much to tell.
 
         Examples
         --------
@@ -126,12 +132,13 @@ class PartComparison:
         True
         >>> PartComparison("total", 1.2, 1.0, 0.01).within(0.05)
         False
-        >>> PartComparison("total", 1.02, 1.0, 0.1).within(0.05) is None
+        >>> PartComparison("total", 1.05, 1.0, 0.01).within(0.05) is None
         True
         """
-        if abs(self.deviation) > margin + 2 * self.noise:
-            return False
-        return True if self.noise < margin / 2 else None
+        half = 2 * self.error
+        return Estimate(self.deviation, self.deviation - half, self.deviation + half).within(
+            0.0, margin
+        )
 
 
 def compare(

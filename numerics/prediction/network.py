@@ -1,7 +1,7 @@
 """A scheme as the mean-field prediction reads it: variances, shortcuts and inputs, as data.
 
-Var W = 2 g²/(fan_in + fan_out) by role and layer; where layer norms stand, and what multiplies the
-skip path and the branch:
+Var W = 2 g²/(fan_in + fan_out) by role and layer, or the variance that a scheme names; where layer
+norms stand, and what multiplies the skip path and the branch:
 
     none, r-fixup     x + G(x); R-Fixup's last matrices are 0, so its scalars have no gradient
     post-ln           LN(x + G(x))
@@ -27,9 +27,9 @@ from numerics.schemes.tfixup import scaled_roles
 from theory.errors import InputError
 from theory.mean_field import predict as mean_field
 from theory.mean_field import profiled_shortcuts
-from theory.mean_field.layer_history import History
+from theory.mean_field.layer_history import HistoryWiring
 from theory.mean_field.predict import Network
-from theory.mean_field.residual_block import Block, BlockKind, Norm
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm
 
 PROFILE_TOKENS = 8 * 16
 """Tokens of the batch that schemes profile on."""
@@ -71,30 +71,37 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     prescription = chosen.prescribe(spec)
     profiled = _profiled_factors(chosen, spec)
 
-    def factor(role: str, layer: int) -> float:
-        own = prescription.factors.get(role, 1.0) * profiled.get(role, 1.0)
-        return own * (layer + 1) ** prescription.depth_power
+    def variance(role: str, layer: int) -> float:
+        own = prescription.draw(role, layer)
+        if own is not None:
+            return own.true_std**2
+        factor = prescription.factors.get(role, 1.0) * profiled.get(role, 1.0)
+        factor *= (layer + 1) ** prescription.depth_power
+        fans = spec.d_model + (spec.d_ff if ".mlp." in role else spec.d_model)
+        return 2 * factor**2 / fans
 
-    def stack(name: str) -> tuple[Block, ...]:
+    def stack(name: str) -> tuple[MeanFieldBlock, ...]:
         return tuple(
-            _block(spec, Place(name, layer, kind), factor)
+            _block(spec, Place(name, layer, kind), variance)
             for layer in range(spec.layers(name))
             for kind in spec.layer_blocks(name)
         )
 
-    def inputs(own: float) -> mean_field.Inputs:
+    def inputs(own: float) -> mean_field.EmbeddedTokens:
         square = (spec.multiplier * own) ** 2 / spec.d_model
         sinusoidal = spec.positions is Positions.SINUSOIDAL
         positions = spec.position_scale**2 if sinusoidal else 0
-        return mean_field.Inputs(tokens, square, spec.multiplier, positions)
+        return mean_field.EmbeddedTokens(tokens, square, spec.multiplier, positions)
 
+    table = prescription.draw("embeddings")
+    own = None if table is None else table.true_std * spec.d_model**0.5
     network = Network(
         width=spec.d_model,
         hidden=spec.d_ff,
         heads=spec.heads,
         vocabulary=spec.vocabulary,
-        source=inputs(prescription.source_factor),
-        target=inputs(prescription.target_factor),
+        source=inputs(prescription.source_factor if own is None else own),
+        target=inputs(prescription.target_factor if own is None else own),
         encoder=stack("encoder"),
         decoder=stack("decoder"),
         history=_history(spec.wiring),
@@ -104,16 +111,15 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     return profiled_shortcuts.code(network) if isinstance(chosen, AdminCode) else network
 
 
-def _block(spec: ModelSpec, place: Place, factor: Callable[[str, int], float]) -> Block:
-    kind, part, d = _KINDS[place.kind], f"{place.stack}.{place.kind}", spec.d_model
-    fans = d + (spec.d_ff if kind is BlockKind.MLP else d)
+def _block(spec: ModelSpec, place: Place, variance: Callable[[str, int], float]) -> MeanFieldBlock:
+    kind, part = _KINDS[place.kind], f"{place.stack}.{place.kind}"
     gated, number = spec.wiring.branch is BranchFactor.LAYER_GATE, place.number(spec)
     fixed = spec.wiring.branch is BranchFactor.FIXED
-    return Block(
+    return MeanFieldBlock(
         part,
         kind,
         {
-            matrix: 2 * factor(f"{part}.{matrix}", place.layer) ** 2 / fans
+            matrix: variance(f"{part}.{matrix}", place.layer)
             for matrix in _MATRICES.get(kind, ("q", "k", "v", "out_proj"))
         },
         norm_place(spec.wiring),
@@ -152,10 +158,10 @@ def norm_place(wiring: Wiring) -> Norm:
     return Norm.POST if wiring.norm_after else Norm.NONE
 
 
-def _history(wiring: Wiring) -> History | None:
+def _history(wiring: Wiring) -> HistoryWiring | None:
     if not wiring.history:
         return None
-    return History.PRE if wiring.norm_before else History.POST
+    return HistoryWiring.PRE if wiring.norm_before else HistoryWiring.POST
 
 
 def _profiled_factors(scheme: Scheme, spec: ModelSpec) -> Mapping[str, float]:

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import torch
 
-from numerics.models.spec import ModelSpec
+from numerics.models.spec import Architecture, ModelSpec
 from numerics.models.transformer import Transformer
 from numerics.schemes.admin import ADMIN, ADMIN_CODE, ADMIN_LOG, ADMIN_ONE, ADMIN_SQRT
 from numerics.schemes.completep import COMPLETEP
@@ -54,6 +54,17 @@ SCHEMES = {
         SKIP_INIT,
     )
 }
+
+
+def schemes_for(architecture: Architecture) -> tuple[str, ...]:
+    """Return the names of the schemes that are defined for an architecture.
+
+    Examples
+    --------
+    >>> "tfixup-code" in schemes_for(Architecture.DECODER_ONLY)
+    False
+    """
+    return tuple(name for name, one in SCHEMES.items() if architecture in one.architectures)
 
 
 def scheme_named(name: str) -> Scheme:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from numerics.models.spec import LAYER_BLOCKS, Architecture, ModelSpec
 from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Prescription, Scheme
+from theory.errors import InputError
 
 SCALED = ("v", "out_proj", "w1", "w2")
 """Matrices that the theory scales; q and k stay as they are."""
@@ -78,6 +79,11 @@ class TFixup(Scheme):
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
         """No layer norm; positions scaled to keep the inputs at the prescribed norm."""
+        if spec.mlp.gated:
+            raise InputError(
+                f"scheme {self.name} is for MLPs without a gate; for gated ones the scales are "
+                "those of tfixup solve --mlp gated"
+            )
         return replace(super().adapt(spec), position_scale=_input_scale(spec) ** self.power)
 
 

@@ -1,13 +1,14 @@
-"""Coherence of attention's products with the identity, and growth along the skip path.
+"""Measures the alignment of attention's products with the identity, and growth on the skip path.
 
-Attention that only averages maps a token to W y, W = W_o W_v. Its *coherence*
+Attention that only averages maps a token to W y with W = W_o W_v. Its *coherence*
 
     ρ = tr W / (√d ‖W‖_F)
 
-is the cosine between W and the identity: 1 if W is a positive multiple of it, of order 1/d for
-independent random matrices, −1 if the block undoes the stream. `theory.residual_stream.coherence`
-has what a stack of L blocks grows by at mean coherence ρ. ``attention_stack`` is such a stack in
-real modules: with one token attention is linear, whatever q and k are.
+is the cosine between W and the identity. It is 1 if W is a positive multiple of the identity, of
+order 1/d for independent random matrices, and −1 if the block undoes the stream.
+`theory.residual_stream.coherence` derives the growth of a stack of L blocks at mean coherence ρ.
+``attention_stack`` is such a stack in real modules. With one token attention is linear, whatever q
+and k are.
 """
 
 from collections.abc import Iterator
@@ -25,18 +26,18 @@ from theory.errors import InputError, require_positive
 
 @dataclass(frozen=True)
 class ProductCoherence:
-    """One attention block's product W = W_o W_v."""
+    """Coherence and strength of one attention block's product W = W_o W_v."""
 
     name: str
     """Module name, such as ``decoder.3.cross_attention``."""
     cosine: float
-    """ρ = tr W/(√d ‖W‖_F)."""
+    """Coherence ρ = tr W/(√d ‖W‖_F)."""
     strength: float
-    """‖W‖_F/√d, the root mean square of the factor by which W changes a vector."""
+    """Root mean square of the factor by which W changes a vector: ‖W‖_F/√d."""
 
 
 def cosine_with_identity(product: Float[Tensor, "D D"]) -> float:
-    """tr W/(√d ‖W‖_F); 0 for W = 0.
+    """Cosine between a matrix and the identity: tr W/(√d ‖W‖_F); 0 for W = 0.
 
     Examples
     --------
@@ -49,7 +50,7 @@ def cosine_with_identity(product: Float[Tensor, "D D"]) -> float:
 
 
 def product_coherence(model: nn.Module) -> tuple[ProductCoherence, ...]:
-    """ρ and strength of every attention block, in model order.
+    """Coherence and strength of every attention block, in model order.
 
     Examples
     --------
@@ -71,10 +72,10 @@ def product_coherence(model: nn.Module) -> tuple[ProductCoherence, ...]:
 
 @dataclass(frozen=True)
 class Alignment:
-    """What the attention products W_1, …, W_L of one stack do along the skip path."""
+    """Effect of the attention products W_1, …, W_L of one stack along the skip path."""
 
     coherence: float
-    """ρ = Σ_l tr W_l / Σ_l √d ‖W_l‖_F, the mean coherence weighted by strength."""
+    """Mean coherence weighted by strength: ρ = Σ_l tr W_l / Σ_l √d ‖W_l‖_F."""
     strength: float
     """Root mean square over blocks of ‖W_l‖_F/√d."""
     growth: float
@@ -122,7 +123,7 @@ def alignment(model: nn.Module, stack: str) -> Alignment:
 
 
 def value_product(attention: Attention) -> Float[Tensor, "D D"]:
-    """W_o W_v summed over heads: y ↦ W y is attention to one token."""
+    """Product W_o W_v summed over heads; attention to one token is y ↦ W y."""
     return (attention.out_proj @ attention.value_matrix).detach()
 
 
@@ -135,7 +136,9 @@ def _attentions(model: nn.Module) -> Iterator[tuple[str, Attention]]:
 def set_coherence_(
     attention: Attention, coherence: float, strength: float, generator: torch.Generator
 ) -> None:
-    """Make W_o W_v = a (ρ I + √(1 − ρ²) R) in place, with W_o = √a I and R of N(0, 1/d) entries.
+    """Give an attention block a product of strength a and coherence ρ, in place.
+
+    W_o W_v = a (ρ I + √(1 − ρ²) R), with W_o = √a I and R of N(0, 1/d) entries.
 
     Raises
     ------
@@ -156,7 +159,9 @@ def set_coherence_(
 
 
 def attention_stack(blocks: int, width: int) -> nn.Sequential:
-    """L residual attention blocks without layer norm or MLP, float64; weights are unset but q, k.
+    """A stack of L residual attention blocks without layer norm or MLP, in float64.
+
+    Only the weights of q and k are set.
 
     Examples
     --------
@@ -181,7 +186,7 @@ def draw_stack_(stack: nn.Sequential, coherence: float, generator: torch.Generat
 
 
 def skip_growth(stack: nn.Sequential, generator: torch.Generator, *, streams: int = 32) -> float:
-    """Mean ‖y_L‖²/‖y_0‖² over random one-token inputs.
+    """Mean growth ‖y_L‖²/‖y_0‖² over random one-token inputs.
 
     Examples
     --------
@@ -198,7 +203,9 @@ def skip_growth(stack: nn.Sequential, generator: torch.Generator, *, streams: in
 
 
 def align_(model: Transformer) -> None:
-    """Turn every W_o so that W_o W_v is symmetric and positive: ρ as large as both factors allow.
+    """Turn every W_o in place so that ρ is as large as both factors allow.
+
+    W_o W_v becomes symmetric and positive.
 
     With U Σ Vᵀ = W_v and W_o = P S Qᵀ in place, W_o becomes V S Uᵀ: its singular values, and so its
     norms, stay; only directions change.

@@ -1,14 +1,14 @@
-"""The left sides of Eqs. 6–8, measured on the matrices and streams of a real Transformer.
+"""Measures the left sides of T-Fixup's Eqs. 6–8 on the matrices and streams of a real Transformer.
 
-Over the residual blocks that there are, v and w the block's two matrices (W_v and W_o, or W₁ and
-W₂) and x, y, m what it reads,
+Let v and w be the two matrices of a block (W_v and W_o, or W₁ and W₂), and x, y, m its inputs. Over
+the residual blocks of the model,
 
     Eq. 6  Σ over the encoder      v² x² + w² x² + v² w²
     Eq. 7  Σ over the decoder      the same with y; with m where it reads the memory
     Eq. 8  Σ over encoder-attention  v² w²
 
-The printed Eq. 7 counts every decoder block twice, once with y and once with m: its 2 is the 1
-here. For d > 1 a norm has two readings:
+The printed Eq. 7 counts every decoder block twice, once with y and once with m. Its 2 is hence the
+1 here. For d > 1 a norm has two readings:
 
     rms       of a vector its root mean square, of a matrix ‖W‖_F/√fan_out, the factor by which it
               changes the root mean square of an isotropic vector
@@ -32,7 +32,7 @@ READINGS: tuple[str, ...] = get_args(NormReading)
 
 
 def left_sides(calls: tuple[BranchCall, ...], reading: str) -> Mapping[int, float]:
-    """The left sides by equation number.
+    """The left sides of Eqs. 6–8, by equation number.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Gradients by matrix: one row for every weight matrix of every layer, q, k and v taken apart.
+"""Gradients per weight matrix: one row for each matrix of each layer, with q, k and v separated.
 
-The loss enters as a cotangent u on the output of a call; g = ∂⟨u, f⟩/∂W.
+The loss enters as a cotangent u on the output of a call: g = ∂⟨u, f⟩/∂W.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,20 +21,20 @@ class MatrixGradient:
     role: str
     """For example ``encoder.mlp.w2``."""
     layer: int
-    """Layer within the stack, from 0."""
+    """Index of the layer within the stack, from 0."""
     value: Tensor
-    """g, of the matrix' shape."""
+    """The gradient g, in the shape of the matrix."""
 
     @property
     def norm(self) -> float:
-        """‖g‖_F."""
+        """Frobenius norm ‖g‖_F of the gradient."""
         return float(torch.linalg.vector_norm(self.value, dtype=torch.float64))
 
 
 def matrix_gradients(
     model: Transformer, call: Call, cotangent: Tensor
 ) -> tuple[MatrixGradient, ...]:
-    """g of every weight matrix that the call's output depends on, in model order.
+    """Gradient of every weight matrix that the call's output depends on, in model order.
 
     Examples
     --------
@@ -69,5 +69,5 @@ def _own(matrix: Matrix, slope: Tensor) -> Tensor:
 
 
 def norms_by_layer(rows: Iterable[MatrixGradient], role: str) -> Sequence[float]:
-    """‖g‖_F of one role from the first layer to the last."""
+    """Frobenius norms ‖g‖_F of one role's gradients, from the first layer to the last."""
     return [row.norm for row in sorted(rows, key=lambda row: row.layer) if row.role == role]

@@ -1,7 +1,8 @@
-"""Histograms of gradients and of Adam's updates, as data: counts of |value| on a decimal log scale.
+"""Histograms of gradients and of Adam's updates, as data for a figure or a comparison.
 
-A histogram covers one role of matrix, all layers together or one layer. Zeros have no logarithm and
-are counted apart; what lies outside the edges is counted in the outermost bins.
+A histogram counts |value| on a decimal logarithmic scale. It covers one role of matrix, in all
+layers or in one. Zeros have no logarithm and are counted separately. Values outside the edges are
+counted in the outermost bins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,20 +24,20 @@ class Histogram:
     """Counts of |value| between powers of ten."""
 
     edges: tuple[float, ...]
-    """log₁₀ of the bins' ends, ascending; one more than there are bins."""
+    """Ends of the bins as log₁₀, ascending; one more than there are bins."""
     counts: tuple[int, ...]
-    """Values in each bin; the outermost also hold what lies beyond them."""
+    """Number of values per bin; the outermost bins include all values beyond them."""
     zeros: int
-    """Values that are exactly 0."""
+    """Number of values that are exactly 0."""
 
     @property
     def total(self) -> int:
-        """Values in all."""
+        """Number of all values."""
         return sum(self.counts) + self.zeros
 
     @property
     def median(self) -> float:
-        """log₁₀ |value| in the middle of the nonzero values, to a bin's width."""
+        """Median of log₁₀ |value| over the nonzero values, to the width of a bin."""
         half, reached = sum(self.counts) / 2, 0
         for low, high, count in zip(self.edges, self.edges[1:], self.counts, strict=False):
             reached += count
@@ -51,7 +52,7 @@ def histogram(
     decades: tuple[int, int] = DECADES,
     bins_a_decade: int = BINS_A_DECADE,
 ) -> Histogram:
-    """Counts of the absolute values of all entries.
+    """Count the absolute values of all entries.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def histogram(
 
 
 def gradient_histograms(rows: Sequence[MatrixGradient]) -> Mapping[str, Histogram]:
-    """A histogram of the gradients of each role, all layers together."""
+    """One histogram per role of the gradients of all layers."""
     roles = dict.fromkeys(row.role for row in rows)
     return {
         role: histogram([row.value for row in rows if row.role == role])
@@ -98,7 +99,7 @@ def gradient_histograms(rows: Sequence[MatrixGradient]) -> Mapping[str, Histogra
 
 
 def adam_histograms(history: Sequence[Sequence[MatrixGradient]]) -> Mapping[str, Histogram]:
-    """A histogram of Adam's updates m̂/(√v̂ + ε) of each role, after the gradients seen so far.
+    """One histogram per role of Adam's updates m̂/(√v̂ + ε), after the given gradients.
 
     Parameters
     ----------

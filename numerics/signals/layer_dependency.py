@@ -1,12 +1,12 @@
-"""Layer dependency β_{i,j} of real stacks (Admin, §4.1): what each branch weighs in each output.
+"""Measures how much each branch weighs in each layer's output of a real stack (Admin, §4.1).
 
-With x_i the sum that block i forms (before its layer norm, if that comes after) and a_j the output
-of branch j, both read off one forward pass and taken as vectors over all elements,
+Let x_i be the sum that block i forms, before its layer norm if that comes after. Let a_j be the
+output of branch j. Both are read off one forward pass and taken as vectors over all elements:
 
-    own weight      β_{i,i}² = Var[a_i]/Var[x_i],
-    correlation     cos²(x_i, a_j), which is β_{i,j}² if branches are independent.
+    own weight      β_{i,i}² = Var[a_i]/Var[x_i]
+    correlation     cos²(x_i, a_j), which is β_{i,j}² if branches are independent
 
-The first needs no assumption, the second measures one. ``amplification`` is Σ β_{i,i}².
+The own weight needs no assumption. The correlation tests one. ``amplification`` is Σ β_{i,i}².
 """
 
 from collections.abc import Sequence
@@ -25,27 +25,27 @@ class Dependency:
     """Weights of the branches of one stack."""
 
     own: tuple[float, ...]
-    """β_{i,i}² for i = 1…n, in the order of the blocks."""
+    """Own weights β_{i,i}² for i = 1…n, in the order of the blocks."""
     correlations: Float[Tensor, "n n"]
-    """cos²(x_i, a_j), 0 above the diagonal."""
+    """Squared cosines cos²(x_i, a_j); 0 above the diagonal."""
     branches: tuple[float, ...]
-    """Var[a_i]."""
+    """Variances Var[a_i] of the branches' outputs."""
 
     @property
     def amplification(self) -> float:
-        """Σ_i β_{i,i}²."""
+        """Amplification of independent small changes of the branches: Σ_i β_{i,i}²."""
         return sum(self.own)
 
 
 def stream_sum(site: Site) -> Float[Tensor, "B T D"]:
-    """x_i: the shortcut plus the branch."""
+    """The sum x_i of the shortcut and the branch."""
     if site.block.wiring.norm_after:
         return site.block.skip(site.before, site.branch)
     return site.after
 
 
 def dependency(sites: Sequence[Site]) -> Dependency:
-    """β of one stack's blocks.
+    """Measure the layer dependency β of one stack's blocks.
 
     Raises
     ------

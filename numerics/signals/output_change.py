@@ -1,12 +1,12 @@
-"""How far the output moves when the parameters do: Admin's Var[F(x̂_0, W) − F(x̂_0, W + δ)].
+"""Measures how far the output moves with the parameters: Admin's Var[F(x̂_0, W) − F(x̂_0, W + δ)].
 
-δ moves the matrices of the residual blocks, of a given relative size s, in one of three ways:
+δ moves the matrices of the residual blocks by a given relative size s, in one of three ways:
 
     gaussian  δ = s ‖W‖/√(entries) z, z ~ N(0, I), matrix by matrix: independent of W
-    sign      δ = ±a with equal odds, a the same number everywhere (the paper's 10⁻⁴)
-    gradient  δ = −s (‖W‖/‖g‖) g over all matrices together, g the gradient along a cotangent
+    sign      δ = ±a with equal odds and one number a for all entries (the paper's 10⁻⁴)
+    gradient  δ = −s (‖W‖/‖g‖) g, norms over all matrices, g the gradient along a cotangent
 
-The theorem's C Σ β_{i,i}² is for δ independent of W; a gradient is not.
+The theorem's C Σ β_{i,i}² holds for δ independent of W. A gradient is not independent of W.
 """
 
 import copy
@@ -62,7 +62,7 @@ def perturbed(
 def perturb_(
     model: Transformer, kind: str, size: float, generator: torch.Generator, x: Tensor | None = None
 ) -> None:
-    """`perturbed` in place."""
+    """Add δ to every matrix of the residual blocks, in place; see `perturbed`."""
     if kind not in KINDS:
         raise nearest(kind, KINDS, "kind of change")
     if not 0 < size < float("inf"):
@@ -122,7 +122,9 @@ def output_change(model: Transformer, other: Transformer, x: Float[Tensor, "B T 
 def predicted_change(
     sites: Sequence[Site], other: Sequence[Site]
 ) -> tuple[float, tuple[float, ...]]:
-    """Σ β_{i,i}² C_i and the C_i: what δ does to each branch at its old input.
+    """The predicted change Σ β_{i,i}² C_i, and the C_i.
+
+    C_i is the change that δ makes in branch i at its old input.
 
     C_i = E(f_i(x; W + δ) − f_i(x; W))²/Var[f_i].
 

@@ -1,14 +1,25 @@
 """Depth exponents: value = e^a N^p fitted by least squares on log value = a + p log N.
 
-Every point is one independent (depth, seed) measurement, so the residual scatter is the seeds' own
-and the Student interval of p is honest. Equivalence is decided as two one-sided tests would: p is
-equivalent to a target within a margin when its whole 95 % interval lies inside target ± margin.
+Every point is one independent (depth, seed) measurement. Equivalence is decided as two one-sided
+tests would: p is equivalent to a target within a margin when its whole interval lies inside target
+± margin.
 
-The Student interval takes the scatter to be Gaussian on the logarithms, which few seeds need: with
-ten measurements a percentile bootstrap is too narrow. `bootstrap_interval` takes the measurements
-as they are, whatever their distribution; `cautious` is an exponent that must satisfy both, and
-`local_slopes` shows where one line does not do. Tables print Student's interval; verdicts of the
-ledger on sweeps and on blocks need both.
+The scatter may grow with the depth, so that the ordinary interval of a regression, which takes it
+to be equal, covers p in 77 to 90 of 100 cases instead of 95. The interval here takes the scatter of
+each depth from that depth's own residuals e, divided by 1 − h for the leverage h of their points
+(MacKinnon and White's HC3), and its degrees of freedom from how many points carry the variance
+(Welch and Satterthwaite): with S = Σ (log N − mean)²,
+
+    c_i = (log N_i − mean)/S,   V_g = Σ_{i at depth g} c_i² e_i²/(1 − h_i)²,
+    p ± t(ν) √(Σ_g V_g),        ν = min((Σ_g V_g)²/Σ_g (V_g²/n_g), n − 2)
+
+Ten intervals were compared for equal, growing and falling scatter, at three to six depths with one
+to eight seeds. This one covered p in at least 94 of 100 cases everywhere. It is 1.05 to 1.5 times
+as wide as the ordinary one at two to eight seeds of equal scatter, and about twice at one.
+
+With ten measurements a percentile bootstrap is too narrow. `bootstrap_interval` takes the
+measurements as they are, whatever their distribution; `cautious` is an exponent that must satisfy
+both, and `local_slopes` shows where one line does not do.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,10 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from numerics.statistics.estimates import CONFIDENCE as CONFIDENCE
+from numerics.statistics.estimates import Estimate
 from numerics.statistics.tolerances import tolerance
 from theory.errors import InputError
 
-CONFIDENCE = 0.95
 LEAST_DEPTHS = 3
 LEAST_POINTS = 8
 """Fewer measurements have too few resamples for an interval."""
@@ -38,14 +50,14 @@ class Exponent:
     value: float
     """Least-squares p."""
     interval: tuple[float, float]
-    """95 % confidence interval of p."""
+    """Confidence interval of p, at 95 % unless the fit was asked for another level."""
     depths: tuple[int | float, ...]
     """The distinct abscissae, ascending."""
     points: int
     """Measurements fitted."""
 
     def equivalent(self, target: int | float, margin: float) -> bool | None:
-        """Whether p = target ± margin: true or false at 95 %, ``None`` if undecided.
+        """Whether p = target ± margin: true or false by its interval, ``None`` if undecided.
 
         Examples
         --------
@@ -53,10 +65,7 @@ class Exponent:
         >>> p.equivalent(0, 0.06), p.equivalent(0, 0.04), p.equivalent(0.5, 0.08)
         (True, None, False)
         """
-        low, high = self.interval
-        if target - margin <= low and high <= target + margin:
-            return True
-        return False if low > target + margin or high < target - margin else None
+        return Estimate(self.value, *self.interval).within(target, margin)
 
 
 @dataclass(frozen=True)
@@ -66,13 +75,18 @@ class NoExponent:
     reason: str
 
 
-def power_law(depths: Sequence[int | float], values: Sequence[float]) -> Exponent | NoExponent:
+def power_law(
+    depths: Sequence[int | float], values: Sequence[float], *, confidence: float = CONFIDENCE
+) -> Exponent | NoExponent:
     """p of value = e^a N^p by ordinary least squares on the logarithms.
 
     Parameters
     ----------
     depths, values
-        One entry a measurement; depths repeat where there are several seeds.
+        One entry per measurement; depths repeat where there are several seeds.
+    confidence
+        Level of the interval: `numerics.statistics.estimates.joint_confidence` for several
+        exponents that are read together.
 
     Returns
     -------
@@ -102,13 +116,28 @@ def power_law(depths: Sequence[int | float], values: Sequence[float]) -> Exponen
     distinct = tuple(sorted(set(depths)))
     if len(distinct) < LEAST_DEPTHS:
         return NoExponent(f"needs {LEAST_DEPTHS} distinct depths, got {len(distinct)}")
-    if len(set(values)) == 1:
-        # linregress divides 0 by 0 for the standard error of a line through equal values.
-        return Exponent(0.0, (0.0, 0.0), distinct, len(pairs))
-    fit: Any = stats.linregress(_logs(depths), _logs(values))
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 2) * fit.stderr
-    interval = (float(fit.slope - half), float(fit.slope + half))
-    return Exponent(float(fit.slope), interval, distinct, len(pairs))
+    x, y = np.array(_logs(depths)), np.array(_logs(values))
+    centred = x - x.mean()
+    spread = float((centred**2).sum())
+    slope = float(centred @ y) / spread
+    error, freedom = _slope_error(x, y - y.mean() - slope * centred)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error if error else 0.0
+    return Exponent(slope, (slope - half, slope + half), distinct, len(pairs))
+
+
+def _slope_error(x: NDArray[np.float64], residuals: NDArray[np.float64]) -> tuple[float, float]:
+    """Standard error of the slope and its degrees of freedom, each depth with its own scatter."""
+    centred = x - x.mean()
+    spread = float((centred**2).sum())
+    leverage = 1 / len(x) + centred**2 / spread
+    shares = (centred / spread * residuals / (1 - leverage)) ** 2
+    _, where = np.unique(x, return_inverse=True)
+    variances = np.bincount(where, weights=shares)
+    total = float(variances.sum())
+    if total == 0:
+        return 0.0, float(len(x) - 2)
+    freedom = total**2 / float((variances**2 / np.bincount(where)).sum())
+    return total**0.5, min(freedom, float(len(x) - 2))
 
 
 def fitted(fit: Exponent | NoExponent) -> Exponent:
@@ -131,9 +160,13 @@ def _logs(values: Iterable[int | float]) -> list[float]:
 
 
 def bootstrap_interval(
-    depths: Sequence[int | float], values: Sequence[float], *, seed: int = 0
+    depths: Sequence[int | float],
+    values: Sequence[float],
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """95 % percentile interval of p over resampled measurements (`scipy.stats.bootstrap`).
+    """Percentile interval of p over resampled measurements (`scipy.stats.bootstrap`).
 
     Parameters
     ----------
@@ -141,6 +174,8 @@ def bootstrap_interval(
         As for `power_law`, at least eight of them.
     seed
         Of the resampling.
+    confidence
+        Level of the interval.
 
     Raises
     ------
@@ -168,17 +203,19 @@ def bootstrap_interval(
         n_resamples=RESAMPLES,
         vectorized=True,
         paired=True,
-        confidence_level=CONFIDENCE,
+        confidence_level=confidence,
         method="percentile",
         rng=np.random.default_rng(seed),
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def cautious(depths: Sequence[int | float], values: Sequence[float]) -> Exponent | NoExponent:
-    """`power_law` with the hull of Student's interval and the bootstrap's.
+def cautious(
+    depths: Sequence[int | float], values: Sequence[float], *, confidence: float = CONFIDENCE
+) -> Exponent | NoExponent:
+    """`power_law` with the hull of its interval and the bootstrap's.
 
-    Below eight measurements, where there is no bootstrap, it is Student's alone.
+    Below eight measurements, where there is no bootstrap, it is `power_law` alone.
 
     Examples
     --------
@@ -188,10 +225,10 @@ def cautious(depths: Sequence[int | float], values: Sequence[float]) -> Exponent
     >>> wide.interval[0] <= plain.interval[0], wide.interval[1] >= plain.interval[1]
     (True, True)
     """
-    fit = power_law(depths, values)
+    fit = power_law(depths, values, confidence=confidence)
     if isinstance(fit, NoExponent) or fit.points < LEAST_POINTS:
         return fit
-    low, high = bootstrap_interval(depths, values)
+    low, high = bootstrap_interval(depths, values, confidence=confidence)
     return replace(fit, interval=(min(low, fit.interval[0]), max(high, fit.interval[1])))
 
 

@@ -35,9 +35,13 @@ class Attention:
 
 
 def find_attention(
-    graph: Graph, own: int, products: dict[int, Product], mixings: dict[int, Mixing]
+    graph: Graph,
+    source: int,
+    own: int,
+    products: dict[int, Product],
+    mixings: dict[int, Mixing],
 ) -> list[Attention]:
-    """The attentions among some nodes, in order."""
+    """The attentions among some nodes that read a stream at its source, in order."""
     found: list[Attention] = []
     for index in members(own):
         node = graph[index]
@@ -61,7 +65,7 @@ def find_attention(
             continue
         first, place = _principal(graph, pairs, mixings)
         used |= {index, *(score for score, _ in pairs)}
-        found.append(_operands(graph, mixings[first], second, place))
+        found.append(_operands(graph, source, mixings[first], second, place))
     return sorted(found, key=lambda attention: attention.output)
 
 
@@ -106,13 +110,13 @@ def _principal(
     return max(pairs, key=content)
 
 
-def _operands(graph: Graph, first: Mixing, second: Mixing, place: int) -> Attention:
+def _operands(graph: Graph, source: int, first: Mixing, second: Mixing, place: int) -> Attention:
     weights = second.first if place == 0 else second.second
     other = second.second if place == 0 else second.first
     summed = weights.value.dim() - (1 if place == 0 else 2)
     rows = _keys_on_rows(graph, first.node, weights.node, summed)
     key, query = (first.first, first.second) if rows else (first.second, first.first)
-    if _is_linear_attention(graph, first, second, place):
+    if _is_linear_attention(graph, source, first, second, place):
         return Attention(other.node, key.node, query.node, first.node, second.node)
     return Attention(query.node, key.node, other.node, first.node, second.node)
 
@@ -139,14 +143,30 @@ def _keys_on_rows(graph: Graph, scores: int, weights: int, summed: int) -> bool:
     return default if spread[0] == spread[1] else spread[0] > spread[1]
 
 
-def _is_linear_attention(graph: Graph, first: Mixing, second: Mixing, place: int) -> bool:
-    """Whether k and v were multiplied first: q·(kᵀv), with nothing but scales between."""
+def _is_linear_attention(
+    graph: Graph, source: int, first: Mixing, second: Mixing, place: int
+) -> bool:
+    """Whether k and v were multiplied first: q·(kᵀv), with nothing but scales between.
+
+    Scores have an entry per pair of positions, of which a change at one position reaches some; a
+    state kᵀv is summed over positions, so that such a change reaches all of it.
+    """
     weights = (second.first, second.second)[place]
     inside = graph.between(first.node, weights.node) & ~(1 << first.node)
     if not {graph[i].name for i in members(inside)} <= LINEAR_POINTWISE | MOVES:
         return False
-    positions = graph[second.node].shape[-2 if place == 0 else -1]
-    summed = first.first.value.shape[-1]
-    if summed != positions and positions in graph[first.node].shape[-2:]:
-        return False
-    return place == 1 or summed == graph[second.node].shape[-2]
+    value = graph[source].value
+    if value.dim() < 2 or not graph.reaches(source, first.node):
+        return graph.reaches(source, second.node)
+    moved = value.clone()
+    drawn = torch.randn(value.shape[-1], generator=torch.Generator().manual_seed(0))
+    moved[(-1,) * (value.dim() - 1)] = drawn.to(value)
+    with torch.no_grad():
+        try:
+            (result,) = Replay(graph, {source: moved}, through_detach=False).run([first.node])
+        except (RuntimeError, NotImplementedError, IndexError, TypeError):
+            return place == 1
+    difference = (result - graph[first.node].value).abs()
+    touched = (difference > 1e-6 * difference.max()).flatten(0, -3)
+    touched = touched[touched.flatten(1).any(1)]
+    return bool(touched.numel()) and bool(touched.all())

@@ -69,7 +69,9 @@ def branch_nodes(parts: Parts, streams: Streams) -> list[BranchNodes]:
         side &= ~_memory_norms(parts, streams, chain, side)
         branch = BranchNodes(chain, addition, own | side)
         branch.products = {i: p for i, p in parts.products.items() if branch.own >> i & 1}
-        branch.attentions = find_attention(graph, branch.own, branch.products, parts.mixings)
+        branch.attentions = find_attention(
+            graph, branch.source, branch.own, branch.products, parts.mixings
+        )
         found.append(branch)
     return found
 

@@ -42,6 +42,7 @@ def depth_law(
 
     Examples
     --------
+    >>> import torch
     >>> def build(n):
     ...     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     ...     return nn.TransformerEncoder(layer, n, enable_nested_tensor=False), torch.zeros(1, 3, 8)

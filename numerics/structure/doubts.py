@@ -20,6 +20,12 @@ def unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> 
         gated = any(n.name in ("sigmoid", "tanh") for n in graph.nodes)
         hint = ", and gates (σ or tanh) were seen" if gated else ""
         return [f"no addition x + F(x) was found{hint}: the residual may be gated or mixed; {PASS}"]
+    shape = graph[streams.chains[-1].start].shape
+    if len(shape) > 2 and all(size == 1 for size in shape[1:-1]):
+        return [
+            f"the stream has one position only, its shape is {shape}, where attention is no more "
+            "than a product: pass a batch with more positions"
+        ]
     own = 0
     for branch in branches:
         own |= branch.own
@@ -81,13 +87,14 @@ def uneven(model: nn.Module, views: tuple[TensorView, ...], unread: tuple[str, .
                 continue
             owner = next((c for c in children if view.parameter.startswith(f"{c}.")), None)
             owners.setdefault(view.branch, set()).add(owner or "")
-        for branch, names in owners.items():
-            if len(names) == 1 and (name := names.pop()):
+        for branch, holders in owners.items():
+            if len(holders) == 1 and (name := holders.pop()):
                 counts[name].add(branch)
+        names = [name for name, _ in model.named_parameters()]
         read = {
             child: count
             for child, count in counts.items()
-            if not any(name.startswith(f"{child}.") for name in unread)
+            if any(name.startswith(f"{child}.") and name not in unread for name in names)
         }
         sizes = {len(branches) for branches in read.values()}
         if len(sizes) > 1 and max(sizes) > 0 and len(owners) == sum(map(len, counts.values())):

@@ -70,7 +70,7 @@ def given_branches(parts: Parts, blocks: Sequence[str]) -> tuple[Streams, list[B
         addition = Addition(output, source, output, source)
         branch = BranchNodes(chain, addition, own)
         branch.products = {i: p for i, p in parts.products.items() if own >> i & 1}
-        branch.attentions = find_attention(graph, own, branch.products, parts.mixings)
+        branch.attentions = find_attention(graph, source, own, branch.products, parts.mixings)
         branches.append(branch)
         chain.additions.append(addition)
         chain.links.append(Link(None, source, ()))

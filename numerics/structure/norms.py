@@ -36,9 +36,9 @@ def find_norms(graph: Graph) -> tuple[Norm, ...]:
         if node.name in NORMS:
             found.append(_fused(graph, node.index))
         elif node.name in ("mul", "div"):
-            source = _written_out(graph, node.index)
-            if source is not None:
-                found.append(_with_affine(graph, source, node.index, None, None))
+            match = _written_out(graph, node.index)
+            if match is not None:
+                found.append(_with_affine(graph, match[0], node.index, match[1], None))
     return tuple(found)
 
 
@@ -60,8 +60,11 @@ def _fused(graph: Graph, index: int) -> Norm:
     return Norm(source, index, index, 1 << index, gain, bias)
 
 
-def _written_out(graph: Graph, index: int) -> int | None:
-    """The node that a product or quotient normalises; ``None`` where it is no norm."""
+def _written_out(graph: Graph, index: int) -> tuple[int, int | None] | None:
+    """The node that a product or quotient normalises, and a gain that stands before the division.
+
+    ``None`` where it is no norm.
+    """
     node = graph[index]
     operands = [ref.node for ref in node.args if isinstance(ref, Ref)]
     if len(operands) != 2:
@@ -75,29 +78,37 @@ def _written_out(graph: Graph, index: int) -> int | None:
             small = graph[small].parents[0]
         if graph[small].numel >= node.numel or not graph.is_signal(small):
             continue
-        for source in _sources(graph, signal):
+        sources, gain = _sources(graph, signal)
+        for source in sources:
             if _is_statistic(graph, source, small):
-                return source
+                return source, gain
     return None
 
 
-def _sources(graph: Graph, index: int) -> list[int]:
+def _sources(graph: Graph, index: int) -> tuple[list[int], int | None]:
     """A signal and what it is before casts and before its mean is taken off, the latest first.
 
-    What has had its mean taken off is left out: the norm takes off the mean as well.
+    What has had its mean taken off is left out: the norm takes off the mean as well. A gain may
+    stand before the division: γ·(x − x̄)/s.
     """
     found: list[int] = []
+    gain = None
     while True:
         node = graph[index]
         refs = [ref.node for ref in node.args if isinstance(ref, Ref)]
         moved = node.name in MOVES and len(refs) == 1 and graph[refs[0]].numel == node.numel
         centred = node.name == "sub" and len(refs) == 2 and graph.reaches(refs[0], refs[1])
-        if centred:
+        gains = [p for p in refs if graph.is_weight(p) and _per_channel(graph, p)]
+        scaled = node.name == "mul" and len(refs) == 2 and len(gains) == 1 and gain is None
+        if centred or scaled:
             found.clear()
         else:
             found.append(index)
-        if not (moved or centred):
-            return found
+        if not (moved or centred or scaled):
+            return found, gain
+        if scaled:
+            gain = gains[0]
+            refs.remove(gain)
         index = refs[0]
 
 

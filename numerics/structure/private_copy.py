@@ -6,6 +6,7 @@ get small random numbers, since a zero hides what depends on it, and compiled co
 
 import copy
 import inspect
+import random
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -81,7 +82,9 @@ def quiet_forward() -> Iterator[None]:
     """Gradients off, fused inference paths off, compiled code eager, random state kept."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     fast = torch.backends.mha.get_fastpath_enabled()
+    python = random.getstate()
     with ExitStack() as stack:
+        stack.callback(lambda: random.setstate(python))
         stack.enter_context(torch.random.fork_rng(devices=devices))
         if "torch._dynamo" in sys.modules:  # importing it takes seconds, and compiled code did
             stack.enter_context(torch.compiler.set_stance("force_eager"))

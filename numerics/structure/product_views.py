@@ -1,6 +1,6 @@
 """The views of the parameters of one product: weights, biases, and products of parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from numerics.structure.assigned import Assigned, is_head, is_input, parameter_names
 from numerics.structure.graph import Graph, members
-from numerics.structure.products import Product, constant_product, innermost_product
+from numerics.structure.products import Product, constant_product
 from numerics.structure.targets import Features
 from numerics.structure.types import Role, TensorView
 from numerics.structure.weights import (
@@ -26,12 +26,9 @@ def product_views(known: Assigned, product: Product) -> Iterator[TensorView]:
     if not places:
         yield from _outside_product(known, product)
         return
-    nested = innermost_product(known.parts.graph, product.weight.node) is not None
-    if nested:
-        role = known.targets[places[0]].role_of(product.node)
-        yield from nested_views(known, product.weight.node, places[0], role)
     if len({known.branches[i].source for i in places}) > 1:
         places = places[:1]  # keys that later layers read again belong to the first
+    told: set[str] = set()
     for place in places:
         targets, kind = known.targets[place], known.kinds[place]
         experts = not known.branches[place].attentions and kind != "other"
@@ -50,15 +47,19 @@ def product_views(known: Assigned, product: Product) -> Iterator[TensorView]:
             for selection in selections(
                 known.parts.graph, product, chosen, along=along, experts=experts
             ):
-                yield _view(known, selection, role, place)
+                view = _view(known, selection, role, place)
+                told.add(view.parameter)
+                yield view
         if product.bias is not None:
             yield from bias_views(known, product.bias, rows, place)
+    role = known.targets[places[0]].role_of(product.node)
+    yield from nested_views(known, product.weight.node, places[0], role, told)
 
 
 def _view(known: Assigned, found: Selection, role: Role, branch: int | None) -> TensorView:
     return TensorView(
         known.parts.graph[found.parameter].name,
-        role,
+        "scalar" if found.scale else role,
         found.axis,
         found.rows,
         found.fan_in,
@@ -66,6 +67,7 @@ def _view(known: Assigned, found: Selection, role: Role, branch: int | None) -> 
         found.fan_in_axis,
         branch,
         found.expert,
+        role if found.scale else None,
     )
 
 
@@ -108,12 +110,16 @@ def _bias_mask(graph: Graph, leaf: int, bias: int, chosen: Tensor) -> Tensor | N
 
 
 def nested_views(
-    known: Assigned, weight: int, branch: int | None, role: Role | None = None
+    known: Assigned,
+    weight: int,
+    branch: int | None,
+    role: Role | None = None,
+    before: Collection[str] = (),
 ) -> Iterator[TensorView]:
     """The views of parameters whose product with constants, or with one another, is read.
 
-    A low-rank update has the role of the weight that it changes; what only the scores read tells
-    positions.
+    Nothing is said of the parameters in `before`. A low-rank update has the role of the weight that
+    it changes; what only the scores read tells positions.
     """
     graph = known.parts.graph
     low_rank = role is not None and role != "other"
@@ -121,13 +127,15 @@ def nested_views(
         inside = branch is not None and "attention" in known.kinds[branch]
         role = "positions" if inside else "other"
     given: Role = role if role is not None else "other"
-    told: set[str] = set()
+    told = set(before)
     for index in members(graph.ancestors[weight]):
         nested = constant_product(graph, index)
         if nested is None:
             continue
         everything = torch.ones(graph[index].shape[nested.feature], dtype=torch.bool)
         for found in selections(graph, nested, everything):
+            if graph[found.parameter].name in before:
+                continue
             told.add(graph[found.parameter].name)
             if low_rank:  # what counts as its fan-in depends on the weight that it changes
                 found = replace(found, fan_in=None, fan_out=None, fan_in_axis=None)
@@ -148,10 +156,12 @@ def _outside_product(known: Assigned, product: Product) -> Iterator[TensorView]:
         role = "head"
     elif is_input(known, product):
         role = "embedding"
-    if innermost_product(graph, product.weight.node) is not None:
-        yield from nested_views(known, product.weight.node, None, role)
+    told: set[str] = set()
     everything = torch.ones(graph[product.node].shape[product.feature], dtype=torch.bool)
     for selection in selections(graph, product, everything):
-        yield _view(known, selection, role, None)
+        view = _view(known, selection, role, None)
+        told.add(view.parameter)
+        yield view
+    yield from nested_views(known, product.weight.node, None, role, told)
     if product.bias is not None:
         yield from bias_views(known, product.bias, {role: everything}, None)

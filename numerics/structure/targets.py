@@ -7,7 +7,7 @@ from torch import Tensor
 
 from numerics.structure.attention import Attention
 from numerics.structure.branch_nodes import BranchNodes, Parts
-from numerics.structure.graph import Graph, members
+from numerics.structure.graph import Graph, Ref, members
 from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, words
 from numerics.structure.products import Product
 from numerics.structure.replay import changed, dependence, features
@@ -139,7 +139,7 @@ def _routers(graph: Graph, branch: BranchNodes, products: int) -> set[int]:
     for attention in branch.attentions:
         inside |= graph.between(attention.scores, attention.output)
     for index in members(branch.own & ~inside):
-        if graph[index].name not in CHOICES:
+        if graph[index].name not in CHOICES or not _chooses(graph, index):
             continue
         reach = graph.walk_back(index, products | ~branch.own)
         for parent in members(reach):
@@ -149,6 +149,17 @@ def _routers(graph: Graph, branch: BranchNodes, products: int) -> set[int]:
         for index in found
         if not any(graph.reaches(index, a.scores) for a in branch.attentions)
     }
+
+
+def _chooses(graph: Graph, index: int) -> bool:
+    """Whether a maximum tells where it stands, and not only how large it is."""
+    if graph[index].name != "max":
+        return True
+    return any(
+        isinstance(arg, Ref) and arg.node == index and arg.output == 1
+        for child in graph.children[index]
+        for arg in graph[child].args
+    )
 
 
 def _finals(graph: Graph, branch: BranchNodes, plain: dict[int, Product]) -> set[int]:

@@ -25,6 +25,7 @@ from numerics.structure.private_copy import (
 )
 from numerics.structure.products import find_products
 from numerics.structure.record import ParameterWritten, record_forward
+from numerics.structure.repeats import merged_views, repeated_places
 from numerics.structure.roots import mark_roots
 from numerics.structure.streams import Streams, find_streams
 from numerics.structure.targets import find_targets
@@ -80,7 +81,7 @@ def trace_structure(
     graph = trace_graph(model, batch, output=output, blocks=paths)
     found = structure_of(model, graph, paths)
     if found.unread and chooses(graph):
-        for seed in range(1, 4):  # another draw of the router reaches other experts
+        for seed in range(1, 7):  # another draw of the router reaches other experts
             again = trace_graph(model, batch, output=output, blocks=paths, jitter=1.0, seed=seed)
             found = with_experts(found, structure_of(model, again, paths))
             if not found.unread:
@@ -164,9 +165,12 @@ def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> 
     if not blocks:
         reasons += [*unexplained(parts, streams, branches), *uneven(model, views, unread)]
     numbers = _layers(streams, branches, kinds)
+    places = repeated_places(parts, branches)
+    kept = [place for place, original in enumerate(places) if place == original]
+    views = merged_views(views, places, kept)
     listed = tuple(
-        _branch(place, branch, kinds[place], wired[place], numbers[place], views)
-        for place, branch in enumerate(branches)
+        _branch(new, branches[place], kinds[place], wired[place], numbers[place], views)
+        for new, place in enumerate(kept)
     )
     return Structure(
         listed,
@@ -174,14 +178,22 @@ def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> 
         _final_norm(parts, streams),
         _ties(model, views),
         unread,
-        _shared(parts, branches),
+        _shared(parts, branches, places),
         understood=not reasons,
-        reasons=(*dict.fromkeys(reasons), *notes(wired, targets, graph)),
+        reasons=(*dict.fromkeys(reasons), *notes(wired, targets, graph), *_applied(places, kept)),
         end_norms=tuple(
             (chain.name, 0 if chain.end is None else len(chain.end.norms))
             for chain in streams.chains
+            if any(branches[place].chain is chain for place in kept)
         ),
     )
+
+
+def _applied(places: list[int], kept: list[int]) -> list[str]:
+    repeats = len(places) // max(len(kept), 1)
+    if len(kept) == len(places):
+        return []
+    return [f"a stack is applied to several inputs, {repeats} times: its branches count once"]
 
 
 def _bits(indices: Sequence[int]) -> int:
@@ -292,7 +304,7 @@ def _unread(model: nn.Module, graph: Graph) -> tuple[str, ...]:
     return tuple(name for name, _ in model.named_parameters() if name not in read)
 
 
-def _shared(parts: Parts, branches: list[BranchNodes]) -> tuple[str, ...]:
+def _shared(parts: Parts, branches: list[BranchNodes], places: list[int]) -> tuple[str, ...]:
     """Parameters that the own operations of several branches read."""
     graph = parts.graph
     readers: dict[int, set[int]] = {}
@@ -301,5 +313,5 @@ def _shared(parts: Parts, branches: list[BranchNodes]) -> tuple[str, ...]:
             for parent in graph[index].parents:
                 if graph.is_weight(parent):
                     for leaf in graph.parameters_of(parent):
-                        readers.setdefault(leaf, set()).add(branches[place].source)
+                        readers.setdefault(leaf, set()).add(branches[places[place]].source)
     return tuple(graph[leaf].name for leaf in sorted(readers) if len(readers[leaf]) > 1)

@@ -28,6 +28,8 @@ class Selection:
     fan_in: int | None = None
     fan_out: int | None = None
     fan_in_axis: int | None = None
+    scale: bool = False
+    """Whether the entries only scale rows of the weight, as a trained norm of rows does."""
 
 
 def selections(
@@ -126,14 +128,14 @@ def _by_gradient(
         value = graph[parameter].value
         if not value.is_floating_point():
             continue
-        if through_product(graph, parameter, node):
-            continue  # a product of parameters: its own selections tell more
         same = _same_shape(graph, product, parameter)
         if same is not None:
             found.append(_whole(graph, parameter, product, chosen, axis, same))
             continue
+        if through_product(graph, parameter, node):
+            continue  # a product of parameters: its own selections tell more
         if value.numel() < product.weight.value.numel() and value.squeeze().dim() < 2:
-            found.append(Selection(parameter, None, None, None))
+            found.append(_scale(parameter, value, chosen))
             continue
         mask = entries(graph, parameter, node, axis, chosen)
         if mask is None or not mask.any():
@@ -151,6 +153,14 @@ def _by_gradient(
         for bank in banks:
             found.append(_block(parameter, mask, read, bank, fan_axis, fan_in))
     return found
+
+
+def _scale(parameter: int, value: Tensor, chosen: Tensor) -> Selection:
+    """The entries of a trained norm of rows."""
+    if value.numel() != chosen.numel() or bool(chosen.all()):
+        return Selection(parameter, None, None, None, scale=True)
+    _, axis, rows = block_of(chosen.reshape(value.shape))
+    return Selection(parameter, None, axis, rows, scale=True)
 
 
 def through_product(graph: Graph, parameter: int, node: int) -> bool:
@@ -220,25 +230,39 @@ def entries(
 
     Without an axis: behind all of it. ``None`` where no derivative leads there.
     """
+    found: Tensor | None = None
+    for through_detach in (False, True):  # an estimator may detach what it rounds
+        found = _gradient(graph, parameter, node, axis, chosen, through_detach=through_detach)
+        if found is not None and bool(found.any()):
+            break
+    return found
+
+
+def _gradient(
+    graph: Graph,
+    parameter: int,
+    node: int,
+    axis: int | None,
+    chosen: Tensor | None,
+    *,
+    through_detach: bool,
+) -> Tensor | None:
     value = graph[parameter].value
     with torch.enable_grad():
         leaf = value.detach().clone().requires_grad_()
-        if parameter == node:
-            result = leaf * 1
-        else:
-            try:
-                replay = Replay(graph, {parameter: leaf * 1}, through_detach=True)
-                (result,) = replay.run([node])
-            except (RuntimeError, NotImplementedError, IndexError, TypeError):
+        try:
+            replay = Replay(graph, {parameter: leaf * 1}, through_detach=through_detach)
+            (result,) = replay.run([node])
+            if not result.requires_grad:
                 return None
-        if not result.requires_grad:
+            cotangent = torch.ones_like(result)
+            if axis is not None and chosen is not None:
+                shape = [1] * result.dim()
+                shape[axis] = -1
+                cotangent = cotangent * chosen.to(result).reshape(shape)
+            (gradient,) = torch.autograd.grad(result, leaf, cotangent, allow_unused=True)
+        except (RuntimeError, NotImplementedError, IndexError, TypeError):
             return None
-        cotangent = torch.ones_like(result)
-        if axis is not None and chosen is not None:
-            shape = [1] * result.dim()
-            shape[axis] = -1
-            cotangent = cotangent * chosen.to(result).reshape(shape)
-        (gradient,) = torch.autograd.grad(result, leaf, cotangent, allow_unused=True)
     return None if gradient is None else (gradient != 0).cpu()
 
 

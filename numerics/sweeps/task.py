@@ -4,7 +4,7 @@ A worker imports this module and not the rest of the sweep, whose statistics are
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import polars as pl
 import torch
@@ -18,7 +18,7 @@ from numerics.measure.updates import UpdateReport, measure_update
 from numerics.models import ModelSpec, Transformer
 from numerics.models.roles import ALL_PARTS
 from numerics.models.tokens import TokenBatch, output_shape, random_batch
-from numerics.schemes import build
+from numerics.schemes import build, scheme_named
 from numerics.signals.branches import branch_calls, logits_rms
 from numerics.sweeps.grid import Task
 from numerics.sweeps.store import task_rows
@@ -43,6 +43,12 @@ def drawn(task: Task) -> tuple[Transformer, TokenBatch]:
     return model, batch
 
 
+def rates_of(task: Task) -> Mapping[str, float]:
+    """Factors on the learning rate that the task's scheme prescribes for Adam and its like."""
+    scheme = scheme_named(task.scheme)
+    return scheme.prescribe(scheme.adapt(task.settings.spec(task.depth))).rates
+
+
 def measure_task(task: Task) -> pl.DataFrame:
     """Run one task: draw the model, measure, and return its rows."""
     started = time.perf_counter()
@@ -55,6 +61,7 @@ def measure_task(task: Task) -> pl.DataFrame:
         optimizer=task.optimizer,
         inputs=settings.inputs,
         dtype=settings.dtype,
+        rates=rates_of(task),
     )
     values = list(_values(report, _parts(settings.spec(task.depth))))
     if settings.detail != "part":
@@ -79,7 +86,7 @@ def _details(
         [model],
         [batch],
         [random_cotangent(output_shape(model.spec, batch), generator)],
-        rule_named(task.optimizer),
+        rule_named(task.optimizer).with_rates(rates_of(task)),
         groups=task.settings.detail,
         inputs=task.settings.inputs,
     )

@@ -212,7 +212,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "steps": (1, 100_000_000),
     "tokens": (1, 10_000_000),
     "max_length": (0, 10_000_000),
-    "lr": (LEAST_RATE, 1e3),
+    "lr": (LEAST_RATE, 1e30),
     "warmup": (0, 1_000_000_000),
     "decay_steps": (1, 1_000_000_000),
     "weight_decay": (0, 1e3),

@@ -27,6 +27,7 @@ WIRINGS = {
     "mis-wired": (False, False, True, False),
     "none, normalised shortcut": (False, False, False, False),
     "pre, normalised shortcut": (True, False, False, False),
+    "pre, on the stream": (True, False, True, False),
 }
 """Per name: norm before, norm after, norm on the stream, norm-free shortcut."""
 

@@ -8,7 +8,9 @@ from tests.models.encoder_decoders import ENCODER_DECODERS
 from tests.models.encoders import ENCODERS
 from tests.models.expected import ForeignModel, Score, score
 from tests.models.experts import EXPERTS
+from tests.models.further import FURTHER
 from tests.models.handwritten_models import HANDWRITTEN
+from tests.models.variants import VARIANTS
 from tests.models.vision import VISION
 from tests.models.x_transformers_models import X_TRANSFORMERS
 
@@ -18,10 +20,11 @@ FOREIGN: list[ForeignModel] = [
     *ENCODER_DECODERS,
     *VISION,
     *EXPERTS,
+    *FURTHER,
     *X_TRANSFORMERS,
 ]
 """Models of libraries that tests need and the tool does not."""
-ZOO: list[ForeignModel] = [*HANDWRITTEN, *FOREIGN]
+ZOO: list[ForeignModel] = [*HANDWRITTEN, *VARIANTS, *FOREIGN]
 
 
 def installed(model: ForeignModel) -> bool:

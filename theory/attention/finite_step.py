@@ -1,20 +1,22 @@
-"""A finite step: how large η may be, uniformly in L, for Theorem 3.1 to hold of ΔG itself.
+"""How large a step may be, uniformly in depth, for Theorem 3.1 to describe the change itself.
 
-One SGD step θ ← θ − η g ∇G on θ = (m, k, q, v, w), |·| ≤ B each, y fixed, |y| ≤ B. With R = B + 1
-every point within distance 1 has |·| ≤ R, and there, for every n, the Hessian of G is at most
+One SGD step is θ ← θ − η g ∇G on θ = (m, k, q, v, w). Every entry has |·| ≤ B, and y is fixed with
+|y| ≤ B. With R = B + 1, every point within distance 1 has |·| ≤ R. There, for every n, the spectral
+norm of the Hessian of G is at most
 
-    M₂ = 2R + 10R⁵ + 8R⁹   in spectral norm.
+    M₂ = 2R + 10R⁵ + 8R⁹.                                                             (1)
 
-As ‖∇G‖² = K ≤ M₂², a step with η ≤ 1/(M₂ |g|) stays within distance 1, and Taylor's theorem gives
-|ΔG + η g K| ≤ ½ M₂ η² g² K, hence
+As ‖∇G‖² = K ≤ M₂², a step with η ≤ 1/(M₂ |g|) stays within distance 1. Taylor's theorem gives |ΔG +
+η g K| ≤ ½ M₂ η² g² K, hence
 
-    η |g| K / 2  ≤  |ΔG|  ≤  3 η |g| K / 2,
+    η |g| K / 2  ≤  |ΔG|  ≤  3 η |g| K / 2,                                           (2)
 
-with M₂ free of L and of n. Blocks that are added up at fixed inputs, f = Σ_l G_l, move by between
-the same two multiples of Σ_l K_l, as all changes have the sign of −g. Without a bound on q it is
-false: at q = L a step of any fixed η leaves the region in which K describes G.
+and M₂ depends neither on L nor on n. Blocks that are added up at fixed inputs, f = Σ_l G_l, move by
+between the same two multiples of Σ_l K_l, because all changes have the sign of −g. Without a bound
+on q the statement is false: at q = L a step of any fixed η leaves the region in which K describes
+G.
 
-Notation as in ``attention.py``; the Hessian is bounded in ``attention_hessian.py``.
+Notation as in ``scalar.py``; ``scalar_hessian.py`` derives (1).
 """
 
 import random
@@ -22,8 +24,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.attention import theorem31
-from theory.attention.scalar import k, q, v, w, y
+from theory.attention import scalar, theorem31
 from theory.attention.scalar_hessian import bound_steps, curvature, hessian_steps
 from theory.attention.theorem31 import B, L
 from theory.derivations.derivation import Derivation, Step, covers, dominated, equation
@@ -35,7 +36,7 @@ DIGITS = 60
 
 
 def largest_step(bound: sp.Expr, slope: sp.Expr) -> sp.Expr:
-    """1/(M₂ |g|): any η up to it moves G by between ½ and 3/2 of η |g| K.
+    """Largest step size for which (2) holds: 1/(M₂ |g|).
 
     Parameters
     ----------
@@ -53,13 +54,13 @@ def largest_step(bound: sp.Expr, slope: sp.Expr) -> sp.Expr:
 
 
 def _small_step(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
-    """M₂, g and a step η of at most 1/(M₂ g)."""
+    """Draw M₂, g and a step η of at most 1/(M₂ g)."""
     top, slope, part = (sp.Rational(generator.randint(1, 9), 3) for _ in range(3))
     return {_M: top, _g: slope, _eta: 1 / (top * slope * (1 + part))}
 
 
 def _two_blocks(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
-    """Two gains, and a change that is between ½ and 3/2 of η g times each of them."""
+    """Draw two gains, and changes between ½ and 3/2 of η g times each of them."""
     eta, slope, *gains = (sp.Rational(generator.randint(1, 9), 4) for _ in range(4))
     moved = sum(eta * slope * gain * sp.Rational(generator.randint(5, 15), 10) for gain in gains)
     names = sp.symbols("K_1 K_2", nonnegative=True)
@@ -72,7 +73,7 @@ def _two_blocks(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
 
 
 def taylor_steps() -> tuple[Step, ...]:
-    """The step stays within distance 1, and Taylor's remainder is at most half of the move."""
+    """Derive that the step stays within distance 1, and bound Taylor's remainder."""
     t, reach = _slack[0], B + 1
     top = curvature(B + 1)
     size = _eta * _g * _K
@@ -111,7 +112,7 @@ def taylor_steps() -> tuple[Step, ...]:
 
 
 def relative_move(memory: tuple[sp.Expr, ...], values: dict[str, sp.Expr], eta: sp.Expr) -> sp.Expr:
-    """|ΔG|/(η K) of one step with g = 1, to 60 digits, from the definition of G alone.
+    """The move |ΔG|/(η K) of one step with g = 1, to 60 digits, from the definition of G alone.
 
     Examples
     --------
@@ -121,9 +122,11 @@ def relative_move(memory: tuple[sp.Expr, ...], values: dict[str, sp.Expr], eta: 
     0.999767
     """
     letters = sp.symbols(f"m1:{len(memory) + 1}", real=True)
-    raised = [sp.exp(q * k * y * entry) for entry in letters]
-    whole = v * w * sum(e * x for e, x in zip(raised, letters, strict=True)) / sum(raised)
-    symbols = (*letters, v, w, q, k, y)
+    raised = [sp.exp(scalar.q * scalar.k * scalar.y * entry) for entry in letters]
+    whole = (
+        scalar.v * scalar.w * sum(e * x for e, x in zip(raised, letters, strict=True)) / sum(raised)
+    )
+    symbols = (*letters, scalar.v, scalar.w, scalar.q, scalar.k, scalar.y)
     slopes = [sp.diff(whole, symbol) for symbol in symbols[:-1]]
     at = [sp.Float(part, DIGITS) for part in (*memory, *(values[c] for c in "vwqky"))]
     value = sp.lambdify(symbols, whole, modules="sympy")
@@ -135,7 +138,7 @@ def relative_move(memory: tuple[sp.Expr, ...], values: dict[str, sp.Expr], eta: 
 
 @covers("at four points, to 60 digits")
 def _at_points(statement: sp.Basic) -> bool:
-    """lhs ≤ |ΔG|/(η K) ≤ rhs at points with |·| ≤ 1 and |v|, |w| from 1 down to 1/100."""
+    """Check lhs ≤ |ΔG|/(η K) ≤ rhs at points with |·| ≤ 1 and |v|, |w| from 1 down to 1/100."""
     low, _, high = statement.args
     eta = largest_step(sp.S.One, sp.S.One)
     half = sp.Rational(1, 2)
@@ -150,7 +153,10 @@ def _at_points(statement: sp.Basic) -> bool:
 
 @covers("at L = 10⁸, to 60 digits")
 def _step_at_large_query(statement: sp.Basic) -> bool:
-    """lim |ΔG|/(η K) at q = L, k = 0, y = 1, m = (1, 2), v = w = L^(-1/2), η = g = 1."""
+    """Limit of the move |ΔG|/(η K) where the query's scalar grows with depth.
+
+    q = L, k = 0, y = 1, m = (1, 2), v = w = L^(-1/2), η = g = 1.
+    """
     # Moving k alone by −∂G/∂k, the term of the gain that does not vanish, moves a = q k y to −L/4.
     scale, size = L ** sp.Rational(-1, 2), sp.Integer(10) ** 8
     memory = (sp.S.One, sp.Integer(2))
@@ -161,7 +167,7 @@ def _step_at_large_query(statement: sp.Basic) -> bool:
 
 
 def sampled_steps() -> tuple[Step, ...]:
-    """The two-sided bound at points, and what an unbounded query does to it."""
+    """Check the two-sided bound at points, and show the effect of an unbounded query."""
     return (
         Step(
             "|ΔG|/(η|g|K) at η = 1/(M₂|g|), B = 1, lies between (to 60 digits)",
@@ -180,7 +186,7 @@ def sampled_steps() -> tuple[Step, ...]:
 
 
 def stack_steps() -> tuple[Step, ...]:
-    """Blocks that are added up at fixed inputs: the bounds add, as all changes have one sign."""
+    """Derive that the bounds add for blocks at fixed inputs, as all changes have one sign."""
     first, second = sp.symbols("K_1 K_2", nonnegative=True)
     sizes = [_eta * _g * gain for gain in (first, second)]
     changes = [size / 2 + size / (1 + t) for size, t in zip(sizes, _slack[:2], strict=True)]
@@ -211,7 +217,7 @@ def stack_steps() -> tuple[Step, ...]:
 
 
 def derivation() -> Derivation:
-    """A step size uniform in L for which ΔG = Θ(η K)."""
+    """Derive a step size uniform in L for which ΔG = Θ(η K)."""
     return Derivation(
         "ours.finite-step",
         "A finite step, uniformly in L",

@@ -1,15 +1,15 @@
-"""Attention with matrices (T-Fixup Eq. 5 in full): output, exact Jacobian and update gain.
+"""Attention with matrices, T-Fixup's Eq. 5 in full: its output, exact Jacobian and update gain.
 
-Queries y ∈ R^(T×d) read a memory m ∈ R^(n×d) through heads h = 1…H with q, k, v ∈ R^(d×d') and
-w ∈ R^(d'×d). With c = 1/√d', rows t of
+Queries y ∈ R^(T×d) read a memory m ∈ R^(n×d) through heads h = 1…H with q, k, v ∈ R^(d×d') and w ∈
+R^(d'×d). With c = 1/√d', and t an index of rows,
 
     A = softmax(c y q kᵀ mᵀ),   G = Σ_h A m v w ∈ R^(T×d),   X = A m,   W = v w,
     Δ_t = m − 1 X_t,   C_t = Σ_j A_tj Δ_tjᵀ Δ_tj (attended covariance),   b_t = c y_t q kᵀ.
 
-An SGD step on (m, q, k, v, w) against g = ∂L/∂G changes G by −η J Jᵀ g + O(η²): the update gain of
-the scalar case becomes the *update operator* J Jᵀ (Td × Td), and its trace is the mean change over
-random directions g. Logits may carry any fixed bias (masks, relative positions): an instance gives
-the weights A themselves, as rationals, so that every derivative here is exact.
+An SGD step on (m, q, k, v, w) against g = ∂L/∂G changes G by −η J Jᵀ g + O(η²). The update gain of
+the scalar case becomes the *update operator* J Jᵀ (Td × Td). Its trace is the mean change over
+random directions g. Logits may carry any fixed bias, such as masks or relative positions. An
+instance hence gives the weights A themselves, as rationals, so that every derivative is exact.
 """
 
 from collections.abc import Iterator
@@ -32,11 +32,11 @@ class Head:
     v: sp.ImmutableMatrix
     w: sp.ImmutableMatrix
     weights: sp.ImmutableMatrix
-    """A (T × n), rows summing to 1."""
+    """The attention weights A (T × n), whose rows sum to 1."""
 
     @property
     def product(self) -> sp.ImmutableMatrix:
-        """W = v w."""
+        """The product of the value and output matrices: W = v w."""
         return self.v * self.w
 
 
@@ -48,7 +48,7 @@ class MatrixAttention:
     query: sp.ImmutableMatrix
     heads: tuple[Head, ...]
     c: sp.Expr
-    """1/√d', the factor on the logits."""
+    """The factor 1/√d' on the logits."""
 
     def __post_init__(self) -> None:
         for head in self.heads:
@@ -69,7 +69,7 @@ class MatrixAttention:
 
 
 def squared(matrix: sp.Matrix) -> sp.Expr:
-    """‖M‖_F², the sum of squared entries.
+    """Squared Frobenius norm ‖M‖_F², the sum of squared entries.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def _times(*factors: tuple[sp.Matrix, sp.Matrix]) -> tuple[sp.Matrix, sp.Matrix]
 
 
 def slope(at: MatrixAttention, head: int | None, block: str, direction: sp.Matrix) -> sp.Matrix:
-    """dG at the point along a direction in one parameter: of ``head``, or the memory with ``None``.
+    """Derivative dG along a direction in one parameter of ``head``, or in the memory with ``None``.
 
     Exact forward differentiation: every intermediate is a pair (value, slope), products follow the
     product rule, exp' = exp and the softmax the quotient rule.
@@ -130,7 +130,10 @@ def directions(at: MatrixAttention, block: str) -> Iterator[tuple[int | None, sp
 
 @cache
 def jacobian(at: MatrixAttention, block: str) -> sp.ImmutableMatrix:
-    """J restricted to a block of parameters (Td × their number), outputs in row order."""
+    """The Jacobian J restricted to a block of parameters.
+
+    It has Td rows in the order of the output's rows, and one column per parameter.
+    """
     columns = [
         sp.Matrix(slope(at, head, block, unit)).reshape(at.queries * at.width, 1)
         for head, unit in directions(at, block)
@@ -139,30 +142,30 @@ def jacobian(at: MatrixAttention, block: str) -> sp.ImmutableMatrix:
 
 
 def operator(at: MatrixAttention) -> sp.Matrix:
-    """J Jᵀ over all five blocks."""
+    """The update operator J Jᵀ over all five blocks."""
     parts = [jacobian(at, block) for block in BLOCKS]
     return sum((part * part.T for part in parts), sp.zeros(at.queries * at.width))
 
 
 def attended(at: MatrixAttention, head: Head) -> sp.Matrix:
-    """X = A m."""
+    """What the queries read: X = A m (T × d)."""
     return head.weights * at.memory
 
 
 def deviations(at: MatrixAttention, head: Head, row: int) -> sp.Matrix:
-    """Δ_t = m − 1 X_t (n × d)."""
+    """Deviations of the memory from the token that query t reads: Δ_t = m − 1 X_t (n × d)."""
     mean = attended(at, head)[row, :]
     return at.memory - sp.ones(at.memory.rows, 1) * mean
 
 
 def covariance(at: MatrixAttention, head: Head, row: int) -> sp.Matrix:
-    """C_t = Δ_tᵀ diag(A_t) Δ_t (d × d)."""
+    """Attended covariance of query t: C_t = Δ_tᵀ diag(A_t) Δ_t (d × d)."""
     delta = deviations(at, head, row)
     return delta.T * sp.diag(*head.weights[row, :]) * delta
 
 
 def memory_partial(at: MatrixAttention, row: int, token: int) -> sp.Matrix:
-    """∂G_t/∂m_j = Σ_h A_tj Wᵀ (I + Δ_tjᵀ b_t) (d × d)."""
+    """Derivative of output t by token j: ∂G_t/∂m_j = Σ_h A_tj Wᵀ (I + Δ_tjᵀ b_t) (d × d)."""
     total = sp.zeros(at.width, at.width)
     for head in at.heads:
         reach = at.c * at.query[row, :] * head.q * head.k.T
@@ -172,7 +175,7 @@ def memory_partial(at: MatrixAttention, row: int, token: int) -> sp.Matrix:
 
 
 def gain_parts(at: MatrixAttention) -> dict[str, sp.Expr]:
-    """tr J Jᵀ by block, in closed form.
+    """The trace tr J Jᵀ by block of parameters, in closed form.
 
     v: Σ_h ‖X‖² ‖w‖²; w: d Σ_h ‖X v‖²; m: Σ_tj ‖Σ_h A_tj Wᵀ (I + Δ_tjᵀ b_t)‖²;
     q: c² Σ_h Σ_t ‖y_t‖² ‖kᵀ C_t W‖²; k: c² Σ_h Σ_t ‖y_t q‖² ‖C_t W‖². All norms are Frobenius.
@@ -199,7 +202,10 @@ def gain_parts(at: MatrixAttention) -> dict[str, sp.Expr]:
 
 
 def q_bar(at: MatrixAttention) -> sp.Expr:
-    """Q̄ = T ‖Σ_h W‖² + Σ_h (‖X‖² ‖w‖² + d ‖X v‖²), norms of Frobenius."""
+    """The sum of squares that bounds the gain: Q̄ = T ‖Σ_h W‖² + Σ_h (‖X‖² ‖w‖² + d ‖X v‖²).
+
+    All norms are Frobenius.
+    """
     parts = gain_parts(at)
     whole = sum((head.product for head in at.heads), sp.zeros(at.width, at.width))
     return at.queries * squared(whole) + parts["v"] + parts["w"]
@@ -221,7 +227,7 @@ def _stochastic(rows: int, columns: int, seed: int) -> sp.ImmutableMatrix:
 def instance(
     width: int, inner: int, tokens: int, queries: int, heads: int, seed: int = 1
 ) -> MatrixAttention:
-    """An attention block of any shape with rational entries, the same for the same arguments.
+    """An attention block of any shape with rational entries; equal arguments give equal blocks.
 
     Examples
     --------

@@ -1,12 +1,13 @@
-"""The update gain of attention with matrices: five partial derivatives and tr J Jᵀ.
+"""The update gain of attention with matrices: five partial derivatives and a trace.
 
-Notation as in ``matrix_attention.py``. For one head and row t of the output, with D = diag(A_t),
+Notation as in ``matrix.py``. For one head and row t of the output, with D = diag(A_t), the
+derivatives by v, w, m, q and k are
 
     dG = X_t dv w,   X_t v dw,   A_t dm W + b_t dmᵀ D Δ_t W,
-    c y_t dq kᵀ C_t W,   c y_t q dkᵀ C_t W,
+    c y_t dq kᵀ C_t W,   c y_t q dkᵀ C_t W.
 
-and the squared norms of these maps add up to K = tr J Jᵀ. At d = T = H = 1, c = 1 it is the scalar
-update gain of ``attention.py``.
+The squared norms of these maps add up to K = tr J Jᵀ. At d = T = H = 1 and c = 1 it is the scalar
+update gain of ``scalar.py``.
 """
 
 from collections.abc import Mapping
@@ -34,16 +35,16 @@ from theory.derivations.derivation import Check, Step, covers, equation
 
 _c, _d = sp.symbols("c d", positive=True)
 PARTS = sp.symbols("S_v S_w S_m S_q S_k", nonnegative=True)
-"""tr J Jᵀ by block, in the order of ``BLOCKS``."""
+"""Symbols for tr J Jᵀ by block, in the order of ``BLOCKS``."""
 K, Q = sp.symbols("K Qbar", nonnegative=True)
 _words = sp.symbols("X v w y q kT C Delta A", commutative=False)
 _moves = sp.symbols("dv dw dm dmT dq dkT", commutative=False)
 SHAPES = ((1, 1, 2, 1, 1), (2, 2, 3, 1, 1), (2, 1, 2, 2, 2), (3, 2, 2, 1, 2))
-"""(d, d', n, T, H) of the rational instances."""
+"""Shapes (d, d', n, T, H) of the rational instances."""
 
 
 def instances() -> tuple[MatrixAttention, ...]:
-    """Rational points of several shapes, and the two at which one bound is nearly reached."""
+    """Rational points of several shapes, and two at which one bound is nearly reached."""
     one = sp.ImmutableMatrix([[1]])
     even = sp.ImmutableMatrix([[sp.Rational(1, 2)] * 2])
     zero, two = 0 * one, 2 * one
@@ -54,7 +55,7 @@ def instances() -> tuple[MatrixAttention, ...]:
 
 
 def _evaluate(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Matrix]) -> sp.Matrix:
-    """A noncommutative polynomial with matrices for its letters."""
+    """Evaluate a noncommutative polynomial with matrices for its letters."""
     total: sp.Matrix | None = None
     for term in sp.Add.make_args(sp.expand(expression)):
         numbers, letters = term.args_cnc()
@@ -110,7 +111,7 @@ def _is_partial(block: str) -> Check:
 
 
 def partial_steps() -> tuple[Step, ...]:
-    """Row t of dG in each block of parameters; Δ stands for diag(A_t) Δ_t."""
+    """Derive row t of dG in each block of parameters; Δ is short for diag(A_t) Δ_t."""
     x, v, w, y, q, k_t, cov, delta, weights = _words
     dv, dw, dm, dm_t, dq, dk_t = _moves
     forms = {
@@ -146,7 +147,7 @@ def _is_trace(statement: sp.Basic) -> bool:
 
 @covers("at n = 2, symbolically")
 def _is_scalar_case(statement: sp.Basic) -> bool:
-    """The matrix formula at d = T = H = 1 and n = 2 against the scalar one, symbolically."""
+    """Compare the matrix formula at d = T = H = 1 and n = 2 with the scalar one, symbolically."""
     size = 2
     memory = sp.symbols("m1:3", real=True)
     first = sp.Symbol("s1", positive=True)
@@ -166,7 +167,7 @@ def _is_scalar_case(statement: sp.Basic) -> bool:
 
 
 def gain_steps() -> tuple[Step, ...]:
-    """The trace of the update operator, and its scalar case."""
+    """Derive the trace of the update operator, and its scalar case."""
     s_v, s_w, s_m, s_q, s_k = PARTS
     gain = s_v + _d * s_w + s_m + s_q + s_k
     return (

@@ -1,15 +1,16 @@
-"""Which norm stands for |·| when the scalars of Theorem 3.1 become matrices.
+"""Which norms replace the absolute values when the scalars of Theorem 3.1 become matrices.
 
-Norms of each factor do not do: with X v = 0 the printed condition ‖v‖²‖w‖² + (‖v‖² + ‖w‖²)‖m_i‖² is
-Θ(1/L) and the update gain Θ(1/L²), so ‖X v‖ must stand for |m̄||v|, and ‖v w‖ for |v||w|. With root
-mean squares per coordinate, ω = ‖W‖/√d, x = ‖X‖/√(Td), ŵ = ‖w‖/√d, z = ‖X v‖/√(Td),
+Norms of each single factor are not sufficient. With X v = 0 the printed condition ‖v‖²‖w‖² + (‖v‖²
++ ‖w‖²)‖m_i‖² is Θ(1/L) and the update gain is Θ(1/L²). So ‖X v‖ must replace |m̄||v|, and ‖v w‖
+must replace |v||w|. With root mean squares per coordinate, ω = ‖W‖/√d, x = ‖X‖/√(Td), ŵ = ‖w‖/√d
+and z = ‖X v‖/√(Td),
 
-    Q̄/(Td) = ω² + d (x² ŵ² + z²)
+    Q̄/(Td) = ω² + d (x² ŵ² + z²),
 
-is the mean eigenvalue's multiple: the scalar form exactly when tokens are measured by √d times
-their root mean square, which is their Euclidean norm, and the scalar form up to a factor of d with
-root mean squares throughout. The latter are what an initialisation sets: weights of Xavier's
-variance times s² multiply the root mean square by s. Notation as in ``matrix_attention.py``.
+which the mean eigenvalue is a multiple of. If tokens are measured by √d times their root mean
+square, their Euclidean norm, this is exactly the scalar form. With root mean squares throughout, it
+is the scalar form up to a factor of d. An initialisation sets root mean squares: weights of
+Xavier's variance times s² multiply the root mean square by s. Notation as in ``matrix.py``.
 """
 
 from itertools import product
@@ -27,7 +28,7 @@ _s = sp.Symbol("s", positive=True)
 
 
 def misaligned() -> MatrixAttention:
-    """One query and token with X v = 0, ‖v‖² = 1/L and ‖w‖² = 2/L²."""
+    """One query and one token with X v = 0, ‖v‖² = 1/L and ‖w‖² = 2/L²."""
     one, last = sp.ImmutableMatrix([[1]]), sp.ImmutableMatrix([[0, 0], [0, 1]])
     token, eye = sp.ImmutableMatrix([[1, 0]]), sp.ImmutableMatrix(sp.eye(2))
     head = Head(eye, eye, L ** sp.Rational(-1, 2) * last, eye / L, one)
@@ -35,7 +36,9 @@ def misaligned() -> MatrixAttention:
 
 
 def printed_terms(at: MatrixAttention) -> sp.Expr:
-    """‖v‖²‖w‖² + (‖v‖² + ‖w‖²) max ‖m_j‖²: the printed condition read with norms of each factor.
+    """The printed condition read with norms of each factor.
+
+    ‖v‖²‖w‖² + (‖v‖² + ‖w‖²) max ‖m_j‖².
 
     Examples
     --------
@@ -63,7 +66,7 @@ def _keeps_root_mean_square(statement: sp.Basic) -> bool:
 
 
 def norm_steps() -> tuple[Step, ...]:
-    """Products of norms do not do; which norm Xavier keeps; the factor d."""
+    """Show that products of norms fail, which norm Xavier keeps, and the factor d."""
     at = misaligned()
     gain = sum(gain_parts(at).values())
     omega, x, w, z = _rms
@@ -84,7 +87,7 @@ def norm_steps() -> tuple[Step, ...]:
     mean = sp.Symbol("Qbar/(Td)")
     return (
         order_step("norms of each factor: with X v = 0 the condition", printed_terms(at), -1, L),
-        order_step("but the trace: ‖X v‖ must stand for |m̄||v|", sp.expand(gain), -2, L),
+        order_step("but the trace: ‖X v‖ must replace |m̄||v|", sp.expand(gain), -2, L),
         Step(
             "Q̄/(Td) in root mean squares per coordinate (at d = 5, T = 3)",
             equation(mean, scaled),

@@ -1,16 +1,17 @@
-"""Which norm, and which eigenvalues: what survives of Theorem 3.1 for a given direction of output.
+"""What remains of Theorem 3.1 for a single direction of the output: norms and eigenvalues.
 
-The update operator J Jᵀ (Td × Td, ``matrix_attention.py``) moves the output by −η J Jᵀ g. For fixed
-shape its largest eigenvalue is Θ(1/L) whenever its trace is,
+The update operator J Jᵀ (Td × Td, ``matrix.py``) moves the output by −η J Jᵀ g. For a fixed shape
+its largest eigenvalue is Θ(1/L) whenever its trace is:
 
-    Q̄ / (nTd) ≤ λ_max ≤ tr J Jᵀ ≤ (H/κ)(1 + 3c²B⁸) Q̄,
+    Q̄ / (nTd) ≤ λ_max ≤ tr J Jᵀ ≤ (H/κ)(1 + 3c²B⁸) Q̄.                                (1)
 
-but the smallest need not be: two equal queries give G two equal rows, and a v with X v = 0 and v w
-= 0 leaves only wᵀw, which may be singular. What holds from below is, with one head,
+The smallest eigenvalue need not be. Two equal queries give G two equal rows. A v with X v = 0 and v
+w = 0 leaves only wᵀw, which may be singular. With one head the operator is bounded from below by
 
-    J Jᵀ ⪰ X Xᵀ ⊗ wᵀw + (X v)(X v)ᵀ ⊗ I + (1/n) 1 1ᵀ ⊗ WᵀW,
+    J Jᵀ ⪰ X Xᵀ ⊗ wᵀw + (X v)(X v)ᵀ ⊗ I + (1/n) 1 1ᵀ ⊗ WᵀW,                          (2)
 
-for one query at least ‖X‖² σ_min(w)² + ‖X v‖² + σ_min(W)²/n. Norms as in ``matrix_norms.py``.
+which for one query is at least ‖X‖² σ_min(w)² + ‖X v‖² + σ_min(W)²/n. Norms as in
+``matrix_norms.py``.
 """
 
 import random
@@ -40,7 +41,7 @@ n, T = sp.symbols("n T", integer=True, positive=True)
 
 
 def kronecker(left: sp.Matrix, right: sp.Matrix) -> sp.Matrix:
-    """The Kronecker product: block (i, j) is left_ij times right.
+    """The Kronecker product of two matrices: block (i, j) is left_ij times right.
 
     Examples
     --------
@@ -53,7 +54,7 @@ def kronecker(left: sp.Matrix, right: sp.Matrix) -> sp.Matrix:
 
 
 def lower_operators(at: MatrixAttention) -> tuple[sp.Matrix, sp.Matrix, sp.Matrix]:
-    """X Xᵀ ⊗ wᵀw, (X v)(X v)ᵀ ⊗ I and 1 1ᵀ ⊗ WᵀW of an instance with one head."""
+    """The three operators of (2), for an instance with one head."""
     (head,) = at.heads
     x = attended(at, head)
     ones = sp.ones(at.queries, at.queries)
@@ -65,7 +66,7 @@ def lower_operators(at: MatrixAttention) -> tuple[sp.Matrix, sp.Matrix, sp.Matri
 
 
 def _single() -> tuple[MatrixAttention, ...]:
-    """Instances with one head, the last with X = 0."""
+    """Instances with one head; the last has X = 0."""
     one, even = sp.ImmutableMatrix([[1]]), sp.ImmutableMatrix([[sp.Rational(1, 2)] * 2])
     flat = Head(0 * one, 0 * one, one, one, even)
     return (
@@ -90,7 +91,7 @@ def _exact_blocks(statement: sp.Basic) -> bool:
 
 
 def _in_loewner_order(statement: sp.Basic) -> bool:
-    """J Jᵀ minus the claimed operators has no negative eigenvalue, decided exactly."""
+    """Decide exactly whether J Jᵀ minus the claimed operators has no negative eigenvalue."""
     claimed = statement.args[0]
     for at in _single():
         parts = dict(zip((_value, _output, _memory), lower_operators(at), strict=True))
@@ -104,7 +105,7 @@ def _in_loewner_order(statement: sp.Basic) -> bool:
 
 
 def operator_steps() -> tuple[Step, ...]:
-    """The update operator from below, as an operator."""
+    """Derive the lower bound (2) on the update operator."""
     return (
         Step(
             "J_v J_vᵀ + J_w J_wᵀ = X Xᵀ ⊗ wᵀw + (X v)(X v)ᵀ ⊗ I (exact)",
@@ -123,7 +124,10 @@ def operator_steps() -> tuple[Step, ...]:
 
 
 def rank_deficient() -> MatrixAttention:
-    """One query and token, v and w of rank 1 with X v = v w = 0: every norm as T-Fixup's."""
+    """One query and one token with v and w of rank 1 and X v = v w = 0.
+
+    Every norm is that of T-Fixup's scales.
+    """
     scale, one = L ** sp.Rational(-1, 2), sp.ImmutableMatrix([[1]])
     first, last = sp.ImmutableMatrix([[1, 0], [0, 0]]), sp.ImmutableMatrix([[0, 0], [0, 1]])
     token = sp.ImmutableMatrix([[1, 0]])
@@ -168,7 +172,7 @@ def _equal_queries() -> Step:
     first, second = sp.symbols("u_1 u_2")
     move = sp.Function("JJT")
     return Step(
-        "two equal queries: the direction that tells them apart never moves (exact)",
+        "two equal queries: the direction that distinguishes them never moves (exact)",
         equation(move(first - second), sp.S.Zero),
         moved,
         equation(move(first + second), sp.S.Zero),
@@ -176,7 +180,7 @@ def _equal_queries() -> Step:
 
 
 def printed_is_false() -> Derivation:
-    """λ_min is not bounded from below by the norms, with one query or with two."""
+    """Show that the norms do not bound λ_min from below, with one query or with two."""
     at = rank_deficient()
     return Derivation(
         "ours.matrix-spectrum",
@@ -191,14 +195,14 @@ def printed_is_false() -> Derivation:
 
 
 def _eigenvalues(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
-    """Four eigenvalues, the first of them the largest: their sum is the trace."""
+    """Draw four eigenvalues, the first of them the largest, with their sum as the trace."""
     largest = sp.Rational(generator.randint(11, 50), 10)
     others = sum(largest * sp.Rational(generator.randint(0, 10), 10) for _ in range(3))
     return {_largest: largest, _trace: largest + others, T: sp.Integer(2), d: sp.Integer(2)}
 
 
 def _between(statement: sp.Basic) -> bool:
-    """Inequality when 0 ≤ λ_i and tr = λ_max + others, each at most λ_max: Td eigenvalues."""
+    """Decide an inequality for Td eigenvalues between 0 and λ_max whose sum is the trace."""
     others = sp.symbols("mu1:4", nonnegative=True)
     size = len(others) + 1
     values = {_trace: _largest + sum(_largest / (1 + other) for other in others), T: size, d: 1}
@@ -206,7 +210,7 @@ def _between(statement: sp.Basic) -> bool:
 
 
 def largest_eigenvalue() -> Derivation:
-    """λ_max is Θ(1/L) whenever the trace is, for a fixed shape; and J Jᵀ from below."""
+    """Derive (1), that λ_max is Θ(1/L) whenever the trace is, and (2)."""
     return Derivation(
         "ours.matrix-spectrum",
         "The largest eigenvalue, and the operator from below",

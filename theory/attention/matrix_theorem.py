@@ -1,17 +1,18 @@
-"""Theorem 3.1 repaired, with matrices: the mean update gain between two multiples of Q̄.
+"""Theorem 3.1 repaired, with matrices: the mean update gain lies between two multiples of Q̄.
 
-Notation as in ``matrix_attention.py``: T queries, n tokens of width d, H heads, W = v w, X = A m.
-With norms of Frobenius and
+Notation as in ``matrix.py``: T queries, n tokens of width d, H heads, W = v w, X = A m. With
+Frobenius norms and
 
     K = tr J Jᵀ,   Q̄ = T ‖Σ_h W‖² + Σ_h (‖X‖² ‖w‖² + d ‖X v‖²),
 
-    Q̄ / n ≤ K                                    always,
+    Q̄ / n ≤ K                                    always,                             (1)
     K ≤ (H/κ) (1 + 3 c² B⁸) Q̄                   if ‖q‖, ‖k‖, ‖y_t‖, ‖m_j‖ ≤ B and heads do not
-                                                 cancel: ‖Σ_h W‖² ≥ κ Σ_h ‖W‖².
+                                                 cancel: ‖Σ_h W‖² ≥ κ Σ_h ‖W‖².       (2)
 
-So for fixed shape, B and κ, K = Θ(1/L) if and only if Q̄ = Θ(1/L). One head has κ = 1, independent
-heads have it in mean square; without it both directions fail. What stands for the scalar's |m̄||v|
-is ‖X v‖, not a product of norms. At d = T = H = 1 both K and Q̄ are those of ``theorem31.py``.
+So for fixed shape, B and κ, K = Θ(1/L) if and only if Q̄ = Θ(1/L). A single head has κ = 1, and
+independent heads have κ = 1 in mean square. Without the hypothesis on heads both directions fail.
+‖X v‖, not a product of norms, replaces the scalar's |m̄||v|. At d = T = H = 1 both K and Q̄ are
+those of ``theorem31.py``.
 """
 
 import random
@@ -38,7 +39,7 @@ from theory.derivations.sums import distribute
 _c, _kappa = sp.symbols("c kappa", positive=True)
 n, H = sp.symbols("n H", integer=True, positive=True)
 _whole, _omega = sp.symbols("|W|^2 Omega", nonnegative=True)
-"""T ‖Σ_h W‖² and Ω = T Σ_h ‖W‖²."""
+"""Symbols for T ‖Σ_h W‖² and for Ω = T Σ_h ‖W‖²."""
 _slack = sp.symbols("t1:4", nonnegative=True)
 _more = sp.symbols("p e", nonnegative=True)
 
@@ -56,7 +57,7 @@ def _shift_moves_by(statement: sp.Basic) -> bool:
 
 
 def _entrywise(statement: sp.Basic) -> bool:
-    """Identity among sums over tokens: Σ z = r, Σ a = 1, Σ a ε = 0, for every n."""
+    """Decide an identity among sums over tokens for every n, by Σ z = r, Σ a = 1 and Σ a ε = 0."""
     j, z, a, eps = attention.j, theorem31.z, sp.IndexedBase("a"), sp.IndexedBase("epsilon")
     known = {
         sp.Sum(z[j], (j, 1, n)): sp.Symbol("r"),
@@ -67,7 +68,7 @@ def _entrywise(statement: sp.Basic) -> bool:
 
 
 def _tokens(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
-    """Three tokens: z with its sum r, weights a that sum to 1, ε of weighted mean 0."""
+    """Draw three tokens: z with its sum r, weights a that sum to 1, ε of weighted mean 0."""
     z, a, eps = theorem31.z, sp.IndexedBase("a"), sp.IndexedBase("epsilon")
     entries = [sp.Rational(generator.randint(-9, 9), 7) for _ in range(3)]
     parts = [sp.Integer(generator.randint(1, 9)) for _ in range(3)]
@@ -81,7 +82,10 @@ def _tokens(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
 
 
 def _row_and_matrix(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
-    """Squared norms of a drawn row a, a 3 × 2 matrix M, and a M; and Lagrange's rest R."""
+    """Draw a row a and a 3 × 2 matrix M.
+
+    Returns the squared norms of a, M and a M, and the rest R of Lagrange's identity.
+    """
     row = sp.Matrix([[generator.randint(-9, 9) for _ in range(3)]])
     matrix = sp.Matrix(3, 2, lambda *_: generator.randint(-9, 9))
     rest = sum(
@@ -95,7 +99,7 @@ def _row_and_matrix(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
 
 
 def _an_instance(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
-    """Q̄, n, K and the upper bound U at one of the rational instances."""
+    """Values of Q̄, n, K and the upper bound U at one of the rational instances."""
     at = generator.choice(list(instances()))
     low, gain, high = bounds_at(at)
     rows = sp.Integer(at.memory.rows)
@@ -103,14 +107,14 @@ def _an_instance(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
 
 
 def _lower(statement: sp.Basic) -> bool:
-    """Inequality when S_m = T‖ΣW‖²/n + S with S ≥ 0, n ≥ 1."""
+    """Decide an inequality where S_m = T‖ΣW‖²/n + S with S ≥ 0 and n ≥ 1."""
     _, _, s_m, _, _ = PARTS
     inserted = statement.subs(s_m, _whole / n + _slack[0]).subs(n, 1 + _more[0])
     return dominated(inserted)
 
 
 def lower_steps() -> tuple[Step, ...]:
-    """Q̄/n ≤ K, for every n, T, H, d and with no hypothesis."""
+    """Derive (1) for every n, T, H and d, with no hypothesis."""
     j, z, r = attention.j, theorem31.z, sp.Symbol("r")
     r_w = sp.Symbol("r W", commutative=False)
     total = sp.Sum(z[j] ** 2, (j, 1, n))
@@ -141,7 +145,7 @@ def lower_steps() -> tuple[Step, ...]:
 
 
 def _upper(statement: sp.Basic) -> bool:
-    """Inequality under S_m ≤ H Ω (1 + c²B⁸), S_q, S_k ≤ c²B⁸ Ω and κ ≤ H."""
+    """Decide an inequality under S_m ≤ H Ω (1 + c²B⁸), S_q, S_k ≤ c²B⁸ Ω and κ ≤ H."""
     _, _, s_m, s_q, s_k = PARTS
     reach = _c**2 * B**8
     capped = {
@@ -154,7 +158,7 @@ def _upper(statement: sp.Basic) -> bool:
 
 
 def _cauchy(statement: sp.Basic) -> bool:
-    """Lagrange's identity for a row and a matrix, entry by entry at 3 × 2."""
+    """Check Lagrange's identity for a row and a matrix, entry by entry at 3 × 2."""
     row, matrix = sp.symbols("a1:4"), sp.Matrix(3, 2, sp.symbols("M1:7"))
     pairs = [(i, k) for i in range(3) for k in range(i)]
     rest = sum(
@@ -172,7 +176,7 @@ def _cauchy(statement: sp.Basic) -> bool:
 
 
 def upper_steps() -> tuple[Step, ...]:
-    """K ≤ (H/κ)(1 + 3c²B⁸) Q̄ when q, k, y, m are bounded and heads do not cancel."""
+    """Derive (2) where q, k, y, m are bounded and heads do not cancel."""
     j, a, eps = attention.j, sp.IndexedBase("a"), sp.IndexedBase("epsilon")
     p, b = sp.symbols("p b")
     squares, weighted = (
@@ -219,7 +223,7 @@ def upper_steps() -> tuple[Step, ...]:
 
 
 def bounds_at(at: MatrixAttention) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
-    """(Q̄/n, K, upper bound) at a point; the last is ∞ where heads cancel.
+    """Lower bound Q̄/n, gain K and upper bound at a point; the last is ∞ where heads cancel.
 
     Examples
     --------
@@ -239,7 +243,7 @@ def bounds_at(at: MatrixAttention) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
 
 
 def _at_every_instance(statement: sp.Basic) -> bool:
-    """Inequalities among Q̄, n, K and the upper bound U, at every rational instance."""
+    """Check inequalities among Q̄, n, K and the upper bound U at every rational instance."""
     upper = sp.Symbol("U", nonnegative=True)
     for at in instances():
         low, gain, high = bounds_at(at)
@@ -251,7 +255,7 @@ def _at_every_instance(statement: sp.Basic) -> bool:
 
 
 def sampled_steps() -> tuple[Step, ...]:
-    """Both bounds at exact points, two of them nearly extreme."""
+    """Check both bounds at exact points, two of them nearly extreme."""
     upper = sp.Symbol("U", nonnegative=True)
     return (
         Step(
@@ -293,7 +297,7 @@ def _independent_heads(statement: sp.Basic) -> bool:
 
 
 def head_steps() -> tuple[Step, ...]:
-    """Why the hypothesis on heads is there, and that random heads meet it."""
+    """Show that the hypothesis on heads is needed, and that random heads meet it."""
 
     def at_point(statement: sp.Basic) -> bool:
         at = cancelling_heads()
@@ -325,7 +329,7 @@ def head_steps() -> tuple[Step, ...]:
 
 
 def derivation() -> Derivation:
-    """Partials, trace, scalar case, both bounds, and what heads must not do, which norm."""
+    """Derive the theorem: partials, trace, scalar case, both bounds, the heads, the norms."""
     return Derivation(
         "ours.matrix",
         "Theorem 3.1 with matrices, queries and heads",

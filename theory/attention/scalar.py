@@ -1,11 +1,13 @@
-"""Scalar attention (T-Fixup Eq. 5 at d = d' = 1): output, gradient and update gain, for every n.
+"""Attention reduced to scalars: its output, its gradient and its update gain, for every length.
 
-One query y reads a memory m ∈ R^n with scalars k, q, v, w. With a = q k y:
-s_j = e^(a m_j) / Σ_i e^(a m_i),  m̄ = Σ s_j m_j,  V = Σ s_j (m_j − m̄)²,  G = v w m̄.
+This is T-Fixup's Eq. 5 at d = d' = 1. One query y reads a memory m ∈ R^n with scalars k, q, v, w:
 
-An SGD step on (m, k, q, v, w) against g = ∂L/∂G changes G by −η g K + O(η²), where the *update
-gain* K is the squared norm of G's gradient. Length n stays symbolic: sums are compared through
-the moments Z_r = Σ m_j^r e^(a m_j).
+    a = q k y,   s_j = e^(a m_j) / Σ_i e^(a m_i),   m̄ = Σ s_j m_j,   V = Σ s_j (m_j − m̄)²,
+    G = v w m̄.
+
+An SGD step on (m, k, q, v, w) against g = ∂L/∂G changes G by −η g K + O(η²). The *update gain* K is
+the squared norm of G's gradient. The length n stays symbolic: sums are compared through the moments
+Z_r = Σ m_j^r e^(a m_j).
 """
 
 import random
@@ -21,11 +23,11 @@ j, i = sp.symbols("j i", integer=True, positive=True)
 m = sp.IndexedBase("m", real=True)
 s = sp.IndexedBase("s", nonnegative=True)
 mean = sp.Symbol("mbar", real=True)
-"""m̄, the attended mean."""
+"""The attended mean m̄."""
 variance = sp.Symbol("V", nonnegative=True)
-"""V, the attended variance."""
+"""The attended variance V."""
 spread = sp.Sum(s[j] ** 2 * (1 + q * k * y * (m[j] - mean)) ** 2, (j, 1, n))
-"""Σ s_j² (1 + q k y (m_j − m̄))², the memory's share of the gain divided by v² w²."""
+"""The memory's share of the gain, divided by v² w²: Σ s_j² (1 + q k y (m_j − m̄))²."""
 
 _Z = sp.symbols("Z0:3", positive=True)
 
@@ -35,12 +37,12 @@ def _moment(r: int) -> sp.Sum:
 
 
 def output() -> sp.Expr:
-    """G = v w Z₁ / Z₀, in terms of the parameters and symbolic n."""
+    """The output in terms of the parameters and symbolic n: G = v w Z₁ / Z₀."""
     return v * w * _moment(1) / _moment(0)
 
 
 def in_moments(expression: sp.Expr) -> sp.Expr:
-    """Write sums as Z₀, Z₁, Z₂ and m̄, V, s_i through them, for comparison."""
+    """Express sums, m̄, V and s_i through Z₀, Z₁ and Z₂, so that formulas can be compared."""
     e = expression.subs({mean: _Z[1] / _Z[0], variance: _Z[2] / _Z[0] - (_Z[1] / _Z[0]) ** 2})
     e = e.subs(s[i], sp.exp(q * k * y * m[i]) / _Z[0])
     return distribute(e).subs({_moment(r): _Z[r] for r in (2, 1, 0)})
@@ -67,7 +69,10 @@ def gradient() -> dict[sp.Expr, sp.Expr]:
 
 
 def gain() -> sp.Expr:
-    """K = (v² + w²) m̄² + v² w² [Σ s_j² (1 + q k y (m_j − m̄))² + (q² + k²) y² V²]."""
+    """The update gain of scalar attention.
+
+    K = (v² + w²) m̄² + v² w² [Σ s_j² (1 + q k y (m_j − m̄))² + (q² + k²) y² V²].
+    """
     return (v**2 + w**2) * mean**2 + v**2 * w**2 * (spread + (q**2 + k**2) * y**2 * variance**2)
 
 
@@ -80,7 +85,7 @@ def gain_at(
     k: sp.Expr,
     y: sp.Expr,
 ) -> tuple[sp.Expr, sp.Expr]:
-    """(m̄, K) of a given memory, exactly.
+    """The attended mean m̄ and the update gain K of a given memory, exactly.
 
     Examples
     --------
@@ -153,7 +158,7 @@ def _named(values: dict[sp.Symbol, sp.Expr]) -> dict[str, sp.Expr]:
 
 
 def drawn(generator: random.Random, *, one_sign: bool = False) -> dict[sp.Basic, sp.Basic]:
-    """Values of all the letters of this module at n = 3: weights drawn, moments computed.
+    """Values for all letters of this module at n = 3: drawn weights and computed moments.
 
     Names of moments and bounds that others build on are in it too: B ≥ |q|, |k|, |y|, |m_j|, the
     least and largest |m_j|, S = Σ (z_j − 1/n)², and K, Q̄ with c/L ≤ Q̄ ≤ C/L.
@@ -205,7 +210,7 @@ def _by_name(numbers: dict[str, sp.Expr]) -> dict[sp.Basic, sp.Basic]:
 
 
 def steps() -> tuple[Step, ...]:
-    """Eq. 5 at d = d' = 1, its five partial derivatives, and the update gain K."""
+    """Derive Eq. 5 at d = d' = 1, its five partial derivatives, and the update gain K."""
     scalar = sp.Function("G")(v, w, q, k, m[i])
     partials = gradient()
     eq5 = Step(

@@ -1,14 +1,14 @@
-"""Admin: how much each residual branch weighs in a layer's output (Liu et al., EMNLP 2020, §4–5).
+"""How much each residual branch weighs in a layer's output: Admin (Liu et al., EMNLP 2020, §4–5).
 
-With x̂_0 the input and a_i = f_i(x̂_{i−1}) the branches, v_i = Var[a_i] and â_i = a_i/√v_i, every
-wiring below is x̂_i = (ω_i x̂_{i−1} + a_i)/√(ω_i² + v_i) when branches are independent, so that
+Write x̂_0 for the input, a_i = f_i(x̂_{i−1}) for the branches, v_i = Var[a_i] and â_i = a_i/√v_i.
+For independent branches every wiring below is x̂_i = (ω_i x̂_{i−1} + a_i)/√(ω_i² + v_i), so that
 
     x̂_i = Σ_{j≤i} β_{i,j} â_j,  β_{i,i}² = v_i/(ω_i² + v_i),  β_{i,j}² = (1 − β_{i,i}²) β_{i−1,j}²,
 
-with â_0 = x̂_0. A wiring is the list of its ω_i²: 1 for Post-LN, Var[x_{i−1}] for Pre-LN, whose x̂_i
-is what the next layer norm returns, and a profile of the branches for Admin. The output's change
-under small independent parameter changes is Σ β_{i,i}² times a constant.
-`theory.layer_norm.layer_dependency` and `theory.layer_norm.output_change` derive this.
+with â_0 = x̂_0. A wiring is the list of its ω_i². It is 1 for Post-LN and Var[x_{i−1}] for Pre-LN,
+whose x̂_i is the result of the next layer norm. Admin takes it from a profile of the branches.
+Under small independent changes of the parameters, the output changes by Σ β_{i,i}² times a
+constant. `theory.layer_norm.layer_dependency` and `theory.layer_norm.output_change` derive this.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ Variances = Sequence[sp.Expr | float]
 
 
 def post_ln(branches: Variances) -> tuple[sp.Expr, ...]:
-    """ω_i² = 1: x̂_i = LN(x̂_{i−1} + a_i).
+    """Multipliers of Post-LN, x̂_i = LN(x̂_{i−1} + a_i): ω_i² = 1.
 
     Examples
     --------
@@ -32,7 +32,9 @@ def post_ln(branches: Variances) -> tuple[sp.Expr, ...]:
 
 
 def pre_ln(branches: Variances, source: sp.Expr | float = 1) -> tuple[sp.Expr, ...]:
-    """ω_i² = Var[x_{i−1}] = Var[x_0] + Σ_{j<i} v_j: x_i = x_{i−1} + f_i(LN(x_{i−1})).
+    """Multipliers of Pre-LN, x_i = x_{i−1} + f_i(LN(x_{i−1})).
+
+    ω_i² = Var[x_{i−1}] = Var[x_0] + Σ_{j<i} v_j.
 
     Parameters
     ----------
@@ -60,7 +62,9 @@ def pre_ln(branches: Variances, source: sp.Expr | float = 1) -> tuple[sp.Expr, .
 
 
 def admin_paper(branches: Variances) -> tuple[sp.Expr, ...]:
-    """ω_i² = Σ_{j<i} v_j as printed: 0 at i = 1, so that the input takes no shortcut there.
+    """Multipliers of Admin as printed: ω_i² = Σ_{j<i} v_j.
+
+    It is 0 at i = 1, so that the input has no shortcut there.
 
     Examples
     --------
@@ -71,7 +75,9 @@ def admin_paper(branches: Variances) -> tuple[sp.Expr, ...]:
 
 
 def admin_code(branches: Variances) -> tuple[sp.Expr, ...]:
-    """ω_1 = 1 and ω_{i+1}² = Var[ω_i x̂_{i−1}] + v_i = 1 + Σ_{j≤i} v_j, the official code's.
+    """Multipliers of Admin's official code: ω_1 = 1, ω_{i+1}² = Var[ω_i x̂_{i−1}] + v_i.
+
+    The latter is 1 + Σ_{j≤i} v_j.
 
     Examples
     --------
@@ -82,7 +88,9 @@ def admin_code(branches: Variances) -> tuple[sp.Expr, ...]:
 
 
 def admin_log(sublayers: int | sp.Symbol) -> sp.Expr:
-    """ω² = (n + 1)/log(n + 1) − 1 at each of n sub-layers, admin-torch's, with no profile.
+    """Multipliers of admin-torch, which needs no profile: ω² = (n + 1)/log(n + 1) − 1.
+
+    n is the number of sub-layers.
 
     Raises
     ------
@@ -101,7 +109,7 @@ def admin_log(sublayers: int | sp.Symbol) -> sp.Expr:
 
 
 def own_weights(shortcuts: Variances, branches: Variances) -> tuple[sp.Expr, ...]:
-    """β_{i,i}² = v_i/(ω_i² + v_i) for i = 1…N.
+    """Weight of every branch in its own layer's output: β_{i,i}² = v_i/(ω_i² + v_i), i = 1…N.
 
     Parameters
     ----------
@@ -130,7 +138,7 @@ def own_weights(shortcuts: Variances, branches: Variances) -> tuple[sp.Expr, ...
 
 
 def dependency(shortcuts: Variances, branches: Variances) -> tuple[tuple[sp.Expr, ...], ...]:
-    """β_{i,j}² for i = 0…N, row i with its j = 0…i; each row sums to 1.
+    """Weights β_{i,j}² of branch j in layer i, for i = 0…N and j = 0…i; each row sums to 1.
 
     Examples
     --------
@@ -144,7 +152,7 @@ def dependency(shortcuts: Variances, branches: Variances) -> tuple[tuple[sp.Expr
 
 
 def amplification(shortcuts: Variances, branches: Variances) -> sp.Expr:
-    """Σ_i β_{i,i}², by which independent small changes of the branches reach the output.
+    """Amplification of independent small changes of the branches: Σ_i β_{i,i}².
 
     Examples
     --------
@@ -155,7 +163,9 @@ def amplification(shortcuts: Variances, branches: Variances) -> sp.Expr:
 
 
 def aligned_amplification(shortcuts: Variances, branches: Variances) -> sp.Expr:
-    """(Σ_i β_{i,i})², if the changes reach the output aligned, as a gradient step's may.
+    """Amplification of changes that reach the output aligned: (Σ_i β_{i,i})².
+
+    The changes of a gradient step may be aligned.
 
     Examples
     --------
@@ -166,7 +176,7 @@ def aligned_amplification(shortcuts: Variances, branches: Variances) -> sp.Expr:
 
 
 def _positive(branches: Variances) -> tuple[sp.Expr, ...]:
-    """The variances as exact expressions, at least one, none of them zero or negative."""
+    """The variances as exact expressions; at least one, and none zero or negative."""
     if not branches:
         raise InputError("there must be at least one branch, got none")
     values = tuple(sp.sympify(variance) for variance in branches)

@@ -1,25 +1,27 @@
-"""Does the gradient of a Post-LN stack shrink by (2/3)^((L−l)/2) towards the input? It does not.
+"""Does the gradient of a Post-LN stack shrink geometrically towards the input? It does not.
 
-Xiong et al. take the factor √(2/3) = √d/‖x^{post,5}‖ of the layer norm's Jacobian and omit the
-residual block's own. In mean square over independent weights, with E_l = Σ_i ‖∂L/∂x_{l,i}‖² over
-the t tokens and cotangents that do not depend on these weights:
+Xiong et al. state a decay by (2/3)^((L−l)/2). They take the factor √(2/3) = √d/‖x^{post,5}‖ of the
+layer norm's Jacobian and omit the Jacobian of the residual block. In mean square over independent
+weights, with E_l = Σ_i ‖∂L/∂x_{l,i}‖² over the t tokens and cotangents that do not depend on these
+weights,
 
     MLP half        x → LN(x + f(x)):      2/3 · (1 + 1/2) = 1
     attention half  x → LN(x + mean(x) W): (1 + γ)/(1 + c)
 
-where c d = ‖mean of the tokens‖² and γ = ‖Σ_i g_i‖²/(t Σ_i ‖g_i‖²) say how alike tokens and their
-gradients are, both in [0, 1], 1 for one token. Attention maps c → 2c/(1 + c) forward and γ likewise
-backward: 1/c − 1 and 1/γ − 1 halve in every layer, ReLU changes them but little
-(``theory.layer_norm.gradient_profile``). Hence c and γ tend to 1, and the rate per layer to 1.
-Attention alone conserves E c γ, so over any number of layers E changes by a factor within
-[γ_L, 1/c_0]: at most t either way for independent tokens and gradients, where (2/3)^L would be
-0.008 at L = 12. With ReLU the upper end stays and the lower moves by less than 2 % (from the
-recursion, not proved).
-‖∂L/∂W₂‖², which adds up over tokens, moves less still: it is proportional to E γ where tokens are
-alike.
+Here c d = ‖mean of the tokens‖² and γ = ‖Σ_i g_i‖²/(t Σ_i ‖g_i‖²) say how alike tokens and their
+gradients are. Both lie in [0, 1] and are 1 for one token. Attention maps c → 2c/(1 + c) forward,
+and γ likewise backward. Hence 1/c − 1 and 1/γ − 1 halve in every layer; ReLU changes them only
+slightly (``theory.layer_norm.gradient_profile``). So c and γ tend to 1, and the rate per layer
+tends to 1.
 
-The limit is d → ∞; at finite d the layer norm's projector takes 2/d off an isotropic cotangent, and
-norms that vary by O(d^(-1/2)) make the energy of a deep stack log-normal with a mean above 1.
+Attention alone conserves E c γ. Over any number of layers E therefore changes by a factor within
+[γ_L, 1/c_0]. For independent tokens and gradients that is at most t in either direction, where
+(2/3)^L would be 0.008 at L = 12. With ReLU the upper end is unchanged and the lower one moves by
+less than 2 %; this follows from the recursion and is not proved. ‖∂L/∂W₂‖² adds up over tokens and
+moves less still: it is proportional to E γ where tokens are alike.
+
+The limit is d → ∞. At finite d the layer norm's projector removes 2/d of an isotropic cotangent.
+Norms that vary by O(d^(-1/2)) make the energy of a deep stack log-normal with a mean above 1.
 """
 
 from itertools import product
@@ -44,12 +46,12 @@ c, K = sp.symbols("c K", positive=True)
 t = sp.Symbol("t", integer=True, positive=True)
 _after = sp.Function("after")
 PRINTED_RATE = sp.Rational(2, 3)
-"""The printed factor of the squared norm a layer."""
+"""The printed factor of the squared norm per layer."""
 
 
 @covers("for t = 1 to 4, every ρ")
 def _next_alikeness(statement: sp.Basic) -> bool:
-    """c behind x_i + m W, from the Gram matrix of t tokens of cosine ρ, t = 1…4."""
+    """Alikeness c behind x_i + m W, from the Gram matrix of t tokens of cosine ρ, t = 1…4."""
     for tokens in range(1, 5):
         before = alikeness(rho, tokens)
         gram = (1 - rho) * sp.eye(tokens) + (rho + before) * sp.ones(tokens, tokens)
@@ -60,7 +62,7 @@ def _next_alikeness(statement: sp.Basic) -> bool:
 
 
 def _attention_halves(kept: sp.Expr) -> sp.Expr:
-    """E c γ behind one attention half over its value before; ``kept`` is the change of E."""
+    """Ratio of E c γ behind one attention half to that before; ``kept`` is the change of E."""
     ahead, behind = 2 * c / (1 + c), 2 * gamma / (1 + gamma)
     # backward γ changes to 2γ/(1 + γ) while c goes back from 2c/(1 + c) to c
     return sp.Mul(kept, c / ahead, behind / gamma)
@@ -68,7 +70,7 @@ def _attention_halves(kept: sp.Expr) -> sp.Expr:
 
 @covers("for K = 1 to 8, to 1e-12")
 def _one_token(statement: sp.Basic) -> bool:
-    """Energy behind K layers of one token, by the recursion, K = 1…8."""
+    """Energy of one token behind K layers, by the recursion, K = 1…8."""
     return all(
         abs(gradient_profile(layers, 1)[0].stream - float(statement.args[1].subs(K, layers)))
         < 1e-12
@@ -81,7 +83,10 @@ def _limit(statement: sp.Basic) -> bool:
 
 
 def printed_is_false() -> Derivation:
-    """With one token every factor is known: the energy stays, where (2/3)^K was claimed."""
+    """Show that with one token the energy stays constant, where (2/3)^K was claimed.
+
+    With one token every factor is known.
+    """
     at_one = (1 + gamma) / (1 + c)
     slowest = ((d - 2) / d) ** 2 / PRINTED_RATE
     return Derivation(
@@ -122,7 +127,7 @@ def printed_is_false() -> Derivation:
 
 
 def _from(width: int) -> Check:
-    """Whether the inequality holds for every d from ``width`` on, and there first."""
+    """Whether an inequality holds for every d from ``width`` on, and for no smaller d."""
 
     def check(statement: sp.Basic) -> bool:
         gap = sp.together(statement.args[0] - statement.args[1])
@@ -136,7 +141,7 @@ def _from(width: int) -> Check:
 
 @covers("at t = 2, 5, 16 in 80 layers, to 1e-4")
 def _profile_tends_to(statement: sp.Basic) -> bool:
-    """Rate of the middle layer of deep stacks of several t, against the claimed limit."""
+    """Compare the middle layer's rate in deep stacks, for several t, with the claimed limit."""
     for tokens in (2, 5, 16):
         profile = gradient_profile(80, tokens)
         rate = profile[40].stream / profile[41].stream
@@ -147,7 +152,7 @@ def _profile_tends_to(statement: sp.Basic) -> bool:
 
 @covers("for K = 1 to 6 and t = 1 to 5, exactly")
 def _telescopes(statement: sp.Basic) -> bool:
-    """Π (1 + γ_k)/2 along γ → 2γ/(1 + γ) from 1/t, exactly, K = 1…6 and t = 1…5."""
+    """Check Π (1 + γ_k)/2 along γ → 2γ/(1 + γ) from 1/t, exactly, K = 1…6 and t = 1…5."""
     for tokens, layers in product(range(1, 6), range(1, 7)):
         alike, energy = sp.Rational(1, tokens), sp.S.One
         for _ in range(layers):
@@ -159,7 +164,10 @@ def _telescopes(statement: sp.Basic) -> bool:
 
 
 def repaired() -> Derivation:
-    """The rate per layer is (1 + γ)/(1 + c); both tend to 1, and E c γ is what attention keeps."""
+    """Derive the rate per layer (1 + γ)/(1 + c).
+
+    Both c and γ tend to 1, and attention conserves E c γ.
+    """
     mapped, halved = 2 * c / (1 + c), (1 / c - 1) / 2
     kept = (1 + gamma) / (1 + c)
     floor = (1 + (t - 1) / 2**K) / t

@@ -1,8 +1,8 @@
 """Gradient energies of a Post-LN stack, layer by layer, predicted without a fitted number.
 
-The stack of Xiong et al.: uniform attention over t tokens, then an MLP, a layer norm behind each.
-With pairwise cosines ρ of the tokens and ρ_g of their gradients, c = (1 + (t − 1) ρ)/t and
-γ = (1 + (t − 1) ρ_g)/t, forward
+The stack is that of Xiong et al.: uniform attention over t tokens, then an MLP, with a layer norm
+behind each. Let ρ be the pairwise cosine of the tokens and ρ_g that of their gradients, with c = (1
++ (t − 1) ρ)/t and γ = (1 + (t − 1) ρ_g)/t. Forward
 
     attention  ρ → (ρ + c)/(1 + c),       MLP  ρ → (2ρ + κ₁(ρ))/3,
 
@@ -24,13 +24,13 @@ class LayerGradient:
     """Predicted gradient energies of one layer, in units of E at the stack's output."""
 
     stream: float
-    """E_l = Σ_i ‖∂L/∂x_{l,i}‖² at the layer's input."""
+    """Energy of the stream's gradient at the layer's input, E_l = Σ_i ‖∂L/∂x_{l,i}‖²."""
     second_matrix: float
-    """‖∂L/∂W^{2,l}‖²_F divided by d."""
+    """Energy of the second matrix' gradient divided by the width, ‖∂L/∂W^{2,l}‖²_F/d."""
     tokens: float
-    """c at the layer's input."""
+    """Alikeness c of the tokens at the layer's input."""
     gradients: float
-    """γ where attention is passed backward."""
+    """Alikeness γ of the gradients that attention receives in the backward pass."""
 
 
 def _require_cosine(name: str, cosine: float, tokens: int) -> None:
@@ -41,7 +41,7 @@ def _require_cosine(name: str, cosine: float, tokens: int) -> None:
 def gradient_profile(
     layers: int, tokens: int, cosine: float = 0.0, gradient_cosine: float = 0.0
 ) -> tuple[LayerGradient, ...]:
-    """E_l and ‖∂L/∂W^{2,l}‖² of layers 1 … L as d → ∞, with no fitted number.
+    """Gradient energies E_l and ‖∂L/∂W^{2,l}‖² of layers 1 … L, as d → ∞.
 
     ‖∂L/∂W₂‖² = (d/2) E_v (1 + (t − 1) κ₁(ρ) ρ_g), E_v = 2/3 E behind the layer's last layer norm.
 

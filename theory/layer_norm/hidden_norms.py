@@ -1,20 +1,20 @@
-"""Lemma 2 of Xiong et al.: squared norms of the hidden states at initialisation.
+"""Squared norms of the hidden states at initialisation: Lemma 2 of Xiong et al.
 
-Setting: one head, d×d matrices with independent N(0, 1/d) entries, no biases, W_Q = W_K = 0, so
-that attention averages the t tokens. With z a layer norm's output, ‖z‖² = d exactly, and
+The setting: one head, d×d matrices with independent N(0, 1/d) entries, no biases. W_Q = W_K = 0, so
+attention averages the t tokens. With z the output of a layer norm, ‖z‖² = d exactly, and
 
-    attention  E‖x + W m‖² = ‖x‖² + ‖m‖²,    m the mean of the tokens it reads,
-    MLP        E‖x + W₂ ReLU(W₁ z)‖² = ‖x‖² + ‖z‖²/2.
+    attention  E‖x + W m‖² = ‖x‖² + ‖m‖²,    m the mean of the tokens that it reads,   (1)
+    MLP        E‖x + W₂ ReLU(W₁ z)‖² = ‖x‖² + ‖z‖²/2.                                 (2)
 
-Post-LN: x^{post,5} = z + W₂ ReLU(W₁ z), hence 3d/2 in every layer. Pre-LN: a layer adds (1/2 + c) d
-where c d = ‖m‖² for the mean m of the normalised tokens, 0 ≤ c ≤ 1, hence
+Post-LN has x^{post,5} = z + W₂ ReLU(W₁ z), hence 3d/2 in every layer. In Pre-LN a layer adds (1/2 +
+c) d, where c d = ‖m‖² for the mean m of the normalised tokens and 0 ≤ c ≤ 1. Hence
 
-    (1 + l/2) d ≤ E‖x_l‖² ≤ (1 + 3l/2) d    after l layers, ‖x_0‖² = d at the input.
+    (1 + l/2) d ≤ E‖x_l‖² ≤ (1 + 3l/2) d    after l layers, ‖x_0‖² = d at the input.   (3)
 
-The index counts finished layers. The upper end is attained when all tokens are alike. The lower is
-attained after one layer, by tokens whose mean is 0 (infinitely many orthogonal ones), and not
-later: ReLU gives their images a common direction. For tokens of equal cosines ρ,
-c = (1 + (t − 1) ρ)/t; from layer to layer ρ is followed in the limit of large d.
+The index counts finished layers. The upper end is attained where all tokens are alike. The lower
+end is attained after one layer by tokens whose mean is 0, such as infinitely many orthogonal ones.
+It is not attained later, as ReLU gives their images a common direction. Tokens of equal cosines ρ
+have c = (1 + (t − 1) ρ)/t. ρ is followed from layer to layer in the limit of large d.
 """
 
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ _mean_square = sp.Function("E")
 
 
 def alikeness(cosine: Number, tokens: sp.Expr | int) -> Number:
-    """c = (1 + (t − 1) ρ)/t: squared norm of the mean of t unit vectors of equal cosines ρ.
+    """Squared norm of the mean of t unit vectors of equal cosines ρ: c = (1 + (t − 1) ρ)/t.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def alikeness(cosine: Number, tokens: sp.Expr | int) -> Number:
 
 
 def layer_norm(x: sp.Matrix) -> sp.Matrix:
-    """√d (x − x̄)/‖x − x̄‖ of a column x ∈ R^d.
+    """Layer norm of a column x ∈ R^d: √d (x − x̄)/‖x − x̄‖.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def _gaussian_matrix(rows: int, columns: int) -> tuple[sp.Matrix, tuple[sp.Symbo
 def affine_mean_square(
     x: sp.Matrix, h: sp.Matrix, variance: sp.Expr, mean: sp.Expr | int = 0
 ) -> sp.Expr:
-    """E‖x + W h‖² over W with independent N(mean, variance) entries, by expanding it.
+    """Mean of ‖x + W h‖² over W with independent N(mean, variance) entries, by expansion.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def affine_mean_square(
 
 
 def mlp_mean_square(x: sp.Matrix, z: sp.Matrix) -> sp.Expr:
-    """E‖x + W₂ ReLU(W₁ z)‖² over both d×d matrices with N(0, 1/d) entries.
+    """Mean of ‖x + W₂ ReLU(W₁ z)‖² over both d×d matrices, with N(0, 1/d) entries.
 
     Given W₁, an expectation over W₂; then W₁ z has independent N(0, ‖z‖²/d) coordinates.
 
@@ -105,7 +105,7 @@ def mlp_mean_square(x: sp.Matrix, z: sp.Matrix) -> sp.Expr:
 
 @covers("at d = 2, 3, 4, for every x")
 def _norm_of_layer_norm(statement: sp.Basic) -> bool:
-    """‖LN(x)‖² at symbolic x, d = 2…4."""
+    """Squared norm of LN(x) at symbolic x, d = 2…4."""
     for size in (2, 3, 4):
         z = layer_norm(sp.Matrix(sp.symbols(f"x:{size}", real=True)))
         if sp.simplify((z.T * z)[0] - statement.args[1].subs(d, size)) != 0:
@@ -115,7 +115,7 @@ def _norm_of_layer_norm(statement: sp.Basic) -> bool:
 
 @covers("at d = 2, 3, for every x and h")
 def _affine(statement: sp.Basic) -> bool:
-    """E‖x + W h‖² with W of the mean and variance that the left side names, d = 2, 3."""
+    """Check E‖x + W h‖² with W of the mean and variance that the left side names, d = 2, 3."""
     mean, variance = statement.args[0].args
     for size in (2, 3):
         x, h = (sp.Matrix(sp.symbols(f"{name}:{size}", real=True)) for name in "xh")
@@ -128,7 +128,7 @@ def _affine(statement: sp.Basic) -> bool:
 
 @covers("at three vectors with d = 2, 3, exactly")
 def _mlp(statement: sp.Basic) -> bool:
-    """E‖W₂ ReLU(W₁ x)‖² at vectors of several norms, d = 2, 3."""
+    """Check E‖W₂ ReLU(W₁ x)‖² at vectors of several norms, d = 2, 3."""
     for x in (sp.Matrix([1, 2]), sp.Matrix([3, -1]), sp.Matrix([1, 0, 2])):
         claimed = statement.args[1].subs({_X: (x.T * x)[0], d: len(x)})
         if mlp_mean_square(sp.zeros(len(x), 1), x) != claimed:
@@ -138,7 +138,7 @@ def _mlp(statement: sp.Basic) -> bool:
 
 @covers("at d = 2, 3, 4, integrated exactly")
 def _whole_block(statement: sp.Basic) -> bool:
-    """E‖z + W₂ ReLU(W₁ z)‖² at z = LN(x), d = 2…4."""
+    """Check E‖z + W₂ ReLU(W₁ z)‖² at z = LN(x), d = 2…4."""
     for x in (sp.Matrix([3, 5]), sp.Matrix([0, 1, 5]), sp.Matrix([1, 0, 2, 7])):
         z = layer_norm(x)
         if mlp_mean_square(z, z) != statement.args[1].subs(d, len(x)):
@@ -147,7 +147,7 @@ def _whole_block(statement: sp.Basic) -> bool:
 
 
 def post_ln_norms(layers: int, averages: sp.Expr, normalised: bool = True) -> list[sp.Expr]:
-    """E‖x^{post,5}‖²/d of layers 1…: with c = ``averages``, or without the layer norms.
+    """Mean E‖x^{post,5}‖²/d of layers 1…, with c = ``averages`` or without the layer norms.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def post_ln_norms(layers: int, averages: sp.Expr, normalised: bool = True) -> li
 
 @covers("for six layers at three values of c, exactly")
 def _every_layer(statement: sp.Basic) -> bool:
-    """All layers alike, at several c; the left side names whether layer norm is there."""
+    """Check all layers at several c; the left side names whether layer norm is present."""
     normalised = bool(statement.args[0].args[0])
     claimed = statement.args[1] / d
     averages = (sp.S.Zero, sp.Rational(1, 3), sp.S.One)
@@ -174,7 +174,7 @@ def _every_layer(statement: sp.Basic) -> bool:
 
 
 def _pieces() -> tuple[Step, ...]:
-    """What both halves of the lemma stand on."""
+    """Derive the facts on which both halves of the lemma rest, (1) and (2) among them."""
     return (
         Step(
             "a layer norm's output has ‖z‖² = d exactly",
@@ -199,7 +199,7 @@ def _pieces() -> tuple[Step, ...]:
 
 
 def post_ln() -> tuple[Step, ...]:
-    """E‖x^{post,5}‖² = 3d/2 in every layer."""
+    """Derive the Post-LN half of the lemma: E‖x^{post,5}‖² = 3d/2 in every layer."""
     return (
         *_pieces(),
         Step(
@@ -219,7 +219,7 @@ def post_ln() -> tuple[Step, ...]:
 
 @covers("for 1 to 4 numbers, every value")
 def _jensen(statement: sp.Basic) -> bool:
-    """Mean square minus square of the mean, against Σ_ij (x_i − x_j)², for t = 1…4 numbers."""
+    """Compare mean square minus square of the mean with Σ_ij (x_i − x_j)², for t = 1…4 numbers."""
     factor = statement.args[1].args[0]
     for tokens in range(1, 5):
         x = sp.symbols(f"x:{tokens}", real=True)
@@ -232,7 +232,7 @@ def _jensen(statement: sp.Basic) -> bool:
 
 @covers("for t = 1 to 5, every ρ")
 def _mean_of_alike(statement: sp.Basic) -> bool:
-    """‖m‖²/d from the matrix of inner products, t = 1…5."""
+    """Squared norm ‖m‖²/d of the mean from the matrix of inner products, t = 1…5."""
     t = sp.Symbol("t", positive=True)
     for tokens in range(1, 6):
         gram = (1 - rho) * sp.eye(tokens) + rho * sp.ones(tokens, tokens)
@@ -242,7 +242,9 @@ def _mean_of_alike(statement: sp.Basic) -> bool:
 
 
 def pre_ln_norms(tokens: sp.Expr | int, cosine: Number, averaging: bool = True) -> Iterator[Number]:
-    """E‖x_l‖²/d for l = 1, 2, …, by norms s and inner products p, as d → ∞.
+    """Mean E‖x_l‖²/d of a Pre-LN stack for l = 1, 2, …, as d → ∞.
+
+    It follows squared norms s and inner products p.
 
     Attention adds c = (s + (t − 1) p)/(t s) to both, the MLP 1/2 to s and κ₁(p/s)/2 to p.
 
@@ -275,7 +277,7 @@ def pre_ln_norms(tokens: sp.Expr | int, cosine: Number, averaging: bool = True) 
 
 
 def _exactly(tokens: sp.Expr, cosine: sp.Expr, layers: range) -> Check:
-    """Compare a formula in l with the recursion at those l."""
+    """Compare a formula in l with the recursion at these l."""
 
     def check(statement: sp.Basic) -> bool:
         norms = pre_ln_norms(tokens, cosine)
@@ -287,7 +289,7 @@ def _exactly(tokens: sp.Expr, cosine: sp.Expr, layers: range) -> Check:
 
 
 def _bounds() -> tuple[Step, ...]:
-    """Sum of l increments 1/2 + c with c between 0 and 1."""
+    """Bound a sum of l increments 1/2 + c with c between 0 and 1."""
     k, excess = sp.Symbol("k", integer=True), sp.Symbol("tau", nonnegative=True)
     norm = d * (1 + sp.Sum(sp.Rational(1, 2) + 1 / (1 + excess), (k, 1, l)).doit())
     late = sp.Rational(1, 2) * l
@@ -308,7 +310,7 @@ def _bounds() -> tuple[Step, ...]:
 
 
 def pre_ln() -> tuple[Step, ...]:
-    """(1 + l/2) d ≤ E‖x_l‖² ≤ (1 + 3l/2) d after l layers, and where the ends are attained."""
+    """Derive the Pre-LN half of the lemma, the bounds (3), and where they are attained."""
     pairs, t = sp.Symbol("P", nonnegative=True), sp.Symbol("t", positive=True)
     gap = sp.Symbol("mean of squares − square of mean")
     share = (1 + (t - 1) * rho) / t

@@ -1,11 +1,11 @@
-"""Eq. 1 (Xiong et al.'s Lemma 3): the Jacobian of layer norm and its spectral norm.
+"""The Jacobian of layer norm and its spectral norm: T-Fixup's Eq. 1, Lemma 3 of Xiong et al.
 
 With x̄ the mean of x ∈ R^d and y = x − x̄ 1, LN(x) = √d y/‖y‖ and
 
-    ∂LN/∂x = (√d/‖y‖) P,   P = I − 11ᵀ/d − yyᵀ/‖y‖²,
+    ∂LN/∂x = (√d/‖y‖) P,   P = I − 11ᵀ/d − yyᵀ/‖y‖².
 
-P an orthogonal projector of rank d − 2, so the spectral norm is √d/‖x − x̄‖ for every d ≥ 3. The
-paper prints O(√d/‖x‖), which fails when x is nearly constant: the ratio is ‖x‖/‖x − x̄‖.
+P is an orthogonal projector of rank d − 2. So the spectral norm is √d/‖x − x̄‖ for every d ≥ 3. The
+paper prints O(√d/‖x‖). This fails when x is nearly constant: the ratio is ‖x‖/‖x − x̄‖.
 """
 
 import sympy as sp
@@ -15,7 +15,7 @@ from theory.derivations.orders import order_step
 
 d = sp.Symbol("d", integer=True, positive=True)
 _U, _Y = sp.symbols("U Y", commutative=False)
-"""11ᵀ/d and yyᵀ/‖y‖²: projectors on orthogonal unit vectors, as y has mean 0."""
+"""The projectors 11ᵀ/d and yyᵀ/‖y‖², on orthogonal unit vectors, as y has mean 0."""
 
 
 @covers("every entry, at d = 3")
@@ -35,7 +35,7 @@ def _jacobian_is(statement: sp.Basic) -> bool:
 
 
 def _projectors(statement: sp.Basic) -> bool:
-    """Identity under U² = U, Y² = Y, UY = YU = 0."""
+    """Decide an identity by U² = U, Y² = Y and UY = YU = 0."""
     difference = sp.expand(statement.args[0] - statement.args[1])
     rules = {_U**2: _U, _Y**2: _Y, _U * _Y: 0, _Y * _U: 0}
     return sp.expand(difference.subs(rules)) == 0
@@ -54,7 +54,7 @@ def _rank_is(statement: sp.Basic) -> bool:
 
 
 def steps() -> tuple[Step, ...]:
-    """The Jacobian, that P projects, its rank, and the norm."""
+    """Derive the Jacobian, that P projects, its rank, and the spectral norm."""
     r = sp.Symbol("r", positive=True)
     projector = 1 - _U - _Y
     form = sp.Mul(sp.sqrt(d) / r, projector, evaluate=False)
@@ -83,7 +83,7 @@ def steps() -> tuple[Step, ...]:
 
 
 def counterexample(claim: str = "tfixup.eq1") -> Derivation:
-    """O(√d/‖x‖) fails along x = c 1 + δ with δ fixed and c → ∞."""
+    """Show that O(√d/‖x‖) fails along x = c 1 + δ with δ fixed and c → ∞."""
     c = sp.Symbol("c", positive=True)
     delta = sp.Symbol("delta", positive=True)
     ratio = sp.sqrt(d * c**2 + delta**2) / delta
@@ -98,7 +98,7 @@ def counterexample(claim: str = "tfixup.eq1") -> Derivation:
 
 
 def restricted(claim: str = "tfixup.eq1") -> Derivation:
-    """With ‖x − x̄‖ ≥ κ ‖x‖, ‖J‖ ≤ (1/κ) √d/‖x‖."""
+    """Derive the printed bound up to a constant: ‖J‖ ≤ (1/κ) √d/‖x‖ where ‖x − x̄‖ ≥ κ ‖x‖."""
     kappa, norm, excess = sp.symbols("kappa X t", positive=True)
     deviation = kappa * norm * (1 + excess)
     bound = Step(

@@ -1,19 +1,23 @@
-"""Theorem 1 of Xiong et al.: the gradient of the last MLP's second matrix at initialisation.
+"""The gradient of the last MLP's second matrix at initialisation: Theorem 1 of Xiong et al.
 
-With h = ReLU(W₁ z), x = z' + W₂ h the input of the last layer norm, J its Jacobian at x and
-g = ∂L/∂LN(x) the loss's gradient at the output, for one token
+Let h = ReLU(W₁ z), x = z' + W₂ h the input of the last layer norm, J its Jacobian at x, and g =
+∂L/∂LN(x) the loss's gradient at the output. For one token
 
     ‖∂L/∂W₂‖_F = ‖h‖ ‖J g‖ ≤ ‖h‖ (√d/‖x‖) ‖g‖.
 
-The factors: h has N(0, 1) coordinates above 0, none over √(2 ln 100d) with probability 0.99;
-‖x‖² ≥ E‖x‖²/10 with probability 1 − δ − ε/(0.9 + ε) if ‖x‖² is (ε, δ)-bounded; ‖g‖ ≤ B √d; and
-E‖x‖² is 3d/2 (Post-LN) or at least (1 + L/2) d (Pre-LN, the layer norm behind the stack). Hence
-O(d √ln d) and O(d √(ln d/L)).
+The factors are bounded as follows:
+
+- h has N(0, 1) coordinates where it is above 0; none exceeds √(2 ln 100d) with probability 0.99.
+- ‖x‖² ≥ E‖x‖²/10 with probability 1 − δ − ε/(0.9 + ε) if ‖x‖² is (ε, δ)-bounded.
+- ‖g‖ ≤ B √d.
+- E‖x‖² is 3d/2 in Post-LN. It is at least (1 + L/2) d in Pre-LN with a layer norm behind the stack.
+
+Hence O(d √ln d) in Post-LN and O(d √(ln d/L)) in Pre-LN.
 
 "(ε, δ)-bounded" means ‖x‖² ≤ (1 + ε) E‖x‖² outside an event of probability δ. The lower bound on
-‖x‖² needs besides that this event does not carry the mean. For Post-LN nothing need be assumed:
-the variance of ‖x‖² is computed. The logarithm is the bound's, not the gradient's: ‖h‖² is d/2 in
-the mean, and ‖∂L/∂W₂‖_F then √(d/3) ‖g‖ in Post-LN.
+‖x‖² also needs that this event does not carry the mean. For Post-LN nothing need be assumed, as the
+variance of ‖x‖² is computed. The logarithm belongs to the bound, not to the gradient: ‖h‖² is d/2
+in the mean, and ‖∂L/∂W₂‖_F is then √(d/3) ‖g‖ in Post-LN.
 """
 
 import sympy as sp
@@ -28,18 +32,20 @@ L = sp.Symbol("L", positive=True)
 B = sp.Symbol("B", positive=True)
 epsilon, delta, share = sp.symbols("epsilon delta alpha", positive=True)
 _H, _G, _JG = sp.symbols("H G JG", positive=True)
-"""‖h‖², ‖g‖², ‖J g‖²."""
+"""Symbols for ‖h‖², ‖g‖² and ‖J g‖²."""
 _u, _a, _lambda = sp.symbols("u a lambda", positive=True)
 _power = sp.Function("power")
 POST_LN = sp.Rational(3, 2) * d
-"""E‖x‖² of Lemma 2."""
+"""Mean of ‖x‖² by Lemma 2."""
 PRE_LN = (1 + L / 2) * d
 """Lower bound of Lemma 2 on E‖x‖² behind L layers."""
 _TENTH = sp.Rational(1, 10)
 
 
 def gradient_bound(norm: sp.Expr, normalised: bool = True) -> sp.Expr:
-    """√(2d ln 100d) · √(10 d/E‖x‖²) · B √d; without the last layer norm its factor is 1.
+    """Bound on the gradient's norm: √(2d ln 100d) · √(10 d/E‖x‖²) · B √d.
+
+    Without the last layer norm its factor is 1.
 
     Examples
     --------
@@ -51,7 +57,9 @@ def gradient_bound(norm: sp.Expr, normalised: bool = True) -> sp.Expr:
 
 
 def typical_size(norm: sp.Expr) -> sp.Expr:
-    """√(d/2) · √(d/E‖x‖²) · B √d: the means in place of the bounds, as d → ∞.
+    """Typical size of the gradient's norm as d → ∞: √(d/2) · √(d/E‖x‖²) · B √d.
+
+    The means take the place of the bounds.
 
     Examples
     --------
@@ -62,14 +70,14 @@ def typical_size(norm: sp.Expr) -> sp.Expr:
 
 
 def _slope(x: sp.Matrix, direction: sp.Matrix, g: sp.Matrix) -> sp.Expr:
-    """d/de g·LN(x + e direction) at e = 0."""
+    """Derivative of g·LN(x + e direction) by e at e = 0."""
     e = sp.Symbol("e", real=True)
     return sp.diff((g.T * layer_norm(x + e * direction))[0], e).subs(e, 0)
 
 
 @covers("at two rational points with d = 3, exactly")
 def _weight_gradient(statement: sp.Basic) -> bool:
-    """‖∂ g·LN(x + W h)/∂W‖² at rational points, d = 3, differentiated entry by entry."""
+    """Squared norm of ∂ g·LN(x + W h)/∂W at rational points, d = 3, entry by entry."""
     units = [sp.eye(3).col(i) for i in range(3)]
     for x, h, g in (((1, 2, 4), (1, 0, 2), (1, -1, 3)), ((0, 1, 5), (2, 3, 1), (2, 1, 1))):
         x_, g_ = sp.Matrix(x), sp.Matrix(g)
@@ -83,7 +91,7 @@ def _weight_gradient(statement: sp.Basic) -> bool:
 
 @covers("at d = 2, 3, 4, exactly")
 def _mean_removed(statement: sp.Basic) -> bool:
-    """E‖x − x̄‖² for x = z + w, w ~ N(0, I/2) given ‖h‖² = d/2, at d = 2…4."""
+    """Mean of ‖x − x̄‖² for x = z + w, w ~ N(0, I/2) given ‖h‖² = d/2, at d = 2…4."""
     for size in (2, 3, 4):
         z = layer_norm(sp.Matrix([*range(size - 1), 7]))
         noise = sp.symbols(f"a:{size}", real=True)
@@ -97,12 +105,12 @@ def _mean_removed(statement: sp.Basic) -> bool:
 
 @covers("for every d")
 def _at_most(statement: sp.Basic) -> bool:
-    """d e^(−u²/2) ≤ rhs for the u² that the left side names."""
+    """Check d e^(−u²/2) ≤ rhs for the u² that the left side names."""
     return bool(sp.simplify(d * sp.exp(-statement.args[0].args[0] / 2)) == statement.args[1])
 
 
 def _largest_active() -> tuple[Step, ...]:
-    """No coordinate of h exceeds √(2 ln 100d), with probability 0.99."""
+    """Derive that no coordinate of h exceeds √(2 ln 100d), with probability 0.99."""
     moment = sp.Integral(
         sp.exp(_lambda * _a - _a**2 / 2) / sp.sqrt(2 * sp.pi), (_a, -sp.oo, sp.oo)
     ).subs(_a, sp.Symbol("a", real=True))
@@ -145,7 +153,7 @@ def _reverse_markov(statement: sp.Basic) -> bool:
 
 
 def _concentration() -> tuple[Step, ...]:
-    """The probability of the theorem from (ε, δ)-boundedness."""
+    """Derive the theorem's probability from (ε, δ)-boundedness."""
     enough = sp.Rational(9, 10) / (sp.Rational(9, 10) + epsilon)
     printed = sp.Rational(99, 100) - delta - epsilon / (sp.Rational(9, 10) + epsilon)
     least = sp.Function("P")
@@ -167,7 +175,7 @@ def _concentration() -> tuple[Step, ...]:
 
 
 def squared_norm_variance(size: int) -> sp.Expr:
-    """Var‖z + W₂ ReLU(W₁ z)‖² at ‖z‖² = d = ``size``, from Gaussian and half-Gaussian moments.
+    """Variance of ‖z + W₂ ReLU(W₁ z)‖² at ‖z‖² = d = ``size``, by Gaussian moments.
 
     Given q = ‖h‖²/d, W₂ h has independent N(0, q) coordinates.
 
@@ -195,7 +203,7 @@ def _variance(statement: sp.Basic) -> bool:
 
 
 def _post_ln_concentrates() -> tuple[Step, ...]:
-    """Post-LN is (ε, δ)-bounded by itself: Chebyshev's inequality for ‖x‖²."""
+    """Derive by Chebyshev's inequality for ‖x‖² that Post-LN is (ε, δ)-bounded by itself."""
     spread = sp.Rational(15, 4) * d + sp.Rational(5, 2)
     chance = spread / (sp.Rational(9, 10) * POST_LN) ** 2
     return (
@@ -256,13 +264,13 @@ def _in_width(bound: sp.Expr) -> Step:
 
 @covers("by the limit L → ∞")
 def _depth_power(statement: sp.Basic) -> bool:
-    """lim L d(ln e)/dL: the power of L in e, ∞ if e grows exponentially."""
+    """Power of L in e, lim L d(ln e)/dL; it is ∞ if e grows exponentially."""
     slope = L * sp.diff(sp.log(statement.args[0].args[0]), L)
     return sp.limit(sp.simplify(slope), L, sp.oo) == statement.args[1]
 
 
 def post_ln() -> Derivation:
-    """‖∂L/∂W^{2,L}‖_F = O(d √ln d) in Post-LN, whatever L."""
+    """Derive ‖∂L/∂W^{2,L}‖_F = O(d √ln d) in Post-LN, whatever L."""
     bound = gradient_bound(POST_LN)
     growing = gradient_bound(d, normalised=False) * sp.Rational(3, 2) ** (L / 2)
     return Derivation(
@@ -286,7 +294,7 @@ def post_ln() -> Derivation:
 
 
 def pre_ln() -> Derivation:
-    """‖∂L/∂W^{2,L}‖_F = O(d √(ln d/L)) in Pre-LN with a layer norm behind the stack."""
+    """Derive ‖∂L/∂W^{2,L}‖_F = O(d √(ln d/L)) in Pre-LN with a layer norm behind the stack."""
     half = sp.Rational(1, 2)
     bound, bare = gradient_bound(PRE_LN), gradient_bound(PRE_LN, normalised=False)
     widest = typical_size((1 + 3 * L / 2) * d)

@@ -1,8 +1,8 @@
-"""Admin's layer dependency β_{i,j} derived from the wirings, and what its ω does to it.
+"""Derives Admin's layer dependency from the wirings, and the effect of Admin's multipliers on it.
 
-The stream is a vector of coefficients on the normalised branches â_0, …, â_N, whose covariance is
-the identity when branches are independent; layer norm divides by the root of the variance. Formulas
-for β_{i,j}² are compared with these vectors for i ≤ 4 at free variances v_j.
+The stream is a vector of coefficients on the normalised branches â_0, …, â_N. Their covariance is
+the identity when branches are independent. Layer norm divides by the root of the variance. Formulas
+for the dependency β_{i,j}² are compared with these vectors for i ≤ 4 at free variances v_j.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ N = sp.Symbol("N", positive=True)
 v = sp.Symbol("v", positive=True)
 """The branches' common variance."""
 _r = sp.Symbol("r", nonnegative=True)
-"""Var[x_0]/v."""
+"""The input's variance relative to the branches': Var[x_0]/v."""
 _c = sp.Symbol("c", nonnegative=True)
 _branch = sp.IndexedBase("v", positive=True)
 _beta = sp.IndexedBase("beta", positive=True)
@@ -38,7 +38,7 @@ def _unit(position: int) -> sp.Matrix:
 
 
 def _covariance(correlation: sp.Expr) -> sp.Matrix:
-    """Of â_0, …, â_N: the branches correlated pairwise, the input with none of them."""
+    """Covariance of â_0, …, â_N: branches correlate pairwise, the input with none of them."""
     size = _DEPTH + 1
     return sp.Matrix(
         size, size, lambda a, b: 1 if a == b else (correlation if a and b else sp.S.Zero)
@@ -50,7 +50,7 @@ def _variance(stream: sp.Matrix, correlation: sp.Expr) -> sp.Expr:
 
 
 def _pre_ln(correlation: sp.Expr) -> list[sp.Matrix]:
-    """x̂_i = x_i/√Var[x_i] with x_i = x_{i−1} + a_i, for i = 0…4."""
+    """Streams of Pre-LN: x̂_i = x_i/√Var[x_i] with x_i = x_{i−1} + a_i, for i = 0…4."""
     stream, outputs = sp.zeros(_DEPTH + 1, 1), []
     for index, variance in enumerate(_variances()):
         stream = stream + sp.sqrt(variance) * _unit(index)
@@ -59,7 +59,10 @@ def _pre_ln(correlation: sp.Expr) -> list[sp.Matrix]:
 
 
 def _weighted(correlation: sp.Expr, rule: str) -> list[sp.Matrix]:
-    """x̂_i = LN(ω_i x̂_{i−1} + a_i) with x̂_0 = â_0; ω by its definition, from what was seen."""
+    """Streams with multipliers: x̂_i = LN(ω_i x̂_{i−1} + a_i) with x̂_0 = â_0.
+
+    ω is computed by its definition, from the earlier blocks.
+    """
     outputs, shortcut = [_unit(0)], sp.S.Zero if rule == "printed" else sp.S.One
     for index, variance in enumerate(_variances()[1:], start=1):
         kept = sp.sqrt(shortcut) * outputs[-1]
@@ -93,7 +96,7 @@ def _matches(statement: sp.Basic, wiring: Wiring, correlation: sp.Expr = sp.S.Ze
 
 
 def _matches_equal(statement: sp.Basic, wiring: Wiring, correlation: sp.Expr) -> bool:
-    """Compare a formula for β_{i,i}² at v_j = v, Var[x_0] = r v with a stream's, i = 1…4."""
+    """Compare a formula for β_{i,i}² at v_j = v, Var[x_0] = r v, with a stream, i = 1…4."""
     first, *rest = _variances()
     equal = {first: _r * v} | dict.fromkeys(rest, v)
     return all(
@@ -127,7 +130,7 @@ def _own_step(
 
 
 def theta_step(because: str, expression: sp.Expr, target: sp.Expr, false: sp.Expr) -> Step:
-    """``expression`` = Θ(``target``) in N; ``false`` is of another order."""
+    """A step: ``expression`` = Θ(``target``) in N; ``false`` is of another order."""
 
     def same(statement: sp.Basic) -> bool:
         return is_theta(statement.args[0], statement.args[1], N)
@@ -141,7 +144,7 @@ def theta_step(because: str, expression: sp.Expr, target: sp.Expr, false: sp.Exp
 
 
 def dependency() -> Derivation:
-    """β_{i,i}² = 1/i in Pre-LN and constant in Post-LN, for independent branches."""
+    """Derive that β_{i,i}² is 1/i in Pre-LN and constant in Post-LN, for independent branches."""
     variances = sp.Sum(_branch[k], (k, 0, i))
     faded = sp.Product(1 / (1 + _branch[k]), (k, j, i))
     return Derivation(
@@ -185,7 +188,10 @@ def dependency() -> Derivation:
 
 
 def log_bound_step() -> Step:
-    """1 − 1/s ≤ log s for s ≥ 1, which bounds Σ (S_i − S_{i−1})/S_i by log(S_N/S_0)."""
+    """A step: 1 − 1/s ≤ log s for s ≥ 1.
+
+    It bounds Σ (S_i − S_{i−1})/S_i by log(S_N/S_0).
+    """
     s = sp.Symbol("s", positive=True)
 
     def below(statement: sp.Basic) -> bool:
@@ -202,7 +208,7 @@ def log_bound_step() -> Step:
 
 
 def limit_step(because: str, expression: sp.Expr, value: sp.Expr | int, false: sp.Expr) -> Step:
-    """The limit of ``expression`` as N → ∞ is ``value``; that of ``false`` is not."""
+    """A step: the limit of ``expression`` as N → ∞ is ``value``; that of ``false`` is not."""
 
     def same(statement: sp.Basic) -> bool:
         return sp.simplify(statement.args[0].doit() - statement.args[1]) == 0
@@ -216,7 +222,7 @@ def limit_step(because: str, expression: sp.Expr, value: sp.Expr | int, false: s
 
 
 def _profile_steps() -> tuple[Step, ...]:
-    """β of the printed and of the coded ω."""
+    """Derive β for the printed and for the coded ω."""
     printed, coded = sp.Sum(_branch[k], (k, 1, i)), 1 + sp.Sum(_branch[k], (k, 1, i))
     return (
         _dependency_step(
@@ -243,7 +249,7 @@ def _profile_steps() -> tuple[Step, ...]:
 
 
 def _closed_form_steps() -> tuple[Step, Step]:
-    """admin-torch's ω, which needs no profile, and the sum it leads to."""
+    """Derive admin-torch's ω, which needs no profile, and the resulting sum."""
     omega_squared = sp.Symbol("omega^2", positive=True)
     constant = sp.Sum(1 / (omega_squared + 1), (i, 1, k))
     return (
@@ -263,14 +269,14 @@ def _closed_form_steps() -> tuple[Step, Step]:
 
 
 def closed_form() -> Derivation:
-    """admin-torch's ω gives Σ β² ~ log n."""
+    """Derive that admin-torch's ω gives Σ β² ~ log n."""
     return Derivation(
         "adminTorch.omega", "Layer dependency under admin-torch's ω", _closed_form_steps()
     )
 
 
 def omega() -> Derivation:
-    """Admin's ω gives a Post-LN stack the layer dependency of Pre-LN."""
+    """Derive that Admin's ω gives a Post-LN stack the layer dependency of Pre-LN."""
     return Derivation(
         "admin.omega",
         "Layer dependency under Admin's ω",

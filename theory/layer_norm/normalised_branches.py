@@ -1,12 +1,13 @@
-"""What layer norm takes from a Post-LN residual path: DS-Init, LRI.
+"""How much layer norm removes from the shortcut of a Post-LN stack: DS-Init and LRI.
 
-After LN(x + G) with E x² = 1 a coordinate and an independent zero-mean G of second moment g, the
-shortcut has been multiplied by (1 + g)^(-1/2). With Xavier an MLP has g = c = 1/2 (``layernorm.py``
-and Lemma 1), and scaling both its matrices by s multiplies g by s⁴. Layer l from 1.
+Behind LN(x + G), with E x² = 1 per coordinate and an independent zero-mean G of second moment g,
+the shortcut is multiplied by (1 + g)^(-1/2). With Xavier's weights an MLP has g = c = 1/2
+(``jacobian.py`` and Lemma 1). Scaling both of its matrices by s multiplies g by s⁴. Layers are
+counted from 1.
 
-- DS-Init, paper: s = l^(-1/2), g = c/l²: Π (1 + c/l²)^(-1/2) has a positive limit.
-- DS-Init, code: the variance is scaled, s = l^(-1/4), g = c/l: the product falls as N^(-c/2).
-- LRI: weights U(±√(1/fan_in)), so that an MLP has g = 1/18 and attention at most 1/9.
+- DS-Init, paper: s = l^(-1/2), g = c/l²; Π (1 + c/l²)^(-1/2) has a positive limit.
+- DS-Init, code: the variance is scaled, s = l^(-1/4), g = c/l; the product falls as N^(-c/2).
+- LRI: weights U(±√(1/fan_in)); an MLP has g = 1/18 and attention at most 1/9.
 """
 
 import sympy as sp
@@ -18,7 +19,7 @@ c = sp.Symbol("c", positive=True)
 
 
 def kept(second_moment: sp.Expr) -> sp.Expr:
-    """Π_{l=1}^N 1/(1 + g_l): what is left of the shortcut's mean square.
+    """The share of the shortcut's mean square that N layers keep: Π_{l=1}^N 1/(1 + g_l).
 
     Examples
     --------
@@ -29,7 +30,7 @@ def kept(second_moment: sp.Expr) -> sp.Expr:
 
 
 def _branch_step(what: str, scale: sp.Expr, second_moment: sp.Expr) -> Step:
-    """Second moment of W₂ ReLU(W₁ x) with entries of variance s²/d, by Lemma 1 twice over."""
+    """Derive the second moment of W₂ ReLU(W₁ x), entries of variance s²/d, by Lemma 1 twice."""
     s, d = sp.symbols("s d", positive=True)
     first = d * (s**2 / d)
     moment = d * (s**2 / d) * first / 2
@@ -48,7 +49,7 @@ def _branch_step(what: str, scale: sp.Expr, second_moment: sp.Expr) -> Step:
 
 
 def ds_init() -> Derivation:
-    """The paper's form: the product converges, to π√c/sinh(π√c)."""
+    """Derive the paper's form: the product converges, to π√c/sinh(π√c)."""
     target = sp.pi * sp.sqrt(c) / sp.sinh(sp.pi * sp.sqrt(c))
 
     def converges(statement: sp.Basic) -> bool:
@@ -83,7 +84,7 @@ def ds_init() -> Derivation:
 
 
 def ds_init_code() -> Derivation:
-    """The code's form: the product falls as N^(-c)."""
+    """Derive the code's form: the product falls as N^(-c)."""
 
     def has_limit(statement: sp.Basic) -> bool:
         # Π (1 + c/l)^(-1) = Γ(N + 1) Γ(1 + c)/Γ(N + 1 + c), compared at integers first.
@@ -124,7 +125,7 @@ def ds_init_code() -> Derivation:
 
 
 def lri() -> Derivation:
-    """Weights U(±√(1/fan_in)): the sum's second moment exceeds 1, so layer norm does shrink."""
+    """Derive LRI's sum, whose second moment exceeds 1, so that layer norm does shrink it."""
     x, d = sp.symbols("x d", positive=True)
     bound = 1 / sp.sqrt(d)
     entry = sp.integrate(x**2 / (2 * bound), (x, -bound, bound))

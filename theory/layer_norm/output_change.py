@@ -1,14 +1,15 @@
-"""Admin's Theorem 2 and its corollaries: the output's change under a small change of parameters.
+"""How far the output moves under a small change of parameters: Admin's Theorem 2, its corollaries.
 
-W* = W + δ with δ independent of W. Layer i computes x̂_i = √(1 − β²) x̂_{i−1} + β â_i, β = β_{i,i}.
-Let D_i be the mean square of x̂_i − x̂_i* per coordinate, C that of the change which δ makes in â_i
-at fixed input, and κ D_{i−1} that which the changed input makes. To first order in δ
+W* = W + δ with δ independent of W. Layer i computes x̂_i = √(1 − β²) x̂_{i−1} + β â_i with β =
+β_{i,i}. Let D_i be the mean square of x̂_i − x̂_i* per coordinate. δ changes â_i at fixed input;
+let C be the mean square of this change. The changed input also changes â_i; let κ D_{i−1} be that
+mean square. To first order in δ
 
-    D_i = (1 + (κ − 1) β²) D_{i−1} + β² C,
+    D_i = (1 + (κ − 1) β²) D_{i−1} + β² C.                                            (1)
 
-and κ = 1 for a ReLU branch, so D_N = C Σ β_{i,i}²: O(log N) for Pre-LN, O(N) for Post-LN. If the
-layers' effects on the output are aligned, as those of a gradient step may be, (Σ β_{i,i})² stands
-for Σ β_{i,i}², and that is Θ(N) for Pre-LN.
+A ReLU branch has κ = 1, so D_N = C Σ β_{i,i}². This is O(log N) for Pre-LN and O(N) for Post-LN.
+The effects of the layers on the output may be aligned, as those of a gradient step. Then (Σ
+β_{i,i})² replaces Σ β_{i,i}², and it is Θ(N) for Pre-LN.
 """
 
 import sympy as sp
@@ -24,7 +25,7 @@ from theory.derivations.derivation import (
     mean_step,
 )
 from theory.layer_norm.layer_dependency import N, limit_step, log_bound_step, theta_step, v
-from theory.moments.sign_averages import relu_moments, sign_average
+from theory.moments.sign_averages import sign_average, sign_averaged_relu
 
 _D, _C, _kappa, _weight = sp.symbols("D C kappa beta", positive=True)
 _signs = sp.symbols("epsilon_1:5", real=True)
@@ -36,7 +37,7 @@ DEPTH = len(_own)
 
 
 def next_change(before: sp.Expr, weight: sp.Expr, kappa: sp.Expr | int = 1) -> sp.Expr:
-    """D_i = (1 + (κ − 1) β²) D_{i−1} + β² C."""
+    """Change of the output behind one more layer, equation (1)."""
     return (1 + (kappa - 1) * weight**2) * before + weight**2 * _C
 
 
@@ -47,7 +48,7 @@ def _averaged(statement: sp.Basic) -> bool:
 
 
 def _mean(because: str, inner: sp.Expr, value: sp.Expr, false: sp.Expr) -> Step:
-    """E[``inner``] = ``value`` over independent signs ε; E[``false``] is another."""
+    """A step: E[``inner``] = ``value`` over independent signs ε; E[``false``] is another value."""
     mean = sp.Function("E")
 
     def check(statement: sp.Basic) -> bool:
@@ -63,7 +64,7 @@ def _mean(because: str, inner: sp.Expr, value: sp.Expr, false: sp.Expr) -> Step:
 
 
 def _mean_square() -> Step:
-    """One layer: the shortcut, the branch's Jacobian and δ's own effect."""
+    """Derive (1) for one layer: the shortcut, the branch's Jacobian, and δ's own effect."""
     kept, through, own = (
         sp.sqrt((1 - _weight**2) * _D),
         _weight * sp.sqrt(_kappa * _D) * _signs[0],
@@ -83,7 +84,7 @@ def _relu_keeps(statement: sp.Basic) -> bool:
     """Compare κ with (E‖J u‖²/‖u‖²)/(E‖f(x)‖²/‖x‖²) of small ReLU branches, over all signs."""
     cases = (((1, 3), (2, 1), 1), ((1, 3), (1, -2), 2), ((1, 2, 4), (3, 0, 1), 1))
     for x, u, hidden in cases:
-        found = relu_moments(x, u, hidden)
+        found = sign_averaged_relu(x, u, hidden)
         kappa = (found.forward / sum(a * a for a in u)) / (found.output / sum(a * a for a in x))
         if kappa != statement.args[1]:
             return False
@@ -115,7 +116,7 @@ def _after_some(statement: sp.Basic) -> bool:
 
 
 def _own_effect() -> tuple[Step, ...]:
-    """C for a branch of two matrices whose entries change by a share s of their size."""
+    """Derive C for a branch of two matrices whose entries change by a share s of their size."""
     first, second, share = sp.symbols("w_1 w_2 s", positive=True)
     independent = (first + share * first * _signs[0]) * (second + share * second * _signs[1])
     aligned = (first + share * first) * (second + share * second)
@@ -131,7 +132,7 @@ def _own_effect() -> tuple[Step, ...]:
 
 
 def _alignment() -> Step:
-    """N effects with one common sign, where the theorem has independent ones."""
+    """Derive the sum of N effects of one common sign, where the theorem has independent ones."""
     one, each = (
         sum(weight * _signs[0] for weight in _own),
         sum(weight * sign for weight, sign in zip(_own, _signs, strict=True)),
@@ -145,7 +146,7 @@ def _alignment() -> Step:
 
 
 def theorem() -> Derivation:
-    """D_N = C Σ β_{i,i}² for small independent δ."""
+    """Derive the theorem: D_N = C Σ β_{i,i}² for small independent δ."""
     change = sp.Symbol("D_4", positive=True)
     drift = ((1 + (_kappa - 1) * _weight**2) ** N - 1) / (_kappa - 1)
     return Derivation(
@@ -192,7 +193,7 @@ def _below_unit_integral(power: sp.Rational) -> Check:
 
 
 def _integral_step(because: str, power: sp.Rational) -> Step:
-    """∫_i^{i+1} y^(−p) dy ≤ i^(−p); an interval to the left of i is too much."""
+    """A step: ∫_i^{i+1} y^(−p) dy ≤ i^(−p); over an interval to the left of i it is larger."""
 
     def over(lower: sp.Expr) -> sp.Integral:
         return sp.Integral(_y**-power, (_y, lower, lower + 1))
@@ -206,7 +207,7 @@ def _integral_step(because: str, power: sp.Rational) -> Step:
 
 
 def pre_ln() -> Derivation:
-    """Σ 1/i is Θ(log N); aligned changes would give Θ(N)."""
+    """Derive Pre-LN's corollary: Σ 1/i is Θ(log N); aligned changes would give Θ(N)."""
     root = sp.Integral(_y**-sp.S.Half, (_y, 1, N)).doit() + 1
     return Derivation(
         "admin.cor-pre",
@@ -249,13 +250,16 @@ def pre_ln() -> Derivation:
 
 
 def _below_four(statement: sp.Basic) -> bool:
-    """Inequality in the correlation c of two unit vectors, −1 ≤ c ≤ 1."""
+    """Decide an inequality in the correlation c of two unit vectors, −1 ≤ c ≤ 1."""
     c = sp.Symbol("c", real=True)
     return dominated(statement.subs(c, (_s - 1) / (_s + 1)))
 
 
 def post_ln() -> Derivation:
-    """N equal terms; bounded by 4 whatever N, as both outputs are normalised."""
+    """Derive Post-LN's corollary: N equal terms.
+
+    Both outputs are normalised, so the change is at most 4 whatever N is.
+    """
     first, second, c = (
         sp.Symbol("x", real=True),
         sp.Symbol("x*", real=True),

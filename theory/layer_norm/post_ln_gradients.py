@@ -1,35 +1,39 @@
-"""Admin's Theorem 1: gradients do not vanish through a Post-LN encoder at initialisation.
+"""Gradients do not vanish through a Post-LN encoder at initialisation: Admin's Theorem 1.
 
-A sub-layer is x_i = LN(b_i), b_i = x_{i−1} + f_i(x_{i−1}), with E x² = 1 per coordinate before it
+A sub-layer is x_i = LN(b_i) with b_i = x_{i−1} + f_i(x_{i−1}), E x² = 1 per coordinate before it,
 and symmetric independent weights. Forward, E b² = 1 + ρ. Backward, layer norm multiplies the mean
-square by 1/(1 + ρ), up to the share (d − 2)/d that its projector keeps, and the residual block by
-1 + ρ again, as a ReLU branch and a value path have the same mean square in both directions: the
-variance is kept *exactly*. What attention adds through its softmax does not make it smaller, so
-Var[Δx_{i−1}] ≥ Var[Δx_i]. Leaving out the block's own Jacobian would give 1/(1 + ρ) < 1.
+square by 1/(1 + ρ), up to the share (d − 2)/d that its projector keeps. The residual block
+multiplies it by 1 + ρ again, because a ReLU branch and a value path have the same mean square in
+both directions. So the variance is kept *exactly*. The softmax of attention does not make it
+smaller, hence
 
-Approximate are: the layer norm's projector (exact as d → ∞), tokens' states and tokens' gradients
-uncorrelated (with equal tokens the inequality is false), and of the softmax path the query's
-product with the value path, which is left out.
+    Var[Δx_{i−1}] ≥ Var[Δx_i].
+
+Without the block's own Jacobian the factor would be 1/(1 + ρ) < 1.
+
+Three things are approximate. The layer norm's projector is exact only for d → ∞. Tokens' states and
+tokens' gradients are taken as uncorrelated; with equal tokens the inequality is false. The product
+of the query's softmax path with the value path is left out.
 """
 
 import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, covers, dominated, equation
-from theory.moments.sign_averages import relu_moments, sign_average
+from theory.moments.sign_averages import sign_average, sign_averaged_relu
 
 d, h, n = sp.symbols("d h n", positive=True)
 """Width, hidden width, tokens."""
 rho = sp.Symbol("rho", nonnegative=True)
 """Mean square of a branch's output per coordinate when its input's is 1."""
 _norm, _cotangent = sp.symbols("X U", positive=True)
-"""‖x‖² and ‖u‖²."""
+"""Symbols for ‖x‖² and ‖u‖²."""
 _TOKENS = 3
 _attention = sp.IndexedBase("S", nonnegative=True)
 _logit = sp.IndexedBase("l", real=True)
 _i, _j, _k = sp.symbols("i j k", integer=True, positive=True)
 _a, _b = sp.symbols("a b", nonnegative=True)
 _CASES = (((1, 3), (2, 1), 1), ((1, 3), (1, -2), 2), ((1, 2, 4), (3, 0, 1), 1))
-"""x, u and h for which a branch's moments are averaged over every sign of its weights."""
+"""Values of x, u and h at which a branch's moments are averaged over all signs of its weights."""
 
 
 def _values(x: tuple[int, ...], u: tuple[int, ...], hidden: int) -> dict[sp.Symbol, int]:
@@ -39,7 +43,7 @@ def _values(x: tuple[int, ...], u: tuple[int, ...], hidden: int) -> dict[sp.Symb
 def _relu(quantity: str, statement: sp.Basic) -> bool:
     """Compare a formula in d, h, ‖x‖², ‖u‖² with one of `ReluMoments`, weights ±1."""
     return all(
-        getattr(relu_moments(x, u, hidden), quantity)
+        getattr(sign_averaged_relu(x, u, hidden), quantity)
         == statement.args[1].subs(_values(x, u, hidden))
         for x, u, hidden in _CASES
     )
@@ -54,7 +58,7 @@ def _factor_is(statement: sp.Basic) -> bool:
     """
     size = sp.Symbol("s", positive=True)
     for x, u, hidden in _CASES:
-        found, values = relu_moments(x, u, hidden), _values(x, u, hidden)
+        found, values = sign_averaged_relu(x, u, hidden), _values(x, u, hidden)
         forward = 1 + size**2 * found.output / values[_norm]
         backward = 1 + size**2 * found.backward / values[_cotangent] + 2 * size * found.crossed
         if sp.simplify(backward / forward - statement.args[1]) != 0:
@@ -63,7 +67,7 @@ def _factor_is(statement: sp.Basic) -> bool:
 
 
 def relu_steps() -> tuple[Step, ...]:
-    """A ReLU sub-layer keeps the gradient's variance exactly."""
+    """Derive that a ReLU sub-layer keeps the gradient's variance exactly."""
     return (
         Step(
             "ReLU branch, entries ±1 averaged over all signs: E‖f(x)‖²",
@@ -107,7 +111,7 @@ def _kept_share(statement: sp.Basic) -> bool:
 
 
 def layer_norm_steps() -> tuple[Step, ...]:
-    """Layer norm divides the gradient by √Var[b], but for two of d directions."""
+    """Derive that layer norm divides the gradient by √Var[b], up to two of d directions."""
     share = 1 - 2 / d
     return (
         Step(
@@ -130,7 +134,7 @@ def _softmax_matrix() -> sp.Matrix:
 
 
 def _mixed(states: list[sp.Expr], transposed: bool) -> list[sp.Expr]:
-    """x + w S x, or its adjoint u + w Sᵀ u, one coordinate a token, w = ±√ρ."""
+    """One step x + w S x, or its adjoint u + w Sᵀ u, with w = ±√ρ and one coordinate per token."""
     matrix = _softmax_matrix().T if transposed else _softmax_matrix()
     weight = sp.sqrt(rho) * sp.Symbol("epsilon_w")
     passed = matrix * sp.Matrix(states)
@@ -185,7 +189,7 @@ def _row() -> sp.Expr:
 
 
 def value_path_steps() -> tuple[Step, ...]:
-    """Attention's value path keeps the gradients' total, whatever the attention matrix."""
+    """Derive that attention's value path keeps the gradients' total, for any attention matrix."""
     total = sp.Symbol("Sigma")
     coherent = sp.Sum(_attention[_i, _k], (_k, 1, n)) ** 2
     return (
@@ -241,7 +245,7 @@ def _key_times_value(statement: sp.Basic) -> bool:
 
 
 def softmax_steps() -> tuple[Step, ...]:
-    """What the keys add through the softmax is not negative."""
+    """Derive that the keys' contribution through the softmax is not negative."""
     pair = (
         _attention[_j]
         * _attention[_k]
@@ -278,7 +282,7 @@ def softmax_steps() -> tuple[Step, ...]:
 
 
 def derivation() -> Derivation:
-    """Var[Δx_{i−1}] ≥ Var[Δx_i] for both kinds of sub-layer."""
+    """Derive Var[Δx_{i−1}] ≥ Var[Δx_i] for both kinds of sub-layer."""
     return Derivation(
         "admin.thm1",
         "Gradients through a Post-LN encoder",

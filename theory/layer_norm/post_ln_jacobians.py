@@ -1,10 +1,10 @@
-"""Mean squares of a Post-LN layer's Jacobians, by exact Gaussian moments.
+"""Mean squares of the Jacobians of a Post-LN layer, by exact Gaussian moments.
 
-For a cotangent g that does not depend on the weights it meets, entries N(0, 1/d):
+The cotangent g does not depend on the weights that it meets, whose entries are N(0, 1/d):
 
-    layer norm  P = I − 11ᵀ/d − yyᵀ/‖y‖² keeps the share (d − 2)/d of an isotropic g,
-    MLP         E‖g + W₁ᵀ D W₂ᵀ g‖² = 3/2 ‖g‖²,  D the active units, half of them,
-    attention   Σ_i E‖g_i + W Σ_j g_j/t‖² = (1 + γ) Σ_i ‖g_i‖²,  γ = ‖Σ g_i‖²/(t Σ ‖g_i‖²).
+    layer norm  P = I − 11ᵀ/d − yyᵀ/‖y‖² keeps the share (d − 2)/d of an isotropic g
+    MLP         E‖g + W₁ᵀ D W₂ᵀ g‖² = 3/2 ‖g‖², where D marks the active half of the units
+    attention   Σ_i E‖g_i + W Σ_j g_j/t‖² = (1 + γ) Σ_i ‖g_i‖², γ = ‖Σ g_i‖²/(t Σ ‖g_i‖²)
 """
 
 from itertools import product
@@ -17,13 +17,13 @@ from theory.moments.relu_moments import d, expectation, relu_moment
 
 gamma = sp.Symbol("gamma", positive=True)
 _G = sp.Symbol("G", positive=True)
-"""‖g‖²."""
+"""Symbol for ‖g‖²."""
 _mean_square = sp.Function("E")
 
 
 @covers("at d = 3 to 6, exactly")
 def _projected(statement: sp.Basic) -> bool:
-    """tr P/d for P = I − 11ᵀ/d − yyᵀ/‖y‖², the share of an isotropic cotangent, d = 3…6."""
+    """Share of an isotropic cotangent that P keeps, tr P/d, for d = 3…6."""
     for size in range(3, 7):
         y = sp.Matrix([*range(1, size), -size * (size - 1) // 2])
         projector = sp.eye(size) - sp.ones(size, size) / size - y * y.T / (y.T * y)[0]
@@ -33,7 +33,7 @@ def _projected(statement: sp.Basic) -> bool:
 
 
 def masked_mean_square(g: sp.Matrix, gated: bool = True) -> sp.Expr:
-    """E‖g + W₁ᵀ D W₂ᵀ g‖² at z = (√d, 0, …), D = diag(1[W₁ z > 0]), entries N(0, 1/d).
+    """Mean of ‖g + W₁ᵀ D W₂ᵀ g‖² at z = (√d, 0, …), with D = diag(1[W₁ z > 0]).
 
     The first column of W₁ decides D; where D is 1 that column is half-Gaussian. Without the gate
     D = I.
@@ -63,7 +63,7 @@ def masked_mean_square(g: sp.Matrix, gated: bool = True) -> sp.Expr:
 
 
 def _half_gaussian(power: int) -> sp.Expr:
-    """E a^power 1[a > 0], 1/2 at power 0."""
+    """Moment E a^power 1[a > 0] of a standard Gaussian; 1/2 at power 0."""
     return sp.Rational(1, 2) if power == 0 else relu_moment(power)
 
 
@@ -75,7 +75,7 @@ def _gated(statement: sp.Basic) -> bool:
 
 
 def averaged_mean_square(gradients: sp.Matrix) -> sp.Expr:
-    """Σ_i E‖g_i + (1/t) W Σ_j g_j‖² over W with N(0, 1/d) entries; gradients are the columns.
+    """Mean of Σ_i ‖g_i + (1/t) W Σ_j g_j‖² over W; the gradients g_i are columns.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def _spread_over_tokens(statement: sp.Basic) -> bool:
 
 
 def mlp_half() -> tuple[Step, ...]:
-    """x → LN(x + f(x)) backward: 2/3 from the layer norm, 3/2 from the block."""
+    """Derive the factor of x → LN(x + f(x)) backward: 2/3 of the layer norm, 3/2 of the block."""
     forward = post_ln_norms(1, sp.S.Zero)[0]
     return (
         Step(
@@ -128,7 +128,7 @@ def mlp_half() -> tuple[Step, ...]:
 
 
 def attention_half() -> tuple[Step, ...]:
-    """x → x + mean(x) W backward: 1 + γ."""
+    """Derive the factor of x → x + mean(x) W backward: 1 + γ."""
     return (
         Step(
             "attention backward: every token gets its share of the sum, (1 + γ) in mean square",

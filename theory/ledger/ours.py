@@ -35,7 +35,7 @@ ROWS = (
     ),
     Claim(
         "ours.optimizers",
-        "at T-Fixup's scales η ∝ N^0 for SGD, momentum, N^(-1/2) for Lion, Muon, N^(-1/4) for LAMB",
+        "at T-Fixup's scales the decoder needs η ∝ N^(-1/2) for Lion and Muon, N^(-1/4) for LAMB",
         "ours",
         ("first order in η", "weights at initialisation, drawn independently"),
         Outcome.HOLDS,
@@ -68,7 +68,7 @@ ROWS = (
     ),
     Claim(
         "ours.spectrum",
-        "λ_max and λ_min of J Jᵀ are Θ(1) in N at T-Fixup's scales, also without the embeddings",
+        "λ_max and λ_min of J Jᵀ go as N^p, |p| ≤ 1/4, N = 2…16, with and without embeddings",
         "ours",
         (_SGD, "at initialisation", "inputs free", "no two tokens alike"),
         None,

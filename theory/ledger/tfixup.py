@@ -119,6 +119,13 @@ ROWS = (
         Outcome.FAILS,
     ),
     Claim(
+        "tfixup.code-goal",
+        "the official code as published, its sinusoids unscaled, meets the GOAL ‖Δf‖ = Θ(η)",
+        "code",
+        (*_GOAL, "sinusoids of RMS 1/√2 added to the embedded tokens"),
+        Outcome.FAILS,
+    ),
+    Claim(
         "tfixup.biases",
         "trained biases, drawn 0 as in the code, keep ‖Δf‖ = Θ(η)",
         "code",

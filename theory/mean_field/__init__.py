@@ -1,7 +1,8 @@
-"""The gradient's energy by part, predicted from widths, scales and depths without a fitted number.
+"""Predicts the squared gradient norm of every part of a Transformer, without a fitted number.
 
-``predict`` is the entry. It follows second moments forward (``signal_propagation``) and cotangents
-back, block by block (``residual_block``), through attention, layer norm and the histories of DLCL.
+The input is a description of the network: widths, scales, depths. ``predict`` is the entry. It
+carries second moments of streams forward and those of cotangents backward (``signal_propagation``),
+block by block (``residual_block``), through attention, layer norm and the histories of DLCL.
 """
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "attention_moments",
     "norm_moments",
     "residual_block",
+    "pulled_stack",
     "layer_history",
     "history_cotangents",
     "profiled_shortcuts",

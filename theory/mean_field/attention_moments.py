@@ -1,26 +1,35 @@
-"""What softmax attention makes of second moments, with the deviation from a uniform average.
+"""How softmax attention transforms second moments, beyond a uniform average.
 
 A head's logits are ℓ_iσ = y_i W_q W_kᵀ z_σᵀ/√d'. Their covariance is s² K_ij Z_σσ' with
-s² = σ_q² σ_k² d²; what keys share drops out of the softmax, so query i sees n_i logits of variance
-v_i = s² K_ii D, D the keys' second moment that tells them apart
-(`theory.moments.token_gram.told_apart`), and two queries' logits have covariance c_ij = s² K_ij D.
-Values and cotangents meet the weights as
+s² = σ_q² σ_k² d². Whatever all keys share cancels in the softmax. Hence query i sees n_i logits of
+variance v_i = s² K_ii D, and the logits of two queries have covariance c_ij = s² K_ij D. D is the
+centred second moment of the keys (`theory.moments.token_gram.centred_second_moment`). The weights
+a enter through two sums, in units of D and of D²:
 
-    Σ_σ a_iσ a_jσ             → mixed = E A Z Aᵀ, and E AᵀBA
-    Σ_σσ' a_iσ a_jσ' Ž_σσ' Z_σσ'   → response (Ž: centred by both queries' weights)
+    Σ_σ a_iσ a_jσ                 gives `mixed` = E A Z Aᵀ and, backward, E AᵀBA
+    Σ_σσ' a_iσ a_jσ' Ž_σσ' Z_σσ'  gives `response`; Ž is Z centred by both queries' weights
 
-in units of D and D². For two queries whose logits have the variance v each and the covariance c,
-q(c) = E Σ_σ a_σ b_σ and R(c) = E tr J_a J_bᵀ with J = diag(a) − a aᵀ obey dq/dc = R. Both ends are
-known, q(0) = 1/n, R(0) = (1 − q(v))²/(n − 1) and q(v), R(v) of one query, and between them q is a
-monotone cubic; −c takes the inverse of n q. It is scaled by n/m where queries see n ≤ m keys.
+Two queries whose logits have variance v each and covariance c share
 
-Finite widths enter to first order. As E f(x) over a quantity's own fluctuation, through two points
-one standard deviation from its mean: a head's |W_k q_i|² by √(2/d' + 2/d); the correlation ρ of two
-queries by (1 − ρ²)/√d, and by W_q and W_k that of their logits by (1 − ρ²) √(1/d' + 2/d). And as
-shares of one direction in d: keys are 1/d aligned with the query's own, where the weights are
-tilted, and 1/d with the value's. For the same reason cotangents know the keys that they belong to:
-E δ_σ·δ_σ' z_σ·z_σ' is not the product of the two, and the cotangents that a key receives by its
-value and by its logit have (1/d) E Σ a_σ² (ℓ_σ − ℓ̄) in common.
+    q(c) = E Σ_σ a_σ b_σ,   R(c) = E tr J_a J_bᵀ,   J = diag(a) − a aᵀ,   dq/dc = R.
+
+Both ends are known: q(0) = 1/n and R(0) = (1 − q(v))²/(n − 1); q(v) and R(v) are those of a single
+query. Between the ends q is a monotone cubic. At −c, n q takes its inverse. Where the queries see
+n ≤ m keys, the result is scaled by n/m.
+
+Finite-width corrections are of first order in 1/d. They come in three kinds.
+
+1. A *fluctuating quantity* is averaged with the two-point rule E f(x) ≈ ½ f(μ − s) + ½ f(μ + s):
+
+       |W_k q_i|² of a head, relative to its mean   s = √(2/d' + 2/d)
+       the correlation ρ of two queries             s = (1 − ρ²)/√d
+       the correlation of their logits              s = (1 − ρ²) √(1/d' + 2/d)
+
+2. *Alignment*: a share 1/d of each key lies along the query, where the weights are tilted, and a
+   share 1/d along the value.
+3. *Dependence of cotangents on keys*: E δ_σ·δ_σ' z_σ·z_σ' is not the product of the two means. The
+   cotangent that a key receives as a value and the one that it receives through its logit have
+   covariance (1/d) E Σ a_σ² (ℓ_σ − ℓ̄).
 """
 
 from collections.abc import Callable
@@ -31,26 +40,26 @@ from theory.moments.token_gram import (
     Gram,
     Number,
     averaged,
+    centred_second_moment,
     correlations,
     diagonal,
     square_root,
-    told_apart,
 )
 
 Softmax = Callable[[int, Number, Number], SoftmaxMoments]
-"""Moments by number of keys, variance of the logits and spread of the keys' lengths."""
+"""Maps number of keys, variance of the logits and spread of the keys' length² to moments."""
 
 
 @dataclass(frozen=True)
 class Fluctuations:
-    """One over each width that limits self-averaging; all 0 is the limit of infinite width."""
+    """The inverse of each width that limits self-averaging; infinite width is all zeros."""
 
     width: Number = 0
-    """1/d."""
+    """1/d, d the width of the residual stream."""
     head: Number = 0
-    """1/d' of a head."""
+    """1/d', d' the width of one head."""
     hidden: Number = 0
-    """1/d_ff."""
+    """1/d_ff, d_ff the hidden width of an MLP."""
 
 
 @dataclass(frozen=True)
@@ -58,27 +67,29 @@ class AttentionMoments:
     """Expectations over the weights of one attention block; entries ij are pairs of queries."""
 
     seen: tuple[int, ...]
-    """n_i, how many keys each query sees."""
-    apart: tuple[Number, ...]
-    """D of the first n keys, by n."""
+    """n_i: the number of keys that query i sees."""
+    centred: tuple[Number, ...]
+    """D: entry n is the centred second moment of the first n keys."""
     mixed: Gram
-    """E A Z Aᵀ per coordinate: what the queries read."""
-    excess: Gram
-    """E Σ_σ a_iσ a_jσ − 1/max(n_i, n_j), with what value and logit have in common."""
+    """E A Z Aᵀ per coordinate: the Gram of the averages that the queries read."""
+    overlap_excess: Gram
+    """E Σ_σ a_iσ a_jσ − 1/max(n_i, n_j), plus the covariance of a key's value and its logit."""
     response: Gram
-    """E of the logits' response in units of D², for the cotangent of the queries."""
+    """E of the logits' response in units of D²; the cotangent on the queries has it."""
     aligned: Gram
-    """E K_ij times that response: what the gradients of W_q and W_k have."""
+    """E K_ij times that response; the gradients of W_q and W_k have it."""
     onto_keys: Gram
-    """E K_ij times the response of single keys, in units of D."""
-    known_own: Gram
-    """E δ_σ·δ_σ z_σ·z_σ of the cotangents on keys beyond the product, over keys σ."""
-    known_beside: Gram
-    """The same of pairs of keys."""
+    """E K_ij times the response of single keys in units of D; the cotangent on keys has it."""
+    excess_diagonal: Gram
+    """Σ_σ of E δ_σ·δ_σ z_σ·z_σ beyond the product of the two means, over single keys σ."""
+    excess_off_diagonal: Gram
+    """The same sum over pairs of distinct keys."""
 
 
 def two_points(mean: Number, deviation: Number) -> tuple[Number, ...]:
-    """Points whose average is E f of a quantity that fluctuates a little.
+    """Average a function over a small fluctuation: E f(x) ≈ ½ f(μ − s) + ½ f(μ + s).
+
+    Returns the points μ − s and μ + s, or μ alone if s = 0.
 
     Examples
     --------
@@ -104,16 +115,16 @@ def attention_moments(
     queries, keys
         Grams per coordinate; keys are also the values.
     seen
-        Keys that each query sees, the first of them (`theory.moments.token_gram.visible`).
+        Number of keys that each query sees, from the first (`theory.moments.token_gram.visible`).
     logit_scale
         s² = σ_q² σ_k² d².
     softmax
-        Moments by number and variance of the logits.
+        Moments by number and variance of the logits and spread of the keys.
     fluctuations
         Finite widths.
     spreads
-        Relative variance of each query's and each key's length², 0 behind a layer norm and unless
-        given.
+        Relative variance of each query's and each key's length². It is 0 behind a layer norm, and
+        where this argument is not given.
 
     Examples
     --------
@@ -124,7 +135,7 @@ def attention_moments(
     >>> round(found.mixed[0][0], 3), round(found.mixed[0][1], 3)
     (0.392, 0.25)
     """
-    apart = told_apart(keys)
+    centred = centred_second_moment(keys)
     rho = correlations(queries)
     roots = [square_root(own) for own in diagonal(queries)]
     base = averaged(keys, seen)
@@ -133,7 +144,7 @@ def attention_moments(
     def pair(i: int, j: int) -> dict[str, Number]:
         n, m = sorted((seen[i], seen[j]))
         length = roots[i] * roots[j]
-        unit = logit_scale * apart[n] * length
+        unit = logit_scale * centred[n] * length
         own, weights = fluctuations.width, fluctuations.width + fluctuations.head
         deviation = 0 if i == j else (1 - rho[i][j] ** 2) * square_root(own + weights)
         found = [
@@ -141,7 +152,8 @@ def attention_moments(
                 n,
                 unit,
                 r,
-                # What of the logits' correlation is the queries' own, not the weights'.
+                # The deviation of the logits' correlation has two causes: the queries and W_q, W_k.
+                # This is the correlation of the queries alone.
                 rho[i][j] + (own / (own + weights) * (r - rho[i][j]) if own else 0),
                 softmax,
                 fluctuations,
@@ -152,11 +164,11 @@ def attention_moments(
         ]
         mean = {name: sum(one[name] for one in found) / len(found) * n / m for name in found[0]}
         scales = {
-            "mixed": apart[n],
+            "mixed": centred[n],
             "aligned": length,
             "onto_keys": length,
-            "known_own": apart[n],
-            "known_beside": apart[n],
+            "excess_diagonal": centred[n],
+            "excess_off_diagonal": centred[n],
         }
         mean |= {name: scale * mean[name] for name, scale in scales.items()}
         return mean | {"mixed": base[i][j] + mean["mixed"]}
@@ -166,20 +178,22 @@ def attention_moments(
     pairs = [[lower[max(i, j)][min(i, j)] for j in size] for i in size]
     return AttentionMoments(
         seen,
-        apart,
+        centred,
         **{name: tuple(tuple(entry[name] for entry in row) for row in pairs) for name in _NAMES},
     )
 
 
 _NAMES = (
-    *("mixed", "excess", "response", "aligned", "onto_keys"),
-    *("known_own", "known_beside"),
+    *("mixed", "overlap_excess", "response", "aligned", "onto_keys"),
+    *("excess_diagonal", "excess_off_diagonal"),
 )
 """The Grams of `AttentionMoments`."""
 
 
 def shared(n: int, alone: SoftmaxMoments, rho: Number, variance: Number) -> tuple[Number, Number]:
-    """q and R of two queries whose logits are correlated by ρ, from the moments of one.
+    """How far two queries attend to the same keys: q and R at logits' correlation ρ.
+
+    q(ρ v) is a cubic in ρ between the known values and slopes at 0 and at v; R is its slope.
 
     Examples
     --------
@@ -195,7 +209,7 @@ def shared(n: int, alone: SoftmaxMoments, rho: Number, variance: Number) -> tupl
     start, rise = 1 / n, alone.square - 1 / n
     if rise == 0:
         return start, alone.response
-    if rho < 0:
+    if rho < 0:  # n q(−c) = 1/(n q(c)), and R(−c) is its derivative
         q, slope = shared(n, alone, -rho, variance)
         return start**2 / q, slope * (start / q) ** 2
     # A cubic whose slopes are at most three times its rise is monotone (Fritsch and Carlson).
@@ -217,12 +231,16 @@ def _query_pair(
     *,
     same: bool,
 ) -> dict[str, Number]:
-    """Moments of queries alike by ``alike``, logits by ρ at variance ``unit``, without the base."""
+    """Moments of one pair of queries, without the uniform average.
+
+    ``alike`` is the queries' correlation, ``rho`` that of their logits, ``unit`` the logits'
+    variance.
+    """
     if n == 1:
         return dict.fromkeys(_NAMES, 0)
     epsilon = fluctuations.width
     of_query, of_key = spreads
-    # Gaussian keys, whose lengths² vary by 2/d, have Gaussian logits.
+    # Gaussian keys have length² of relative variance 2/d and Gaussian logits; only more counts.
     beyond = of_key - 2 * epsilon
     found = []
     for head in two_points(1, square_root(2 * fluctuations.head + 2 * epsilon)):
@@ -230,29 +248,36 @@ def _query_pair(
             v = unit * head * length
             item = softmax(n, v, beyond)
             square, response = item.square, item.response
-            # To first order in 1/d: along the query, with and without σ = σ', and along the value.
-            own, beside = item.tilt - item.beside - item.square, item.beside
+            # Correction 2, alignment with the query: terms with σ = σ' and terms with σ ≠ σ'.
+            beside = item.query_tilt_off_diagonal
+            own = item.query_tilt - beside - item.square
             if not same:
                 square, response = shared(n, item, rho, v)
-                apart = 2 * item.stretch / n
-                own = rho * own + (1 - rho) * apart
-                beside = rho * beside - (1 - rho) * apart
+                # Uncorrelated queries: one tilts the weights that the other averages with.
+                tilted = 2 * item.logit_excess / n
+                own = rho * own + (1 - rho) * tilted
+                beside = rho * beside - (1 - rho) * tilted
             own, beside = of_key / 2 * own, epsilon * beside
-            response += epsilon * (item.along - item.along_own)
-            response += of_key / 2 * (item.along_own - item.response)
-            logit_own = of_key / 2 * (item.single + item.along_own - item.response)
-            logit_beside = epsilon * (item.paired + item.along - item.along_own)
+            on_query = item.query_response_diagonal
+            response += epsilon * (item.query_response - on_query)
+            response += of_key / 2 * (on_query - item.response)
+            # The same for the value, in the gradient by the logits.
+            logit_own = of_key / 2 * (item.value_response_diagonal + on_query - item.response)
+            logit_beside = epsilon * (
+                item.value_response_off_diagonal + item.query_response - on_query
+            )
             excess = square - 1 / n
             aligned = response + logit_own + logit_beside
             found.append(
                 {
                     "mixed": excess + own + beside,
-                    "excess": excess + 2 * epsilon * rho * v * item.lean,
+                    # Correction 3, by Stein's lemma.
+                    "overlap_excess": excess + 2 * epsilon * rho * v * item.value_logit_covariance,
                     "response": aligned,
                     "aligned": alike * aligned * (length if same else 1),
                     "onto_keys": alike * response * (length if same else 1),
-                    "known_own": own + rho * v * logit_own,
-                    "known_beside": beside + rho * v * logit_beside,
+                    "excess_diagonal": own + rho * v * logit_own,
+                    "excess_off_diagonal": beside + rho * v * logit_beside,
                 }
             )
     return {name: sum(one[name] for one in found) / len(found) for name in _NAMES}

@@ -1,11 +1,17 @@
-"""Cotangents through a stack whose layers read all layers below: DLCL, backward.
+"""Cotangents pulled back through a stack whose layers read all layers below (DLCL).
 
-Cotangents are sums of independent sources too, the one on the output and what each block's branch
-gives back, with a factor a token that multiplies along paths and adds up where they meet. A layer
-norm on s leaves a cotangent orthogonal to s and isotropic otherwise. The next one, on x, takes out
-(1 − cos²(x, s))/d of it, where it takes 2/d of a fresh one; and W_k has the energy of
-Σ_i δ_i·P_i y_k,i: with two layers to average, δ ⟂ y_0 + y_1 meets but half of each. Where paths of
-one cotangent meet, the direction of the stronger is taken.
+A cotangent is a sum over independent *sources*: the output's cotangent, and one per block branch.
+Each source carries one factor per token. Factors multiply along a path and add where paths meet.
+
+Layer norms remove less from a cotangent that an earlier layer norm has already projected. Behind a
+layer norm on s, a cotangent is orthogonal to s and isotropic otherwise. The next layer norm, on x,
+removes the share
+
+    p = (1 − cos²(x, s))/d   instead of   2/d.                                        (1)
+
+The history's weight W_k has the energy of Σ_i δ_i·P_i y_k,i, where P_i projects orthogonally to s.
+With two layers to average, δ ⟂ y_0 + y_1 meets only half of the energy of each. Where paths of one
+source meet, the direction s of the stronger path is kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +19,14 @@ from dataclasses import dataclass, replace
 
 from theory.mean_field.layer_history import Factors, HistoryTape, Normed, Summed, mixed_gram
 from theory.mean_field.norm_moments import (
-    Cotangent,
+    CotangentMoments,
+    add_uncorrelated,
+    isotropic_cotangent,
     jacobian_gain,
     parameter_energy,
     pulled_through,
-    together,
-    unknowing,
 )
+from theory.mean_field.pulled_stack import PulledStack
 from theory.mean_field.residual_block import Norm, Setting
 from theory.mean_field.signal_propagation import backward
 from theory.moments.token_gram import (
@@ -35,35 +42,50 @@ from theory.moments.token_gram import (
 
 def pull_history(
     tape: HistoryTape,
-    arriving: Cotangent,
+    arriving: CotangentMoments,
     keys: int,
     setting: Setting,
-    energies: dict[str, Number],
-) -> tuple[Gram, Cotangent]:
-    """Cotangents on the input and on the memory's ``keys``; ``energies`` are added to."""
+) -> PulledStack:
+    """Cotangents on a stack's input and memory, and the energies of its matrices.
+
+    Parameters
+    ----------
+    tape
+        The forward pass.
+    arriving
+        Cotangent on the stack's output.
+    keys
+        Tokens of the memory.
+    setting
+        Widths and moments of the network.
+    """
+    energies: dict[str, Number] = {}
     size, epsilon = len(arriving.gram), setting.fluctuations.width
     ones = (1,) * size
+    # sources[s] is the Gram of source s; arrived[p][s] is what place p has received of it.
     sources: list[Gram] = [arriving.gram]
     arrived: list[dict[int, _Share]] = [{} for _ in range(len(tape.operations) + 1)]
     arrived[-1] = {0: _Share(ones, None)}
-    on_memory = unknowing(exchangeable(keys, 0), setting.fluctuations)
+    on_memory = isotropic_cotangent(exchangeable(keys, 0), setting.fluctuations)
 
     def spend(key: str, energy: Number) -> None:
         energies[key] = energies.get(key, 0) + energy
 
     for place, operation in reversed(list(enumerate(tape.operations, 1))):
+        # Every place above has been visited, so that what arrived here is complete.
         shares = arrived[place]
         gram = mixed_gram({s: share.factors for s, share in shares.items()}, sources)
         if isinstance(operation, Summed):
-            weight = 1 / len(operation.places)
+            weight = 1 / len(operation.places)  # the forward pass averages these places
             for below in operation.places:
                 for source, share in shares.items():
                     own = mixed_gram({0: share.factors}, [sources[source]])
                     met = _without(tape, below, share.direction)
-                    spend(_history_of(tape), inner(own, met))
+                    spend(_history_of(tape), inner(own, met))  # energy of W_k
                 _merge(arrived[below], shares, (weight,) * size)
         elif isinstance(operation, Normed):
             spend(operation.part, parameter_energy(gram, operation.stream))
+            # B ← B (1 − p) E 1/S per source, with p by equation (1).
             gains = jacobian_gain(operation.stream)
             behind = {}
             for source, share in shares.items():
@@ -76,15 +98,17 @@ def pull_history(
                 for source, share in shares.items()
             }
             cotangent = replace(
-                unknowing(gram, setting.fluctuations), removed=_mean(removed, shares, sources)
+                isotropic_cotangent(gram, setting.fluctuations),
+                removed=_mean(removed, shares, sources),
             )
+            # `Branched` was passed without its shortcut if Pre-LN; the shortcut is a factor of 1.
             pulled = backward(operation.passed, cotangent, setting)
             for matrix, energy in pulled.energies.items():
                 spend(f"{operation.passed.block.part}.{matrix}", energy)
             if pulled.memory is not None:
-                on_memory = together(on_memory, pulled.memory)
+                on_memory = add_uncorrelated(on_memory, pulled.memory)
             straight, back = dict(shares), pulled.stream.gram
-            # Behind Pre-LN's own layer norm the branch's cotangent is orthogonal to what it read.
+            # Pre-LN: the branch's layer norm leaves its cotangent orthogonal to the block's input.
             read: int | None = operation.place
             if operation.passed.block.norm is Norm.POST:
                 summed, read = operation.passed.summed, None
@@ -93,24 +117,27 @@ def pull_history(
                     source: _Share(_scaled(share.factors, removed[source], gains), place)
                     for source, share in shares.items()
                 }
+                # Post-LN: the result includes the shortcut, which the factors already carry.
                 back = combine(1, back, -1, pulled_through(gram, cotangent.removed, summed))
             sources.append(back)
             fresh = {len(sources) - 1: _Share(ones, read)}
             _merge(arrived[operation.place], straight | fresh, ones)
-    return mixed_gram({s: share.factors for s, share in arrived[0].items()}, sources), on_memory
+    on_input = mixed_gram({s: share.factors for s, share in arrived[0].items()}, sources)
+    return PulledStack(on_input, on_memory, energies)
 
 
 @dataclass(frozen=True)
 class _Share:
-    """What a place has of one source of cotangents."""
+    """The share of one source that has arrived at a place."""
 
     factors: Factors
+    """One factor per token."""
     direction: int | None
-    """Place of the stream to which it is orthogonal."""
+    """Place of the stream to which the cotangent is orthogonal; None if it is isotropic."""
 
 
 def _scaled(factors: Factors, removed: Factors, gains: Factors) -> Factors:
-    """Factors behind a layer norm's Jacobian."""
+    """Factors after a layer norm's Jacobian: f √((1 − p) E 1/S), per token."""
     rows = zip(factors, removed, gains, strict=True)
     return tuple(f * square_root((1 - p) * gain) for f, p, gain in rows)
 
@@ -118,7 +145,7 @@ def _scaled(factors: Factors, removed: Factors, gains: Factors) -> Factors:
 def _mean(
     removed: Mapping[int, Factors], shares: Mapping[int, _Share], sources: Sequence[Gram]
 ) -> Factors:
-    """What is removed of all sources together."""
+    """The share that a layer norm removes from the sum of all sources, per token."""
     size = len(sources[0])
     energies = {
         s: tuple(f**2 * sources[s][i][i] for i, f in enumerate(share.factors))
@@ -132,7 +159,7 @@ def _mean(
 
 
 def _merge(place: dict[int, _Share], shares: Mapping[int, _Share], weights: Factors) -> None:
-    """Add weighted shares to those of a place."""
+    """Add weighted shares to those that a place has already received."""
     for source, share in shares.items():
         added = tuple(w * f for w, f in zip(weights, share.factors, strict=True))
         before = place.get(source, _Share((0,) * len(added), share.direction))
@@ -142,7 +169,7 @@ def _merge(place: dict[int, _Share], shares: Mapping[int, _Share], weights: Fact
 
 
 def _removed(tape: HistoryTape, place: int, direction: int | None, epsilon: Number) -> Factors:
-    """The share of a cotangent along 1 and along the stream at ``place``."""
+    """The share p of a cotangent along 1 and along the stream at ``place``, equation (1)."""
     size = len(tape.sources[0])
     if direction is None:
         return (2 * epsilon,) * size
@@ -154,7 +181,7 @@ def _removed(tape: HistoryTape, place: int, direction: int | None, epsilon: Numb
 
 
 def _without(tape: HistoryTape, place: int, direction: int | None) -> Gram:
-    """Gram of the stream at ``place``, every token without its share along ``direction``'s."""
+    """Gram of the stream at ``place``, projected orthogonally to the stream at ``direction``."""
     gram = tape.product(place, place)
     if direction is None:
         return gram
@@ -174,7 +201,7 @@ def _without(tape: HistoryTape, place: int, direction: int | None) -> Gram:
 
 
 def _history_of(tape: HistoryTape) -> str:
-    """The part of the history's own parameters."""
+    """Name of the part that holds the history's own parameters."""
     names = {one.part for one in tape.operations if isinstance(one, Normed)}
     (name,) = (part for part in names if part.endswith(".history"))
     return name

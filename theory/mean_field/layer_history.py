@@ -1,14 +1,14 @@
-"""Mean-field theory of a stack whose layers read weighted sums of all layers below: DLCL.
+"""Forward pass of a stack whose layers read weighted sums of all layers below (DLCL).
 
-Wang et al. (ACL 2019): with y_0 the embedded input, y_k the output of layer k and W a lower
-triangular matrix whose rows are averages at initialisation, layer l + 1 reads
+Wang et al. (ACL 2019) write y_0 for the embedded input and y_k for the output of layer k. W is a
+lower triangular matrix whose rows are averages at initialisation. Layer l + 1 reads
 
     Pre-LN    Σ_k W_k LN(y_k)          Post-LN    LN(Σ_k W_k y_k),
 
-and the stack's output is one more such sum. Streams of different layers are no longer independent,
-but every one is a sum of independent *sources*, the input and every block's branch, with a factor a
-token: on paths without blocks only sums and layer norms lie, and a layer norm multiplies a token by
-1/√K_ii. ``history_cotangents.py`` has the way back.
+and the stack's output is one more such sum. Streams of different layers are not independent. Each
+stream is a sum of independent *sources*, the input and every block's branch, with one factor per
+token. This holds because paths outside blocks contain only sums and layer norms, and a layer norm
+multiplies a token by 1/√K_ii. ``history_cotangents.py`` has the backward pass.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,48 +16,52 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from theory.mean_field.norm_moments import Stream
-from theory.mean_field.residual_block import Block, BlockKind, Norm, Setting
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm, Setting
 from theory.mean_field.signal_propagation import Passed, forward
 from theory.moments.token_gram import Gram, Number, diagonal, entrywise, square_root
 
 
-class History(StrEnum):
-    """Where the history has its layer norms; the values are the wirings' names."""
+class HistoryWiring(StrEnum):
+    """Position of the history's layer norms; the values are the wirings' names."""
 
     PRE = "dlcl-pre"
     POST = "dlcl-post"
 
 
 Factors = tuple[Number, ...]
-"""A factor a token."""
+"""One factor per token."""
 Mix = Mapping[int, Factors]
-"""Factors of the independent sources whose sum a stream or a cotangent is."""
+"""A stream or a cotangent as a sum of independent sources: source → its factors."""
 
 
 @dataclass(frozen=True)
 class Summed:
-    """The mean of earlier places."""
+    """An operation: the mean of the streams at earlier places."""
 
     places: tuple[int, ...]
+    """The places that are averaged."""
 
 
 @dataclass(frozen=True)
 class Normed:
-    """A layer norm on one earlier place."""
+    """An operation: a layer norm on the stream at one earlier place."""
 
     place: int
+    """The place that is normalised."""
     stream: Stream
-    """What enters it."""
+    """Second moments of the stream that enters."""
     part: str
-    """Whose energy its parameters count towards."""
+    """The part to which the energy of its parameters is added."""
 
 
 @dataclass(frozen=True)
 class Branched:
-    """An earlier place and a block's branch on it, behind Post-LN's layer norm if it has one."""
+    """An operation: a residual block, with Post-LN's layer norm if it has one."""
 
     place: int
+    """The place that the block reads."""
     passed: Passed
+    """The block's own forward pass."""
 
 
 Operation = Summed | Normed | Branched
@@ -65,16 +69,22 @@ Operation = Summed | Normed | Branched
 
 @dataclass(frozen=True)
 class HistoryTape:
-    """A stack passed: place 0 is the input, place p the outcome of operation p − 1."""
+    """The recorded forward pass through a stack.
+
+    Place 0 is the input. Place p is the result of operation p − 1.
+    """
 
     operations: tuple[Operation, ...]
+    """The operations, in order."""
     mixes: tuple[Mix, ...]
-    """By place, the stream as a sum of independent sources."""
+    """For each place, the stream as a sum of independent sources."""
     sources: tuple[Gram, ...]
+    """Grams of the sources; source 0 is the input."""
     output: Stream
+    """Second moments of the stack's output."""
 
     def product(self, one: int, other: int) -> Gram:
-        """E x_i·y_j/d of the streams at two places."""
+        """Inner products of the tokens of two places: E x_i·y_j/d."""
         first, second = self.mixes[one], self.mixes[other]
         shared = {s: (c, second[s]) for s, c in first.items() if s in second}
         size = range(len(self.sources[0]))
@@ -89,21 +99,21 @@ class HistoryTape:
 
 def run_history(
     gram: Gram,
-    blocks: Sequence[Block],
-    history: History,
+    blocks: Sequence[MeanFieldBlock],
+    history: HistoryWiring,
     stack: str,
     memory: Stream | None,
     setting: Setting,
 ) -> HistoryTape:
-    """Second moments through the stack; layers end with their MLP.
+    """Carry second moments forward through a stack; the last block of a layer is its MLP.
 
     Examples
     --------
     >>> from theory.mean_field.attention_moments import Fluctuations
     >>> from theory.moments.softmax_moments import uniform
     >>> setting = Setting(64, 128, lambda n, *_: uniform(n), Fluctuations())
-    >>> mlp = Block("decoder.mlp", BlockKind.MLP, {"w1": 2 / 192, "w2": 2 / 192}, Norm.PRE)
-    >>> tape = run_history(((4.0,),), (mlp,), History.PRE, "decoder", None, setting)
+    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, {"w1": 2 / 192, "w2": 2 / 192}, Norm.PRE)
+    >>> tape = run_history(((4.0,),), (mlp,), HistoryWiring.PRE, "decoder", None, setting)
     >>> [type(one).__name__ for one in tape.operations]
     ['Normed', 'Summed', 'Branched', 'Normed', 'Summed', 'Normed']
     >>> tape.output.gram
@@ -114,7 +124,7 @@ def run_history(
     shares: list[int] = []
     place = 0
     for layer in (*_layers(blocks), ()):
-        if history is History.PRE:
+        if history is HistoryWiring.PRE:
             shares.append(forwards.norm(place, own))
             place = forwards.sum(shares)
         else:
@@ -122,7 +132,7 @@ def run_history(
             place = forwards.norm(forwards.sum(shares), own)
         for block in layer:
             place = forwards.branch(place, block, memory)
-    if history is History.PRE:
+    if history is HistoryWiring.PRE:
         place = forwards.norm(place, f"{stack}.norm")
     return HistoryTape(
         tuple(forwards.operations),
@@ -133,14 +143,14 @@ def run_history(
 
 
 def _normalises(operation: Operation) -> bool:
-    """Whether an operation ends with a layer norm."""
+    """Tell whether the result of an operation is normalised."""
     if isinstance(operation, Branched):
         return operation.passed.block.norm is Norm.POST
     return isinstance(operation, Normed)
 
 
-def _layers(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
-    layers: list[tuple[Block, ...]] = []
+def _layers(blocks: Sequence[MeanFieldBlock]) -> list[tuple[MeanFieldBlock, ...]]:
+    layers: list[tuple[MeanFieldBlock, ...]] = []
     start = 0
     for end, block in enumerate(blocks, 1):
         if block.kind is BlockKind.MLP:
@@ -150,7 +160,7 @@ def _layers(blocks: Sequence[Block]) -> list[tuple[Block, ...]]:
 
 
 def mixed_gram(mix: Mix, sources: Sequence[Gram]) -> Gram:
-    """Σ_s c_si c_sj of the sources' Grams."""
+    """Gram of a sum of independent sources, Σ_s c_si c_sj G_s,ij with G_s that of source s."""
     size = len(sources[0])
     return tuple(
         tuple(sum(c[i] * c[j] * sources[s][i][j] for s, c in mix.items()) for j in range(size))
@@ -159,7 +169,7 @@ def mixed_gram(mix: Mix, sources: Sequence[Gram]) -> Gram:
 
 
 def _over_lengths(mix: Mix, gram: Gram) -> Mix:
-    """Every token divided by its length, √K_ii."""
+    """Divide every token by its length √K_ii, as a layer norm does."""
     roots = [square_root(own) for own in diagonal(gram)]
     return {
         source: tuple(c / root for c, root in zip(own, roots, strict=True))
@@ -169,7 +179,7 @@ def _over_lengths(mix: Mix, gram: Gram) -> Mix:
 
 @dataclass(frozen=True)
 class _Forwards:
-    """The forward pass as it grows."""
+    """The forward pass while it is being recorded."""
 
     operations: list[Operation]
     sources: list[Gram]
@@ -177,7 +187,10 @@ class _Forwards:
     setting: Setting
 
     def stream(self, place: int) -> Stream:
-        """Gram and spread: independent parts have 4/d for each pair of them and their own."""
+        """Second moments at a place, with the spread of a sum of independent sources.
+
+        A pair of sources adds 4/d and a branch alone 2/d to the relative variance of the length².
+        """
         mix, epsilon = self.mixes[place], self.setting.fluctuations
         gram = mixed_gram(mix, self.sources)
         if place and _normalises(self.operations[place - 1]):
@@ -197,7 +210,7 @@ class _Forwards:
         return len(self.mixes) - 1
 
     def sum(self, places: Sequence[int]) -> int:
-        """The mean of several places."""
+        """Record the mean of several places; return its place."""
         weight, mix = 1 / len(places), {}
         for place in places:
             for source, factors in self.mixes[place].items():
@@ -206,13 +219,13 @@ class _Forwards:
         return self._append(Summed(tuple(places)), mix)
 
     def norm(self, place: int, part: str) -> int:
-        """A layer norm: every token's second moment becomes 1."""
+        """Record a layer norm, behind which every token has second moment 1; return its place."""
         stream = self.stream(place)
         mix = _over_lengths(self.mixes[place], stream.gram)
         return self._append(Normed(place, stream, part), mix)
 
-    def branch(self, place: int, block: Block, memory: Stream | None) -> int:
-        """A block: its branch is a new source, the sum with the skip path a matter of factors."""
+    def branch(self, place: int, block: MeanFieldBlock, memory: Stream | None) -> int:
+        """Record a block, whose branch is a new source; return its place."""
         alone = replace(block, shortcut=0) if block.norm is Norm.PRE else block
         passed = forward(alone, self.stream(place), memory, self.setting)
         self.sources.append(entrywise(lambda entry: block.branch**2 * entry, passed.output_gram))

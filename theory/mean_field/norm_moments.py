@@ -1,17 +1,21 @@
-"""Layer norm between second moments: the mean of its Jacobian, with the terms of order 1/d.
+"""How layer norm transforms second moments, with the terms of order 1/d of its Jacobian.
 
 LN(x) = √d (x − x̄)/‖x − x̄‖. Forward, tokens of Gram K become tokens of Gram K_ij/√(K_ii K_jj).
-Backward, δ ↦ P δ/√S with S = ‖x − x̄‖²/d and P the projector off 1 and x − x̄, so
+Backward, a cotangent δ becomes P δ/√S. Here S = ‖x − x̄‖²/d, and P projects orthogonally to 1 and
+to x − x̄. Hence
 
-    B_ii → B_ii (1 − p_i) (1 + r_i)/((1 − μ) K_ii)
+    B_ii → B_ii (1 − p_i) (1 + r_i)/((1 − μ) K_ii)                                    (1)
 
-with p_i the share of the cotangent along 1 and x − x̄ (2/d if isotropic), μ the share of K along 1
-(1/d), and r_i = Var S/(E S)², by E 1/S = (1 + r)/E S. A Gaussian stream has r = 2/d; the sum of a
-stream of length² K and an independent branch of length² g has
+    p_i  share of the cotangent along 1 and x − x̄; 2/d for an isotropic cotangent
+    μ    share of K along 1; 1/d for isotropic tokens
+    r_i  relative variance Var S/(E S)² of a token's length², by E 1/S = (1 + r)/E S
 
-    (K + g)² r' = K² r + 4 K g/d + g² r_G,
+A Gaussian stream has r = 2/d. Behind a layer norm r = 0. The sum of a stream of length² K and an
+independent branch of length² g has
 
-r_G = 4/d for a product of two matrices and 2/d + 5/d_ff behind a ReLU. Behind a layer norm r = 0.
+    (K + g)² r' = K² r + 4 K g/d + g² r_G,                                            (2)
+
+where r_G is 4/d for a product of two matrices and 2/d + 5/d_ff behind a ReLU.
 """
 
 from collections.abc import Sequence
@@ -35,29 +39,29 @@ class Stream:
     """Second moments of the tokens of one sequence at one place of the network."""
 
     gram: Gram
-    """K_ij = E x_i·x_j/d."""
+    """Gram of the tokens, K_ij = E x_i·x_j/d."""
     spread: tuple[Number, ...]
-    """r_i, relative variance of each token's length²."""
+    """Relative variance r_i of each token's length²."""
     mean: Number
-    """μ, share of the length² along 1."""
+    """Share μ of the length² along the vector of ones."""
 
 
 @dataclass(frozen=True)
-class Cotangent:
+class CotangentMoments:
     """Second moments of the cotangents of the tokens of one sequence."""
 
     gram: Gram
-    """B_ij = E δ_i·δ_j."""
+    """Gram of the cotangents, B_ij = E δ_i·δ_j."""
     removed: tuple[Number, ...]
-    """p_i, share of δ_i along 1 and along the stream: what a layer norm's projector removes."""
+    """Share p_i of δ_i that a layer norm's projector removes: along 1 and along the stream."""
     sensitivity: tuple[Number, ...]
-    """−∂ log B_ii/∂K_ii: later layer norms divide by a length that contains this one."""
-    known: Gram
-    """E δ_i·δ_j x_i·x_j/d beyond the product B_ij K_ij: attention's cotangents know their keys."""
+    """−∂ log B_ii/∂K_ii. Later layer norms divide by a length that contains this one."""
+    excess: Gram
+    """E δ_i·δ_j x_i·x_j/d − B_ij K_ij. Attention makes cotangents depend on their tokens."""
 
 
 def gaussian(gram: Gram, fluctuations: Fluctuations) -> Stream:
-    """Gaussian tokens.
+    """Second moments of Gaussian tokens of a given Gram.
 
     Examples
     --------
@@ -67,23 +71,23 @@ def gaussian(gram: Gram, fluctuations: Fluctuations) -> Stream:
     return Stream(gram, (2 * fluctuations.width,) * len(gram), fluctuations.width)
 
 
-def unknowing(gram: Gram, fluctuations: Fluctuations) -> Cotangent:
-    """Isotropic cotangents that know nothing of the tokens.
+def isotropic_cotangent(gram: Gram, fluctuations: Fluctuations) -> CotangentMoments:
+    """Second moments of isotropic cotangents that are independent of the tokens.
 
     Examples
     --------
-    >>> unknowing(((2.0,),), Fluctuations(width=1 / 64))
-    Cotangent(gram=((2.0,),), removed=(0.03125,), sensitivity=(0,), known=((0,),))
+    >>> isotropic_cotangent(((2.0,),), Fluctuations(width=1 / 64))
+    CotangentMoments(gram=((2.0,),), removed=(0.03125,), sensitivity=(0,), excess=((0,),))
     """
     size = len(gram)
     removed = (2 * fluctuations.width,) * size
-    return Cotangent(gram, removed, (0,) * size, exchangeable(size, 0))
+    return CotangentMoments(gram, removed, (0,) * size, exchangeable(size, 0))
 
 
-def together(one: Cotangent, other: Cotangent) -> Cotangent:
-    """Uncorrelated cotangents of the same tokens, added; what is removed is as of ``one``."""
-    gram, known = combine(1, one.gram, 1, other.gram), combine(1, one.known, 1, other.known)
-    return replace(one, gram=gram, known=known)
+def add_uncorrelated(one: CotangentMoments, other: CotangentMoments) -> CotangentMoments:
+    """The sum of uncorrelated cotangents on the same tokens; `removed` is that of ``one``."""
+    gram, excess = combine(1, one.gram, 1, other.gram), combine(1, one.excess, 1, other.excess)
+    return replace(one, gram=gram, excess=excess)
 
 
 def normalised(stream: Stream) -> Stream:
@@ -98,7 +102,10 @@ def added(
     branch_spread: Number,
     fluctuations: Fluctuations,
 ) -> Stream:
-    """α x + G for an independent branch G of Gram ``branch``; 1 is taken out where x has none."""
+    """Second moments of α x + G for an independent branch G of Gram ``branch``, by (2).
+
+    Where x has no component along 1, that of the branch is dropped too.
+    """
     epsilon = fluctuations.width
     if stream.mean == 0:  # behind a layer norm: what follows sees no mean of the branch either
         branch = rescaled(branch, (1 - epsilon,) * len(branch))
@@ -113,7 +120,7 @@ def added(
 
 
 def jacobian_gain(stream: Stream) -> tuple[Number, ...]:
-    """E 1/S of every token.
+    """Factor by which a layer norm's Jacobian scales cotangents' energy: E 1/S, per token.
 
     Examples
     --------
@@ -129,24 +136,26 @@ def jacobian_gain(stream: Stream) -> tuple[Number, ...]:
 
 
 def pulled_through(gram: Gram, removed: Sequence[Number], stream: Stream) -> Gram:
-    """Cotangents on LN(x) turned into cotangents on x."""
+    """Gram of the cotangents on x, from that of the cotangents on LN(x), by (1)."""
     kept = tuple((1 - p) * g for p, g in zip(removed, jacobian_gain(stream), strict=True))
     return entrywise(
-        lambda entry, less: entry * less, rescaled(gram, kept), parting(stream, removed)
+        lambda entry, less: entry * less, rescaled(gram, kept), projector_overlap(stream, removed)
     )
 
 
-def parting(stream: Stream, removed: Sequence[Number]) -> Gram:
-    """What two tokens' Jacobians leave of a common cotangent, over the root of what each leaves.
+def projector_overlap(stream: Stream, removed: Sequence[Number]) -> Gram:
+    """Correction for pairs of tokens, whose Jacobians project and scale differently.
 
-    P_i P_j takes out 1, x_i and x_j, (3 − ρ²)/d where P_i takes p = 2/d; and two lengths have
-    E (S_i S_j)^(−1/2) = (1 + (3 + ρ²) r/4)/E S where one has (1 + r)/E S.
+    It is the share of a common cotangent that both Jacobians keep, divided by the geometric mean
+    of the shares that each keeps. P_i P_j removes 1, x_i and x_j, hence (3 − ρ²)/d, where P_i alone
+    removes p = 2/d. Two lengths have E (S_i S_j)^(−1/2) = (1 + (3 + ρ²) r/4)/E S, where one has
+    (1 + r)/E S. Together 1 − (1 − ρ²) (p/2 + r/4).
 
     Examples
     --------
     >>> from theory.moments.token_gram import exchangeable
     >>> tokens = gaussian(exchangeable(2, 1.0), Fluctuations(width=1 / 64))
-    >>> parting(tokens, (2 / 64,) * 2)  # beside the diagonal 1 − 1/d − r/4
+    >>> projector_overlap(tokens, (2 / 64,) * 2)  # off the diagonal 1 − 1/d − r/4
     ((1.0, 0.9765625), (0.9765625, 1.0))
     """
     rho = correlations(stream.gram)
@@ -158,7 +167,7 @@ def parting(stream: Stream, removed: Sequence[Number]) -> Gram:
 
 
 def parameter_energy(gram: Gram, stream: Stream) -> Number:
-    """Energy of a layer norm's gain and bias: Σ_ij B_ij (ρ_ij + 1).
+    """Energy of a layer norm's gain and bias together: Σ_ij B_ij (ρ_ij + 1).
 
     Examples
     --------

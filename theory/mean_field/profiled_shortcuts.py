@@ -1,42 +1,43 @@
-"""Shortcuts that come from a forward pass, predicted by one: Admin's ω in both of its forms.
+"""Predicts multipliers of the shortcut that a scheme measures in a forward pass: Admin's ω.
 
-Behind a Post-LN block the stream has mean square 1, so with g_i = E‖G_i‖²/d, the mean over the
-tokens of a sequence, and x_0 the embedded input,
+Behind a Post-LN block the stream has mean square 1. With g_i = E‖G_i‖²/d, averaged over the tokens
+of a sequence, and x_0 the embedded input,
 
     paper   ω_i² = Σ_{j<i} g_j, profiled with every ω at 1; ω_1 = 1
-    code    ω_{i+1}² = ω_i² E‖x_{i−1}‖²/d + g_i, set as the pass goes on; ω_1 = 1
+    code    ω_{i+1}² = ω_i² E‖x_{i−1}‖²/d + g_i, set during the pass; ω_1 = 1
 
-each stack counted by itself. No number is fitted: g is the mean field's own.
+The blocks of each stack are counted separately. No number is fitted: g is the mean field's own.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from theory.mean_field.norm_moments import Stream, gaussian
-from theory.mean_field.predict import Inputs, Network, setting_of
-from theory.mean_field.residual_block import Block, Setting
+from theory.mean_field.predict import EmbeddedTokens, Network, setting_of
+from theory.mean_field.residual_block import MeanFieldBlock, Setting
 from theory.mean_field.signal_propagation import Passed, forward
 from theory.moments.token_gram import Gram, Number, square_root, trace
 
 Choice = Callable[[Sequence[Passed]], Number]
-"""A block's shortcut, from the blocks of its stack that were passed before it."""
+"""Chooses a block's multiplier from the blocks of its stack that were passed before it."""
 
 
 def paper(network: Network) -> Network:
-    """``network`` with ω_i = √(Σ_{j<i} g_j).
+    """The network with the multipliers of Admin's paper, ω_i = √(Σ_{j<i} g_j).
 
     Examples
     --------
     >>> from theory.mean_field.residual_block import BlockKind, Norm
-    >>> mlp = Block("decoder.mlp", BlockKind.MLP, {"w1": 2 / 192, "w2": 2 / 192}, Norm.POST)
-    >>> one = Inputs(tokens=1, token_square=1.0)
+    >>> xavier = {"w1": 2 / 192, "w2": 2 / 192}
+    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, xavier, Norm.POST)
+    >>> one = EmbeddedTokens(tokens=1, token_square=1.0)
     >>> found = paper(Network(64, 128, 2, 1000, one, one, (), (mlp,) * 3))
     >>> [round(block.shortcut**2, 2) for block in found.decoder]
     [1, 0.44, 0.89]
     """
     passed = {stack: items for stack, items in _passes(network, lambda _: 1).items()}
 
-    def chosen(stack: str) -> tuple[Block, ...]:
+    def chosen(stack: str) -> tuple[MeanFieldBlock, ...]:
         blocks, total = [], 0
         for number, item in enumerate(passed[stack]):
             shortcut = square_root(total) if number else 1
@@ -48,13 +49,14 @@ def paper(network: Network) -> Network:
 
 
 def code(network: Network) -> Network:
-    """``network`` with ω_{i+1} = √(ω_i² E‖x_{i−1}‖²/d + g_i).
+    """The network with the multipliers of Admin's code, ω_{i+1} = √(ω_i² E‖x_{i−1}‖²/d + g_i).
 
     Examples
     --------
     >>> from theory.mean_field.residual_block import BlockKind, Norm
-    >>> mlp = Block("decoder.mlp", BlockKind.MLP, {"w1": 2 / 192, "w2": 2 / 192}, Norm.POST)
-    >>> one = Inputs(tokens=1, token_square=4.0)
+    >>> xavier = {"w1": 2 / 192, "w2": 2 / 192}
+    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, xavier, Norm.POST)
+    >>> one = EmbeddedTokens(tokens=1, token_square=4.0)
     >>> found = code(Network(64, 128, 2, 1000, one, one, (), (mlp,) * 3))
     >>> [round(block.shortcut**2, 2) for block in found.decoder]  # 4 and 4 × 0.44, then 1 × 0.44
     [1, 5.78, 6.21]
@@ -76,16 +78,19 @@ def code(network: Network) -> Network:
 
 
 def mean_square(gram: Gram) -> Number:
-    """Mean over a sequence of the tokens' mean squares."""
+    """Mean square of a sequence's coordinates: the mean of the Gram's diagonal."""
     return trace(gram) / len(gram)
 
 
 def _passes(network: Network, choice: Choice) -> dict[str, list[Passed]]:
-    """A forward pass in which every block's shortcut is chosen when it is reached."""
+    """Run a forward pass that chooses every block's multiplier when it reaches the block."""
     setting = setting_of(network)
 
     def pass_stack(
-        inputs: Inputs, blocks: Sequence[Block], memory: Stream | None, setting: Setting
+        inputs: EmbeddedTokens,
+        blocks: Sequence[MeanFieldBlock],
+        memory: Stream | None,
+        setting: Setting,
     ) -> tuple[list[Passed], Stream]:
         stream = gaussian(inputs.gram(network.width, network.vocabulary), setting.fluctuations)
         passed: list[Passed] = []

@@ -1,8 +1,8 @@
-"""A residual block y = α x + γ G(x) as the mean-field theory sees it: kind, variances, layer norm.
+"""A residual block as the mean-field theory sees it: kind, variances, multipliers, layer norm.
 
-T-Fixup has α = γ = 1 and no layer norm; DeepNorm and Admin α > 1 inside the layer norm; ReZero
-γ = 0; R-Fixup a variance of 0. Where α is a trained vector ω (Admin) or γ a trained scalar
-(ReZero), it has an energy of its own.
+The block is y = α x + γ G(x). T-Fixup has α = γ = 1 and no layer norm. DeepNorm and Admin have
+α > 1 inside the layer norm. ReZero has γ = 0. R-Fixup has a variance of 0. A trained vector ω in
+place of α (Admin), or a trained scalar γ (ReZero), has an energy of its own.
 """
 
 from collections.abc import Mapping
@@ -30,40 +30,40 @@ class Norm(StrEnum):
 
 
 @dataclass(frozen=True)
-class Block:
+class MeanFieldBlock:
     """One residual block y = α x + γ G(x)."""
 
     part: str
-    """Whose energy its matrices count towards, such as ``decoder.mlp``."""
+    """The part to which the energies of its matrices are added, such as ``decoder.mlp``."""
     kind: BlockKind
-    """What G is."""
+    """The kind of the branch G."""
     variances: Mapping[str, Number]
-    """σ² of w1, w2 (MLP) or q, k, v, out_proj (attention)."""
+    """Variance σ² of each matrix: w1, w2 of an MLP; q, k, v, out_proj of attention."""
     norm: Norm = Norm.NONE
-    """Where the layer norm is."""
+    """Position of the layer norm."""
     shortcut: Number = 1
-    """α."""
+    """Multiplier α of the shortcut."""
     branch: Number = 1
-    """γ."""
+    """Multiplier γ of the branch."""
     causal: bool = False
     """Whether a token sees only itself and those before it."""
     trained_shortcut: bool = False
     """Whether α is a trained vector, Admin's ω."""
     trained_branch: bool = False
-    """Whether γ is a trained scalar, ReZero's α, which counts towards ``STACK.alpha``."""
+    """Whether γ is a trained scalar, ReZero's α; its energy is added to ``STACK.alpha``."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all blocks of a network have in common."""
+    """The quantities that all blocks of a network have in common."""
 
     width: Number
-    """d."""
+    """Width d of the residual stream."""
     hidden: Number
-    """d_ff."""
+    """Hidden width d_ff of the MLPs."""
     softmax: Softmax
     """Moments of the attention weights."""
     fluctuations: Fluctuations
-    """Finite widths."""
+    """Inverse widths, for the terms of order 1/d."""
     relu_share: Number = 0.5
     """Share of a second moment that ReLU passes on."""

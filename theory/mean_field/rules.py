@@ -1,8 +1,9 @@
 """The rules that ``theory.mean_field.predict`` is built of, each derived from definitions.
 
-A rule is checked against what it abbreviates: an integral over the density, a sum over a symbolic
-number of tokens, an average over every sign of the weights, or the derivative of the softmax.
-Notation: q = E‖y‖²/d of a token, c = E y_i·y_j/d of two, n keys, logits of variance v.
+Every rule is checked against its definition: an integral over the density, a sum over a symbolic
+number of tokens, an average over all signs of the weights, or the derivative of the softmax.
+
+Notation: q = E‖y‖²/d of one token; c = E y_i·y_j/d of two tokens; n keys; logits of variance v.
 """
 
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ _m2, _m3, _R = sp.symbols("m_2 m_3 R")
 
 
 def growth() -> sp.Expr:
-    """½ d_ff d σ₁² σ₂²: what an MLP block adds to the stream's second moment, relatively."""
+    """Relative growth of the stream's second moment in one MLP block: ½ d_ff d σ₁² σ₂²."""
     return _hidden * d * _s1**2 * _s2**2 / 2
 
 
@@ -37,7 +38,7 @@ def _signed(size: int) -> Iterable[tuple[int, ...]]:
 
 
 def _over_signs(statement: sp.Basic) -> bool:
-    """Average the left side over w_j = ±σ, all signs equally likely."""
+    """Check by averaging the left side over w_j = ±σ with all signs equally likely."""
     left, right = statement.args
     values = [
         left.subs(dict(zip(_weights, (_sigma * s for s in signs), strict=True)))
@@ -48,7 +49,10 @@ def _over_signs(statement: sp.Basic) -> bool:
 
 @covers("over all signs at width 2, exactly")
 def _over_networks(statement: sp.Basic) -> bool:
-    """Average ‖W₂ ReLU(W₁ y)‖²/‖y‖² over all W₁ = ±σ₁, W₂ = ±σ₂ of width 2 and hidden width 2."""
+    """Check the growth of an MLP by averaging over all signs of its weights.
+
+    ‖W₂ ReLU(W₁ y)‖²/‖y‖² over all W₁ = ±σ₁, W₂ = ±σ₂ of width 2 and hidden width 2.
+    """
     y, values = sp.Matrix([1, 2]), []
     for signs in _signed(8):
         first, second = (sp.Matrix(2, 2, signs[k : k + 4]) for k in (0, 4))
@@ -78,7 +82,10 @@ def _softmax(size: int) -> tuple[tuple[sp.Symbol, ...], list[sp.Expr]]:
 
 @covers("for n = 2, 3, 4, exactly")
 def _first_order(statement: sp.Basic) -> bool:
-    """∂/∂v E F = ½ E Σ ∂²F/∂ℓ², for F = Σ a², at v = 0, where all logits are 0; n = 2, 3, 4."""
+    """Check the first-order effect of the logits' variance on the weights' concentration.
+
+    ∂/∂v E F = ½ E Σ ∂²F/∂ℓ² for F = Σ a² at v = 0, where all logits are 0; n = 2, 3, 4.
+    """
     for size in (2, 3, 4):
         logits, weights = _softmax(size)
         energy = sp.Add(*(a**2 for a in weights))
@@ -92,10 +99,10 @@ def _first_order(statement: sp.Basic) -> bool:
 
 @covers("for n = 2, 3, 4, exactly")
 def _response(statement: sp.Basic) -> bool:
-    """Σ_σ over the Jacobian of the softmax: E‖Σ_σ (∂(a V)/∂ℓ_σ) k_σ‖² for unit, independent V, k.
+    """Check the second moment of the gradient by the logits on the Jacobian of the softmax.
 
-    The gradient of a V by ℓ_σ is Σ_ρ V_ρ ∂a_ρ/∂ℓ_σ, and independent V_ρ and k_σ leave the sum of
-    all squared entries of the Jacobian.
+    It is E‖Σ_σ (∂(a V)/∂ℓ_σ) k_σ‖² for independent V and k of unit length. The gradient of a V by
+    ℓ_σ is Σ_ρ V_ρ ∂a_ρ/∂ℓ_σ. Independence leaves the sum of all squared entries of the Jacobian.
     """
     for size in (2, 3, 4):
         logits, weights = _softmax(size)
@@ -109,7 +116,10 @@ def _response(statement: sp.Basic) -> bool:
 
 @covers("at points with n = 2, 3, to 20 digits")
 def _stein(statement: sp.Basic) -> bool:
-    """E h·ℓ = v E div h for independent ℓ of variance v: the divergence by ℓ, for n = 2, 3."""
+    """Check the use of Stein's lemma at points with n = 2, 3.
+
+    E h·ℓ = v E div h for independent ℓ of variance v, where div is the divergence by ℓ.
+    """
     for size in (2, 3):
         logits, weights = _softmax(size)
         m_2, m_3 = (sp.Add(*(a**k for a in weights)) for k in (2, 3))
@@ -125,7 +135,7 @@ def _stein(statement: sp.Basic) -> bool:
 
 @covers("for n = 2, 3, 4, 7, exactly")
 def _mean_jacobian(statement: sp.Basic) -> bool:
-    """‖E J‖² for exchangeable weights: E a_σ = 1/n and the moments that E m_2 = q leaves."""
+    """Check ‖E J‖² for exchangeable weights, of which E a_σ = 1/n and E m_2 = q are known."""
     for size in (2, 3, 4, 7):
         square = (1 - q) / size
         beside = -(1 - q) / (size * (size - 1))
@@ -137,13 +147,16 @@ def _mean_jacobian(statement: sp.Basic) -> bool:
 
 @covers("at points with n = 2, 3, to 20 digits")
 def _shared_slope(statement: sp.Basic) -> bool:
-    """∂/∂c E Σ a_σ b_σ = E Σ_σρ ∂a_ρ/∂ℓ_σ ∂b_ρ/∂ℓ'_σ, entry by entry for n = 2, 3."""
+    """Check how the overlap of two queries' weights grows with the covariance of their logits.
+
+    ∂/∂c E Σ a_σ b_σ = E Σ_σρ ∂a_ρ/∂ℓ_σ ∂b_ρ/∂ℓ'_σ, entry by entry for n = 2, 3.
+    """
     for size in (2, 3):
         logits, a = _softmax(size)
         others = sp.symbols(f"k1:{size + 1}", real=True)
         b = [weight.subs(dict(zip(logits, others, strict=True))) for weight in a]
         common = sp.Add(*(x * y for x, y in zip(a, b, strict=True)))
-        # Price's theorem: one covariance a key.
+        # Price's theorem: one covariance per key.
         slope = sp.Add(*(sp.diff(common, x, y) for x, y in zip(logits, others, strict=True)))
         each = [x * y * (1 - x - y + common) for x, y in zip(a, b, strict=True)]
         exact = statement.args[1].subs(_R, sp.Add(*each))
@@ -231,7 +244,7 @@ def _attention_steps() -> tuple[Step, ...]:
     squares = sp.Symbol("E m_2")
     return (
         Step(
-            "an average over n tokens divides by n only what tells them apart",
+            "an average over n tokens divides by n only the part that they do not share",
             equation(mean_square, c + (q - c) / n),
             _summed,
             equation(mean_square, q / n),
@@ -267,7 +280,7 @@ def _attention_steps() -> tuple[Step, ...]:
             equation(_R, (1 - q) ** 2 / n),
         ),
         Step(
-            "what a key's cotangents by value and by logit have in common, by Stein's lemma",
+            "the covariance of a key's cotangents by value and by logit, by Stein's lemma",
             equation(sp.Symbol("lean"), _m2 - 4 * _m3 + 3 * _m2**2),
             _stein,
             equation(sp.Symbol("lean"), _m2 - 4 * _m3 + _m2**2),
@@ -288,7 +301,7 @@ def _norm_steps() -> tuple[Step, ...]:
 
 
 def derivation() -> Derivation:
-    """Every rule, in the order a signal meets them."""
+    """The derivation with every rule, in the order in which a signal meets them."""
     return Derivation(
         "ours.prediction",
         "The rules of the zero-parameter prediction",

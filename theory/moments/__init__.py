@@ -1,7 +1,7 @@
 """Exact moments of the building blocks of a Transformer at random weights.
 
-The mean-field prediction is assembled from these: the Gram matrix of tokens, the ReLU of a
-Gaussian, the softmax of Gaussian scores.
+The mean-field prediction is assembled from them: Gram matrices of tokens, ReLU of Gaussians,
+softmax of Gaussian logits.
 """
 
 __all__ = [

@@ -1,12 +1,12 @@
-"""ReLU between correlated Gaussians: the arc-cosine kernels of Cho and Saul (2009).
+"""Second moments of ReLU of correlated Gaussians: the arc-cosine kernels of Cho and Saul (2009).
 
 For jointly Gaussian g, h of variance 1 and correlation ρ,
 
-    E ReLU(g) ReLU(h) = κ₁(ρ)/2,   κ₁(ρ) = (√(1 − ρ²) + ρ (π − arccos ρ))/π
-    E 1[g>0] 1[h>0]   = κ₀(ρ)/2,   κ₀(ρ) = (π − arccos ρ)/π
+    E ReLU(g) ReLU(h) = κ₁(ρ)/2,   κ₁(ρ) = (√(1 − ρ²) + ρ (π − arccos ρ))/π           (1)
+    E 1[g>0] 1[h>0]   = κ₀(ρ)/2,   κ₀(ρ) = (π − arccos ρ)/π                           (2)
 
-κ₁(1) = κ₀(1) = 1: one token's second moment is halved, and so is the cotangent pulled through.
-κ₁(0) = 1/π: even independent tokens share a part of what ReLU returns, its mean.
+κ₁(1) = κ₀(1) = 1: ReLU halves a token's second moment, and that of a cotangent pulled through it.
+κ₁(0) = 1/π: even independent tokens share a part of ReLU's output, its mean.
 """
 
 import math
@@ -18,7 +18,7 @@ from theory.moments.token_gram import Gram, Number, correlations, diagonal, squa
 
 
 def kappa_1(rho: Number) -> Number:
-    """(√(1 − ρ²) + ρ (π − arccos ρ))/π.
+    """Kernel of ReLU's values, equation (1): (√(1 − ρ²) + ρ (π − arccos ρ))/π.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def kappa_1(rho: Number) -> Number:
 
 
 def kappa_0(rho: Number) -> Number:
-    """(π − arccos ρ)/π.
+    """Kernel of ReLU's derivatives, equation (2): (π − arccos ρ)/π.
 
     Examples
     --------
@@ -48,20 +48,21 @@ def kappa_0(rho: Number) -> Number:
 
 @dataclass(frozen=True)
 class ReluPairs:
-    """ReLU(W₁ z) for every pair of tokens, per hidden unit and per unit of σ₁² d."""
+    """Moments of h = W₁ z behind a ReLU for every pair of tokens, per hidden unit and σ₁² d."""
 
     values: Gram
-    """E ReLU(h_i) ReLU(h_j)."""
+    """Gram of the hidden units: E ReLU(h_i) ReLU(h_j)."""
     gates: Gram
-    """E 1[h_i > 0] 1[h_j > 0]."""
+    """Probability that a unit is open for both tokens: E 1[h_i > 0] 1[h_j > 0]."""
     gated: Gram
-    """E z_ij 1[h_i > 0] 1[h_j > 0]: what the gradient of W₁ has."""
+    """E z_ij 1[h_i > 0] 1[h_j > 0]; the gradient of W₁ has it."""
 
 
 def relu_pairs(gram: Gram, share: Number = 0.5, inverse_width: Number = 0) -> ReluPairs:
-    """√(z_ii z_jj) κ₁(ρ) times ``share``, κ₀(ρ) and z_ij κ₀(ρ) times ``share``.
+    """Second moments of a ReLU layer's values and derivatives, for every pair of tokens.
 
-    ρ fluctuates by (1 − ρ²)/√d about its mean; means are over two points that far from it.
+    They are √(z_ii z_jj) κ₁(ρ), κ₀(ρ) and z_ij κ₀(ρ), times ``share``. At width d, ρ fluctuates by
+    (1 − ρ²)/√d. The kernels are averaged over two points at this distance from the mean.
 
     Examples
     --------

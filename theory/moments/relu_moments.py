@@ -1,13 +1,13 @@
-"""Lemma 1 of Xiong et al. and the moments of ReLU that the rest of their theory needs.
+"""Derives the moments of ReLU that Xiong et al. use, beginning with their Lemma 1.
 
-For X ~ N(0, σ²I_d), E‖ReLU(X)‖² = σ² d/2: half the second moment, as half of it lies above 0.
-For two unit Gaussians a, b of correlation ρ = cos θ,
+For X ~ N(0, σ²I_d), E‖ReLU(X)‖² = σ² d/2: half of the second moment lies above 0. For two unit
+Gaussians a, b of correlation ρ = cos θ,
 
     κ₁(ρ) = 2 E ReLU(a) ReLU(b)   = (sin θ + (π − θ) cos θ)/π,
-    κ₀(ρ) = 2 E 1[a > 0] 1[b > 0] = (π − θ)/π,
+    κ₀(ρ) = 2 E 1[a > 0] 1[b > 0] = (π − θ)/π.
 
-the kernels of ``theory.moments.relu_kernel``, are derived by integrating over the quarter-plane a,
-b > 0. Expectations are taken monomial by monomial, by integrating the density.
+These kernels of ``theory.moments.relu_kernel`` are derived by integrating over the quarter-plane
+a, b > 0. The expectation of a polynomial is taken monomial by monomial, by integrating the density.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,13 +26,13 @@ _t, _r, _phi = sp.symbols("t r varphi", real=True)
 
 
 def density(mean: sp.Expr | int = 0, deviation: sp.Expr = sigma) -> sp.Expr:
-    """Density of N(mean, deviation²) at t."""
+    """Density of the normal distribution N(mean, deviation²) at t."""
     return sp.exp(-((_t - mean) ** 2) / (2 * deviation**2)) / (deviation * sp.sqrt(2 * sp.pi))
 
 
 @cache
 def gaussian_moment(power: int) -> sp.Expr:
-    """E a^power for a ~ N(0, 1).
+    """Moment of a standard Gaussian: E a^power for a ~ N(0, 1).
 
     Examples
     --------
@@ -44,7 +44,9 @@ def gaussian_moment(power: int) -> sp.Expr:
 
 @cache
 def relu_moment(power: int) -> sp.Expr:
-    """E ReLU(a)^power for a ~ N(0, 1) and power ≥ 1; at power 0, E 1 = 1.
+    """Moment of ReLU of a standard Gaussian: E ReLU(a)^power for a ~ N(0, 1).
+
+    The moment of power 0 is 1.
 
     Examples
     --------
@@ -61,7 +63,7 @@ def expectation(
     variables: Sequence[sp.Symbol],
     moment: Callable[[int], sp.Expr] = gaussian_moment,
 ) -> sp.Expr:
-    """E of a polynomial in independent variables, each with the moments ``moment``.
+    """Expectation of a polynomial in independent variables, each with the moments ``moment``.
 
     Examples
     --------
@@ -76,7 +78,7 @@ def expectation(
 
 
 def lemma1() -> tuple[Step, ...]:
-    """E‖ReLU(X)‖² = σ² d/2 for X ~ N(0, σ²I_d)."""
+    """Derive Lemma 1: E‖ReLU(X)‖² = σ² d/2 for X ~ N(0, σ²I_d)."""
     whole = sp.Integral(density(), (_t, -sp.oo, sp.oo))
     upper_half = sp.Integral(_t**2 * density(), (_t, 0, sp.oo))
     coordinate = sp.Symbol("j", integer=True)
@@ -95,7 +97,7 @@ def lemma1() -> tuple[Step, ...]:
             equation(upper_half, sigma / 2),
         ),
         Step(
-            "which is half of it, as X and −X have the same law: only because the mean is 0",
+            "this is half of the second moment: X and −X have the same law because the mean is 0",
             equation(upper_half, sp.Integral(_t**2 * density(), (_t, -sp.oo, 0))),
             identity,
             equation(
@@ -113,7 +115,7 @@ def lemma1() -> tuple[Step, ...]:
 
 
 def _angles(product: sp.Expr) -> sp.Integral:
-    """∫ over the directions φ in which both a = r cos φ and b = r cos(φ − θ) are positive."""
+    """Integral over the directions φ in which a = r cos φ and b = r cos(φ − θ) are positive."""
     return sp.Integral(product, (_phi, theta - sp.pi / 2, sp.pi / 2))
 
 
@@ -131,7 +133,7 @@ def _kernel(statement: sp.Basic) -> bool:
 
 
 def pair_kernels() -> tuple[Step, ...]:
-    """κ₁ and κ₀ by integrating over the half-planes where both Gaussians are positive."""
+    """Derive κ₁ and κ₀ by integrating over the directions where both Gaussians are positive."""
     values = 2 * _radii(2) * _angles(sp.cos(_phi) * sp.cos(_phi - theta))
     masks = 2 * _radii(0) * _angles(sp.S.One)
     return (

@@ -1,8 +1,9 @@
-"""Branches with symmetric random weights, averaged exactly over every sign.
+"""Moments of a branch with random weights, computed exactly by averaging over every sign.
 
-For a statement that needs only the weights' independence, symmetry and variance, weights ±s with
-all signs equally likely are as good as any: expectations become finite sums of exact numbers. The
-ReLU branch is f(x) = W_2 relu(W_1 x) with W_1 of size h × d, W_2 of size d × h and entries ±1.
+Some statements need only independence, symmetry and variance of the weights. For them, weights ±s
+with all signs equally likely serve as well as Gaussian ones, and expectations become finite sums of
+exact numbers. The ReLU branch is f(x) = W_2 relu(W_1 x). W_1 has size h × d, W_2 has size d × h,
+and all entries are ±1.
 """
 
 from dataclasses import dataclass
@@ -15,28 +16,28 @@ Vector = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ReluMoments:
-    """Means over all signs of W_1 and W_2, exact."""
+    """Exact means over all signs of W_1 and W_2, with J = ∂f/∂x."""
 
     output: sp.Rational
-    """E‖f(x)‖²."""
+    """Second moment of the branch's output: E‖f(x)‖²."""
     backward: sp.Rational
-    """E‖Jᵀu‖², J = ∂f/∂x."""
+    """Second moment of a cotangent pulled back: E‖Jᵀu‖²."""
     forward: sp.Rational
-    """E‖J u‖²."""
+    """Second moment of a tangent pushed forward: E‖J u‖²."""
     crossed: sp.Rational
-    """E⟨u, Jᵀu⟩, what a shortcut beside the branch adds twice."""
+    """E⟨u, Jᵀu⟩. A shortcut next to the branch adds it twice."""
 
 
 def _dot(first: Vector, second: Vector) -> int:
     return sum(a * b for a, b in zip(first, second, strict=True))
 
 
-def relu_moments(x: Vector, u: Vector, hidden: int) -> ReluMoments:
-    """Moments of the ReLU branch at input ``x`` and direction ``u``.
+def sign_averaged_relu(x: Vector, u: Vector, hidden: int) -> ReluMoments:
+    """Moments of the ReLU branch at input ``x`` and direction ``u``, averaged over all signs.
 
     Examples
     --------
-    >>> relu_moments((1, 3), (2, 1), 1)
+    >>> sign_averaged_relu((1, 3), (2, 1), 1)
     ReluMoments(output=10, backward=5, forward=5, crossed=0)
     """
     totals, count = [0, 0, 0, 0], 0
@@ -56,7 +57,7 @@ def relu_moments(x: Vector, u: Vector, hidden: int) -> ReluMoments:
 def _masked(
     outer: tuple[Vector, ...], inner: tuple[Vector, ...], active: list[int], x: Vector
 ) -> Vector:
-    """Σ_k outer_k on_k ⟨inner_k, x⟩ over the hidden units k."""
+    """Sum over the hidden units k that are active: Σ_k outer_k active_k ⟨inner_k, x⟩."""
     weights = [_dot(row, x) * on for row, on in zip(inner, active, strict=True)]
     return tuple(
         sum(weight * vector[index] for vector, weight in zip(outer, weights, strict=True))
@@ -65,7 +66,7 @@ def _masked(
 
 
 def sign_average(expression: sp.Expr, *signs: sp.Symbol) -> sp.Expr:
-    """Mean of ``expression`` over every assignment of ±1 to ``signs``.
+    """Mean of ``expression`` over all assignments of ±1 to ``signs``.
 
     Examples
     --------

@@ -1,25 +1,20 @@
-"""Moments of softmax weights whose logits are independent Gaussians: how far from uniform they are.
+"""Moments of softmax attention weights whose logits are independent Gaussians.
 
-With n logits ℓ of variance v, a = softmax(ℓ), m_k = Σ_σ a_σ^k and ℓ̄ = Σ a ℓ, attention needs
+They measure how far attention is from a uniform average. With n logits ℓ of variance v, let
+a = softmax(ℓ), m_k = Σ_σ a_σ^k, ℓ̄ = Σ a ℓ and F_σ = a_σ² (1 − 2 a_σ + m_2). The fields of
+`SoftmaxMoments` give the formula of each moment. All are exact at every v and n, through
 
-    square     E m_2                           second moment of an average of independent values
-    tilt       E ℓ̄²/v                          the same for the values' share along the query
-    beside     the σ ≠ σ' terms of tilt        tilt where the keys' lengths are all alike
-    stretch    E Σ a_σ ℓ_σ²/v − 1              what one query's tilt gives the average of another
-    response   E F, F = Σ F_σ                  second moment of the logits' gradient
-    lean       E Σ a_σ² (ℓ_σ − ℓ̄)/v           values and logits together
-    single     E 2 Σ a_σ² (1 − a_σ)²           the response's share along one value, σ = σ' terms
-    paired     E Σ a_σ a_σ' ((1 − a_σ)(1 − a_σ') + a_σ a_σ')       and σ ≠ σ' terms
-    along_own  E Σ F_σ ℓ_σ²/v                  the response's share along the query, σ = σ' terms
-    along      E Σ a_σ² (ℓ_σ − ℓ̄)²/v           and all of it
+    1/S^p = ∫_0^∞ z^(p−1) e^(−zS) dz/Γ(p),   S = Σ e^ℓ                                (1)
+    φ_jk(z) = E X^j ℓ^k e^(−zX),             X = e^ℓ                                  (2)
 
-with F_σ = a_σ² (1 − 2 a_σ + m_2), all exact at every v and n through
-1/S^p = ∫_0^∞ z^(p−1) e^(−zS) dz/Γ(p) with S = Σ e^ℓ: independence turns each into powers of
-φ_jk(z) = E X^j ℓ^k e^(−zX), X = e^ℓ. ``lean`` has no ℓ left by Stein's lemma. At v = 0 they are the
-values of the uniform average, which symbols use.
+Independence of the logits turns each moment into an integral over z of products of φ_jk. Stein's
+lemma removes ℓ from `value_logit_covariance`. At v = 0 all are the moments of the uniform average;
+symbolic predictions use those.
 
-Logits of keys whose lengths² have a relative variance r beyond that of Gaussian keys (−2/d behind a
-layer norm) have E over v (1 ± √r): to first order a weight 1 + r He_4(ℓ/√v)/8 in every φ.
+Keys whose length² has relative variance r beyond that of Gaussian keys have logits of variance
+v (1 ± √r). Behind a layer norm r = −2/d. To first order, every φ receives the weight
+
+    1 + r He_4(ℓ/√v)/8.                                                               (3)
 """
 
 from dataclasses import astuple, dataclass
@@ -29,43 +24,59 @@ from math import exp, gamma, log, log1p, pi, sqrt
 from theory.moments.token_gram import Number
 
 STEP = 1 / 8
-"""Spacing of tabulated values in log(1 + v); cubic interpolation between them errs by 1e-4."""
+"""Spacing of the table in log(1 + v); the error of cubic interpolation is 1e-4."""
 LARGEST = 25.0
-"""Beyond it one logit has most of the weight: moments stay, the response falls like v^(-1/2)."""
+"""Largest tabulated v.
+
+Beyond it one logit has most of the weight: moments stay, and the response falls like v^(-1/2).
+"""
 REFERENCE = -1 / 32
-"""Spread of lengths at which moments are tabulated; to first order they are linear in it."""
+"""The spread r at which moments are tabulated; to first order they are linear in r."""
 _NORMAL = [(0.25 * i, 0.25 / sqrt(2 * pi) * exp(-((0.25 * i) ** 2) / 2)) for i in range(-28, 29)]
 
 
 @dataclass(frozen=True)
 class SoftmaxMoments:
-    """The moments of the weights of one query."""
+    """Moments of one query's attention weights a, with ℓ̄ = Σ a ℓ and F_σ = a_σ² (1 − 2 a_σ + m_2).
+
+    Sums over σ run over keys; those over σ ≠ σ' over ordered pairs of distinct keys.
+    """
 
     square: Number
-    tilt: Number
-    beside: Number
-    stretch: Number
+    """E Σ a_σ². Second moment of an average of independent values."""
+    query_tilt: Number
+    """E ℓ̄²/v. Second moment of the average's component along the query."""
+    query_tilt_off_diagonal: Number
+    """E Σ_{σ≠σ'} a_σ a_σ' ℓ_σ ℓ_σ'/v. The same where the keys' lengths are all equal."""
+    logit_excess: Number
+    """E Σ a_σ ℓ_σ²/v − 1. The effect of one query's tilt on the average of another query."""
     response: Number
-    lean: Number
-    single: Number
-    paired: Number
-    along_own: Number
-    along: Number
+    """E Σ F_σ. Second moment of the gradient by the logits."""
+    value_logit_covariance: Number
+    """E Σ a_σ² (ℓ_σ − ℓ̄)/v. Covariance of a key's cotangents by value and by logit."""
+    value_response_diagonal: Number
+    """E 2 Σ a_σ² (1 − a_σ)². The response's share along one value, terms σ = σ'."""
+    value_response_off_diagonal: Number
+    """E Σ_{σ≠σ'} a_σ a_σ' ((1 − a_σ)(1 − a_σ') + a_σ a_σ'). The same, terms σ ≠ σ'."""
+    query_response_diagonal: Number
+    """E Σ F_σ ℓ_σ²/v. The response's share along the query, terms σ = σ'."""
+    query_response: Number
+    """E (Σ a_σ² (ℓ_σ − ℓ̄)²)/v. The response's share along the query, all terms."""
 
     def faded(self, factor: float) -> "SoftmaxMoments":
-        """All that vanish where one logit has all the weight, times ``factor``."""
+        """Scale the moments that vanish where one logit has all the weight by ``factor``."""
         return SoftmaxMoments(
-            *(self.square, self.tilt, self.beside, self.stretch),
+            *(self.square, self.query_tilt, self.query_tilt_off_diagonal, self.logit_excess),
             *(factor * moment for moment in astuple(self)[4:]),
         )
 
 
 def uniform(n: int) -> SoftmaxMoments:
-    """The moments of the uniform average, v = 0.
+    """Moments of the uniform average, v = 0.
 
     Examples
     --------
-    >>> uniform(4).square, uniform(4).response, uniform(4).single
+    >>> uniform(4).square, uniform(4).response, uniform(4).value_response_diagonal
     (0.25, 0.1875, 0.28125)
     """
     share, rest = 1 / n, 1 - 1 / n
@@ -78,19 +89,19 @@ def uniform(n: int) -> SoftmaxMoments:
 
 @lru_cache(maxsize=100_000)
 def moments(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
-    """The moments for ``n`` logits of ``variance``.
+    """Moments for ``n`` logits of ``variance``, interpolated in a table.
 
-    The covariance of two queries' logits stands for the variance in the moments that they share,
-    and may be negative: n E Σ a_σ b_σ goes as e^v of many logits, so that −v takes its inverse.
+    For moments that two queries share, the covariance of their logits takes the place of v, and it
+    may be negative. For many logits n E Σ a_σ b_σ is e^v, so the value at −v is the inverse.
 
     Parameters
     ----------
     n
         Number of logits.
     variance
-        v.
+        Variance v of the logits, or covariance of two queries' logits.
     spread
-        r, relative variance of the keys' length² beyond that of Gaussian keys.
+        Relative variance r of the keys' length² beyond that of Gaussian keys.
 
     Examples
     --------
@@ -131,7 +142,7 @@ def moments(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
 
 
 def _reflected(still: Number, moved: Number) -> Number:
-    """The value at −v from those at 0 and v."""
+    """The value of a moment at −v, from its values at 0 and at v."""
     return still**2 / moved if still * moved > 0 else 2 * still - moved
 
 
@@ -141,7 +152,7 @@ def _tabulated(n: int, node: int, spread: float) -> SoftmaxMoments:
 
 
 def exact(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
-    """The moments by quadrature, without interpolation, for n ≥ 2 and v > 0.
+    """Moments by quadrature of (1), without interpolation, for n ≥ 2 and v > 0.
 
     Examples
     --------
@@ -156,32 +167,34 @@ def exact(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
             if count > n:
                 continue
             value = dz * z ** (power - 1) / gamma(power) * phi[0][0] ** (n - count)
+            # n (n − 1) … ordered choices of distinct keys, each with its φ_jk.
             for taken, (j, k) in enumerate(distinct):
                 value *= (n - taken) * phi[j][k]
             sums[distinct] += value
 
     def of(*distinct: tuple[int, int]) -> float:
-        """E of the sum over distinct tokens of one factor a^j ℓ^k each."""
+        """E of the sum over distinct keys of a product of factors a^j ℓ^k, one per key."""
         return sums[distinct]
 
     m_2, m_3, m_4 = of((2, 0)), of((3, 0)), of((4, 0))
     square_square = m_4 + of((2, 0), (2, 0))
-    beside = of((1, 1), (1, 1)) / variance
+    off_diagonal = of((1, 1), (1, 1)) / variance
+    # Expansions of Σ a² (ℓ − ℓ̄)² and Σ F ℓ² into sums over distinct keys.
     mixed = of((3, 2)) + of((2, 1), (1, 1))
     spread_out = of((4, 2)) + 2 * of((3, 1), (1, 1)) + of((2, 2), (2, 0))
     spread_out += of((2, 0), (1, 1), (1, 1))
     own = of((2, 2)) - 2 * of((3, 2)) + of((4, 2)) + of((2, 2), (2, 0))
     return SoftmaxMoments(
         square=m_2,
-        tilt=of((2, 2)) / variance + beside,
-        beside=beside,
-        stretch=of((1, 2)) / variance - 1,
+        query_tilt=of((2, 2)) / variance + off_diagonal,
+        query_tilt_off_diagonal=off_diagonal,
+        logit_excess=of((1, 2)) / variance - 1,
         response=m_2 - 2 * m_3 + square_square,
-        lean=m_2 - 4 * m_3 + 3 * square_square,
-        single=2 * (m_2 - 2 * m_3 + m_4),
-        paired=1 - 3 * m_2 + 2 * m_3 + 2 * square_square - 2 * m_4,
-        along_own=own / variance,
-        along=(of((2, 2)) - 2 * mixed + spread_out) / variance,
+        value_logit_covariance=m_2 - 4 * m_3 + 3 * square_square,
+        value_response_diagonal=2 * (m_2 - 2 * m_3 + m_4),
+        value_response_off_diagonal=1 - 3 * m_2 + 2 * m_3 + 2 * square_square - 2 * m_4,
+        query_response_diagonal=own / variance,
+        query_response=(of((2, 2)) - 2 * mixed + spread_out) / variance,
     )
 
 
@@ -190,12 +203,12 @@ _TERMS = (
     *(((2, 0), (2, 0)), ((1, 1), (1, 1)), ((2, 1), (1, 1)), ((3, 1), (1, 1)), ((2, 2), (2, 0))),
     ((2, 0), (1, 1), (1, 1)),
 )
-"""Exponents (j, k) of a^j ℓ^k, one pair for each of several distinct tokens."""
+"""Exponents (j, k) of a^j ℓ^k, one pair for each of several distinct keys."""
 
 
 @lru_cache(maxsize=8)
 def _laplace(variance: float, spread: float) -> list[tuple[float, float, list[list[float]]]]:
-    """Nodes z, weights dz and φ_jk at them: the trapezoid rule in log z and in the normal."""
+    """Nodes z, their weights dz and φ_jk: trapezoid rules in log z for (1) and in ℓ for (2)."""
     scale = sqrt(variance)
     points = [
         (exp(scale * x), scale * x, weight * (1 + spread * (x**4 - 6 * x**2 + 3) / 8))

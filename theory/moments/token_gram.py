@@ -1,14 +1,17 @@
-"""Second moments of a sequence of tokens: Gram matrices, and what averages make of them.
+"""Second moments of the tokens of a sequence, as Gram matrices, and how averages transform them.
 
-A *Gram* of t vectors y_1 … y_t of a sequence is the t × t matrix K_ij = E y_i·y_j, over the draw of
-the weights and of the tokens; streams are counted per coordinate (divided by d), cotangents in
-total. The diagonal is the tokens' own second moment, what lies beside it is what they share.
+The *Gram* of vectors y_1 … y_t is the t × t matrix K_ij = E y_i·y_j, with the mean over weights and
+tokens. Streams are counted per coordinate, hence divided by d. Cotangents are counted in total. The
+diagonal holds each token's own second moment; the other entries hold what two tokens share.
 
-Uniform attention averages over what a query sees: A_ij = 1/n_i for the n_i visible keys, n_i = i in
-a causal decoder (counted from 1) and the memory's length s otherwise. Then A K Aᵀ is the averages'
-Gram, and AᵀBA the Gram of cotangents B pulled back through the average. Both are computed exactly
-for every position: a causal average of t independent tokens has the total second moment
-Σ 1/i = H_t, not t · 1/t.
+Uniform attention averages over the keys that a query sees: A_ij = 1/n_i for n_i visible keys. In a
+causal decoder n_i = i, counted from 1. Elsewhere n_i is the number of keys. The Gram of the
+averages and that of cotangents B pulled back through them are
+
+    A K Aᵀ   and   AᵀBA.
+
+Both are computed exactly for every position: causal averages of t independent tokens have a total
+second moment of Σ 1/i = H_t, not of t · 1/t.
 
 Entries are Python floats or SymPy expressions.
 """
@@ -25,7 +28,7 @@ Gram = tuple[tuple[Number, ...], ...]
 
 
 def exchangeable(tokens: int, square: Number, product: Number = 0) -> Gram:
-    """K_ii = square, K_ij = product: tokens of which none is special.
+    """Gram of tokens of which none is special: K_ii = square, K_ij = product.
 
     Examples
     --------
@@ -38,7 +41,9 @@ def exchangeable(tokens: int, square: Number, product: Number = 0) -> Gram:
 
 
 def sinusoids(tokens: int, width: int) -> Gram:
-    """p_i·p_j/d = (1/d) Σ_m cos((i − j) 10000^(−2m/d)): Vaswani et al.'s positions, 1/2 if i = j.
+    """Gram of the sinusoidal positions of Vaswani et al.; its diagonal is 1/2.
+
+    p_i·p_j/d = (1/d) Σ_m cos((i − j) 10000^(−2m/d)).
 
     Examples
     --------
@@ -51,7 +56,7 @@ def sinusoids(tokens: int, width: int) -> Gram:
 
 
 def combine(first: Number, a: Gram, second: Number, b: Gram) -> Gram:
-    """``first`` · a + ``second`` · b: the Gram of a sum whose terms are uncorrelated."""
+    """Gram of a sum of uncorrelated terms: ``first`` · a + ``second`` · b."""
     return tuple(
         tuple(first * x + second * y for x, y in zip(row, other, strict=True))
         for row, other in zip(a, b, strict=True)
@@ -59,7 +64,7 @@ def combine(first: Number, a: Gram, second: Number, b: Gram) -> Gram:
 
 
 def entrywise(function: Callable[..., Number], *grams: Gram) -> Gram:
-    """``function`` of the corresponding entries."""
+    """Apply ``function`` to corresponding entries."""
     return tuple(
         tuple(function(*entries) for entries in zip(*rows, strict=True))
         for rows in zip(*grams, strict=True)
@@ -67,22 +72,22 @@ def entrywise(function: Callable[..., Number], *grams: Gram) -> Gram:
 
 
 def diagonal(gram: Gram) -> tuple[Number, ...]:
-    """K_ii, every token's own second moment."""
+    """Second moment K_ii of every token."""
     return tuple(row[i] for i, row in enumerate(gram))
 
 
 def trace(gram: Gram) -> Number:
-    """Σ_i K_ii."""
+    """Sum of the tokens' second moments: Σ_i K_ii."""
     return sum(diagonal(gram))
 
 
 def total(gram: Gram) -> Number:
-    """Σ_ij K_ij = E‖Σ_i y_i‖²."""
+    """Second moment of the sum of all tokens: Σ_ij K_ij = E‖Σ_i y_i‖²."""
     return sum(sum(row) for row in gram)
 
 
 def inner(a: Gram, b: Gram) -> Number:
-    """Σ_ij a_ij b_ij: the energy E‖Σ_i x_i ⊗ δ_i‖² of a gradient summed over tokens.
+    """Energy of a gradient summed over tokens: Σ_ij a_ij b_ij = E‖Σ_i x_i ⊗ δ_i‖².
 
     Examples
     --------
@@ -95,7 +100,7 @@ def inner(a: Gram, b: Gram) -> Number:
 
 
 def visible(queries: int, keys: int, *, causal: bool) -> tuple[int, ...]:
-    """How many keys each query sees: 1, 2, …, t if ``causal``, else all.
+    """Number of keys that each query sees: 1, 2, …, t if ``causal``, else all.
 
     Examples
     --------
@@ -106,7 +111,9 @@ def visible(queries: int, keys: int, *, causal: bool) -> tuple[int, ...]:
 
 
 def averaged(gram: Gram, seen: Sequence[int]) -> Gram:
-    """A K Aᵀ: entry ij is the mean of K over the first n_i rows and n_j columns.
+    """Gram of uniform averages, A K Aᵀ.
+
+    Entry ij is the mean of K over the first n_i rows and n_j columns.
 
     Examples
     --------
@@ -120,7 +127,9 @@ def averaged(gram: Gram, seen: Sequence[int]) -> Gram:
 
 
 def pulled_back(cotangents: Gram, seen: Sequence[int], keys: int) -> Gram:
-    """AᵀBA: entry kl is Σ_ij B_ij/(n_i n_j) over the queries i that see k and j that see l.
+    """Gram of cotangents pulled back through uniform averages, AᵀBA.
+
+    Entry kl is Σ_ij B_ij/(n_i n_j) over the queries i that see k and j that see l.
 
     Examples
     --------
@@ -132,6 +141,7 @@ def pulled_back(cotangents: Gram, seen: Sequence[int], keys: int) -> Gram:
     for n, row in zip(seen, cotangents, strict=True):
         for m, entry in zip(seen, row, strict=True):
             by_count[n][m] += entry / (n * m)
+    # Turn entries by number of keys into sums over all n ≥ k and m ≥ l.
     for n in range(size, 0, -1):
         for m in range(size, 0, -1):
             if n < size:
@@ -143,15 +153,16 @@ def pulled_back(cotangents: Gram, seen: Sequence[int], keys: int) -> Gram:
     return tuple(tuple(by_count[k][1 : keys + 1]) for k in range(1, keys + 1))
 
 
-def told_apart(gram: Gram) -> tuple[Number, ...]:
-    """Mean diagonal − mean off-diagonal entry of the first n tokens, for n = 0, 1, …, t.
+def centred_second_moment(gram: Gram) -> tuple[Number, ...]:
+    """Second moment of the first n tokens beyond what they share, for n = 0, 1, …, t.
 
-    A shift common to all keys drops out of the softmax and of V − V̄, so this is the second moment
-    that attention's logits and their gradients feel. One token alone has nothing to be told from.
+    It is the mean diagonal entry minus the mean off-diagonal entry. A shift common to all keys
+    cancels in the softmax and in V − V̄. Logits and their gradients hence depend on this moment
+    only. It is 0 for a single token.
 
     Examples
     --------
-    >>> told_apart(exchangeable(3, 1.0, 0.25))
+    >>> centred_second_moment(exchangeable(3, 1.0, 0.25))
     (0, 0, 0.75, 0.75)
     """
     sums = _corner_sums(gram)
@@ -163,15 +174,16 @@ def told_apart(gram: Gram) -> tuple[Number, ...]:
     return tuple(found)
 
 
-def contrast(weights: Gram, seen: Sequence[int], keys: int) -> Gram:
-    """Σ_ij w_ij C_n over queries i, j, with n = min(n_i, n_j) and C_n = I/n − (1 − I)/(n (n − 1)).
+def centred_gram(weights: Gram, seen: Sequence[int], keys: int) -> Gram:
+    """Gram of the centred part of exchangeable keys, summed over pairs of queries.
 
-    C_n, on the first n keys, has unit trace and rows that sum to 0: what tells n exchangeable keys
-    apart, at unit weight. For n = 1 it is 0.
+    Σ_ij w_ij C_n over queries i, j, with n = min(n_i, n_j). On the first n keys,
+    C_n = I/n − (J − I)/(n (n − 1)), J all ones. C_n has unit trace, and its rows sum to 0. For
+    n = 1 it is 0.
 
     Examples
     --------
-    >>> contrast(((1.0,),), (2,), 3)
+    >>> centred_gram(((1.0,),), (2,), 3)
     ((0.5, -0.5, 0), (-0.5, 0.5, 0), (0, 0, 0))
     """
     beside: list[Number] = [0] * (keys + 1)
@@ -189,25 +201,29 @@ def contrast(weights: Gram, seen: Sequence[int], keys: int) -> Gram:
     return tuple(tuple(own[k] if k == m else -beside[max(k, m)] or 0 for m in span) for k in span)
 
 
-def scattered(own: Gram, beside: Gram, seen: Sequence[int], keys: int) -> Gram:
-    """Σ_ij (own_ij I/n + beside_ij (1 − I)/(n (n − 1))) over queries i, j, n = min(n_i, n_j) keys.
+def split_gram(own: Gram, beside: Gram, seen: Sequence[int], keys: int) -> Gram:
+    """Gram over keys with a given sum of its diagonal and a given sum of its other entries.
 
-    The Gram over keys whose diagonal adds up to all of ``own``, the rest to ``beside``.
+    Σ_ij (own_ij I/n + beside_ij (J − I)/(n (n − 1))) over queries i, j with n = min(n_i, n_j) keys.
+    The diagonal adds up to the sum of ``own``, the other entries to the sum of ``beside``.
 
     Examples
     --------
-    >>> scattered(((1.0,),), ((3.0,),), (2,), 2)
+    >>> split_gram(((1.0,),), ((3.0,),), (2,), 2)
     ((0.5, 1.5), (1.5, 0.5))
     """
     counts = tuple(tuple(min(n, m) for m in seen) for n in seen)
     even = entrywise(lambda a, b, n: (a + b) / n if n > 1 else 0, own, beside, counts)
-    # C_n + J/n = I: the diagonal gets what C_n gives it, the rest what is left of J.
+    # a I/n + b (J − I)/(n (n − 1)) = (a + b) J/n² + (a − (a + b)/n) C_n
     tilted = entrywise(lambda a, e, n: a - e if n > 1 else 0, own, even, counts)
-    return combine(1, _spread_evenly(even, seen, keys), 1, contrast(tilted, seen, keys))
+    return combine(1, _spread_evenly(even, seen, keys), 1, centred_gram(tilted, seen, keys))
 
 
 def _spread_evenly(weights: Gram, seen: Sequence[int], keys: int) -> Gram:
-    """Σ_ij w_ij J_n/n, J_n all ones on the first n = min(n_i, n_j) keys."""
+    """Distribute weights evenly over the first n = min(n_i, n_j) keys.
+
+    Σ_ij w_ij J_n/n with J_n all ones on those keys.
+    """
     by_count: list[Number] = [0] * (keys + 1)
     for n_i, row in zip(seen, weights, strict=True):
         for n_j, weight in zip(seen, row, strict=True):
@@ -219,7 +235,7 @@ def _spread_evenly(weights: Gram, seen: Sequence[int], keys: int) -> Gram:
 
 
 def correlations(gram: Gram) -> Gram:
-    """K_ij/√(K_ii K_jj): the Gram behind a layer norm, which makes every token's K_ii 1.
+    """Gram behind a layer norm: the correlations K_ij/√(K_ii K_jj).
 
     Examples
     --------
@@ -234,7 +250,7 @@ def correlations(gram: Gram) -> Gram:
 
 
 def rescaled(gram: Gram, factors: Sequence[Number]) -> Gram:
-    """√f_i K_ij √f_j: the Gram of tokens whose second moments are multiplied by f."""
+    """Gram of tokens whose second moments are multiplied by f: √f_i K_ij √f_j."""
     roots = [square_root(factor) for factor in factors]
     return tuple(
         tuple(roots[i] * entry * roots[j] for j, entry in enumerate(row))
@@ -243,12 +259,12 @@ def rescaled(gram: Gram, factors: Sequence[Number]) -> Gram:
 
 
 def square_root(x: Number) -> Number:
-    """√x of a float or an expression."""
+    """Square root of a float or an expression."""
     return sp.sqrt(x) if isinstance(x, sp.Expr) else x**0.5
 
 
 def _corner_sums(gram: Gram) -> list[list[Number]]:
-    """S[n][m] = Σ of the first n rows and m columns."""
+    """Sums of the first n rows and m columns, for all n and m."""
     width = len(gram[0])
     sums: list[list[Number]] = [[0] * (width + 1)]
     for row in gram:

@@ -1,12 +1,15 @@
-"""RAdam's ρ_t and r_t derived (Liu et al., §4.1–4.2).
+"""Derives RAdam's length of an exponential average and its rectifier (Liu et al., §4.1–4.2).
 
-The bias-corrected exponential average weighs gradient i of t by w_i = β^(t−i) (1 − β)/(1 − βᵗ). A
-plain average over the last f gradients has mean age (f − 1)/2; equal mean ages give f = ρ_t. The
-other natural match, equal Σ w², the variance of an average of independent terms, gives
+The bias-corrected exponential average gives gradient i of t the weight
 
-    (1 + β) (1 − βᵗ) / ((1 − β) (1 + βᵗ)):
+    w_i = β^(t−i) (1 − β)/(1 − βᵗ).
 
-also 1 at t = 1 and ρ_∞ in the limit, another function between.
+A plain average over the last f gradients has mean age (f − 1)/2. Equal mean ages give f = ρ_t.
+Another natural match is equal Σ w², the variance of an average of independent terms. It gives
+
+    (1 + β) (1 − βᵗ) / ((1 − β) (1 + βᵗ)).
+
+Both functions are 1 at t = 1 and tend to ρ_∞. In between they differ.
 """
 
 import sympy as sp
@@ -20,11 +23,13 @@ t = sp.Symbol("t", integer=True, positive=True)
 _rate = sp.Symbol("a", positive=True)
 _f, _rho, _limit = sp.symbols("f rho_t rho_oo", positive=True)
 _steps = 6
-"""Sums are compared at t = 1…6, as rational functions of β."""
+"""Number of steps t = 1…6 at which sums are compared, as rational functions of β."""
 
 
 def weights(steps: int) -> list[sp.Expr]:
-    """w_i for i = 1…t: what the recursion v ← β v + (1 − β) g_i², bias-corrected, gives g_i².
+    """The weights w_i of g_1² … g_t² in Adam's bias-corrected average.
+
+    They follow from the recursion v ← β v + (1 − β) g_i².
 
     Examples
     --------
@@ -73,7 +78,7 @@ def _plain_age(statement: sp.Basic) -> bool:
 
 
 def _limit_is(statement: sp.Basic) -> bool:
-    """Limit as t → ∞ for every β = e^(−a) < 1."""
+    """Check the limit as t → ∞ for every β = e^(−a) < 1."""
     expression = statement.args[0].args[0].subs(beta, sp.exp(-_rate))
     claimed = statement.args[1].subs(beta, sp.exp(-_rate))
     return sp.simplify(sp.limit(expression, t, sp.oo) - claimed) == 0
@@ -84,7 +89,7 @@ def _deep(expression: sp.Expr) -> sp.Limit:
 
 
 def average_length() -> Derivation:
-    """ρ_t is the length of the plain average with the exponential average's mean age."""
+    """Derive ρ_t: the length of the plain average with the exponential average's mean age."""
     age = beta / (1 - beta) - t * beta**t / (1 - beta**t)
     symbol = sp.Symbol("age")
     squares = (1 - beta) * (1 + beta**t) / ((1 + beta) * (1 - beta**t))
@@ -133,7 +138,7 @@ def average_length() -> Derivation:
 
 
 def rectifier_derivation() -> Derivation:
-    """r_t² is the ratio of first-order variances and tends to 1."""
+    """Derive r_t²: it is the ratio of first-order variances and tends to 1."""
     ratio = first_order(_limit) / first_order(_rho)
     rectified = rectifier_squared(_rho, _limit)
     return Derivation(

@@ -1,8 +1,8 @@
-"""The first-order form of RAdam's variance (Liu et al., §4): where it comes from, and its error.
+"""The first-order form of RAdam's variance (Liu et al., §4): its derivation and its error.
 
-Var √Y ≈ Var Y/(4 E Y) for Y = ψ² gives ρ/(2 (ρ − 2) (ρ − 4)) at σ = 1. By the bounds on R of
-`theory.radam.gamma_ratio` it exceeds Var[ψ] by a relative error between (9/4)/(ρ − 4) and (5/2)/(ρ
-− 4).
+For Y = ψ², Var √Y ≈ Var Y/(4 E Y) gives ρ/(2 (ρ − 2) (ρ − 4)) at σ = 1. By the bounds on R in
+`theory.radam.gamma_ratio`, this exceeds Var[ψ] by a relative error between (9/4)/(ρ − 4) and
+(5/2)/(ρ − 4).
 """
 
 import random
@@ -21,7 +21,7 @@ _half = sp.Rational(1, 2)
 
 
 def _delta_method() -> Step:
-    """Var √Y ≈ (d√y/dy)² Var Y at y = E Y, for Y = ψ²."""
+    """Apply the delta method, Var √Y ≈ (d√y/dy)² Var Y at y = E Y, to Y = ψ²."""
     y = sp.Symbol("y", positive=True)
     mean, square = rho * moment(1), rho**2 * moment(2)
     slope = sp.diff(sp.sqrt(y), y) ** 2
@@ -34,7 +34,7 @@ def _delta_method() -> Step:
 
 
 def unreliable() -> Derivation:
-    """The first-order form is 3.3 times too large at ρ = 5 and has a pole at ρ = 4."""
+    """Show that the first-order form is 3.3 times too large at ρ = 5 and has a pole at ρ = 4."""
     pole = sp.Limit(first_order(rho), rho, 4)
     return Derivation(
         "radam.approx",
@@ -66,7 +66,7 @@ def unreliable() -> Derivation:
 
 
 def enclosed() -> Derivation:
-    """The relative error of the first-order form is between (9/4)/(ρ − 4) and (5/2)/(ρ − 4)."""
+    """Derive the bounds (9/4)/(ρ − 4) and (5/2)/(ρ − 4) on the relative error."""
     inverse = sp.Symbol("u", positive=True)
     error = first_order(rho) / (rho / (rho - 2)) * inverse - 1
     least, most = first_order_error(rho)

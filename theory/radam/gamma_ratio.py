@@ -1,11 +1,14 @@
-"""R(m) = Γ(m)²/(Γ(m − 1/2) Γ(m + 1/2)), what RAdam's variance lacks of E ψ²: bounds for m > 1/2.
+"""Bounds on the ratio of Gamma functions by which RAdam's variance differs from E ψ².
 
-R(m + 1)/R(m) = m²/(m² − 1/4) and R → 1 as m → ∞, so
+The ratio is R(m) = Γ(m)²/(Γ(m − 1/2) Γ(m + 1/2)) for m > 1/2. As R(m + 1)/R(m) = m²/(m² − 1/4) and
+R → 1 for m → ∞,
 
-    R(m) = Π_{k≥0} (1 − 1/(4 (m + k)²)),
+    R(m) = Π_{k≥0} (1 − 1/(4 (m + k)²)).
 
-each factor of which is below 1 and grows with m. A rational U with U → 1 that grows no faster from
-m to m + 1 is at least R, for U/R falls to 1; so 1 − 1/(4m − 3/2) ≤ R(m) ≤ 1 − 1/(4m − 1).
+Every factor is below 1 and grows with m. Let U be a rational function with U → 1 that grows no
+faster from m to m + 1. Then U/R falls to 1, so U is at least R. Hence
+
+    1 − 1/(4m − 3/2) ≤ R(m) ≤ 1 − 1/(4m − 1).
 """
 
 import sympy as sp
@@ -19,7 +22,7 @@ _half = sp.Rational(1, 2)
 
 
 def ratio(at: sp.Expr) -> sp.Expr:
-    """R(m) = Γ(m)²/(Γ(m − 1/2) Γ(m + 1/2)).
+    """The ratio R(m) = Γ(m)²/(Γ(m − 1/2) Γ(m + 1/2)).
 
     Examples
     --------
@@ -30,7 +33,7 @@ def ratio(at: sp.Expr) -> sp.Expr:
 
 
 def growth(at: sp.Expr) -> sp.Expr:
-    """R(m + 1)/R(m) = m²/(m² − 1/4)."""
+    """Growth of the ratio in one step: R(m + 1)/R(m) = m²/(m² − 1/4)."""
     return at**2 / (at**2 - sp.Rational(1, 4))
 
 
@@ -44,7 +47,7 @@ def _at_infinity(statement: sp.Basic) -> bool:
 
 
 def product_steps() -> tuple[Step, ...]:
-    """The recurrence and the limit that make R a product."""
+    """Derive the recurrence and the limit that make R a product."""
     bound = 1 - 1 / (2 * m)
     return (
         Step(
@@ -69,12 +72,12 @@ def product_steps() -> tuple[Step, ...]:
 
 
 def _from_half(statement: sp.Basic) -> bool:
-    """Inequality in m at every m = 1/2 + a with a > 0."""
+    """Decide an inequality in m at every m = 1/2 + a with a > 0."""
     return dominated(statement.subs(m, _half + _above))
 
 
 def growth_step() -> Step:
-    """Every factor of R grows with m."""
+    """Derive that every factor of R grows with m."""
     factor = 1 - 1 / (4 * m**2)
     later = factor.subs(m, m + _h)
     return Step(
@@ -86,7 +89,7 @@ def growth_step() -> Step:
 
 
 def enclosure_steps() -> tuple[Step, ...]:
-    """1 − 1/(4m − 3/2) ≤ R(m) ≤ 1 − 1/(4m − 1), by comparing growth with R's."""
+    """Derive 1 − 1/(4m − 3/2) ≤ R(m) ≤ 1 − 1/(4m − 1) by comparing growth with R's."""
     upper, lower = 1 - 1 / (4 * m - 1), 1 - 2 / (8 * m - 3)
 
     def ordered(small: sp.Expr, large: sp.Expr) -> sp.Basic:

@@ -1,8 +1,8 @@
-"""RAdam's variance derived: the moments of the inverse χ, and their decrease.
+"""Derives RAdam's variance from the moments of the inverse χ distribution, and that it decreases.
 
-X ~ χ²(ρ) is the sum of ρ squared standard normal gradients g/σ, so the adaptive factor has
-ψ² = ρ/(σ² X); σ = 1 here. With m = (ρ − 1)/2 the variance is (ρ/(ρ − 2)) (1 − R) with
-R of `theory.radam.gamma_ratio`, a product of increasing factors: the variance falls in ρ.
+X ~ χ²(ρ) is the sum of ρ squared standard normal gradients g/σ. The adaptive factor has ψ² = ρ/(σ²
+X), with σ = 1 here. With m = (ρ − 1)/2 the variance is (ρ/(ρ − 2)) (1 − R(m)), with R of
+`theory.radam.gamma_ratio`. R is a product of increasing factors, so the variance falls in ρ.
 """
 
 import math
@@ -22,22 +22,22 @@ _half = sp.Rational(1, 2)
 
 
 def normal() -> sp.Expr:
-    """Density of N(0, 1) at g."""
+    """Density of the standard normal distribution at g."""
     return sp.exp(-(_g**2) / 2) / sp.sqrt(2 * sp.pi)
 
 
 def chi_square() -> sp.Expr:
-    """Density of χ²(ρ) at x."""
+    """Density of the χ² distribution with ρ degrees of freedom at x."""
     return _x ** (rho / 2 - 1) * sp.exp(-_x / 2) / (2 ** (rho / 2) * sp.gamma(rho / 2))
 
 
 def moment(power: sp.Expr | int) -> sp.Integral:
-    """E X^(−power) for X ~ χ²(ρ), not yet integrated."""
+    """The integral E X^(−power) for X ~ χ²(ρ), not evaluated."""
     return sp.Integral(chi_square() * _x**-power, (_x, 0, sp.oo))
 
 
 def agrees_above(above: int, statement: sp.Basic) -> bool:
-    """Whether both sides agree once every integral is done at ρ = above + a."""
+    """Whether both sides agree at ρ = above + a, with every integral evaluated."""
     sides = [
         sp.expand_func(side.subs(rho, above + _above).doit(conds="none")) for side in statement.args
     ]
@@ -68,7 +68,7 @@ def _half_line(integrand: sp.Expr) -> sp.Integral:
 
 
 def divergent() -> Derivation:
-    """At t = 1 the adaptive factor is 1/|g|, and neither its square nor itself has a mean."""
+    """Derive the divergence at t = 1: the factor is 1/|g|; neither it nor its square has a mean."""
     squared = sp.Symbol("psi^2", positive=True)
     epsilon = sp.Symbol("epsilon", positive=True)
     return Derivation(
@@ -111,7 +111,7 @@ def divergent() -> Derivation:
 
 
 def _distribution() -> tuple[Step, ...]:
-    """The sum of ρ squared standard normal variables has the density `chi_square`."""
+    """Derive that the sum of ρ squared standard normal variables has the density `chi_square`."""
     transform = 1 / sp.sqrt(1 + 2 * _s)
     gauss = sp.Integral(2 * normal() * sp.exp(-_s * _g**2), (_g, 0, sp.oo))
     total = sp.Integral(chi_square() * sp.exp(-_s * _x), (_x, 0, sp.oo))
@@ -132,7 +132,7 @@ def _distribution() -> tuple[Step, ...]:
 
 
 def _moments() -> tuple[Step, ...]:
-    """E ψ², E ψ and the variance, by integration for every ρ > 2."""
+    """Derive E ψ², E ψ and the variance by integration for every ρ > 2."""
     mean = sp.gamma((rho - 1) / 2) / (sp.sqrt(2) * sp.gamma(rho / 2))
     spread = rho * moment(1) - rho * moment(_half) ** 2
     beta = sp.gamma((rho - 1) / 2) ** 2 / sp.gamma(rho - 1)
@@ -172,7 +172,10 @@ def _moments() -> tuple[Step, ...]:
 
 
 def _decrease() -> tuple[Step, ...]:
-    """Var[ψ] = (ρ/(ρ − 2)) (1 − R) is a product of two positive decreasing functions of ρ."""
+    """Derive that the variance is a product of two positive decreasing functions of ρ.
+
+    Var[ψ] = (ρ/(ρ − 2)) (1 − R).
+    """
     missing = sp.Symbol("1 - R", nonnegative=True)
     excess = rho / (rho - 2)
     before, after = excess * missing, excess.subs(rho, rho + _h) * missing / (1 + _t)
@@ -194,7 +197,9 @@ def _decrease() -> tuple[Step, ...]:
 
 
 def integrated_variance(degrees: int) -> float:
-    """Var[ψ] at σ = 1 with no Γ: integrals of e^(ρ y/2 − (ρ/2) e^y − s y) over y = log(X/ρ).
+    """The variance Var[ψ] at σ = 1 by numerical integration, without Γ.
+
+    It takes integrals of e^(ρ y/2 − (ρ/2) e^y − s y) over y = log(X/ρ).
 
     The trapezoidal rule is exponentially accurate for such integrands, analytic and decaying at
     both ends.
@@ -231,7 +236,7 @@ def integral_step(because: str, exact: sp.Expr, found: float, printed: str, fals
 
 
 def value_steps() -> tuple[Step, ...]:
-    """Var[ψ] at σ = 1 for four ρ, and the ratio of the extremes, by integration."""
+    """Check Var[ψ] at σ = 1 for four ρ, and the ratio of the extremes, by integration."""
     table = {5: "0.25196", 10: "0.07555", 100: "0.0051928", 500: "0.00100754"}
     quotient = integrated_variance(5) / integrated_variance(500)
     return (
@@ -256,7 +261,7 @@ def value_steps() -> tuple[Step, ...]:
 
 
 def exact_variance() -> Derivation:
-    """The closed form for every ρ > 2, its decrease, and its values."""
+    """Derive the closed form for every ρ > 2, its decrease, and its values."""
     return Derivation(
         "radam.variance",
         "The variance of the adaptive factor",

@@ -1,11 +1,14 @@
 """RAdam's rectifier (Liu et al., §4.2 and Algorithm 2), and when three implementations use it.
 
-At step t the exponential average of rate β₂ counts as
+At step t, the exponential average of rate β₂ counts as
 
-    ρ_t = ρ_∞ − 2 t β₂ᵗ/(1 − β₂ᵗ),   ρ_∞ = 2/(1 − β₂) − 1
+    ρ_t = ρ_∞ − 2 t β₂ᵗ/(1 − β₂ᵗ),   ρ_∞ = 2/(1 − β₂) − 1                             (1)
 
-gradients, and the rectifier r_t is the root of the ratio of the first-order variances at ρ_∞ and
-ρ_t. `theory.radam.average_length` derives both.
+gradients. The rectifier r_t is the root of the ratio of the first-order variances at ρ_∞ and ρ_t:
+
+    r_t² = (ρ_t − 4)(ρ_t − 2) ρ_∞ / ((ρ_∞ − 4)(ρ_∞ − 2) ρ_t).                         (2)
+
+`theory.radam.average_length` derives both.
 """
 
 import math
@@ -18,7 +21,7 @@ from theory.radam.variance import Number, require_more
 
 
 def longest(beta2: Number) -> Number:
-    """ρ_∞ = 2/(1 − β₂) − 1.
+    """Length of the exponential average in the limit t → ∞: ρ_∞ = 2/(1 − β₂) − 1.
 
     Raises
     ------
@@ -35,7 +38,7 @@ def longest(beta2: Number) -> Number:
 
 
 def length(step: int | sp.Symbol, beta2: Number) -> Number:
-    """ρ_t = ρ_∞ − 2 t β₂ᵗ/(1 − β₂ᵗ): the length of the plain average with the same mean age.
+    """Length ρ_t of the plain average with the exponential average's mean age, equation (1).
 
     Parameters
     ----------
@@ -63,7 +66,7 @@ def length(step: int | sp.Symbol, beta2: Number) -> Number:
 
 
 def rectifier_squared(at: Number, limit: Number) -> Number:
-    """r² = (ρ_t−4)(ρ_t−2) ρ_∞ / ((ρ_∞−4)(ρ_∞−2) ρ_t).
+    """Square of the rectifier, equation (2).
 
     Parameters
     ----------
@@ -88,7 +91,7 @@ def rectifier_squared(at: Number, limit: Number) -> Number:
 
 
 def rectifier(step: int, beta2: float) -> float:
-    """r_t, by which RAdam multiplies Adam's step t, for ρ_t > 4.
+    """The factor r_t by which RAdam multiplies Adam's step t, for ρ_t > 4.
 
     Examples
     --------
@@ -104,11 +107,11 @@ class Behaviour:
 
     name: str
     threshold: int
-    """The ρ_t from which on it adapts."""
+    """The ρ_t from which on steps are adaptive."""
     inclusive: bool
-    """Whether it adapts at the threshold itself."""
+    """Whether a step at the threshold itself is adaptive."""
     updates_before: bool
-    """Whether steps before that are momentum steps; otherwise nothing moves."""
+    """Whether earlier steps are momentum steps; otherwise the parameters do not move."""
 
     def adapts(self, at: Number) -> bool:
         """Whether a step with ρ_t = ``at`` is adaptive.
@@ -129,11 +132,13 @@ BEHAVIOURS: dict[str, Behaviour] = {
         Behaviour("authors", 5, inclusive=True, updates_before=False),
     )
 }
-"""Algorithm 2 of the paper, ``torch.optim.RAdam``, and the authors' code with its defaults."""
+"""The rules of the paper's Algorithm 2, ``torch.optim.RAdam`` and the authors' code."""
 
 
 def behaviour_named(name: str) -> Behaviour:
-    """Look a behaviour up; an unknown name is an error that offers the nearest.
+    """The behaviour of a given name.
+
+    Raises InputError suggesting the closest known name.
 
     Examples
     --------
@@ -146,7 +151,7 @@ def behaviour_named(name: str) -> Behaviour:
 
 
 def first_adaptive_step(behaviour: Behaviour, beta2: float) -> int | None:
-    """The first t whose step is adaptive; ``None`` if β₂ is too small for any.
+    """The first step t that is adaptive; ``None`` if β₂ is too small for any.
 
     Examples
     --------

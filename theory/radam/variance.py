@@ -1,13 +1,14 @@
-"""RAdam: the variance of Adam's adaptive factor and its approximations (Liu et al., §3–4).
+"""The variance of Adam's adaptive factor as RAdam states it, and its approximations (§3–4).
 
-Adam divides by the root of an average of squared gradients. For gradients N(0, σ²) and an average
-over ρ of them the factor ψ = 1/√(average) has ψ² ~ scaled inverse χ²(ρ, 1/σ²), and for ρ > 2
+Adam divides by the root of an average of squared gradients. Let the gradients be N(0, σ²) and the
+average be over ρ of them. Then the factor ψ = 1/√(average) has ψ² ~ scaled inverse χ²(ρ, 1/σ²), and
+for ρ > 2
 
-    Var[ψ] = (1/σ²) (ρ/(ρ − 2)) (1 − R),   R = Γ((ρ−1)/2)² / (Γ(ρ/2) Γ(ρ/2 − 1)),
+    Var[ψ] = (1/σ²) (ρ/(ρ − 2)) (1 − R),   R = Γ((ρ−1)/2)² / (Γ(ρ/2) Γ(ρ/2 − 1)).
 
-which is the paper's (1/σ²) (ρ/(ρ−2) − (ρ 2^(2ρ−5)/π) B((ρ−1)/2, (ρ−1)/2)²). The paper's first-order
+This is the paper's (1/σ²) (ρ/(ρ−2) − (ρ 2^(2ρ−5)/π) B((ρ−1)/2, (ρ−1)/2)²). The paper's first-order
 form is ρ/(2 (ρ−2) (ρ−4) σ²). Symbols and exact numbers give expressions. `theory.radam.inverse_chi`
-and `theory.radam.first_order_variance` derive these formulas.
+and `theory.radam.first_order_variance` derive these formulas (Liu et al., ICLR 2020).
 """
 
 import math
@@ -17,11 +18,13 @@ import sympy as sp
 from theory.errors import InputError
 
 Number = float | sp.Expr
-"""What the formulas take and return: floats, exact numbers, symbols."""
+"""Argument and result of the formulas: floats, exact numbers or symbols."""
 
 
 def variance(degrees: Number, sigma: Number = 1) -> sp.Expr:
-    """Var[ψ] = (ρ/(ρ − 2) − (ρ/2) (Γ((ρ−1)/2)/Γ(ρ/2))²)/σ².
+    """Exact variance of Adam's adaptive factor.
+
+    Var[ψ] = (ρ/(ρ − 2) − (ρ/2) (Γ((ρ−1)/2)/Γ(ρ/2))²)/σ².
 
     Parameters
     ----------
@@ -59,7 +62,9 @@ def variance(degrees: Number, sigma: Number = 1) -> sp.Expr:
 
 
 def variance_at(degrees: float, sigma: float = 1.0) -> float:
-    """Var[ψ] as a float: (ρ/(ρ − 2)) (1 − e^(log R))/σ² with log R from log Γ.
+    """Variance of Adam's adaptive factor as a float.
+
+    Var[ψ] = (ρ/(ρ − 2)) (1 − e^(log R))/σ², with log R from log Γ.
 
     Nothing overflows at any ρ. As log Γ is accurate to one part in 10¹⁵ and 1 − R ≈ 1/(2ρ), the
     relative error stays below 10⁻⁹ up to ρ = 500 and 10⁻⁷ up to ρ = 5,000.
@@ -82,7 +87,7 @@ def variance_at(degrees: float, sigma: float = 1.0) -> float:
 
 
 def first_order(degrees: Number, sigma: Number = 1) -> Number:
-    """ρ/(2 (ρ − 2) (ρ − 4) σ²), the paper's first-order form of Var[ψ], for ρ > 4.
+    """The paper's first-order form of the variance, ρ/(2 (ρ − 2) (ρ − 4) σ²), for ρ > 4.
 
     Raises
     ------
@@ -100,7 +105,9 @@ def first_order(degrees: Number, sigma: Number = 1) -> Number:
 
 
 def variance_bounds(degrees: Number, sigma: Number = 1) -> tuple[Number, Number]:
-    """ρ/((ρ−2)(2ρ−3)σ²) ≤ Var[ψ] ≤ ρ/((ρ−2)(2ρ−7/2)σ²) for every ρ > 2.
+    """Rational bounds on the variance for every ρ > 2.
+
+    ρ/((ρ−2)(2ρ−3)σ²) ≤ Var[ψ] ≤ ρ/((ρ−2)(2ρ−7/2)σ²).
 
     The upper one is the better approximation: too large by 1.8 % at ρ = 5, by 0.28 % at ρ = 10.
 
@@ -122,7 +129,9 @@ def variance_bounds(degrees: Number, sigma: Number = 1) -> tuple[Number, Number]
 
 
 def first_order_error(degrees: Number) -> tuple[Number, Number]:
-    """(9/4)/(ρ − 4) ≤ first-order form ÷ Var[ψ] − 1 ≤ (5/2)/(ρ − 4) for every ρ > 4.
+    """Bounds on the relative error of the first-order form, for every ρ > 4.
+
+    (9/4)/(ρ − 4) ≤ first-order form ÷ Var[ψ] − 1 ≤ (5/2)/(ρ − 4).
 
     Raises
     ------
@@ -139,7 +148,9 @@ def first_order_error(degrees: Number) -> tuple[Number, Number]:
 
 
 def reliable_from(error: Number) -> Number:
-    """ρ₀ = 4 + 5/(2 ε): from there on the first-order form is within a relative error ε.
+    """Number of gradients from which on the first-order form is accurate: ρ₀ = 4 + 5/(2 ε).
+
+    From ρ₀ on its relative error is at most ε.
 
     Raises
     ------

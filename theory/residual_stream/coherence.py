@@ -1,13 +1,14 @@
-"""Growth of a residual stack whose blocks are partly aligned: how much coherence Θ(1) allows.
+"""How far the blocks of a residual stack may be aligned before the stream grows with depth.
 
-In y ← (I + W) y over L blocks, W has strength a = (3L)^(-1/2) and *mean coherence* ρ in [−1, 1]:
-W = ρ a I + √(1 − ρ²) a R, with E‖R y‖² = ‖y‖², R of mean 0, independent between blocks. Then
+In y ← (I + W) y over L blocks, W has strength a = (3L)^(-1/2) and *mean coherence* ρ in [−1, 1]: W
+= ρ a I + √(1 − ρ²) a R, where E‖R y‖² = ‖y‖², and R has mean 0 and is independent between blocks.
+Then
 
-    E‖y_L‖² / ‖y_0‖² = (1 + 2ρa + a²)^L = (1 + u)^L,    L u = 2r/√3 + 1/3,    r = ρ√L,
+    E‖y_L‖² / ‖y_0‖² = (1 + 2ρa + a²)^L = (1 + u)^L,    L u = 2r/√3 + 1/3,    r = ρ√L.    (1)
 
-which for every L lies between exp(L u / (1 + u)) and exp(L u): it is Θ(1) if and only if
-ρ = O(L^(-1/2)). ρ = 1 is the coherent, ρ = 0 the incoherent growth of ``skip_path.py``. A single
-draw of width d grows by less than the mean: log‖y_L‖² has mean (1 − 2/d)/3 in deep stacks.
+For every L this lies between exp(L u / (1 + u)) and exp(L u). So it is Θ(1) if and only if ρ =
+O(L^(-1/2)). ρ = 1 is the coherent growth of ``skip_path.py``, and ρ = 0 the incoherent one. A
+single draw of width d grows by less than the mean: log‖y_L‖² has mean (1 − 2/d)/3 in deep stacks.
 """
 
 from itertools import product
@@ -27,20 +28,22 @@ from theory.derivations.orders import order_step
 from theory.residual_stream.skip_path import L
 
 rho = sp.Symbol("rho", real=True)
-"""ρ, the mean coherence: E⟨y, W y⟩ = ρ a ‖y‖²."""
+"""The mean coherence ρ, with E⟨y, W y⟩ = ρ a ‖y‖²."""
 r = sp.Symbol("r", real=True)
-"""r = ρ√L."""
+"""The mean coherence scaled by depth, r = ρ√L."""
 d = sp.Symbol("d", positive=True)
 _a = sp.Symbol("a", positive=True)
 _u = sp.Symbol("u", real=True)
 _BLOCK = 1 + 2 * rho * _a + _a**2
 _VECTOR = (sp.Rational(2), sp.Rational(-3))
 _POINTS = tuple(sp.Rational(*pair) for pair in ((0, 1), (3, 5), (-4, 5), (1, 1), (-1, 1)))
-"""Coherences with a rational √(1 − ρ²)."""
+"""Coherences ρ with a rational √(1 − ρ²)."""
 
 
 def growth(coherence: sp.Expr = rho, blocks: sp.Expr = L) -> sp.Expr:
-    """E‖y_L‖²/‖y_0‖² = (1 + 2ρ (3L)^(-1/2) + 1/(3L))^L.
+    """Growth of the mean square over L blocks, equation (1).
+
+    (1 + 2ρ (3L)^(-1/2) + 1/(3L))^L.
 
     Parameters
     ----------
@@ -60,7 +63,9 @@ def growth(coherence: sp.Expr = rho, blocks: sp.Expr = L) -> sp.Expr:
 
 
 def typical(width: sp.Expr = d) -> sp.Expr:
-    """exp((1 − 2/d)/6), the geometric mean of ‖y_L‖/‖y_0‖ over draws, in deep incoherent stacks.
+    """Typical growth of a deep incoherent stack: exp((1 − 2/d)/6).
+
+    It is the geometric mean of ‖y_L‖/‖y_0‖ over draws.
 
     Examples
     --------
@@ -71,7 +76,7 @@ def typical(width: sp.Expr = d) -> sp.Expr:
 
 
 def _block_in_mean_square(statement: sp.Basic) -> bool:
-    """E‖(I + W) y‖²/‖y‖² over R = ±1 signs/√2, all 16 of them, y fixed, at several ρ and a."""
+    """Check E‖(I + W) y‖²/‖y‖² over the 16 matrices R = ±1 signs/√2, at fixed y."""
     for coherence in _POINTS:
         for strength in (sp.Rational(1, 2), sp.Rational(2, 7)):
             found = sp.Integer(0)
@@ -90,7 +95,7 @@ def _block_in_mean_square(statement: sp.Basic) -> bool:
 
 
 def _product_in_mean_square(statement: sp.Basic) -> bool:
-    """Enumerate the scalar chain of L = 1…4 factors 1 + a (ρ ± √(1 − ρ²)) exactly."""
+    """Check the mean square of 1 to 4 factors 1 + a (ρ ± √(1 − ρ²)) by enumeration."""
     for coherence, blocks in product(_POINTS[:3], range(1, 5)):
         strength, spread = sp.Rational(1, 3), sp.sqrt(1 - coherence**2)
         total = sp.Integer(0)
@@ -103,19 +108,19 @@ def _product_in_mean_square(statement: sp.Basic) -> bool:
 
 
 def _exponent(coherence: sp.Expr) -> sp.Expr:
-    """L u at a = (3L)^(-1/2)."""
+    """The exponent L u at a = (3L)^(-1/2)."""
     return sp.expand(L * (_BLOCK - 1).subs({_a: (3 * L) ** sp.Rational(-1, 2), rho: coherence}))
 
 
 def _exponent_at(statement: sp.Basic) -> bool:
-    """L u at ρ = r L^(-1/2) against a formula in r."""
+    """Compare the exponent L u at ρ = r L^(-1/2) with a formula in r."""
     u = sp.cancel(statement.args[0] / L)
     inserted = L * u.subs({_a: (3 * L) ** sp.Rational(-1, 2), rho: r / sp.sqrt(L)})
     return sp.simplify(inserted - statement.args[1]) == 0
 
 
 def _increases_from_zero(statement: sp.Basic) -> bool:
-    """lhs ≤ rhs for u > −1: both are 0 at 0, and the slope of rhs − lhs has the sign of u."""
+    """Decide lhs ≤ rhs for u > −1: both are 0 at 0, and rhs − lhs has a slope of u's sign."""
     base = sp.Symbol("b", positive=True)
     gap = statement.args[1] - statement.args[0]
     ratio = sp.cancel(sp.together(sp.diff(gap, _u)) / _u).subs(_u, base - 1)
@@ -123,7 +128,10 @@ def _increases_from_zero(statement: sp.Basic) -> bool:
 
 
 def _smallest_base(statement: sp.Basic) -> bool:
-    """lhs ≤ 1 + 2ρa + a² for every ρ ≥ −1 and L ≥ 1: ρ = −1 + t, a = 1/√3 at most."""
+    """Decide lhs ≤ 1 + 2ρa + a² for every ρ ≥ −1 and L ≥ 1.
+
+    ρ is written as −1 + t, and a is at most 1/√3.
+    """
     t, slack = sp.symbols("t s", nonnegative=True)
     gap = (statement.args[1] - statement.args[0]).subs(rho, -1 + t)
     # (1 − a)² decreases up to a = 1, so its least value on a ≤ 1/√3 is at 1/√3.
@@ -143,7 +151,10 @@ def _limit(statement: sp.Basic) -> bool:
 
 @covers("to first order in 1/L, for every d")
 def _typical_log(statement: sp.Basic) -> bool:
-    """E log(1 + 2z + z² + p) to first order in 1/L, z of variance a²/d, p of mean a² − a²/d."""
+    """Compare E log(1 + 2z + z² + p) to first order in 1/L with a formula.
+
+    z has variance a²/d, and p has mean a² − a²/d.
+    """
     z, p, scale = sp.symbols("z p e")
     logarithm = sp.log(1 + 2 * scale * z + scale**2 * (z**2 + p))
     second = sp.diff(logarithm, scale, 2).subs(scale, 0) / 2
@@ -153,7 +164,7 @@ def _typical_log(statement: sp.Basic) -> bool:
 
 
 def block_steps() -> tuple[Step, ...]:
-    """The mean square of one block and of L."""
+    """Derive the mean square behind one block and behind L blocks, equation (1)."""
     mean = sp.Function("E")
     return (
         Step(
@@ -178,7 +189,10 @@ def block_steps() -> tuple[Step, ...]:
 
 
 def threshold_steps() -> tuple[Step, ...]:
-    """exp(L u/(1 + u)) ≤ (1 + u)^L ≤ exp(L u), 1 + u bounded from below: Θ(1) ⇔ r bounded."""
+    """Derive exp(L u/(1 + u)) ≤ (1 + u)^L ≤ exp(L u), hence Θ(1) if and only if r is bounded.
+
+    1 + u is bounded from below.
+    """
     least = (1 - 1 / sp.sqrt(3)) ** 2
     return (
         Step(
@@ -220,7 +234,7 @@ def threshold_steps() -> tuple[Step, ...]:
 
 
 def figure_steps() -> tuple[Step, ...]:
-    """What 600 blocks, the decoder's 3N at N = 200, grow by."""
+    """Derive the growth of 600 blocks, the decoder's 3N at N = 200."""
     blocks = sp.Integer(600)
     return (
         rounded_step(
@@ -248,7 +262,7 @@ def figure_steps() -> tuple[Step, ...]:
 
 
 def derivation() -> Derivation:
-    """Growth is Θ(1) if and only if the mean coherence is O(L^(-1/2))."""
+    """Derive that growth is Θ(1) if and only if the mean coherence is O(L^(-1/2))."""
     return Derivation(
         "ours.coherence",
         "The coherence that a residual stack tolerates",

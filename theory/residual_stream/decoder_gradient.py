@@ -1,16 +1,20 @@
-"""Eq. 4 of T-Fixup: the decoder's squared gradient, and what its remainder really is.
+"""The decoder's squared gradient: T-Fixup's Eq. 4, and the true size of its remainder.
 
 For y_{l+1} = y_l + G_l(y_l; θ_l), l = 1…L, f = y_{L+1} and F_l = ∂f/∂y_{l+1}, exactly
 
-    ∂f/∂θ ∂f/∂θᵀ = F_0 F_0ᵀ + Σ_l F_l ∂G_l/∂θ_l ∂G_l/∂θ_lᵀ F_lᵀ.
+    ∂f/∂θ ∂f/∂θᵀ = F_0 F_0ᵀ + Σ_l F_l ∂G_l/∂θ_l ∂G_l/∂θ_lᵀ F_lᵀ.                      (1)
 
 The paper has 1 for each F_l and puts the rest into O(Σ_l (∂G_l/∂θ_l)⁴), which is O(1/L) when each
-term is Θ(1/L). But F_l collects the Jacobians of all later blocks: with E(∂G/∂y)² = 1/(3L) and
-independent weights E F_l² = r^(L−l), r = 1 + 1/(3L). So the remainder is a fixed share of the sum
-and does not vanish with depth. Which share depends on the terms. If all are equal it tends to
-3e^(1/3) − 4 = 0.187. If they grow with the stream, ∝ y_l² and E y_l² ∝ r^(l−1), it tends to
-e^(1/3)/(3(e^(1/3) − 1)) − 1 = 0.176. Both belong to scalar chains. The share in real decoders is
-measured (`tfixup verify --claims tfixup.eq4 --verbose`).
+term is Θ(1/L). But F_l collects the Jacobians of all later blocks. With E(∂G/∂y)² = 1/(3L) and
+independent weights, E F_l² = r^(L−l) with r = 1 + 1/(3L). So the remainder is a fixed share of the
+sum and does not vanish with depth. The share depends on the terms:
+
+- If all are equal, it tends to 3e^(1/3) − 4 = 0.187.
+- If they grow with the stream, ∝ y_l² and E y_l² ∝ r^(l−1), it tends to
+  e^(1/3)/(3(e^(1/3) − 1)) − 1 = 0.176.
+
+Both belong to scalar chains. The share in real decoders is measured (`tfixup verify --claims
+tfixup.eq4 --verbose`).
 """
 
 import sympy as sp
@@ -30,7 +34,7 @@ _y = sp.Symbol("y", real=True)
 _theta = sp.symbols(f"theta1:{BLOCKS + 1}", real=True)
 _passage = sp.symbols(f"F0:{BLOCKS + 1}", real=True)
 _slope = sp.symbols(f"g1:{BLOCKS + 1}", real=True)
-"""F_l = ∂f/∂y_{l+1} and g_l = ∂G_l/∂θ_l."""
+"""Symbols for F_l = ∂f/∂y_{l+1} and for g_l = ∂G_l/∂θ_l."""
 
 
 def _branch(theta: sp.Expr, y: sp.Expr) -> sp.Expr:
@@ -39,7 +43,7 @@ def _branch(theta: sp.Expr, y: sp.Expr) -> sp.Expr:
 
 
 def _stream() -> list[sp.Expr]:
-    """y_1, …, y_{L+1}."""
+    """The stream y_1, …, y_{L+1} of composed branches."""
     stream: list[sp.Expr] = [_y]
     for theta in _theta:
         stream.append(stream[-1] + _branch(theta, stream[-1]))
@@ -89,7 +93,10 @@ def _identity() -> Step:
 
 
 def _share() -> sp.Expr:
-    """(1/L) Σ_l (E F_l² − 1), a geometric sum: 3 ((1 + 1/(3L))^L − 1) − 1."""
+    """Share of the remainder with equal terms: 3 ((1 + 1/(3L))^L − 1) − 1.
+
+    It is (1/L) Σ_l (E F_l² − 1), a geometric sum.
+    """
     return 3 * ((1 + 1 / (3 * L)) ** L - 1) - 1
 
 
@@ -105,14 +112,17 @@ def _geometric(statement: sp.Basic) -> bool:
 
 
 def _share_growing() -> sp.Expr:
-    """Σ_l r^(l−1) (r^(L−l) − 1) ÷ Σ_l r^(l−1): both sums are geometric."""
+    """Share of the remainder with terms ∝ y_l², the ratio of two geometric sums.
+
+    Σ_l r^(l−1) (r^(L−l) − 1) ÷ Σ_l r^(l−1).
+    """
     ratio = 1 + 1 / (3 * L)
     return L * ratio ** (L - 1) * (ratio - 1) / (ratio**L - 1) - 1
 
 
 @covers("for L = 1 to 6, exactly")
 def _growing(statement: sp.Basic) -> bool:
-    """Compare the closed form of the share with terms ∝ y_l² with the sums themselves."""
+    """Compare the closed form of the share for terms ∝ y_l² with the sums themselves."""
     for length in range(1, 7):
         ratio = 1 + sp.Rational(1, 3 * length)
         terms = [ratio ** (block - 1) for block in range(1, length + 1)]
@@ -128,12 +138,12 @@ def _limit(statement: sp.Basic) -> bool:
 
 
 def _deep(expression: sp.Expr) -> sp.Limit:
-    """The limit of a share as the number of blocks grows, not yet taken."""
+    """Limit of a share as the number of blocks grows, not evaluated."""
     return sp.Limit(expression, L, sp.oo)
 
 
 def printed_is_false() -> Derivation:
-    """The remainder is Θ(1) of the sum, not O(Σ (∂G/∂θ)⁴) = O(1/L)."""
+    """Show that the remainder is Θ(1) of the sum, not O(Σ (∂G/∂θ)⁴) = O(1/L)."""
     third = sp.exp(sp.Rational(1, 3))
     exact, growing = 3 * third - 4, third / (3 * (third - 1)) - 1
     return Derivation(
@@ -178,7 +188,10 @@ def printed_is_false() -> Derivation:
 
 
 def bounded() -> Derivation:
-    """Between 1 and e^(1/3): the sum's order is right although its remainder is not."""
+    """Derive that the sum's order is right although its remainder is not.
+
+    The ratio of both sides lies between 1 and e^(1/3).
+    """
     x = sp.Symbol("x", nonnegative=True)
 
     def below(statement: sp.Basic) -> bool:

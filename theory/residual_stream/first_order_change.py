@@ -1,11 +1,11 @@
-"""Eq. 3 of T-Fixup: the first-order change of f(θ) = f_d(f_e(θ_E), θ_D) under one SGD step.
+"""The first-order change of an encoder-decoder under one SGD step: T-Fixup's Eq. 3, corrected.
 
-With J_D = ∂f_d/∂θ_D, F = ∂f_d/∂f_e, J_E = ∂f_e/∂θ_E and g = ∂L/∂fᵀ,
+For f(θ) = f_d(f_e(x; θ_E), y; θ_D), J_D = ∂f_d/∂θ_D, F = ∂f_d/∂f_e, J_E = ∂f_e/∂θ_E, g = ∂L/∂fᵀ,
 
     Δf = −η (J_D J_Dᵀ + F J_E J_Eᵀ Fᵀ) g + O(η²).
 
-The paper prints a minus sign before the encoder's term and ∂f_d/∂θ_E where F must stand; the
-shapes of ∂f_d/∂θ_E ∂f_e/∂θ_E do not even match unless memory and θ_E have the same size.
+The paper prints a minus sign before the encoder's term, and ∂f_d/∂θ_E in place of F. The shapes of
+∂f_d/∂θ_E ∂f_e/∂θ_E do not even match unless memory and θ_E have the same size.
 """
 
 import sympy as sp
@@ -13,7 +13,7 @@ import sympy as sp
 from theory.derivations.derivation import Derivation, Step, covers, equation
 
 _a, _b = sp.symbols("a1:3", real=True), sp.symbols("b1:4", real=True)
-"""θ_E ∈ R², θ_D ∈ R³."""
+"""Symbols for θ_E ∈ R² and θ_D ∈ R³."""
 _g = sp.Matrix(sp.symbols("g1:3", real=True))
 _J_D, _F, _J_E, _G = (sp.Symbol(name, commutative=False) for name in ("J_D", "F", "J_E", "g"))
 
@@ -52,7 +52,7 @@ def _first_order(statement: sp.Basic) -> bool:
 
 
 def _shapes_differ(statement: sp.Basic) -> bool:
-    """Whether a product of Jacobians is undefined: columns of one, rows of the next."""
+    """Whether a product of Jacobians is undefined: columns of one differ from rows of the next."""
     columns, rows = statement.args
     return columns != rows
 
@@ -65,7 +65,7 @@ def _change(encoder_sign: int) -> sp.Expr:
 
 
 def corrected() -> Derivation:
-    """Both terms with the same sign, and F = ∂f_d/∂f_e."""
+    """Derive Eq. 3 with both terms of one sign and F = ∂f_d/∂f_e."""
     return Derivation(
         "tfixup.eq3",
         "Eq. 3 corrected",
@@ -81,7 +81,10 @@ def corrected() -> Derivation:
 
 
 def printed_is_false() -> Derivation:
-    """The printed sign is contradicted by the same networks; the printed symbol by its shape."""
+    """Show that the printed sign is contradicted by the same networks.
+
+    The printed symbol is contradicted by its shape.
+    """
     return Derivation(
         "tfixup.eq3",
         "Eq. 3 as printed is false",

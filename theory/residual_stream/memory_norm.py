@@ -1,15 +1,15 @@
-"""Is ‖m‖ = Θ(‖x‖)? The growth of the encoder's stream, which Eq. 7 takes for granted.
+"""Does the encoder's output keep the size of its input? Eq. 7 of T-Fixup takes it for granted.
 
-The decoder's scale is derived with ‖m‖ = ‖y‖, yet nothing sets the memory m = f_e(x). With
+The decoder's scale is derived with ‖m‖ = ‖y‖, although nothing sets the memory m = f_e(x). With
 independent zero-mean weights of Xavier's variances times s², s⁴ = a²/N and a = (√22 − 2)/6, the
 mean square of a token grows per encoder layer by two factors:
 
 - self-attention, uniform over t independent tokens: 1 + s⁴/t, and at most 1 + s⁴ for any tokens;
 - MLP with ReLU: 1 + ½ d_ff d σ₁² σ₂² = 1 + κ s⁴, κ = 2 d d_ff/(d + d_ff)² ≤ ½.
 
-So E‖m‖²/‖x‖² → exp((1/t + κ) a²), and at most exp(3a²/2) = 1.352 at every N ≥ 1 and width: the
-statement is true in mean square. Reading each block as the scalar 1 ± v w gives exp(2a²) = 1.495.
-With all signs alike, which the same norms allow, the memory grows like exp(2a√N − a²).
+So E‖m‖²/‖x‖² → exp((1/t + κ) a²), which is at most exp(3a²/2) = 1.352 at every N ≥ 1 and width: in
+mean square ‖m‖ = Θ(‖x‖). If each block is read as the scalar 1 ± v w, the limit is exp(2a²) =
+1.495. With all signs alike, which the same norms allow, the memory grows like exp(2a√N − a²).
 """
 
 from itertools import product
@@ -38,13 +38,15 @@ _first, _second = sp.symbols("sigma_1 sigma_2", positive=True)
 _c = sp.Symbol("c", nonnegative=True)
 _square, _mean = sp.symbols("S ybar", real=True)
 A2 = sp.expand(((sp.sqrt(22) - 2) / 6) ** 2)
-"""a² = s⁴ N = (13 − 2√22)/18 = 0.201065."""
+"""The constant a² = s⁴ N = (13 − 2√22)/18 = 0.201065."""
 KAPPA = 2 * d * d_ff / (d + d_ff) ** 2
-"""κ, the MLP's share of growth at s = 1."""
+"""The MLP's relative growth κ at s = 1."""
 
 
 def mlp_growth(scale: sp.Expr = s) -> sp.Expr:
-    """1 + ½ d_ff d σ₁² σ₂² with σ₁² = σ₂² = 2 s²/(d + d_ff).
+    """Growth of the mean square in one MLP block: 1 + ½ d_ff d σ₁² σ₂².
+
+    σ₁² = σ₂² = 2 s²/(d + d_ff).
 
     Examples
     --------
@@ -56,7 +58,7 @@ def mlp_growth(scale: sp.Expr = s) -> sp.Expr:
 
 
 def memory_growth(model_width: int, mlp_width: int, tokens: int) -> sp.Expr:
-    """exp((1/t + κ) a²), the limit of E‖m‖²/‖x‖² as N → ∞, for t independent tokens.
+    """Growth of the encoder's stream as N → ∞, for t independent tokens: exp((1/t + κ) a²).
 
     Parameters
     ----------
@@ -109,7 +111,10 @@ def _mlp_in_mean_square(statement: sp.Basic) -> bool:
 
 @covers("over all signs for t = 1, 2, 3, exactly")
 def _attention_in_mean_square(statement: sp.Basic) -> bool:
-    """Average over signs of t tokens and of W_v, W_o (1 × 1) of (x_1 + mean(x) W_v W_o)²."""
+    """Check the growth in attention by averaging over signs of tokens and weights.
+
+    The average is of (x_1 + mean(x) W_v W_o)², over t tokens and 1 × 1 matrices W_v and W_o.
+    """
     scale = sp.Rational(2, 3)
     for tokens in (1, 2, 3):
         total, draws = sp.Integer(0), 0
@@ -123,7 +128,7 @@ def _attention_in_mean_square(statement: sp.Basic) -> bool:
 
 
 def _mean_is_below(statement: sp.Basic) -> bool:
-    """lhs in the mean square and the mean of t = 1…4 tokens is their mean squared deviation."""
+    """Check that mean square minus square of the mean of 1 to 4 tokens is their variance."""
     for tokens in range(1, 5):
         y = sp.symbols(f"y1:{tokens + 1}", real=True)
         mean = sum(y) / tokens
@@ -135,7 +140,10 @@ def _mean_is_below(statement: sp.Basic) -> bool:
 
 
 def _after_all_layers(statement: sp.Basic) -> bool:
-    """The limit of (1 + s⁴/t)^N (1 + κ s⁴)^N at s⁴ = a²/N, as its logarithm at u = 1/N → 0."""
+    """Limit of (1 + s⁴/t)^N (1 + κ s⁴)^N at s⁴ = a²/N.
+
+    It is taken of the logarithm at u = 1/N → 0.
+    """
     u = sp.Symbol("u", positive=True)
     layer = statement.args[0].args[0]
     logarithm = sp.log(layer.subs(s, (A2 * u) ** sp.Rational(1, 4))) / u
@@ -144,7 +152,10 @@ def _after_all_layers(statement: sp.Basic) -> bool:
 
 
 def _any_width(statement: sp.Basic) -> bool:
-    """Inequality for all d, d_ff > 0: with the larger written as the smaller plus an excess."""
+    """Decide an inequality for all d, d_ff > 0.
+
+    The larger width is written as the smaller plus an excess.
+    """
     excess = sp.Symbol("e", nonnegative=True)
     return all(
         dominated(statement.subs(larger, smaller + excess))
@@ -153,7 +164,10 @@ def _any_width(statement: sp.Basic) -> bool:
 
 
 def _at_any_depth(statement: sp.Basic) -> bool:
-    """N log(1 + c/N) ≤ c through log(1 + z) ≤ z: equal at z = 0, and the slopes are ordered."""
+    """Decide N log(1 + c/N) ≤ c by log(1 + z) ≤ z.
+
+    Both sides are equal at z = 0, and their slopes are ordered.
+    """
     z = sp.Symbol("z", nonnegative=True)
     gap = ((statement.args[1] - statement.args[0]) / N).subs(_c, z * N)
     rises = dominated(sp.Le(0, sp.diff(gap, z), evaluate=False))
@@ -171,7 +185,7 @@ def _scale_step() -> Step:
 
 
 def growth_steps() -> tuple[Step, ...]:
-    """What one attention block and one MLP block multiply the mean square by."""
+    """Derive the growth of the mean square in one attention block and in one MLP block."""
     mean = sp.Function("E")
     mlp, attention = mean(sp.Symbol("MLP")), mean(sp.Symbol("attention"))
     half = sp.Rational(1, 2) * d_ff * d * _first**2 * _second**2
@@ -207,7 +221,7 @@ def growth_steps() -> tuple[Step, ...]:
 
 
 def bounded() -> Derivation:
-    """In mean square over independent weights ‖m‖ = Θ(‖x‖), with the constants."""
+    """Derive ‖m‖ = Θ(‖x‖) in mean square over independent weights, with the constants."""
     layer = (1 + s**4 / t) * (1 + KAPPA * s**4)
     scalar = (1 + s**4) ** 2
 
@@ -249,13 +263,13 @@ def bounded() -> Derivation:
 
 
 def _unpowered(statement: sp.Basic) -> sp.Basic:
-    """lim b^N = c as b = c, for a check that takes the power itself."""
+    """Decide lim b^N = c as b = c, for a check that takes the power itself."""
     power = statement.args[0].args[0]
     return equation(sp.Tuple(power.base ** (power.exp / N)), statement.args[1])
 
 
 def unbounded() -> Derivation:
-    """With the same norms and all signs alike, the memory's norm outgrows every multiple of x's."""
+    """Show that with the same norms and all signs alike, ‖m‖ outgrows every multiple of ‖x‖."""
     u = sp.Symbol("u", positive=True)
     root = (sp.sqrt(22) - 2) / 6
     logarithm = 2 * N * sp.log(1 + s**2)

@@ -1,6 +1,7 @@
-"""Growth along the skip path, which §3.2 asserts to be Θ(1) "due to the residual architecture".
+"""Growth of a signal along the skip path, which §3.2 of T-Fixup asserts to be bounded.
 
-In the scalar chain y_{l+1} = (1 + v_l w_l) y_l of L blocks with |v_l w_l| = (3L)^(-1/2):
+The paper says Θ(1) "due to the residual architecture". In the scalar chain y_{l+1} = (1 + v_l w_l)
+y_l of L blocks with |v_l w_l| = (3L)^(-1/2):
 
 - all signs alike (coherent): (1 + (3L)^(-1/2))^L ~ exp(√(L/3) − 1/6) → ∞;
 - independent signs (incoherent), in mean square: (1 + 1/(3L))^L → e^(1/3).
@@ -14,7 +15,7 @@ L = sp.Symbol("L", positive=True)
 
 
 def coherent(blocks: sp.Expr = L, strength: sp.Expr | None = None) -> sp.Expr:
-    """(1 + |v w|)^L, by default at |v w| = (3L)^(-1/2).
+    """Growth over L blocks of one sign: (1 + |v w|)^L, by default at |v w| = (3L)^(-1/2).
 
     Examples
     --------
@@ -26,7 +27,9 @@ def coherent(blocks: sp.Expr = L, strength: sp.Expr | None = None) -> sp.Expr:
 
 
 def incoherent(blocks: sp.Expr = L) -> sp.Expr:
-    """E Π (1 + ε_l (3L)^(-1/2))² = (1 + 1/(3L))^L for independent signs ε_l.
+    """Growth in mean square over L blocks of independent signs ε_l: (1 + 1/(3L))^L.
+
+    It is E Π (1 + ε_l (3L)^(-1/2))².
 
     Examples
     --------
@@ -41,7 +44,10 @@ def _has_limit(statement: sp.Basic) -> bool:
 
 
 def coherent_derivation() -> Derivation:
-    """The coherent product is unbounded: the printed statement fails in the worst case."""
+    """Derive that the coherent product is unbounded.
+
+    The printed statement hence fails in the worst case.
+    """
     u = sp.Symbol("u", positive=True)
 
     def log_limit(statement: sp.Basic) -> bool:
@@ -75,7 +81,7 @@ def coherent_derivation() -> Derivation:
 
 
 def incoherent_derivation() -> Derivation:
-    """In mean square over independent signs the product tends to e^(1/3)."""
+    """Derive that in mean square over independent signs the product tends to e^(1/3)."""
     epsilon, a = sp.symbols("epsilon a", real=True)
 
     def averaged(statement: sp.Basic) -> bool:

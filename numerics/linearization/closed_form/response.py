@@ -26,7 +26,7 @@ ClosedGrouping = Literal["part", "total"]
 
 
 def serves(spec: ModelSpec, rule: StepRule | None = None) -> bool:
-    """Whether there are closed forms for a model's wiring and, where one is given, for a rule.
+    """Whether there are closed forms for a model's wiring and traits and, where given, for a rule.
 
     Examples
     --------
@@ -110,9 +110,9 @@ def _gradients(
 def _check(models: Sequence[Transformer], batches: Sequence[TokenBatch], rule: StepRule) -> None:
     spec = models[0].spec
     if not serves(spec):
-        known = ", ".join(wiring.name for wiring in CLOSED_WIRINGS)
         if spec.unusual:
             raise InputError(f"closed forms have no {spec.unusual[0]}")
+        known = ", ".join(wiring.name for wiring in CLOSED_WIRINGS)
         raise InputError(f"closed forms need a wiring of {known}, got {spec.wiring.name}")
     if not rule.elementwise:
         raise InputError(f"closed forms need an elementwise update rule, got {rule.name}")

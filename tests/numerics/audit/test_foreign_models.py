@@ -11,7 +11,7 @@ from numerics.recipes.initialize import initialize_
 from tests.models.expected import ForeignModel
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.models]
 SOME = (
     *("GPT-2", "GPT-NeoX", "Falcon", "Llama", "Gemma 2", "Granite", "BERT", "T5", "BART"),
     *("Mixtral", "llama2.c-like", "nanoGPT-like", "experts in three axes"),

@@ -206,7 +206,7 @@ def test_the_users_traceback_on_demand(my: str, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("what", "some"),
     [
-        ("recipes", ("gpt2", "t5", "torch", *SCHEMES)),
+        ("recipes", ("gpt2", "t5", "torch", "tfixup", "deepnorm")),
         ("schemes", tuple(SCHEMES)),
         ("claims", ("tfixup.eq1",)),
         ("optimizers", ("sgd", "muon")),

@@ -19,7 +19,6 @@ from numerics.evidence.training import Comparison, comparisons, no_warmup, recor
 from numerics.models import ModelSpec
 from numerics.models.tokens import random_batch
 from numerics.schemes import build
-from numerics.schemes.tfixup import TFIXUP
 from numerics.statistics.exponents import Exponent, NoExponent
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import Settings, SweepConfig
@@ -63,20 +62,6 @@ def test_the_gain_by_automatic_differentiation_has_the_published_value():
     length = 100.0
     published = (length**2 + 72 * length + 8) / (16 * length**2)
     assert float(theorem31.gains(points)) == pytest.approx(published, rel=1e-12)
-
-
-@pytest.mark.parametrize(("number", "power", "order"), [(6, 1.0, 0), (7, 1.5, -0.5), (8, 2.0, -1)])
-def test_predicted_orders_come_from_the_printed_left_sides(number, power, order):
-    assert conditions.predicted(number, power) == order
-
-
-def test_the_encoder_s_measured_exponent_follows_equation_6():
-    short = (4, 8, 16)
-    for power in (1.0, 2.0):
-        fit = conditions.exponents(replace(TFIXUP, power=power), 3, depths=short)["encoder"]
-        assert isinstance(fit, Exponent)
-        assert abs(fit.value - (1 - power)) < 0.2
-        assert abs(fit.value - (2 - power)) > 0.5
 
 
 def test_energies_are_squared_gradient_norms():

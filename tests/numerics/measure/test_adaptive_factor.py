@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from numerics.evidence import radam
-from numerics.measure.adaptive_factor import Sampled, adaptive_factors, sampled_variance
+from numerics.measure.adaptive_factor import adaptive_factors, sampled_variance
 from theory.claims import Context
 from theory.errors import InputError
 
@@ -25,7 +25,6 @@ def test_the_interval_covers_the_variance_by_gamma_functions():
     for seed in range(60):
         found = sampled_variance(10, 8_000, torch.Generator().manual_seed(seed))
         covered += found.interval[0] <= exact <= found.interval[1]
-        assert found.draws == 8_000
     assert 51 <= covered <= 60
 
 
@@ -41,10 +40,3 @@ def test_bad_sizes_are_refused():
 def test_evidence_is_admissible_at_another_seed(provider):
     for item in provider(Context(seed=7)):
         assert item.admissible, item.summary
-
-
-def test_a_wide_interval_decides_nothing():
-    vague = Sampled(0.25, (0.1, 0.4), 10)
-    assert radam.within(vague, 0.2, 0.3) is None
-    assert radam.within(vague, 0.0, 0.5) is True
-    assert radam.within(vague, 0.5, 0.6) is False

@@ -288,5 +288,10 @@ def test_cut_normals_shrink(cut):
         Draw(-1.0)
 
 
+def test_t_fixup_says_that_gates_are_not_in_its_condition():
+    with pytest.raises(InputError, match="tfixup is for MLPs without a gate"):
+        build("tfixup", GATED, _generator())
+
+
 def test_wirings_of_modern_schemes_have_names():
     assert {scheme.wiring.name for scheme in SCHEMES.values()} <= set(WIRINGS)

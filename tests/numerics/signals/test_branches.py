@@ -5,6 +5,7 @@ import torch
 from torch.func import functional_call
 
 from numerics.evidence import blocks, expansion
+from numerics.linearization.cotangents import random_cotangent
 from numerics.models import ModelSpec
 from numerics.models.attention import Attention
 from numerics.models.tokens import random_batch
@@ -132,7 +133,7 @@ def test_the_printed_sum_is_the_squared_gradient_of_one_block():
     found = blocks.decoder_sums(model, batch, torch.Generator().manual_seed(2))
     memory = model.encode(model.embed_source(batch.source_BS)).detach()
     output = model.decode(memory, model.embed_target(batch.target_BT).detach())
-    u = blocks.unit(output.detach(), torch.Generator().manual_seed(2))
+    u = random_cotangent(output.shape, torch.Generator().manual_seed(2))(output.detach())
     last = list(model.get_submodule("decoder.0.mlp").parameters())
     slopes = torch.autograd.grad(output, last, u)
     # Nothing follows the last block: its F is 1, and its term is the same in both sums.

@@ -21,7 +21,7 @@ from theory.layer_norm.amplification import (
     pre_ln,
 )
 from theory.layer_norm.output_change import next_change
-from theory.moments.sign_averages import relu_moments, sign_average
+from theory.moments.sign_averages import sign_average, sign_averaged_relu
 
 variances = st.lists(st.fractions("1/9", 9, max_denominator=9), min_size=1, max_size=6)
 WIRINGS = [post_ln, pre_ln, admin_paper, admin_code]
@@ -212,7 +212,7 @@ def test_gradients_keep_their_variance_through_a_post_ln_stack_of_relu_blocks():
     st.tuples(*[st.integers(-3, 3)] * 2),
 )
 def test_relu_moments_are_half_the_linear_ones(x, u):
-    found = relu_moments(x, u, 2)
+    found = sign_averaged_relu(x, u, 2)
     squared_x, squared_u = (sum(a * a for a in vector) for vector in (x, u))
     assert found.output == 2 * squared_x
     assert found.backward == found.forward == 2 * squared_u

@@ -4,20 +4,20 @@ import pytest
 
 from theory.mean_field.attention_moments import Fluctuations
 from theory.mean_field.history_cotangents import pull_history
-from theory.mean_field.layer_history import Branched, History, run_history
-from theory.mean_field.norm_moments import unknowing
-from theory.mean_field.residual_block import Block, BlockKind, Norm, Setting
+from theory.mean_field.layer_history import Branched, HistoryWiring, run_history
+from theory.mean_field.norm_moments import isotropic_cotangent
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm, Setting
 from theory.moments.softmax_moments import uniform
 from theory.moments.token_gram import diagonal
 
 INFINITE = Setting(64, 128, lambda n, *_: uniform(n), Fluctuations())
-NORMS = {History.PRE: Norm.PRE, History.POST: Norm.POST}
+NORMS = {HistoryWiring.PRE: Norm.PRE, HistoryWiring.POST: Norm.POST}
 
 
 def mlp(norm, growth):
     """An MLP block that adds ``growth`` to a normalised token's second moment."""
     square = (2 * growth / (64 * 128)) ** 0.5
-    return Block("decoder.mlp", BlockKind.MLP, {"w1": square, "w2": square}, norm)
+    return MeanFieldBlock("decoder.mlp", BlockKind.MLP, {"w1": square, "w2": square}, norm)
 
 
 def passed(history, growth, layers):
@@ -25,23 +25,23 @@ def passed(history, growth, layers):
     return run_history(((4.0,),), blocks, history, "decoder", None, INFINITE)
 
 
-@pytest.mark.parametrize("history", list(History))
+@pytest.mark.parametrize("history", list(HistoryWiring))
 def test_two_layers_by_hand(history):
     """One layer, one token: y_0 of length² 4, a branch of length² g on the normalised token."""
-    g, energies = 0.5, {}
+    g = 0.5
     tape = passed(history, g, 1)
     (block,) = (one for one in tape.operations if isinstance(one, Branched))
     assert diagonal(block.passed.output_gram) == pytest.approx((g,))
     assert tape.output.gram[0][0] == pytest.approx(1)
     # Pre-LN averages x̂ and (x̂ + G)/√(1 + g); Post-LN 2 x̂ and (x̂ + G)/√(1 + g).
-    start = {History.PRE: 1, History.POST: 2}[history]
+    start = {HistoryWiring.PRE: 1, HistoryWiring.POST: 2}[history]
     shares = ((start + (1 + g) ** -0.5) / 2, (g / (1 + g)) ** 0.5 / 2)
     length = shares[0] ** 2 + shares[1] ** 2
     mix = tape.mixes[-1]
     assert [mix[0][0] * 2, mix[1][0] * g**0.5] == pytest.approx([s / length**0.5 for s in shares])
-    on_input, _ = pull_history(
-        tape, unknowing(((1.0,),), INFINITE.fluctuations), 1, INFINITE, energies
-    )
+    u = isotropic_cotangent(((1.0,),), INFINITE.fluctuations)
+    pulled = pull_history(tape, u, 1, INFINITE)
+    on_input, energies = pulled.inputs, pulled.energies
     # δ meets x̂ by both paths; the branch gives back g times what reached it.
     reached = 1 / (4 * (1 + g) * length)
     straight = (start + (1 + g) ** -0.5) ** 2 / (4 * length)
@@ -50,11 +50,11 @@ def test_two_layers_by_hand(history):
     assert energies["decoder.mlp.w2"] == pytest.approx(energies["decoder.mlp.w1"])
 
 
-@pytest.mark.parametrize("history", list(History))
+@pytest.mark.parametrize("history", list(HistoryWiring))
 def test_without_branches_a_stack_is_a_layer_norm(history):
-    energies = {}
     tape = passed(history, 1e-12, 3)
-    u = unknowing(((1.0,),), INFINITE.fluctuations)
-    on_input, _ = pull_history(tape, u, 1, INFINITE, energies)
+    u = isotropic_cotangent(((1.0,),), INFINITE.fluctuations)
+    pulled = pull_history(tape, u, 1, INFINITE)
+    on_input, energies = pulled.inputs, pulled.energies
     assert on_input[0][0] == pytest.approx(1 / 4)
     assert energies["decoder.mlp.w2"] < 1e-4 < energies["decoder.history"]

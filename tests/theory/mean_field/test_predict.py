@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from theory.errors import InputError
 from theory.mean_field.attention_moments import Fluctuations, attention_moments
 from theory.mean_field.norm_moments import gaussian, jacobian_gain, normalised
-from theory.mean_field.predict import EVERYTHING, Assumptions, Inputs, Network, predict
-from theory.mean_field.residual_block import Block, BlockKind, Norm, Setting
+from theory.mean_field.predict import EVERYTHING, Assumptions, EmbeddedTokens, Network, predict
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm, Setting
 from theory.mean_field.rules import derivation
 from theory.mean_field.signal_propagation import forward
 from theory.moments.relu_kernel import kappa_0, kappa_1, relu_pairs
@@ -23,13 +23,13 @@ from theory.moments.softmax_moments import exact, moments, uniform
 from theory.moments.token_gram import (
     Number,
     averaged,
-    contrast,
+    centred_gram,
+    centred_second_moment,
     diagonal,
     exchangeable,
     inner,
     pulled_back,
     sinusoids,
-    told_apart,
     total,
     trace,
     visible,
@@ -71,8 +71,8 @@ def test_averages_and_their_transposes_are_matrix_products(queries, keys, causal
 def test_what_tells_tokens_apart_ignores_what_they_share():
     gram = random_gram(5, 3)
     shifted = tuple(tuple(entry + 7 for entry in row) for row in gram)
-    assert told_apart(gram) == told_apart(shifted)
-    assert told_apart(exchangeable(4, 3, 1))[2:] == (2, 2, 2)
+    assert centred_second_moment(gram) == centred_second_moment(shifted)
+    assert centred_second_moment(exchangeable(4, 3, 1))[2:] == (2, 2, 2)
 
 
 def test_contrast_is_the_sum_of_centred_identities():
@@ -86,9 +86,9 @@ def test_contrast_is_the_sum_of_centred_identities():
                 for m in range(n):
                     share = Fraction(1, n) if k == m else -Fraction(1, n * (n - 1))
                     expected[k, m] += weights[i][j] * share
-    found = sp.Matrix(contrast(weights, seen, keys))
+    found = sp.Matrix(centred_gram(weights, seen, keys))
     assert (found - expected).applyfunc(sp.nsimplify).norm() < 1e-12
-    assert abs(total(contrast(weights, seen, keys))) < 1e-12
+    assert abs(total(centred_gram(weights, seen, keys))) < 1e-12
 
 
 def test_energy_of_a_gradient_is_a_squared_norm():
@@ -166,7 +166,7 @@ def test_softmax_moments_by_sampling():
         found = (square, tilt / variance, square - 2 * sum(x**3 for x in a) + square**2)
         sums = [total + value for total, value in zip(sums, found, strict=True)]
     expected = moments(n, variance)
-    for value, name in zip(sums, ("square", "tilt", "response"), strict=True):
+    for value, name in zip(sums, ("square", "query_tilt", "response"), strict=True):
         assert value / draws == pytest.approx(getattr(expected, name), rel=0.02)
 
 
@@ -212,19 +212,19 @@ def xavier(norm=Norm.NONE, scale=1.0, layers=1):
     }
     mlp: dict[str, Number] = dict.fromkeys(("w1", "w2"), 2 * square / (D + HIDDEN))
     encoder = (
-        Block("encoder.attention", BlockKind.SELF, flat_block, norm),
-        Block("encoder.mlp", BlockKind.MLP, mlp, norm),
+        MeanFieldBlock("encoder.attention", BlockKind.SELF, flat_block, norm),
+        MeanFieldBlock("encoder.mlp", BlockKind.MLP, mlp, norm),
     )
     decoder = (
-        Block("decoder.self_attention", BlockKind.SELF, flat_block, norm, causal=True),
-        Block("decoder.cross_attention", BlockKind.CROSS, flat_block, norm),
-        Block("decoder.mlp", BlockKind.MLP, mlp, norm),
+        MeanFieldBlock("decoder.self_attention", BlockKind.SELF, flat_block, norm, causal=True),
+        MeanFieldBlock("decoder.cross_attention", BlockKind.CROSS, flat_block, norm),
+        MeanFieldBlock("decoder.mlp", BlockKind.MLP, mlp, norm),
     )
     return encoder * layers, decoder * layers
 
 
 def network(norm=Norm.NONE, scale=1.0, layers=1, tokens=16, square=1.0, multiplier=8.0):
-    inputs = Inputs(tokens, square, multiplier)
+    inputs = EmbeddedTokens(tokens, square, multiplier)
     return Network(D, HIDDEN, 2, 1000, inputs, inputs, *xavier(norm, scale, layers))
 
 
@@ -232,7 +232,7 @@ def test_one_decoder_layer_by_hand():
     """One token, no encoder: attention is a product of two matrices, the MLP halves."""
     a = 0.7**2
     _, decoder = xavier(scale=0.7)
-    one = Inputs(1, 1.0)
+    one = EmbeddedTokens(1, 1.0)
     found = predict(Network(D, HIDDEN, 2, 10**9, one, one, (), (decoder[0], decoder[2])), INFINITE)
     mlp = 0.5 * HIDDEN * D * (2 * a / (D + HIDDEN)) ** 2
     assert found.output_square == pytest.approx((1 + a * a) * (1 + mlp))
@@ -247,7 +247,7 @@ def test_one_decoder_layer_by_hand():
 def worked_example(layers, assumptions=EVERYTHING):
     """theory §5: 64-128-2, 16 random tokens a side, T-Fixup, embeddings not multiplied."""
     x = (9 * layers) ** -0.5
-    inputs = Inputs(16, x / D)
+    inputs = EmbeddedTokens(16, x / D)
     a = (math.sqrt(11 / 18) - 1 / 3) / math.sqrt(layers)
     encoder = xavier(scale=math.sqrt(a), layers=layers)[0]
     decoder = xavier(scale=math.sqrt(x), layers=layers)[1]
@@ -283,7 +283,7 @@ def test_corrections_of_finite_width_vanish_with_it(norm):
             )
             for stack in (encoder, decoder)
         ]
-        inputs = Inputs(4, 1.0)
+        inputs = EmbeddedTokens(4, 1.0)
         return predict(
             Network(width, HIDDEN * width // D, 1, 1000, inputs, inputs, *blocks), assumptions
         ).part("embeddings")
@@ -296,9 +296,9 @@ def test_corrections_of_finite_width_vanish_with_it(norm):
 def test_symbols_and_numbers_agree():
     v, w1, w2 = sp.symbols("v w1 w2", positive=True)
     variances = {"q": sp.Rational(1, D), "k": sp.Rational(1, D), "v": v, "out_proj": v}
-    mlp = Block("decoder.mlp", BlockKind.MLP, {"w1": w1, "w2": w2})
-    own = Block("decoder.self_attention", BlockKind.SELF, variances, causal=True)
-    inputs = Inputs(2, sp.Integer(1))
+    mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, {"w1": w1, "w2": w2})
+    own = MeanFieldBlock("decoder.self_attention", BlockKind.SELF, variances, causal=True)
+    inputs = EmbeddedTokens(2, sp.Integer(1))
     symbolic = predict(Network(D, HIDDEN, 2, 1000, inputs, inputs, (), (own, mlp)), INFINITE)
     values = {v: 0.01, w1: 0.02, w2: 0.03}
 
@@ -306,7 +306,7 @@ def test_symbols_and_numbers_agree():
         found = {k: float(sp.sympify(s).subs(values)) for k, s in block.variances.items()}
         return replace(block, variances=found)
 
-    plain = Inputs(2, 1.0)
+    plain = EmbeddedTokens(2, 1.0)
     numeric = predict(
         Network(D, HIDDEN, 2, 1000, plain, plain, (), (numbers(own), numbers(mlp))), INFINITE
     )
@@ -331,7 +331,7 @@ def test_inputs_as_table_rows_add_up_where_tokens_repeat():
 def test_branches_of_zero_pass_everything_on():
     encoder, decoder = xavier(Norm.PRE)
     silent = tuple(replace(b, branch=0) for b in decoder)
-    inputs = Inputs(4, 1.0)
+    inputs = EmbeddedTokens(4, 1.0)
     found = predict(Network(D, HIDDEN, 2, 1000, inputs, inputs, encoder, silent))
     assert found.part("decoder.mlp") == found.part("encoder") == 0
     assert found.part("embeddings") == pytest.approx(62 / 61, rel=1e-2)
@@ -340,7 +340,7 @@ def test_branches_of_zero_pass_everything_on():
 def test_post_ln_does_not_see_a_common_factor_of_shortcut_and_branch():
     encoder, decoder = xavier(Norm.POST)
     scaled = [tuple(replace(b, shortcut=3, branch=3) for b in s) for s in (encoder, decoder)]
-    inputs = Inputs(4, 1.0)
+    inputs = EmbeddedTokens(4, 1.0)
     plain, same = (
         predict(Network(D, HIDDEN, 2, 1000, inputs, inputs, *blocks))
         for blocks in ((encoder, decoder), scaled)
@@ -363,11 +363,11 @@ def test_rules_hold_and_their_alterations_do_not():
     [((0, 1.0), "source_tokens must be an integer of at least 1, got 0")],
 )
 def test_bad_inputs(arguments, message):
-    inputs = Inputs(*arguments)
+    inputs = EmbeddedTokens(*arguments)
     with pytest.raises(InputError, match=message):
         Network(D, HIDDEN, 2, 1000, inputs, inputs, *xavier())
     with pytest.raises(InputError, match="at least one decoder block"):
-        Network(D, HIDDEN, 2, 1000, Inputs(1, 1.0), Inputs(1, 1.0), (), ())
+        Network(D, HIDDEN, 2, 1000, EmbeddedTokens(1, 1.0), EmbeddedTokens(1, 1.0), (), ())
 
 
 def test_traces_are_sums_of_diagonals():

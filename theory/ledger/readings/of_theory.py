@@ -160,4 +160,13 @@ READINGS = (
         "whether positions are input embeddings",
         quoted=False,
     ),
+    StatementReading(
+        "tfixup.code-goal",
+        "The goal requires each update to be bounded in magnitude independent of model depth.",
+        _EXPONENT + ", of the model that the official code builds, its positions included",
+        "N^0, and the same model with scaled positions",
+        "true if the interval lies within the tolerance of 0, false if it lies outside",
+        "the goal is the paper's and the model is the code's: the row asks whether they agree",
+        "width, data, the loss's gradient, which is taken of norm 1",
+    ),
 )

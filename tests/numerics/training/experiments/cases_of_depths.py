@@ -123,7 +123,7 @@ PHASE = [
     Case("ends at half the depth", phase.decide, rates(-3.0), NO),
     Case("Post-LN goes on", phase.decide, rates(0.0, post_ln=64), OPEN),
     Case("the largest rate stays", bounded, rates(0.0), YES),
-    Case("the largest rate falls as N^-1/2", bounded, rates(-0.5), NO),
+    Case("the largest rate falls as N^-1", bounded, rates(-1.0), NO),
     Case("nothing trains at depth", bounded, rates(-3.0), NO),
     Case("half way", bounded, rates(-0.25, bumpy=0.5), OPEN),
 ]

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from numerics.cli import verdicts as shown
 from numerics.cli.explain import page
+from numerics.report import verdicts as shown
 from numerics.stores.files import jsonable
 from numerics.verify import as_document, from_document
 from theory.claims import Context, Control, Evidence, Kind, Outcome, Verdict, verdict

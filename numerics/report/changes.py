@@ -1,0 +1,97 @@
+"""What changed between an earlier report's run and the runs of this one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from numerics.report.cards import Card, Run
+from theory.errors import InputError
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference."""
+
+    key: str
+    what: str
+    """A sentence's end: ``holds before, fails now``."""
+    kind: str
+    """verdict, evidence, new, or gone."""
+    card: Card | None
+    """The card of this report; none where it is gone."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """All differences, and how much was compared."""
+
+    source: str
+    shared: int
+    """Cards that stand in both."""
+    found: tuple[Change, ...]
+
+    def of(self, card: Card) -> tuple[Change, ...]:
+        """The differences of one card of this report."""
+        return tuple(change for change in self.found if change.card is card)
+
+
+def changes(old: Run, runs: Sequence[Run]) -> Changes:
+    """Compare the runs of the same kind with an earlier one, card by card.
+
+    Raises
+    ------
+    InputError
+        If no run is of the earlier one's kind.
+    """
+    same = [run for run in runs if run.kind == old.kind]
+    if not same:
+        kinds = ", ".join(dict.fromkeys(run.kind for run in runs))
+        raise InputError(
+            f"against must be of the kind of a run in the report ({kinds}), and {old.source} is "
+            f"of kind {old.kind}"
+        )
+    before = {card.key: card for card in old.cards}
+    now = [card for run in same for card in run.cards]
+    found: list[Change] = []
+    for card in now:
+        if card.key in before:
+            found += _differences(before[card.key], card)
+        else:
+            found.append(Change(card.key, f"new: {card.verdict}", "new", card))
+    there = {card.key for card in now}
+    for key in before.keys() - there:
+        told = f"not in this report; {before[key].verdict} before"
+        found.append(Change(key, told, "gone", None))
+    order = ("verdict", "evidence", "new", "gone")
+    found.sort(key=lambda change: (order.index(change.kind), change.key))
+    return Changes(old.source, len(before.keys() & there), tuple(found))
+
+
+def _differences(old: Card, new: Card) -> Iterable[Change]:
+    if old.verdict != new.verdict:
+        yield Change(new.key, f"{old.verdict} before, {new.verdict} now", "verdict", new)
+    told = []
+    if old.statement != new.statement:
+        told.append(f"the statement was “{old.statement}”")
+    if old.instead != new.instead:
+        what = f"“{old.instead}”" if old.instead else "nothing"
+        told.append(f"what holds instead was {what}")
+    before, after = _outcomes(old), _outcomes(new)
+    if before != after:
+        told.append(f"evidence: {before or 'none'} before, {after or 'none'} now")
+    if old.sound != new.sound:
+        told.append(f"a control is {'rejected' if new.sound else 'not rejected'} now")
+    for what in told:
+        yield Change(new.key, what, "evidence", new)
+
+
+def _outcomes(card: Card) -> str:
+    """The checks by kind and outcome, in an order that does not matter.
+
+    A check is named by its kind and outcome, so that a number that moved within its
+    interval is no change.
+    """
+    names = sorted(f"{check.kind} {check.word}" for check in card.checks)
+    return ", ".join(
+        f"{names.count(name)} × {name}" if names.count(name) > 1 else name
+        for name in dict.fromkeys(names)
+    )

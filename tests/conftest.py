@@ -1,0 +1,28 @@
+"""Which tests are slow because of the folder that they stand in: ``make test-all`` runs them."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SLOW = (
+    "models",
+    "numerics/audit/test_cases_ends.py",
+    "numerics/audit/test_cases_modules.py",
+    "numerics/audit/test_cases_roles.py",
+    "numerics/check/test_cases.py",
+    "numerics/foreign/test_cases.py",
+)
+"""Tests of many models of other people, by folder or file below this one."""
+KEPT = ("d10", "d1_", "a1_", "i1_", "i2_", "i4_", "i5_", "nanogpt")
+"""Words of the names of those that the fast run keeps: one or two of each kind."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of those folders as slow, but for a few."""
+    for item in items:
+        if not item.path.is_relative_to(HERE):
+            continue
+        place = str(item.path.relative_to(HERE))
+        if place.startswith(SLOW) and not any(word in item.name.lower() for word in KEPT):
+            item.add_marker(pytest.mark.slow)
