@@ -182,7 +182,7 @@ ROWS = (
                 "the six curves Adam/SGD × layer norm × warm-up",
                 "Fig. 3c",
                 "6 + 6 layers, 256 tokens a step, 5,000 to 12,000 steps without warm-up; three "
-                "rates a factor 2 apart under each optimizer",
+                "rates of Adam and four of SGD, a factor 2 apart",
             ),
             (
                 "fig4a",

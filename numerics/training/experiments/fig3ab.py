@@ -189,7 +189,8 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
     right.xaxis.set_minor_locator(NullLocator())
     for axes in (left, right):
         bound(axes, GROWS, "the paper's × 2")
-        axes.legend(frameon=False, fontsize=7, loc="upper left")
+    left.legend(frameon=False, fontsize=7, loc="center right", bbox_to_anchor=(1.0, 0.36))
+    right.legend(frameon=False, fontsize=7, loc="upper left")
     return finished(figure)
 
 

@@ -239,7 +239,7 @@ def draw_rates(runs: Runs, rules: Sequence[str]) -> Figure:
     bare = matching(runs, scheme="xavier")
     told = ", ".join(f"{_name(run)} {run.outcome}" for run in bare)
     if axes[0][0].get_legend_handles_labels()[0]:
-        axes[0][0].legend(frameon=False, fontsize=7, loc="lower left")
+        axes[0][0].legend(frameon=False, fontsize=7, loc="lower right", bbox_to_anchor=(0.95, 0))
     figure.supxlabel(
         "step" + (f"\nwithout layer norm: {told}" if bare and len(rules) > 1 else ""), fontsize=8
     )

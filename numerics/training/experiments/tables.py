@@ -255,7 +255,7 @@ def _cost(runs: Runs, open_: Sequence[BleuComparison]) -> str:
     )
     told = cost_told(spread, NOISE, each, "BLEU", LEVEL)
     return (
-        f"{len(open_)} comparisons are open: seeds scatter by {spread:.2g} BLEU, and {told}; no "
+        f"{len(open_)} of them open: seeds scatter by {spread:.2g} BLEU, and {told}; no "
         "number of seeds narrows what the sentences leave open"
     )
 
