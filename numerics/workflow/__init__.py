@@ -1,3 +1,3 @@
 """The tool inside other people's work: assertions for their tests."""
 
-__all__ = ["assertions", "pytest_plugin"]
+__all__ = ["assertions"]

@@ -78,21 +78,3 @@ def test_what_is_not_constant_or_not_decided_fails(values, told):
 def test_two_depths_decide_nothing():
     with pytest.raises(InputError, match="at least 3 depths"):
         assert_constant({2: 1.0, 4: 1.0})
-
-
-pytest_plugins = ["pytester"]
-
-
-def test_the_plugin_gives_its_fixtures_to_any_test(pytester):
-    pytester.makepyfile(
-        """
-        def test_flat(assert_constant):
-            assert_constant({2: 1.0, 4: 1.001, 8: 0.999, 16: 1.0})
-
-        def test_growing(assert_constant):
-            assert_constant({2: 2.0, 4: 4.0, 8: 8.0, 16: 16.0})
-        """
-    )
-    result = pytester.runpytest_inprocess("-p", "numerics.workflow.pytest_plugin")
-    result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["*not constant in depth: N^+1.00*"])

@@ -5,7 +5,9 @@ A test asks for a fixture by its name and needs no import:
     def test_my_decoder_is_bounded_in_depth(assert_depth_bounded):
         assert_depth_bounded(make_decoder, depths=(2, 4, 8, 16), optimizer="adamw")
 
-Nothing is imported before a test asks, so that the plugin costs other tests nothing.
+Nothing is imported before a test asks, so that the plugin costs other tests nothing. It stands
+outside ``numerics`` because pytest loads it before jaxtyping's own plugin, which refuses to watch
+packages that are already imported.
 """
 
 from collections.abc import Callable
