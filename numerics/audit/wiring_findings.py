@@ -8,6 +8,10 @@ from numerics.recipes.place import Setting, Stack
 from numerics.recipes.recipe import Recipe
 from numerics.structure.types import Branch, Structure
 
+TYPED = 1e-3
+"""Relative; multipliers are read off the forward exactly, and their authors type three digits or
+more."""
+
 
 def wiring_findings(
     structure: Structure, recipe: Recipe | None, setting: Setting
@@ -135,7 +139,7 @@ def _multipliers(branches: Sequence[Branch], recipe: Recipe, setting: Setting) -
         if asked is None:
             continue
         found = [b for b in own if b.shortcut_multiplier is not None]
-        wrong = [b for b in found if abs((b.shortcut_multiplier or 0.0) / asked - 1) > 1e-3]
+        wrong = [b for b in found if not _is(b.shortcut_multiplier or 0.0, asked)]
         # LN(αx + G) and LN(x + G/α) are one function up to the norm's ε.
         wrong = [b for b in wrong if not _same_after_norm(b, asked)]
         if not wrong:
@@ -147,7 +151,9 @@ def _multipliers(branches: Sequence[Branch], recipe: Recipe, setting: Setting) -
             f"{_some(wrong, own).capitalize()} of the {stream} multiply the shortcut by "
             f"{multiplier:.4g}; {recipe.name} asks α = {asked:.4g}."
         )
-        if swapped is not None and multiplier == 1 and abs(swapped / asked - 1) < 0.02:
+        # A factor of the forward is a number that somebody typed: it is exact, and 1 is no factor.
+        other_side = multiplier == 1 and swapped not in (None, 1.0) and _is(swapped, asked)
+        if other_side:
             text += f" α = {swapped:.4g} is on the branch: the wrong side."
         else:
             depth = _depth(stream, multiplier, recipe, setting)
@@ -155,7 +161,6 @@ def _multipliers(branches: Sequence[Branch], recipe: Recipe, setting: Setting) -
                 layers = setting.stacks[stream].layers
                 text += f" This α belongs to {depth} layers; there are {layers}."
         # A model without any multiplier has another wiring; one with another number has a fault.
-        other_side = swapped is not None and abs(swapped / asked - 1) < 0.02
         meant = multiplier != 1 or other_side
         fault = meant and asked != 1
         yield Finding("shortcut", text, (), multiplier, asked, multiplier / asked, fault)
@@ -165,7 +170,12 @@ def _same_after_norm(branch: Branch, asked: float) -> bool:
     if not branch.norm_on_stream or branch.branch_multiplier in (None, 0.0):
         return False
     ratio = (branch.shortcut_multiplier or 0.0) / (branch.branch_multiplier or 1.0)
-    return abs(ratio / asked - 1) <= 1e-3
+    return _is(ratio, asked)
+
+
+def _is(multiplier: float | None, asked: float) -> bool:
+    """Whether a multiplier is the one asked for, to the digits that people type."""
+    return multiplier is not None and abs(multiplier / asked - 1) <= TYPED
 
 
 def _depth(stream: str, found: float, recipe: Recipe, setting: Setting) -> int | None:

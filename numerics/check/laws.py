@@ -178,7 +178,7 @@ def _chosen(
         why = f"the exponent's interval ends at {fit.interval[1]:+.3f}"
         return GrowthLaw("bounded", False, fit, deficit, fits, why)
     if deficit["bounded"] - rival < evidence:
-        if fit.interval[1] <= NEARLY_FLAT:
+        if fit.interval[1] <= tolerance("nearly-flat-exponent"):
             why = f"no law beats it, and the interval ends at {fit.interval[1]:+.3f}"
             return GrowthLaw("bounded", False, fit, deficit, fits, why)
         if deficit["bounded"] <= rival and _settles(fits["bounded"], n, y):
@@ -189,8 +189,8 @@ def _chosen(
     if fit.interval[0] <= flat:
         return GrowthLaw(None, None, fit, deficit, fits, "no law fits and the slope is open")
     held_out = {law: _held_out(fits[law].form, n, y) for law in growing}
-    if best == "N^p" and fit.value < SLOW_POWER:
-        evidence *= 3
+    if best == "N^p" and fit.value < tolerance("slow-power"):
+        evidence *= SLOW_EVIDENCE
     if second - deficit[best] >= evidence and best == min(growing, key=held_out.__getitem__):
         return GrowthLaw(best, True, fit, deficit, fits, f"Akaike difference {second:.1f}")
     return GrowthLaw(None, True, fit, deficit, fits, "grows; two laws fit alike")
@@ -200,7 +200,7 @@ def _settles(curve: FittedLaw, n: Vector, y: Vector) -> bool:
     """Whether a settling curve has no more than a tenth to go, and the later half shows it.
 
     The later half of the sizes must have a slope whose interval stays below the bound
-    `SETTLED_SLOPE`: few points fit a constant as well as anything.
+    ``settled-exponent``: few points fit a constant as well as anything.
     """
     reached, last = curve.predict([float(n.max()), 1e9])
     if last > 1.1 * reached:
@@ -208,7 +208,7 @@ def _settles(curve: FittedLaw, n: Vector, y: Vector) -> bool:
     sizes = np.unique(n)
     late = n >= sizes[len(sizes) // 2 - (len(sizes) < 5)]
     fit = cautious([float(x) for x in n[late]], [float(v) for v in np.exp(y[late])])
-    return isinstance(fit, Exponent) and fit.interval[1] <= SETTLED_SLOPE
+    return isinstance(fit, Exponent) and fit.interval[1] <= tolerance("settled-exponent")
 
 
 def _by_exponent(
@@ -218,21 +218,13 @@ def _by_exponent(
     low, high = fit.interval
     if high <= tolerance("flat-exponent"):
         return GrowthLaw("bounded", False, fit, deficit, fits, "flat or falling")
-    if low >= CLEAR_SLOPE:
+    if low >= tolerance("clear-exponent"):
         return GrowthLaw(None, True, fit, deficit, fits, f"{why}; the slope is at least {low:.2f}")
     return GrowthLaw(None, None, fit, deficit, fits, why)
 
 
-NEARLY_FLAT = 0.1
-"""Over a range of 16, a factor of at most 1.32: a few seeds of a small batch scatter by as much."""
-SETTLED_SLOPE = 0.15
-"""Over the later half of the sizes, a factor of 4 or so: at most 1.2 in the value."""
-SLOW_POWER = 0.5
-"""Below it a power and a logarithm part so slowly that a small departure from either decides, such
-as a sum of 1/l whose terms are not quite equal: it takes three times the evidence."""
-CLEAR_SLOPE = 0.35
-"""A slope over a range of 8 or more that a value on its way to a bound does not show: a factor of
-2 and more that has not slowed down."""
+SLOW_EVIDENCE = 3
+"""Times ``growth-evidence`` that a power below ``slow-power`` needs against a logarithm."""
 
 
 def _fit(form: str, n: Vector, y: Vector, least: float) -> FittedLaw:

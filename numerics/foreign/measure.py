@@ -23,7 +23,14 @@ from numerics.foreign.groups import Group, Grouping, grouping
 from numerics.foreign.noise import without_noise
 from numerics.foreign.output import Output
 from numerics.foreign.private_copy import Parameters
-from numerics.foreign.tangents import Method, Tangents, consistent, tangents
+from numerics.foreign.tangents import (
+    AGREEMENT,
+    SUSPICION,
+    Method,
+    Tangents,
+    inconsistency,
+    tangents,
+)
 from numerics.foreign.update_steps import SIGN_LIKE, require_optimizer, steps
 from numerics.structure.types import Structure
 
@@ -189,9 +196,7 @@ def _parts(
 
     def moving(all_groups: Sequence[Group]) -> list[tuple[str, Parameters]]:
         parts = [(group.name, group.of(step)) for group in all_groups]
-        return [
-            (name, part) for name, part in parts if any(bool(s.any()) for s in part.values())
-        ]
+        return [(name, part) for name, part in parts if any(bool(s.any()) for s in part.values())]
 
     return moving(groups.by_role), moving(groups.by_layer)
 
@@ -258,7 +263,11 @@ def _notes(
         )
     elif found.operation is not None:
         notes.append(f"Groups were measured one by one: {found.operation}.")
-    if found.method.startswith("forward") and not consistent(gradients, step, total, cotangent):
+    forward = found.method.startswith("forward")
+    apart = inconsistency(gradients, step, total, cotangent) if forward else 0.0
+    if not apart <= SUSPICION:
+        function.require_moved()
+    if not apart <= AGREEMENT:
         notes.append(
             "Backward and forward derivatives disagree: an operation's hand-written gradient is "
             "another function's."

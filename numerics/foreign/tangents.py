@@ -29,6 +29,8 @@ FINITE = {torch.float64: 1e-6, torch.float32: 1e-3}
 the difference of two steps is its square, and that of rounding its inverse."""
 AGREEMENT = 1e-3
 """⟨u, J s⟩ = ⟨Jᵀu, s⟩ must hold to this part where both derivatives are right."""
+SUSPICION = 1e-5
+"""From here on it is worth a forward to see whether a parameter is read past its module."""
 
 
 @dataclass(frozen=True)
@@ -87,22 +89,28 @@ def tangents(function: ModuleFunction, steps: Sequence[Parameters], cotangent: T
     return Tangents(values, "finite step", operation, eta)
 
 
-def consistent(gradients: Parameters, step: Parameters, tangent: Tensor, cotangent: Tensor) -> bool:
-    """Whether ⟨u, J s⟩ = ⟨Jᵀu, s⟩: false where a hand-written derivative is another function's.
+def inconsistency(
+    gradients: Parameters, step: Parameters, tangent: Tensor, cotangent: Tensor
+) -> float:
+    """How far ⟨u, J s⟩ is from ⟨Jᵀu, s⟩, as a part of the larger of the two or of their size.
+
+    It is rounding where both derivatives are of one function, and more where a hand-written
+    derivative is another function's.
 
     Examples
     --------
     >>> one = torch.ones(2)
-    >>> consistent({"w": one}, {"w": one}, one, one)
-    True
-    >>> consistent({"w": 3 * one}, {"w": one}, one, one)
-    False
+    >>> inconsistency({"w": one}, {"w": one}, one, one)
+    0.0
+    >>> round(inconsistency({"w": 3 * one}, {"w": one}, one, one), 3)
+    0.667
     """
     left = float((cotangent.double() * tangent.double()).sum())
     products = [(gradients[name] * s).sum() for name, s in step.items()]
     right = float(torch.stack(products).double().sum()) if products else 0.0
     size = float(tangent.double().norm()) * float(cotangent.double().norm())
-    return abs(left - right) <= AGREEMENT * max(abs(right), 0.1 * size)
+    apart = abs(left - right)
+    return apart / max(abs(right), 0.1 * size) if apart else 0.0
 
 
 def _one_forward(function: ModuleFunction, step: Parameters) -> Tensor:

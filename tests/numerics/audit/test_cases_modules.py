@@ -210,6 +210,17 @@ def test_case_e7_torchscales_encoder_constant() -> None:
     assert not any("decoder" in n for f in scales for n in f.tensors if "w1" in n or "w2" in n)
 
 
+def test_an_alpha_near_1_is_not_found_on_the_wrong_side() -> None:
+    torch.manual_seed(0)
+    model = nn.Transformer(64, 4, 2, 2, 128, dropout=0.0, batch_first=True)
+    x = torch.randn(2, 5, 64)
+    (of_encoder, _) = [f for f in audit(model, "deepnorm", (x, x)).findings if f.kind == "shortcut"]
+    assert of_encoder.wanted == pytest.approx(0.81 * 2 ** (5 / 16), abs=1e-4)
+    assert of_encoder.found == 1
+    assert not of_encoder.fault
+    assert "wrong side" not in of_encoder.text
+
+
 @pytest.fixture
 def hugging() -> Any:
     return pytest.importorskip("transformers")
