@@ -109,6 +109,8 @@ class UserFactory:
                 raise user_error(f"the factory {self.name}", raised) from raised
         model, batch = _taken_apart(made, self.name)
         require_measurable(model, finite=finite)
+        if _is_empty(batch):
+            raise InputError(f"a batch must hold entries, and {self.name}'s has a tensor of none")
         if batch is not None or not with_batch:
             return Built(model, () if batch is None else batch)
         with _importable(self.folders), seeded(seed):
@@ -206,6 +208,12 @@ def user_error(what: str, raised: BaseException) -> UserCodeError:
     )
 
 
+def _is_empty(batch: Batch | None) -> bool:
+    values = batch.values() if isinstance(batch, Mapping) else batch
+    values = (values,) if isinstance(values, Tensor) else values or ()
+    return any(isinstance(value, Tensor) and not value.numel() for value in values)
+
+
 def require_measurable(model: nn.Module, *, finite: bool = True) -> None:
     """Refuse a module without weights, on the meta device, in fp16 on the CPU, or not finite.
 
@@ -240,16 +248,6 @@ def require_measurable(model: nn.Module, *, finite: bool = True) -> None:
                 f"weights must be finite, and {name} has {bad} of {tensor.numel()} entries that "
                 "are not"
             )
-
-
-def require_depths_differ(shallow: nn.Module, deep: nn.Module, depths: tuple[int, int]) -> None:
-    """Refuse a factory that ignores its argument: equal names and shapes at two depths."""
-    shapes = [{n: tuple(p.shape) for n, p in m.named_parameters()} for m in (shallow, deep)]
-    if shapes[0] == shapes[1]:
-        raise InputError(
-            f"the factory must use its argument, and gives the same parameters at {depths[0]} and "
-            f"at {depths[1]}"
-        )
 
 
 def run_model(model: nn.Module, batch: Batch) -> object:

@@ -237,7 +237,7 @@ def _notes(
         if free:
             kinds = ", ".join(dict.fromkeys(row.place.role for row in free))
             notes.append(
-                f"{recipe.name} has no rule for {len(free)} tensors "
+                f"{recipe.name} has no rule for {plural(len(free), 'tensor')} "
                 f"({count_names(row.place.name for row in free)}; {kinds})."
             )
     known = {row.place.name for row in rows} | set(structure.unread)

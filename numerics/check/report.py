@@ -14,7 +14,7 @@ _GROUPS = 8
 
 def print_check(found: Check, console: Console | None = None) -> None:
     """Print everything for a person."""
-    console = console or Console(width=WIDTH, highlight=False)
+    console = console or Console(width=WIDTH, highlight=False, emoji=False)
     console.print(headline(found), style="bold", markup=False)
     console.print(f"f is {found.function}. {found.wiring}", markup=False)
     console.print(_totals(found))

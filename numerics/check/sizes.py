@@ -9,8 +9,10 @@ from torch import nn
 from numerics.check.settings import RATE, Settings
 from numerics.default_batch import Batch
 from numerics.foreign.conditions import measuring
-from numerics.foreign.function import ModuleFunction, module_function
+from numerics.foreign.function import ModuleFunction, equal_but_rounding, module_function
 from numerics.foreign.measure import ModuleUpdate, ends_of, update_of
+from numerics.foreign.output import main_tensor
+from numerics.foreign.private_copy import called, in_dtype, private_copy
 from numerics.foreign.probe import Sizes, probe
 from numerics.foreign.sites import Sites, site_changes
 from numerics.foreign.walk import Walk, walk
@@ -45,6 +47,24 @@ def build(factory: UserFactory, settings: Settings, size: int, seed: int) -> Bui
     if settings.over == "depth":
         return factory.build(size, settings.width, seed=seed)
     return factory.build(settings.depth, size, seed=seed)
+
+
+def same_function(one: Built, other: Built) -> bool:
+    """Whether two models have the same parameters and, at equal values, the same output.
+
+    Layers that share their parameters make models of any depth out of one set of them.
+    """
+    shapes = [{n: tuple(p.shape) for n, p in b.model.named_parameters()} for b in (one, other)]
+    if shapes[0] != shapes[1]:
+        return False
+    copies = [private_copy(b.model) for b in (one, other)]
+    with measuring(), torch.no_grad(), copies[1].at(copies[0].parameters):
+        outputs = []
+        for copied in copies:
+            torch.manual_seed(0)  # dropout that ignores the mode
+            outputs.append(main_tensor(called(copied.module, in_dtype(one.batch, None))))
+    same_shape = outputs[0].shape == outputs[1].shape
+    return same_shape and equal_but_rounding(outputs[0], outputs[1])
 
 
 def measure_size(

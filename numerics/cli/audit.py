@@ -130,7 +130,7 @@ class Audit:
         if self.format == "json":
             print(json.dumps(whole, indent=1, allow_nan=False))
             return
-        console = Console()
+        console = Console(emoji=False)  # a factory may be called :one:
         for depth, found in audits.items():
             if self.format == "github":
                 print("\n".join(annotations(found)))

@@ -211,12 +211,19 @@ def _without_dropout(function: ModuleFunction) -> ModuleFunction:
     with torch.no_grad():
         for made in (function, removed):
             first, second = made({}), made({})
-            if _same(first, second) or bool(first.isnan().any()):
+            if equal_but_rounding(first, second) or bool(first.isnan().any()):
                 return made
     raise InputError("a forward must give the same output twice with dropout off, and does not")
 
 
-def _same(first: Tensor, second: Tensor) -> bool:
-    """Equal up to rounding, which may change with the place of the numbers in memory."""
+def equal_but_rounding(first: Tensor, second: Tensor) -> bool:
+    """Whether two outputs are equal up to rounding, which changes with their place in memory.
+
+    Examples
+    --------
+    >>> one = torch.ones(2)
+    >>> equal_but_rounding(one, one * (1 + 1e-6)), equal_but_rounding(one, one * 1.01)
+    (True, False)
+    """
     apart = float((first - second).abs().max()) if first.numel() else 0.0
     return apart <= ROUNDINGS * torch.finfo(first.dtype).eps * float(first.abs().max())

@@ -17,7 +17,7 @@ from numerics.foreign.function import ModuleFunction
 from numerics.foreign.output import main_tensor
 from numerics.foreign.private_copy import called
 from numerics.structure.additions import find_additions
-from numerics.structure.graph import Graph
+from numerics.structure.graph import Graph, Node
 from numerics.structure.norms import find_norms
 from numerics.structure.products import find_products
 from numerics.structure.record import named_tensors, record_forward
@@ -25,7 +25,11 @@ from numerics.structure.streams import find_streams
 
 FP16_MAX = 65504.0
 """The largest number of half precision."""
+HIDING = 1e3
+"""From this size on a negative constant that meets the forward hides entries: e^(−1000) is 0."""
 _SOFTMAX = ("_softmax", "_safe_softmax")
+_ENDS_OF_MASKS = (*_SOFTMAX, "exp", "mm", "bmm", "addmm", "baddbmm")
+"""Operations behind which nothing is hidden any more."""
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -132,7 +136,8 @@ def _scores(graph: Graph, batch: Batch) -> tuple[float, ...]:
         scores = node.args[0].value
         if scores.dim() < 3 or (scores.dim() == 3 and scores.shape[-1] not in lengths):
             continue
-        kept = scores[scores > torch.finfo(scores.dtype).min / 4].double()
+        # A masked score has weight 0, whatever the number that stands for −∞.
+        kept = scores[node.value > 0].double()
         if kept.numel() > 1:
             found.append(float(kept.std()))
     return tuple(found)
@@ -141,20 +146,45 @@ def _scores(graph: Graph, batch: Batch) -> tuple[float, ...]:
 def _largest(graph: Graph) -> tuple[float, str, tuple[str, ...]]:
     largest, where = 0.0, ""
     overflowing: dict[str, None] = {}
+    floors: dict[int, float] = {}
+    computed: set[int] = set()
+    """Nodes that depend on a parameter: what does not is a mask or an index."""
     for node in graph.nodes:
+        if node.origin == "parameter" or any(parent in computed for parent in node.parents):
+            computed.add(node.index)
         if node.origin != "operation":
+            continue
+        # What stands for −∞ in a mask is no computed size, nor is its sum with a score.
+        floor = max([_fill(node, graph, computed), *(floors.get(p, 0.0) for p in node.parents)])
+        if floor and node.name not in _ENDS_OF_MASKS:
+            floors[node.index] = floor
+        if node.index not in computed:
             continue
         for tensor in node.outputs:
             if not tensor.is_floating_point() or not tensor.numel():
                 continue
-            # Masks are filled with −∞ or the least number: neither is a computed size.
-            kept = tensor[tensor > -1e30] if bool((tensor <= -1e30).any()) else tensor
+            kept = tensor[tensor > -floor / 2] if floor else tensor
+            kept = kept[kept > -1e30]
             size = float(kept.abs().max()) if kept.numel() else 0.0
             if size > FP16_MAX:
                 overflowing[node.name] = None
             if size > largest:
                 largest, where = size, node.name
     return largest, where, tuple(overflowing)
+
+
+def _fill(node: Node, graph: Graph, computed: set[int]) -> float:
+    """The size of the number by which an operation hides entries; 0 where it hides none."""
+    found = [-float(a) for a in node.args if isinstance(a, (int, float))]
+    if node.name not in ("masked_fill", "full_like", "scalar_tensor"):
+        found = []
+    for parent in node.parents if node.name in ("add", "where") else ():
+        if parent in computed or not graph[parent].outputs:
+            continue
+        value = graph[parent].value
+        if value.is_floating_point() and value.numel():
+            found.append(-float(value.min()))
+    return max((size for size in found if size >= HIDING), default=0.0)
 
 
 def _islands(graph: Graph) -> int:

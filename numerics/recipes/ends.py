@@ -89,7 +89,7 @@ _Terms = list[tuple[str, Tensor, float]]
 
 
 def _shares(terms: _Terms) -> tuple[Input, ...]:
-    squares = [float((tensor.double() * m).square().mean()) for _, tensor, m in terms]
+    squares = [float((tensor.detach().double() * m).square().mean()) for _, tensor, m in terms]
     total = sum(squares) or 1.0
     return tuple(
         Input(name, square, square / total, m)

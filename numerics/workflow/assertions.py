@@ -120,7 +120,7 @@ def assert_initialized(
     found = audit(model, recipe, batch, **options)
     if not found.clean:
         written = io.StringIO()
-        print_audit(Console(file=written, width=WIDTH), found)
+        print_audit(Console(file=written, width=WIDTH, emoji=False), found)
         raise AssertionError(f"the model is not initialised as asked\n\n{written.getvalue()}")
     return found
 
@@ -175,5 +175,5 @@ def assert_constant(
 
 def _told(found: Check) -> str:
     written = io.StringIO()
-    print_check(found, Console(file=written, width=WIDTH))
+    print_check(found, Console(file=written, width=WIDTH, emoji=False))
     return written.getvalue()

@@ -15,7 +15,6 @@ from numerics.user_factory import (
     as_factory,
     call,
     load_factory,
-    require_depths_differ,
     run_model,
     seeded,
 )
@@ -151,12 +150,11 @@ def test_the_users_exception_is_one_line_with_its_traceback_kept(file: Path) -> 
         load_factory(f"{file.parent}/broken.py:make")
 
 
-def test_a_factory_that_ignores_its_argument(file: Path) -> None:
-    factory = load_factory(f"{file}:always")
-    with pytest.raises(InputError, match="same parameters at 2 and at 4"):
-        require_depths_differ(factory.build(2).model, factory.build(4).model, (2, 4))
-    honest = load_factory(f"{file}:make")
-    require_depths_differ(honest.build(2).model, honest.build(4).model, (2, 4))
+def test_an_empty_batch_is_refused() -> None:
+    factory = as_factory(lambda n: (nn.Linear(n, 2), torch.zeros(0, n)))
+    with pytest.raises(InputError, match="must hold entries"):
+        factory.build(2)
+    assert as_factory(lambda n: (nn.Linear(n, 2), torch.zeros(1, n))).build(2).batch is not None
 
 
 def _not_finite() -> nn.Module:
