@@ -132,11 +132,9 @@ def commands() -> str:
 
 def command_names() -> tuple[str, ...]:
     """The names of the subcommands, in their order in the help."""
-    from typing import get_args
+    from numerics.cli.main import COMMANDS
 
-    from numerics.cli.main import Command
-
-    return tuple(type_.__metadata__[0].name for type_ in get_args(Command))
+    return tuple(COMMANDS)
 
 
 def help_text(run: Callable[[list[str]], int], name: str) -> str:
