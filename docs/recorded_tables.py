@@ -1,4 +1,4 @@
-"""Tables of the documentation that are read off recorded results: none of their numbers is typed."""
+"""Tables of the documentation that are read off recorded results: no number of theirs is typed."""
 
 import json
 import re

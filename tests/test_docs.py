@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from numerics.cli.parsing import parsed
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS / "tutorials"))
 PAGES = sorted(
     path for path in (ROOT / "README.md", *DOCS.rglob("*.md")) if "_generated" not in path.parts
 )
@@ -83,9 +85,27 @@ def test_every_python_snippet_compiles(page):
         compile(body, named(page), "exec")
 
 
+def test_the_examples_of_a_scheme_and_a_recipe_run():
+    import torch
+    from my_decoder import make
+
+    import tfixup
+    from numerics.models.spec import ModelSpec
+
+    scheme, recipe = blocks((DOCS / "how-to" / "extend.md").read_text("utf-8"), "python")[:2]
+    names = {"__name__": "extend"}
+    exec(compile(scheme, "extend.md", "exec", dont_inherit=True), names)
+    exec(compile(recipe, "extend.md", "exec", dont_inherit=True), names)
+    spec = ModelSpec(encoder_layers=1, decoder_layers=1)
+    assert names["HALVED"].prescribe(spec).factors["encoder.mlp.w2"] == 0.5
+    model = make(4)
+    assert not tfixup.audit(model, names["QUIET"]).clean
+    tfixup.initialize_(model, names["QUIET"], torch.Generator().manual_seed(0))
+    assert tfixup.audit(model, names["QUIET"]).clean
+
+
 @pytest.mark.slow
-def test_the_readmes_python_runs(monkeypatch):
-    monkeypatch.syspath_prepend(str(DOCS / "tutorials"))
+def test_the_readmes_python_runs():
     from my_decoder import make
 
     (body,) = blocks((ROOT / "README.md").read_text("utf-8"), "python")
