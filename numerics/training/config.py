@@ -19,9 +19,9 @@ class TrainConfig:
     layers: int = 6
     """Layers of the encoder and of the decoder."""
     encoder_layers: int | None = None
-    """Layers of the encoder, where they differ from ``layers``."""
+    """Layers of the encoder, where they differ from --layers."""
     decoder_layers: int | None = None
-    """Layers of the decoder, where they differ from ``layers``."""
+    """Layers of the decoder, where they differ from --layers."""
     d_model: int = 64
     """Width of the residual stream."""
     d_ff: int = 128
@@ -29,8 +29,8 @@ class TrainConfig:
     heads: int = 2
     """Attention heads."""
     data: str = "generated"
-    """``generated``, ``libreoffice`` (Debian's help pages), ``hub:NAME`` (Hugging Face), or
-    ``text:DIR`` for a folder with train.de, train.en, val.de, val.en (.gz)."""
+    """generated, libreoffice (Debian's help pages), hub:NAME (Hugging Face), or
+    text:DIR for a folder with train.de, train.en, val.de, val.en (.gz)."""
     pairs: int = 20_000
     """Generated training pairs; a text folder is read whole."""
     validation_pairs: int | None = None
@@ -86,7 +86,7 @@ class TrainConfig:
     validate_every: int = 50
     """Steps between validations; the last step is always validated."""
     stop_when_trained: bool = False
-    """End at the first validation at which the run counts as trained; ``steps`` is the most."""
+    """End at the first validation at which the run counts as trained; --steps is the most."""
     checkpoint_every: int = 50
     """Steps between checkpoints; the same command continues from the last one."""
     average: int = 1
