@@ -65,8 +65,8 @@ def record_folder(asked: Path | None, here: Path = Path()) -> RecordFolder:
     return RecordFolder(
         BESIDE,
         False,
-        f"no recorded runs: none beside the packages ({BESIDE}) or in them{other}; what rests on them has no "
-        "evidence here; name a folder with --results",
+        f"no recorded runs: none beside the packages ({BESIDE}) or in them{other}; what rests on "
+        "them has no evidence here; name a folder with --results",
     )
 
 
@@ -96,3 +96,22 @@ def _names_us(path: Path) -> bool:
         return True
     versions = content.get("versions")
     return isinstance(versions, dict) and "tfixup" in versions
+
+
+def records() -> Path:
+    """The folder of the runs that come with the project: sweeps and training runs by name.
+
+    Raises
+    ------
+    InputError
+        If there is none, as in a package that was built without them.
+
+    Examples
+    --------
+    >>> (records() / "sweep" / "manifest.json").is_file()
+    True
+    """
+    found = record_folder(None)
+    if not found.found:
+        raise InputError(found.told)
+    return found.path

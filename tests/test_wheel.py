@@ -57,7 +57,11 @@ def test_a_recorded_verdict_is_the_same_outside_the_checkout(wheel, tmp_path):
         capture_output=True,
         text=True,
     ).stdout.strip()
-    paths = [own, *(p for p in sys.path if p.endswith("site-packages")), sysconfig.get_path("purelib")]
+    paths = [
+        own,
+        *(p for p in sys.path if p.endswith("site-packages")),
+        sysconfig.get_path("purelib"),
+    ]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths))}
 
     def verdict(interpreter, folder):
