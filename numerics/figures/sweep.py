@@ -247,8 +247,15 @@ def _end_labels(axes: Axes, labels: list[tuple[float, str, str]], deepest: int) 
         )
 
 
+def _seeds(rows: pl.DataFrame) -> str:
+    """How many seeds a point has, or from how many to how many."""
+    depths = ["scheme", "optimizer", "n_encoder", "n_decoder"]
+    counts = rows.group_by(depths).agg(pl.col("seed").n_unique())["seed"].unique().sort().to_list()
+    return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+
+
 def _legend(figure: Figure, schemes: Sequence[str], rows: pl.DataFrame, from_depth: int) -> None:
-    size, seeds = rows.row(0, named=True), rows["seed"].n_unique()
+    size, seeds = rows.row(0, named=True), _seeds(rows)
     handles = [
         Line2D([], [], color=colour(s), lw=2, marker=marker(s), ms=3.5, mew=0, label=s)
         for s in schemes

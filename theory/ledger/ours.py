@@ -3,6 +3,11 @@
 from theory.claims import Claim, Outcome
 
 _SGD = "SGD, first order in η"
+_NO_WARMUP = (
+    "Adam at 1e-3",
+    "reduced scale: 64-128-2, 50 steps of 256 tokens; 6, 12, 24, 50 layers",
+)
+"""How the other papers' schemes are trained here; their published recipes mostly warm up."""
 
 ROWS = (
     Claim(
@@ -90,5 +95,38 @@ ROWS = (
             "mean over draws",
         ),
         Outcome.HOLDS_WITH,
+    ),
+    Claim(
+        "ours.rezero-update",
+        "ReZero, x + α f(x) with α = 0, makes the first update Θ(η) at every depth",
+        "ours",
+        (_SGD, "f of norm 1", "here N = 3 to 24"),
+        None,
+    ),
+    Claim(
+        "ours.dlcl-update",
+        "DLCL's row averages over all layers below make the update Θ(η) at every depth",
+        "ours",
+        (_SGD, "here N = 3 to 24"),
+        None,
+    ),
+    *(
+        Claim(
+            f"ours.{scheme}-trains",
+            f"{name} trains without warm-up at N = 6, 12, 24 and 50",
+            "ours",
+            _NO_WARMUP,
+            None,
+        )
+        for scheme, name in (
+            ("r-fixup", "R-Fixup"),
+            ("ds-init", "DS-Init"),
+            ("dlcl-pre", "DLCL in its Pre-LN form"),
+            ("lri", "LRI"),
+            ("deepnorm", "DeepNorm"),
+            ("rezero", "ReZero"),
+            ("dt-fixup", "DT-Fixup"),
+            ("admin-log", "admin-torch's closed-form ω"),
+        )
     ),
 )
