@@ -121,8 +121,10 @@ def modules_of(group: Group) -> list[str]:
 
 def drawn(group: Group, count: int, seed: int) -> tuple[list[Mutant], int]:
     """A sample without replacement of a group's mutants, and how many there are in all."""
-    import libcst
-    from mutmut.mutation.file_mutation import create_mutations
+    import libcst  # pyright: ignore[reportMissingImports]
+    from mutmut.mutation.file_mutation import (  # pyright: ignore[reportMissingImports]
+        create_mutations,
+    )
 
     every: list[tuple[str, Any, Any]] = []
     for module in modules_of(group):
@@ -137,8 +139,13 @@ def drawn(group: Group, count: int, seed: int) -> tuple[list[Mutant], int]:
 
 
 def _mutant(module: str, tree: Any, mutation: Any) -> Mutant:
-    from libcst.metadata import MetadataWrapper, PositionProvider
-    from mutmut.mutation.file_mutation import deep_replace
+    from libcst.metadata import (  # pyright: ignore[reportMissingImports]
+        MetadataWrapper,
+        PositionProvider,
+    )
+    from mutmut.mutation.file_mutation import (  # pyright: ignore[reportMissingImports]
+        deep_replace,
+    )
 
     altered: Any = deep_replace(tree, mutation.original_node, mutation.mutated_node)
     places = MetadataWrapper(tree, unsafe_skip_copy=True).resolve(PositionProvider)

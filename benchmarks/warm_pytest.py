@@ -119,7 +119,7 @@ def run_tests(request: dict[str, Any], here: Path) -> dict[str, Any]:
 
 def _coverage(modules: list[str], here: Path) -> Any:
     """Watch which lines of some modules run."""
-    import coverage
+    import coverage  # pyright: ignore[reportMissingImports]
 
     found = coverage.Coverage(
         data_file=None, include=[str(here / name) for name in modules], config_file=False

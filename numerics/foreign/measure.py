@@ -189,9 +189,7 @@ def _parts(
 
     def moving(all_groups: Sequence[Group]) -> list[tuple[str, Parameters]]:
         parts = [(group.name, group.of(step)) for group in all_groups]
-        return [
-            (name, part) for name, part in parts if any(bool(s.any()) for s in part.values())
-        ]
+        return [(name, part) for name, part in parts if any(bool(s.any()) for s in part.values())]
 
     return moving(groups.by_role), moving(groups.by_layer)
 

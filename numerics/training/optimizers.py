@@ -70,9 +70,7 @@ def rate_groups(model: Transformer, config: TrainConfig) -> list[dict[str, Any]]
     """
     if config.optimizer == "sgd":
         return [{"params": list(model.parameters()), "factor": 1.0}]
-    groups = param_groups(
-        model, config.scheme, 1.0, weight_decay=config.weight_decay, eps=EPSILON
-    )
+    groups = param_groups(model, config.scheme, 1.0, weight_decay=config.weight_decay, eps=EPSILON)
     return [
         {("factor" if name == "lr" else name): value for name, value in group.items()}
         for group in groups
@@ -84,7 +82,7 @@ class RectifiedAdam(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[torch.nn.Parameter],
+        parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,
@@ -121,7 +119,7 @@ class Lion(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[torch.nn.Parameter],
+        parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,

@@ -54,8 +54,11 @@ _BLOCKS = {
     "tau": "u-μP's weight of a branch against its shortcut",
     "x": "root mean square of what attention reads",
     "y": "root mean square of the stream",
-    **{f"{name}_{i}": f"entry of a {what}" for i in range(1, 4) for name, what in
-       (("q", "query"), ("k", "key"))},
+    **{
+        f"{name}_{i}": f"entry of a {what}"
+        for i in range(1, 4)
+        for name, what in (("q", "query"), ("k", "key"))
+    },
 }
 _OF_BLOCKS = (
     *("depth-mup-update", "depth-mup-sgd", "completep-update", "u-mup-update", "sub-ln-update"),

@@ -247,9 +247,7 @@ def up_projection() -> Derivation:
         (
             sum_step("meant: attention and MLP add 1/l each", 1 / BLOCK, 0, 1),
             sum_step("as written the MLP adds 1/l², which is bounded", BLOCK**-2, 0),
-            order_step(
-                "together as meant: 2 log N", ADDED * 2 * sp.log(N) / sp.log(N), 0, N
-            ),
+            order_step("together as meant: 2 log N", ADDED * 2 * sp.log(N) / sp.log(N), 0, N),
             sum_step("sign, the MLP's writers on a steady stream, as meant", sp.S.One, 1),
             sum_step("and as written: their input is l^(-1/2) smaller", _ROOT, _HALF),
         ),
