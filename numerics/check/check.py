@@ -150,6 +150,7 @@ def _summary(
         scores={
             n: max(own[0].probed.scores) for n, own in measured.items() if own[0].probed.scores
         },
+        scores_by_layer=last.probed.scores,
         logits={
             n: own[0].probed.logits
             for n, own in measured.items()

@@ -8,6 +8,10 @@ from numerics.check.types import Check, OptimizerCheck, Series
 from numerics.statistics.exponents import Exponent
 
 WIDTH = 80
+UNEVEN = 3.0
+"""Layers whose scores differ by this factor are shown one by one; a small batch scatters by 2."""
+_SCORES = 12
+"""Layers whose scores are shown; of more, the first and the last."""
 _GROUPS = 8
 """Groups shown by optimizer; the rest is summed up in one line."""
 
@@ -176,6 +180,17 @@ def _sizes(found: Check) -> list[str]:
     ):
         if values:
             lines.append(f"{name}: {' '.join(f'{v:.3g}' for v in values.values())}.")
+    by_layer = found.scores_by_layer
+    if len(by_layer) > 1 and max(by_layer) > UNEVEN * min(by_layer):
+        shown = [f"{value:.2g}" for value in by_layer]
+        if len(shown) > _SCORES:
+            shown = [*shown[: _SCORES // 2], "…", *shown[-_SCORES // 2 :]]
+        lines.append(
+            f"Attention scores' std by layer at {max(found.sizes)}: {' '.join(shown)}: the largest "
+            f"is {max(by_layer) / min(by_layer):.3g} times the smallest."
+            if min(by_layer) > 0
+            else f"Attention scores' std by layer at {max(found.sizes)}: {' '.join(shown)}."
+        )
     if found.first_loss is not None:
         loss = found.first_loss
         excess = loss.loss - loss.uniform

@@ -97,6 +97,8 @@ class Check:
     """Per size the stream's RMS before the first addition and after each, first seed."""
     scores: Mapping[int, float]
     """Per size the largest standard deviation of attention scores."""
+    scores_by_layer: tuple[float, ...]
+    """At the largest size the standard deviation of every attention's scores, in order."""
     logits: Mapping[int, float]
     """Per size the logits' RMS, where the output is logits."""
     first_loss: FirstLoss | None

@@ -138,6 +138,24 @@ def test_one_draw_used_twice_in_a_layer() -> None:
     assert "generators in the same state" in finding.text
 
 
+def test_case_h2_an_embedding_rescaled_for_its_tied_head() -> None:
+    base, wide = 32, 128
+    found: dict[int, float] = {}
+    for width in (base, wide):
+        model = decoder(layers=2, d=width, tied=True)
+        torch.manual_seed(0)
+        with torch.no_grad():
+            table = next(p for p in model.parameters() if p.shape == (200, width))
+            table.normal_(0.0, (width / base) ** 0.5)
+        (row,) = [r for r in audit(model, "torch").rows if r.place.role == "embedding"]
+        assert row.asked is not None
+        assert row.asked.std == 1
+        assert row.factor is not None
+        found[width] = row.factor
+    exponent = math.log(found[wide] / found[base]) / math.log(wide / base)
+    assert exponent == pytest.approx(0.5, abs=0.02)
+
+
 def test_case_d2_the_residual_is_taken_after_the_norm() -> None:
     right, wrong = (draw_gpt2_(decoder(norm=norm)) for norm in ("before", "mis-wired"))
     assert audit(right, "gpt2").clean
