@@ -17,6 +17,7 @@ from numerics.foreign.groups import starred
 from numerics.foreign.output import Output
 from numerics.foreign.probe import FP16_MAX
 from numerics.foreign.sites import BLOCKS, EMBEDDING
+from numerics.schemes import scheme_named
 from numerics.user_factory import UserFactory, as_factory, load_factory
 from theory.errors import InputError
 
@@ -65,7 +66,8 @@ def check(
     output
         What f is: None for the input of the head, ``logits``, an attribute, or a function.
     rates
-        Factor on the learning rate by parameter: ``(name, parameter) -> float``.
+        Factor on the learning rate by parameter: ``(name, parameter) -> float``, or the name of a
+        scheme whose factors by role they are, such as ``completep``.
 
     Returns
     -------
@@ -98,6 +100,8 @@ def check(
         dtype=dtype,
         output=output,
     )
+    if isinstance(rates, str):
+        scheme_named(rates)
     made = _factory(factory)
     firsts = {size: build(made, settings, size, 0) for size in settings.values}
     _require_sizes_differ(made, settings, firsts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from numerics.check.scheme_rates import scheme_rates
 from numerics.check.settings import RATE, Settings
 from numerics.default_batch import Batch
 from numerics.foreign.conditions import measuring
@@ -21,8 +22,9 @@ from numerics.structure.types import Structure
 from numerics.user_factory import Built, UserFactory
 from theory.errors import InputError
 
-Rates = Callable[[str, nn.Parameter], float]
-"""Factor on the learning rate of one parameter, as a parametrisation gives it."""
+Rates = Callable[[str, nn.Parameter], float] | str
+"""Factor on the learning rate of one parameter, as a parametrisation gives it, or the name of a
+scheme whose factors by role they are."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def _measure(
     rates: Rates | None,
 ) -> Measurement:
     factors = None
-    if rates is not None:
+    if isinstance(rates, str):
+        factors = scheme_rates(rates, built, structure)
+    elif rates is not None:
         factors = {name: rates(name, p) for name, p in built.model.named_parameters()}
     function = _function(built.model, built.batch, settings)
     known = structure is not None and structure.understood

@@ -40,6 +40,9 @@ class Check:
     """With --over width: the depth, for a factory of two arguments."""
     width: int | None = None
     """With --over depth: the width, for a factory of two arguments."""
+    rates: str | None = None
+    """Scheme whose factors on the learning rate by role the step has: completep, depth-mup, u-mup;
+    --lr is then the rate at the scheme's base."""
     dtype: str = "auto"
     """auto (float64), float32, or float16 or bfloat16 to be told what leaves their range."""
     output: str | None = None
@@ -71,6 +74,7 @@ class Check:
                 width=self.width,
                 dtype=self.dtype,
                 output=self.output,
+                rates=self.rates,
             )
         except UserCodeError as raised:
             if self.traceback:
