@@ -79,6 +79,8 @@ def measure_size(
 ) -> list[Measurement]:
     """Measure all seeds of one size; the structure and the layers are those of the first."""
     structure, said = structure_of(first)
+    if isinstance(rates, str):
+        said = (*said, f"Learning rates have {rates}'s factors by role.")
     found: list[Measurement] = []
     for seed in range(settings.seeds):
         built = first if seed == 0 else build(factory, settings, size, seed)

@@ -101,7 +101,7 @@ def _largest_norm(terms: _Terms) -> float:
     summed = torch.zeros((), dtype=torch.float64)
     for _, tensor, m in terms:
         summed = summed + tensor.double() * m
-    return float(summed.norm(dim=-1).max())
+    return float(summed.detach().norm(dim=-1).max())
 
 
 def setting_for(structure: Structure, model: nn.Module, ends: Ends) -> Setting:
