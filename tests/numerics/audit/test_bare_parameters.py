@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from numerics.audit.audit import audit
-from numerics.audit.report import print_audit
 
 
 class Bare(nn.Module):
