@@ -5,7 +5,7 @@ every group of weights. Here both are measured: the exact limit ‖Δf‖/η of 
 with the solved factors on the rates, and its exponents in the depth.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,13 +16,66 @@ from numerics.recipes.param_groups import rates_by_parameter
 from numerics.recipes.solved import ModelSolution, solve_traced
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from numerics.structure.types import Structure
-from numerics.user_factory import UserFactory
+from numerics.user_factory import UserFactory, as_factory, load_factory
 from theory.errors import InputError
 
 TOTAL_MARGIN = 0.05
 """Within it the total's exponent is 0: over N = 4 … 64 the total then changes by 15 % at most."""
 GROUP_MARGIN = 0.1
 """The same for a group of weights, of which there are few numbers: 32 % at most."""
+
+
+def solve_model(
+    factory: str | Callable[..., object],
+    optimizer: str,
+    layers: int,
+    *,
+    base_layers: int = 2,
+    complete: bool = False,
+    width: int | None = None,
+) -> ModelSolution:
+    """Derive standard deviations and rates by role for a model that no recipe names.
+
+    Parameters
+    ----------
+    factory
+        A function of the depth that returns a module, or a module and a batch; or its name.
+    optimizer
+        Whose step is to move the model alike at every depth: sgd, adamw, muon, lion, …
+    layers
+        N, with which the factory is called.
+    base_layers
+        N₀, at which the learning rate was tuned and every factor is 1.
+    complete
+        CompleteP's demand, instead of branches as large as a steady stream allows.
+    width
+        For a factory of two arguments.
+
+    Returns
+    -------
+    ModelSolution
+        With a ``recipe`` for `tfixup.initialize_` and `tfixup.param_groups`.
+
+    Raises
+    ------
+    InputError
+        For a model that is not understood, or that only a multiplier could keep.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> def encoder(layers):
+    ...     layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True)
+    ...     stack = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+    ...     return stack, torch.randn(2, 4, 16)
+    >>> found = solve_model(encoder, "adamw", 8)
+    >>> found.recipe.factors["mlp.w_out"].rate, found.recipe.factors["mlp.w_in"].rate
+    (0.25, 0.5)
+    """
+    made = load_factory(factory) if isinstance(factory, str) else as_factory(factory)
+    return solve_factory(
+        made, optimizer, layers, base_layers=base_layers, complete=complete, width=width
+    )
 
 
 @dataclass(frozen=True)
