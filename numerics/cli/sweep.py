@@ -39,10 +39,12 @@ class Sweep:
     seeds: int = 3
     """Independent seeds per depth."""
     optimizers: str = "sgd,sign"
-    """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, radam, lion,
-    lamb, muon."""
+    """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, adamw, radam,
+    lion, lamb, muon."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
+    again: str = ""
+    """Schemes whose rows in that folder are measured again and replaced, comma-separated."""
     executor: Literal["local", "dask", "slurm"] = "local"
     """Where tasks run: local (processes here), dask, slurm."""
     workers: int | None = None
@@ -117,7 +119,11 @@ class Sweep:
         if self.out is not None and str(self.out) in ("", "."):
             raise InputError("out must be a folder of its own, got the working directory")
         config = self.config()
-        rows = run_sweep(config, self.out, engine=self.engine(config), progress=self.progress)
+        again = words_of("again", self.again) if self.again else ()
+        if again and self.out is None:
+            raise InputError(f"again goes with --out FOLDER, got again {self.again!r} without it")
+        engine = self.engine(config)
+        rows = run_sweep(config, self.out, engine=engine, progress=self.progress, again=again)
         console = Console()
         show(console, measured_lines(rows, console.width))
         deep = [depth for depth in config.depths if depth >= self.from_depth]

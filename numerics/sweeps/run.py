@@ -7,7 +7,7 @@ twice becomes a row that carries its error; a restarted sweep tries it again.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from numerics.executors import Engine, Local, outcomes
 from numerics.models.roles import ALL_PARTS
 from numerics.results import command_line, provenance
 from numerics.statistics.estimates import joint_confidence
-from numerics.statistics.exponents import Exponent, power_law, verdict_word
+from numerics.statistics.exponents import Exponent, NoExponent, power_law, verdict_word
 from numerics.sweeps.grid import Settings as Settings
 from numerics.sweeps.grid import SweepConfig as SweepConfig
 from numerics.sweeps.grid import Task as Task
@@ -27,6 +27,7 @@ from numerics.sweeps.memory import check_memory
 from numerics.sweeps.store import SweepStore, empty_rows
 from numerics.sweeps.task import failed_rows as failed_rows
 from numerics.sweeps.task import measure_task as measure_task
+from theory.errors import InputError
 
 Measure = Callable[[Task], pl.DataFrame]
 
@@ -38,6 +39,7 @@ def run_sweep(
     engine: Engine | None = None,
     progress: bool = False,
     measure: Measure = measure_task,
+    again: Collection[str] = (),
 ) -> pl.DataFrame:
     """Measure what is missing and return every row of the grid.
 
@@ -53,25 +55,30 @@ def run_sweep(
         Whether to show a bar with an estimate.
     measure
         Turns a task into rows.
+    again
+        Schemes of the grid whose tasks are measured even where their rows are there, as after a
+        repair of the measurement. A new row replaces the old one when it is stored.
 
     Raises
     ------
     InputError
-        Before any work, if the folder holds another sweep, strange files, or a corrupt shard, if
-        the engine cannot be reached, or if a task would not fit its memory. On the way, if the
-        engine was lost; what is finished is kept.
+        Before any work, if a scheme of ``again`` is not in the grid, if the folder holds another
+        sweep, strange files, or a corrupt shard, if the engine cannot be reached, or if a task
+        would not fit its memory. On the way, if the engine was lost; what is finished is kept.
     """
     started = time.perf_counter()
     tasks = config.tasks()
+    if strange := sorted(set(again) - set(config.schemes)):
+        raise InputError(f"again must name schemes of the grid, got {strange[0]!r}")
     store = SweepStore(out, config.settings) if out is not None else None
-    rows, missing = _stored(store, tasks)
+    rows, missing = _stored(store, tasks, again)
     if missing:
         with ExitStack() as held:
             connected = held.enter_context(engine or Local(1))
             check_memory(missing, connected)
             if store is not None:
                 held.enter_context(store.exclusively())
-                rows, missing = _stored(store, tasks)
+                rows, missing = _stored(store, tasks, again)
                 _begin(store, config)
             measured = _measured(missing, connected, measure, len(tasks), progress)
             rows = pl.concat([rows, *(measured if store is None else _kept(measured, store))])
@@ -87,11 +94,15 @@ def run_sweep(
     )
 
 
-def _stored(store: SweepStore | None, tasks: Iterable[Task]) -> tuple[pl.DataFrame, list[Task]]:
-    """The rows that are there, and the tasks that are not."""
+def _stored(
+    store: SweepStore | None, tasks: Iterable[Task], again: Collection[str]
+) -> tuple[pl.DataFrame, list[Task]]:
+    """The rows that are there and stay, and the tasks to measure."""
     rows = empty_rows() if store is None else store.rows()
-    known = set(rows["task"])
-    return rows, [task for task in tasks if task.hash not in known]
+    replaced = {task.hash for task in tasks if task.scheme in again}
+    known = set(rows["task"]) - replaced
+    kept = rows.filter(~pl.col("task").is_in(list(replaced))) if replaced else rows
+    return kept, [task for task in tasks if task.hash not in known]
 
 
 def _begin(store: SweepStore, config: SweepConfig) -> None:
@@ -182,9 +193,10 @@ def exponent_table(
     -------
     polars.DataFrame
         scheme, optimizer, part, quantity, exponent, low, high, points, note. The note is ``flat``,
-        ``grows``, ``shrinks``, ``undecided``, or why there is no exponent. The intervals of all
-        parts of one scheme, optimizer and quantity hold together at 95 %, so that of 20 such
-        tables without any growth one shows some.
+        ``grows``, ``shrinks``, ``undecided``, or why there is no exponent, as where rounding
+        decided a value (``accurate`` is false). The intervals of all parts of one scheme, optimizer
+        and quantity hold together at 95 %, so that of 20 such tables without any growth one shows
+        some.
     """
     rows = []
     keys = ["scheme", "optimizer", "part", "quantity"]
@@ -197,7 +209,9 @@ def exponent_table(
         scheme, optimizer, _, quantity = key
         values = group["value"].fill_null(float("nan")).to_list()
         confidence = joint_confidence(beside[scheme, optimizer, quantity])
-        fit = power_law(group["depth"].to_list(), values, confidence=confidence)
+        fit = _inaccurate(group) or power_law(
+            group["depth"].to_list(), values, confidence=confidence
+        )
         number, (low, high), points = (
             (fit.value, fit.interval, fit.points)
             if isinstance(fit, Exponent)
@@ -206,3 +220,11 @@ def exponent_table(
         rows.append((*key, number, low, high, points, verdict_word(fit)))
     schema = dict.fromkeys(keys, pl.String) | dict.fromkeys(("exponent", "low", "high"), pl.Float64)
     return pl.DataFrame(rows, schema=schema | {"points": pl.Int64, "note": pl.String}, orient="row")
+
+
+def _inaccurate(group: pl.DataFrame) -> NoExponent | None:
+    """Why values that rounding decided have no exponent; rows of old sweeps do not say."""
+    if "accurate" not in group.columns:
+        return None
+    wrong = group.filter(pl.col("accurate").eq(False))["depth"]
+    return NoExponent(f"not accurate from N = {wrong.min()}") if len(wrong) else None

@@ -51,8 +51,7 @@ COLUMNS: Mapping[str, type[pl.DataType]] = {
     "error": pl.String,
 }
 """Columns of the stored rows. ``error`` is null but for a task that failed. ``accurate`` says
-whether
-rounding left a value right (`numerics.measure.accuracy`); it is null in rows that are older."""
+whether rounding left a value right (`numerics.measure.accuracy`); it is null in older rows."""
 
 
 def empty_rows() -> pl.DataFrame:
@@ -99,12 +98,15 @@ class SweepStore:
         return self.merged.exists() and not self.shards()
 
     def rows(self) -> pl.DataFrame:
-        """Every stored row, each task once, errors left out so that they run again."""
+        """Every stored row, each task once, errors left out so that they run again.
+
+        A shard's rows come before the merged ones: they are newer, if a task was measured again.
+        """
         self._check()
         files = [self.merged] if self.merged.exists() else []
         if files:
             check_file(self.merged, self._digests(), _AGAIN)
-        frames = [_read(path) for path in (*files, *self.shards())]
+        frames = [_read(path) for path in (*self.shards(), *files)]
         stored = pl.concat([empty_rows(), *frames])
         return stored.filter(pl.col("error").is_null()).unique(
             ["task", "part", "quantity"], keep="first", maintain_order=True
