@@ -8,7 +8,7 @@ from torch import nn
 
 from docs.tutorials.my_decoder import make
 from numerics.check.solved_models import measure_solved, solve_model
-from numerics.cli.main import main
+from numerics.cli.main import run
 from numerics.recipes.initialize import initialize_
 from numerics.recipes.param_groups import param_groups
 from numerics.user_factory import as_factory
@@ -134,8 +134,8 @@ def test_the_solved_step_is_flat_and_without_the_rates_it_grows():
 
 def test_the_command_prints_conditions_numbers_and_code(capsys):
     arguments = ["solve", "--model", "docs/tutorials/my_decoder.py:make", "--layers", "8", "--json"]
-    assert main([*arguments, "--optimizer", "adamw"]) == 0
+    assert run([*arguments, "--optimizer", "adamw"]) == 0
     said = capsys.readouterr().out
     assert "share: mlp.w_out" in said
     assert "tfixup.param_groups" in said
-    assert main([*arguments, "--optimizer", "adamw", "--recipe", "gpt2"]) == 2
+    assert run([*arguments, "--optimizer", "adamw", "--recipe", "gpt2"]) == 2
