@@ -87,6 +87,19 @@ True
 >>> isinstance(moved, tfixup.ModuleUpdate) and moved.total > 0
 True
 
+What a model's step needs to be alike at every depth, `solve_model` derives: a recipe to draw it by,
+with factors on the rates, in a `ModelSolution`. `param_groups` is what an optimizer takes:
+
+>>> solved = tfixup.solve_model(encoder, "adamw", 8, base_layers=2)
+>>> isinstance(solved, tfixup.ModelSolution)
+True
+>>> deep, inputs = encoder(8)
+>>> result = tfixup.initialize_(deep, solved.recipe, generator, inputs)
+>>> groups = tfixup.param_groups(deep, solved.recipe, 1e-3, batch=inputs)
+>>> sorted({group["lr"] for group in groups})
+[0.00025, 0.0005]
+>>> optimizer = torch.optim.AdamW(groups)
+
 In tests, `assert_depth_bounded` and `assert_initialized` fail with the table, and `assert_constant`
 does with any quantity by depth:
 
@@ -162,6 +175,7 @@ if TYPE_CHECKING:
     from numerics.audit.audit import Audit as Audit
     from numerics.audit.audit import audit as audit
     from numerics.check.check import check as check
+    from numerics.check.solved_models import solve_model as solve_model
     from numerics.check.types import Check as Check
     from numerics.foreign.measure import ModuleUpdate as ModuleUpdate
     from numerics.foreign.measure import measure_module as measure_module
@@ -177,6 +191,8 @@ if TYPE_CHECKING:
     from numerics.prediction.compare import predict as predict
     from numerics.recipes import RECIPES as RECIPES
     from numerics.recipes.initialize import initialize_ as initialize_
+    from numerics.recipes.param_groups import param_groups as param_groups
+    from numerics.recipes.solved import ModelSolution as ModelSolution
     from numerics.record_folder import records as records
     from numerics.schemes import SCHEMES as SCHEMES
     from numerics.schemes import Scheme as Scheme
@@ -222,6 +238,9 @@ _HOMES = {
     "Audit": "numerics.audit.audit",
     "RECIPES": "numerics.recipes",
     "initialize_": "numerics.recipes.initialize",
+    "solve_model": "numerics.check.solved_models",
+    "ModelSolution": "numerics.recipes.solved",
+    "param_groups": "numerics.recipes.param_groups",
     "trace_structure": "numerics.structure.trace",
     "Structure": "numerics.structure.types",
     "measure_module": "numerics.foreign.measure",

@@ -63,19 +63,40 @@ class Solve:
     """A recipe of one's own for that structure: ROLE=MULTIPLIER,STD,RATE, each a power of N."""
     axis: str = "depth"
     """What grows in a recipe: depth or width."""
-    base_layers: int = 1
-    """Depth at which the factors of a structure are 1."""
+    base_layers: int | None = None
+    """Depth at which the factors on rates are 1; 1 unless given, and 2 for a model."""
+    model: str | None = None
+    """Instead of a stack: MODULE:FACTORY or PATH.py:FACTORY of a model of your own; the factory
+    takes the depth. Prints conditions, standard deviations, rates, and the code that uses them."""
+    complete: bool = False
+    """With --model: CompleteP's demand that every matrix's output changes by a Θ(1) fraction."""
     json: bool = False
     """Print JSON."""
 
     def run(self) -> int:
         """Print scales, formulas, what was assumed and the conditions' left sides."""
+        if self.model is not None:
+            from numerics.cli import solve_model
+            from numerics.cli.solve_options import refuse_beside_model
+
+            refuse_beside_model(self)
+            base = solve_model.BASE_LAYERS if self.base_layers is None else self.base_layers
+            return solve_model.run(
+                solve_model.ModelQuery(
+                    self.model, self.optimizer, self.layers, base, self.complete, self.json
+                )
+            )
+        if self.complete:
+            from theory.errors import InputError
+
+            raise InputError("--complete is read with --model alone")
         if self.recipe is not None or self.structure is not None or self.powers:
             from numerics.cli.solve_options import refuse_beside_recipe
             from numerics.cli.solve_recipe import RecipeQuery, run
 
             refuse_beside_recipe(self)
             asked = {field.name: getattr(self, field.name) for field in fields(RecipeQuery)}
+            asked["base_layers"] = 1 if self.base_layers is None else self.base_layers
             return run(RecipeQuery(**asked))
         from numerics.cli.solve_document import mark_leading, solution_document
         from numerics.cli.solve_options import depth, general_depths, refuse_unread

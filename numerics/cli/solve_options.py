@@ -83,7 +83,24 @@ def refuse_beside_recipe(query: Solve) -> None:
     }
     for option, present in given.items():
         if present:
-            raise InputError(f"{option} is not read with --recipe, --structure or --powers")
+            raise InputError(
+                f"{option} is not read with --recipe, --structure, --powers or --model"
+            )
+
+
+def refuse_beside_model(query: Solve) -> None:
+    """Raise for an option of recipes or stacks beside a model, whose stack is its own.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    refuse_beside_recipe(query)
+    others = {"--recipe": query.recipe, "--structure": query.structure}
+    for option, value in (*others.items(), ("--powers", query.powers or None)):
+        if value is not None:
+            raise InputError(f"{option} is not read with --model")
 
 
 def _depths_read(query: Solve, preset: Preset | None) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ the branches add, whatever the depth, if η λ does not depend on it: λ has the
 Adam's ε stands beside a gradient's entries and has their power.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -60,7 +60,7 @@ class Prescription:
     """Power of one entry's gradient."""
     factors: Mapping[str, Factors]
     family: Family
-    """Every answer that meets the conditions under the assumptions."""
+    """Every answer that meets the conditions with the model's multipliers, gains and head."""
     judgement: Judgement
     assumed: tuple[str, ...]
     """What no condition forced."""
@@ -206,13 +206,24 @@ def prescribe(
         exponents,
         gradients,
         factors,
-        family,
+        solve(replace(question, ties=tuple(_unforced(structure, ties)))),
         judge(recipe, law),
         tuple(reason for reason, _ in ties),
     )
 
 
 _SIDES = ("multiplier", "std", "rate")
+
+
+def _unforced(
+    structure: Structure, ties: Iterable[tuple[str, sp.Expr]]
+) -> Iterator[tuple[str, sp.Expr]]:
+    """The assumptions about what is no initialisation's to choose: multipliers, gains, the head."""
+    kept = [std(r) for r in structure.trained if structure.kinds[r] in ("vector", "output")]
+    for reason, form in ties:
+        symbols = form.free_symbols
+        if symbols <= set(kept) or not any(str(one).startswith("std") for one in symbols):
+            yield reason, form
 
 
 def _factors(own: Powers, gradient: sp.Expr, ratio: float) -> Factors:
