@@ -143,7 +143,7 @@ ROWS = (
         "ours.peri-ln-exponent",
         "Peri-LN's update has Pre-LN's power of N at initialisation",
         "ours",
-        _BOTH,
+        ("Adam's first step", "at initialisation", _HERE),
         None,
     ),
     Claim(

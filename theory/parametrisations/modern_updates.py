@@ -7,7 +7,7 @@ scheme's multiplier m, rate r and input h, and takes the order of the sum.
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation, identity
+from theory.derivations.derivation import Derivation, Step, at_step, equation, identity
 from theory.derivations.orders import order_step
 from theory.parametrisations.block_sums import (
     ADDED,
@@ -146,16 +146,16 @@ def sub_ln() -> Derivation:
 
 def pre_ln_exponent(claim: str, title: str, kept: str) -> Derivation:
     """Norms on the branches' outputs: the same sums as without."""
-    size = sp.Symbol("s", positive=True)
+    size, factor = sp.symbols("s g", positive=True)
     return Derivation(
         claim,
         title,
         (
-            Step(
+            at_step(
                 kept,
-                equation((size * ADDED) ** 2 / size**2, ADDED**2),
-                identity,
-                equation((size * ADDED) ** 2 / size**2, size**2),
+                equation(size * ADDED * factor, ADDED),
+                {factor: 1 / size},
+                {factor: sp.S.One},
             ),
             *_linear_stream(),
             sum_step("SGD: a logarithm, as in Pre-LN", 1 / BLOCK, 0, 1),
@@ -247,9 +247,7 @@ def up_projection() -> Derivation:
         (
             sum_step("meant: attention and MLP add 1/l each", 1 / BLOCK, 0, 1),
             sum_step("as written the MLP adds 1/l², which is bounded", BLOCK**-2, 0),
-            order_step(
-                "together as meant: 2 log N", ADDED * 2 * sp.log(N) / sp.log(N), 0, N
-            ),
+            order_step("together as meant: 2 log N", ADDED * 2 * sp.log(N) / sp.log(N), 0, N),
             sum_step("sign, the MLP's writers on a steady stream, as meant", sp.S.One, 1),
             sum_step("and as written: their input is l^(-1/2) smaller", _ROOT, _HALF),
         ),
