@@ -46,6 +46,8 @@ _BLOCKS = {
     "f": "factor on the logits",
     "g": "the gate's root mean square, or the factor of a norm",
     "h": "root mean square of what a branch reads",
+    "j_g": "the product's slope in the gate",
+    "j_u": "the product's slope in the up-projection",
     "k": "width of a head",
     "kappa": "mean square of a branch's Jacobian over that of its output",
     "u": "the up-projection's root mean square",

@@ -10,7 +10,7 @@ is then Σ_l N^(κ−1) l^(−κ), which for κ > 1 is Θ(N^(κ−1)) and not a 
 import sympy as sp
 from mpmath import mp
 
-from theory.derivations.derivation import Derivation, Step, equation, identity
+from theory.derivations.derivation import Derivation, Step, at_step, equation, identity
 from theory.derivations.orders import order_step
 from theory.parametrisations.block_sums import BLOCK, N, sum_step
 from theory.statements import OrderEquality
@@ -112,17 +112,18 @@ def sub_ln_centred() -> Derivation:
 def olmo2_gated() -> Derivation:
     """A gate behind a norm on the output: of degree two, its Jacobian is twice its output."""
     gate, up = sp.symbols("g u", positive=True)
-    output = gate**2 * up**2
-    passed = gate**2 * sp.diff(up**2, up) * up / 2 + up**2 * sp.diff(gate**2, gate) * gate / 2
+    by_gate, by_up = sp.symbols("j_g j_u", nonnegative=True)
+    passed = by_gate**2 * gate**2 + by_up**2 * up**2
+    slopes = {by_gate: up, by_up: gate}
     return Derivation(
         "ours.olmo2-exponent",
         "OLMo 2's gate under SGD",
         (
-            Step(
+            at_step(
                 "a product moves by both its factors: twice its own square, κ = 2",
-                equation(passed / output, sp.Integer(2)),
-                identity,
-                equation(passed / output, sp.S.One),
+                equation(passed, 2 * gate**2 * up**2),
+                slopes,
+                slopes | {by_up: sp.S.Zero},
             ),
             *_way(),
             sum_step(
