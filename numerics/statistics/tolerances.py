@@ -101,6 +101,9 @@ TOLERANCES = {
     "baseline-exponent": Tolerance(
         0.2, "N = 3…24, width 32: lower orders in N bend the law by up to 0.1; failures are ≥ 0.4"
     ),
+    "stack-exponent": Tolerance(
+        0.15, "N = 4…32, width 32: lower orders in N bend the law by up to 0.1; failures are ≥ 0.2"
+    ),
     "growth-evidence": Tolerance(
         6.0, "Akaike difference: the rival law is e³ = 20 times less likely; 4–7 is customary"
     ),

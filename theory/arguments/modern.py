@@ -2,7 +2,7 @@
 
 from theory.arguments.argument import Argument
 from theory.claims import Reading
-from theory.parametrisations import gpt2_update, modern_streams, modern_updates
+from theory.parametrisations import gpt2_update, modern_cotangents, modern_streams, modern_updates
 
 RMS_ONE = "the stream starts at root mean square 1"
 """The hypothesis that the switch of the embedding's scale tests."""
@@ -47,6 +47,12 @@ ARGUMENTS = (
         "modern.u-mup-update",
         "branches weigh (L/2 + i)^(-1/2), with the rate L^(-1/2) between 2/(3L) and 2/L: Θ(1)",
         modern_updates.u_mup,
+    ),
+    Argument(
+        "modern.sub-ln-update",
+        "behind a layer norm ReLU's Jacobian is π/(π − 1) of its output: N^0.23/log N",
+        modern_cotangents.sub_ln_centred,
+        refutes=True,
     ),
     Argument(
         "modern.sub-ln-update",

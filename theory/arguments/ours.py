@@ -7,7 +7,12 @@ from theory.arguments.modern import APART
 from theory.attention import finite_step, matrix_spectrum, matrix_theorem
 from theory.claims import Reading
 from theory.mean_field import rules as mean_field_rules
-from theory.parametrisations import encoder_decoder_shares, modern_streams, modern_updates
+from theory.parametrisations import (
+    encoder_decoder_shares,
+    modern_cotangents,
+    modern_streams,
+    modern_updates,
+)
 from theory.residual_stream import coherence
 from theory.scales import depth_powers, learning_rates
 
@@ -88,6 +93,12 @@ ARGUMENTS = (
         "ours.peri-ln-exponent",
         "the same sums, Σ 1/l and Σ l^(-1/2)",
         modern_updates.peri_ln,
+    ),
+    Argument(
+        "ours.olmo2-exponent",
+        "SwiGLU is of degree two, its Jacobian twice its output: N^(1/2) under SGD",
+        modern_cotangents.olmo2_gated,
+        refutes=True,
     ),
     Argument(
         "ours.olmo2-exponent",

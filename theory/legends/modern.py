@@ -44,7 +44,13 @@ _BLOCKS = {
     "d": "width of the stream, or of a head where norms make it √d",
     "e": "root mean square of the embedding",
     "f": "factor on the logits",
+    "g": "the gate's root mean square, or the factor of a norm",
+    "h": "root mean square of what a branch reads",
+    "j_g": "the product's slope in the gate",
+    "j_u": "the product's slope in the up-projection",
     "k": "width of a head",
+    "kappa": "mean square of a branch's Jacobian over that of its output",
+    "u": "the up-projection's root mean square",
     "l": "number of a block",
     "lamda": "multiplier of the shortcut, or LayerScale's λ",
     "s": "size of a branch before its norm",
@@ -52,7 +58,7 @@ _BLOCKS = {
     "s_q": "standard deviation of the query matrix, or a query's norm",
     "t": "argument of the tanh",
     "tau": "u-μP's weight of a branch against its shortcut",
-    "x": "root mean square of what attention reads",
+    "x": "root mean square of what attention reads, or a standard Gaussian",
     "y": "root mean square of the stream",
     **{
         f"{name}_{i}": f"entry of a {what}"

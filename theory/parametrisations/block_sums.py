@@ -1,14 +1,13 @@
 """Sums over the blocks of a stack, of powers of the block's number and of the depth.
 
-A stream to which block l adds the variance a_l has the size y_l² = e² + Σ_{k≤l} a_k. In mean square
-f's derivative with respect to what block l adds is 1/y_l (`theory/parametrisations/gpt2_update.py`
-derives it). A block with the multiplier m_l and the rate r_l, whose last matrix reads h_l, moves f
-by
+A stream to which block l adds the variance a_l has the size y_l² = e² + Σ_{k≤l} a_k. In mean
+square f's derivative with respect to what block l adds is 1/y_l, as `gpt2_update` derives. A block
+with the multiplier m_l and the rate r_l, whose last matrix reads h_l, moves f by
 
-    m_l² h_l²/y_l²     under SGD, whose gradient has the multiplier once more,
+    m_l² h_l²/y_l²     under SGD,     whose gradient has the multiplier once more,
     m_l r_l h_l/y_l    under sign updates,
 
-up to constants, and the blocks' changes add up. What is left is the order of such sums in depth:
+up to constants, and the blocks' changes add up. What is left is the order of such sums in N:
 
     Σ_{l=1}^N l^a lies between ∫ x^a dx and that integral plus its largest term.
 """

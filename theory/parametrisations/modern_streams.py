@@ -20,6 +20,7 @@ from theory.parametrisations.block_sums import (
 from theory.statements import OrderEquality
 
 _HALF = sp.Rational(1, 2)
+_INPUT = sp.Symbol("h", positive=True)
 
 
 def pre_ln_stream() -> Derivation:
@@ -84,11 +85,11 @@ def layernorm_scaling_stream() -> Derivation:
         "modern.lns-stream",
         "LayerNorm Scaling's stream at initialisation",
         (
-            Step(
-                "the branch is homogeneous: l^(-1/2) at its input is l^(-1) of its variance",
-                equation(ADDED * (BLOCK**-_HALF) ** 2, ADDED / BLOCK),
-                identity,
-                equation(ADDED * (BLOCK**-_HALF) ** 2, ADDED / BLOCK**2 + 1),
+            at_step(
+                "the branch is homogeneous: c h² with h = l^(-1/2) at its input is c/l",
+                equation(ADDED * _INPUT**2, ADDED / BLOCK),
+                {_INPUT: BLOCK**-_HALF},
+                {_INPUT: 1 / BLOCK},
             ),
             sum_step("all together add a logarithm", ADDED / BLOCK, 0, 1),
         ),

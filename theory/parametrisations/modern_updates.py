@@ -7,7 +7,7 @@ scheme's multiplier m, rate r and input h, and takes the order of the sum.
 
 import sympy as sp
 
-from theory.derivations.derivation import Derivation, Step, equation, identity
+from theory.derivations.derivation import Derivation, Step, at_step, equation, identity
 from theory.derivations.orders import order_step
 from theory.parametrisations.block_sums import (
     ADDED,
@@ -146,16 +146,16 @@ def sub_ln() -> Derivation:
 
 def pre_ln_exponent(claim: str, title: str, kept: str) -> Derivation:
     """Norms on the branches' outputs: the same sums as without."""
-    size = sp.Symbol("s", positive=True)
+    size, factor = sp.symbols("s g", positive=True)
     return Derivation(
         claim,
         title,
         (
-            Step(
+            at_step(
                 kept,
-                equation((size * ADDED) ** 2 / size**2, ADDED**2),
-                identity,
-                equation((size * ADDED) ** 2 / size**2, size**2),
+                equation(size * ADDED * factor, ADDED),
+                {factor: 1 / size},
+                {factor: sp.S.One},
             ),
             *_linear_stream(),
             sum_step("SGD: a logarithm, as in Pre-LN", 1 / BLOCK, 0, 1),
