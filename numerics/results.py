@@ -89,5 +89,8 @@ def commit() -> str:
 def command_line() -> str:
     """The command of this process as a user would type it, not as the shell resolved it."""
     module = getattr(sys.modules["__main__"], "__spec__", None)
-    program = Path(sys.argv[0]).name if module is None else f"python -m {module.name}"
+    if module is None or module.name == "tfixup.__main__":
+        program = "tfixup" if module else Path(sys.argv[0]).name
+    else:
+        program = f"python -m {module.name}"
     return shlex.join([*program.split(), *sys.argv[1:]])

@@ -26,21 +26,21 @@ def draw_audit(found: Audit) -> Figure:
     InputError
         If no tensor has a standard deviation to be compared with.
     """
-    rows = [row for row in found.rows if row.factor is not None and row.factor > 0]
+    rows = [(row, row.factor) for row in found.rows if row.factor is not None and row.factor > 0]
     if not rows:
         raise InputError("nothing to plot: no tensor has a standard deviation that a recipe asks")
-    roles = list(dict.fromkeys(row.place.role for row in rows))
-    deepest = max(row.place.layer or 0 for row in rows)
+    roles = list(dict.fromkeys(row.place.role for row, _ in rows))
+    deepest = max(row.place.layer or 0 for row, _ in rows)
     with mpl.rc_context(STYLE):
         figure = Drawing(figsize=(6.4, 0.26 * len(roles) + 1.2))
         axes = figure.subplots()
         axes.axvline(1.0, color=GREY, lw=0.9)
-        for row in rows:
+        for row, factor in rows:
             share = (row.place.layer or 0) / deepest if deepest else 0.5
             height = roles.index(row.place.role) + 0.5 * (share - 0.5)
             wrong = bool(row.problem)
             axes.plot(
-                row.factor,
+                factor,
                 height,
                 "x" if wrong else "o",
                 color=BAD if wrong else GOOD,
@@ -50,7 +50,7 @@ def draw_audit(found: Audit) -> Figure:
             )
         axes.set_yticks(range(len(roles)), roles)
         axes.set_ylim(len(roles) - 0.4, -0.6)
-        factors = [row.factor or 1.0 for row in rows]
+        factors = [factor for _, factor in rows]
         low, high = min(1 / _NARROW, *factors) / 1.05, max(_NARROW, *factors) * 1.05
         axes.set_xscale("log", base=2)
         axes.set_xlim(low, high)

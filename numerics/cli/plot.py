@@ -18,7 +18,7 @@ class Plot:
     """Draw a sweep, ‖Δf‖/η against depth or its exponents, or the losses of training runs."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """Output folder of ``tfixup sweep`` or ``tfixup train``, or one that holds several runs."""
+    """Output folder of tfixup sweep or tfixup train, or one that holds several runs."""
     out: Path | None = None
     """File to write, .svg, .png or .pdf; the default is QUANTITY.svg in the folder,
     exponents.svg, QUANTITY-KIND.svg, or loss.svg."""

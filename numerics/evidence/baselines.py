@@ -200,13 +200,13 @@ def dt_fixup(context: Context) -> Iterator[Observation]:
     )
 
 
-@provides("rezero.wiring", kind=Kind.MEASUREMENT)
+@provides("ours.rezero-update", kind=Kind.MEASUREMENT)
 def rezero(context: Context) -> Iterator[Observation]:
     """ReZero's scalars and inputs, as nothing else moves while α = 0; and the scalars at η/N."""
     found = measured("rezero", context)
     whole, still = found.exponent(OWN, INPUTS), found.exponent(INPUTS)
     yield _evidence(
-        "rezero.wiring",
+        "ours.rezero-update",
         whole,
         f"‖Δf‖/η ~ N^{whole.value:+.2f} over N = 3…24, of the scalars alone "
         f"N^{found.exponent(OWN).value:+.2f}: 1/2 while L is below the number of outputs",
@@ -215,7 +215,7 @@ def rezero(context: Context) -> Iterator[Observation]:
     few = few_outputs(context)
     fast, slow = few.exponent(OWN, INPUTS), few.exponent(OWN, INPUTS, slowed=OWN)
     yield _evidence(
-        "rezero.wiring",
+        "ours.rezero-update",
         slow,
         f"with more blocks than outputs ‖Δf‖/η ~ N^{fast.value:+.2f}, and N^{slow.value:+.2f} with "
         "η ∝ 1/N for the scalars",
@@ -226,14 +226,52 @@ def rezero(context: Context) -> Iterator[Observation]:
     )
 
 
-@provides("dlcl.wiring", kind=Kind.MEASUREMENT)
+@provides("rezero.isometry", kind=Kind.MEASUREMENT)
+def isometry(context: Context) -> Iterator[Observation]:
+    """The singular values of ReZero's encoder at initialisation, and with every α at 0.1."""
+    depths, seeds = DEPTHS[context.level], range(SEEDS[context.level])
+    pairs = [(depth, 100_000 * context.seed + seed) for depth in depths for seed in seeds]
+    worst = max(distance_from_isometry("rezero", *pair) for pair in pairs)
+    opened = min(distance_from_isometry("rezero", *pair, alpha=0.1) for pair in pairs)
+    margin = tolerance("closed-form")
+    yield Observation(
+        passed=worst <= margin,
+        summary=f"max |ln σ| of the encoder's Jacobian is {worst:.0e}",
+        control=Control(f"every α at 0.1: at least {opened:.2f}", opened > margin),
+        value=worst,
+        expected=0.0,
+        tolerance=margin,
+        scope=f"N = {depths[0]}…{depths[-1]}, width 16, {len(seeds)} seeds",
+    )
+
+
+def distance_from_isometry(scheme: str, depth: int, seed: int, *, alpha: float = 0.0) -> float:
+    """Return max |ln σ| over the singular values σ of an encoder's Jacobian.
+
+    ``alpha`` is the value that every trained scalar of the wiring is set to.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    spec = ModelSpec(
+        depth, 0, d_model=16, d_ff=32, vocabulary=2, architecture=Architecture.ENCODER_ONLY
+    )
+    model = build(scheme, spec, generator, dtype=torch.float64).eval()
+    for name, value in model.named_parameters():
+        if name.endswith("alpha"):
+            value.detach().fill_(alpha)
+    x = torch.randn(3, 16, generator=generator, dtype=torch.float64)
+    jacobian = torch.func.jacrev(lambda given: model.encode(given[None])[0])(x)
+    values = torch.linalg.svdvals(jacobian.detach().reshape(x.numel(), x.numel()))
+    return float(values.log().abs().max())
+
+
+@provides("ours.dlcl-update", kind=Kind.MEASUREMENT)
 def dlcl(context: Context) -> Iterator[Observation]:
     """DLCL's matrices, Pre-LN and Post-LN forms, initialised to row averages."""
     pre, post = (measured(name, context).exponent(MATRICES) for name in ("dlcl-pre", "dlcl-post"))
     flat = measured("tfixup", context, times=3).exponent(MATRICES)
     larger = max(pre, post, key=lambda fit: fit.value)
     yield _evidence(
-        "dlcl.wiring",
+        "ours.dlcl-update",
         larger,
         f"a step of the matrices: ‖Δf‖/η ~ N^{pre.value:+.2f} (Pre-LN), N^{post.value:+.2f} "
         "(Post-LN)",
@@ -342,4 +380,4 @@ def admin_torch(context: Context) -> Iterator[Observation]:
     )
 
 
-PROVIDERS = (dlcl, fixup, dt_fixup, deepnorm, rezero, ds_init, admin_torch, lri)
+PROVIDERS = (dlcl, fixup, dt_fixup, deepnorm, rezero, isometry, ds_init, admin_torch, lri)

@@ -276,7 +276,7 @@ ROWS = (
             partial(coherence.decide, growth_of=coherence.coherent_growth),
         ),
     ),
-    *(_baseline(f"{paper}.trains", scheme) for paper, scheme in baselines.SCHEMES.items()),
+    *(_baseline(f"ours.{scheme}-trains", scheme) for scheme in baselines.SCHEMES),
 )
 
 PROVIDERS = tuple(provider(row) for row in ROWS)

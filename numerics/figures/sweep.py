@@ -1,7 +1,8 @@
 """Figures of a sweep: ‖Δf‖/η against depth N, log–log, a column a part, a row an optimizer.
 
 A line is the geometric mean over seeds, its band the range of the seeds, the number at its end the
-depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow.
+depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow at
+the upper edge. One that falls out of the frame has its exponent at the lower edge, behind ▼.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +13,16 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+)
 
-from numerics.figures.style import COLOURS, STYLE, Drawing, colour, decades, marker
+from numerics.figures.style import COLOURS, STYLE, Drawing, colour, marker
 from numerics.models.roles import ALL_PARTS
 from numerics.statistics.exponents import Exponent, power_law
 from theory.errors import InputError
@@ -58,8 +66,10 @@ def draw_sweep(
                 chosen = kept.filter((pl.col("optimizer") == optimizer) & (pl.col("part") == part))
                 curves = {s: chosen.filter(pl.col("scheme") == s) for s in schemes}
                 _panel(panel, curves, from_depth)
-                if number < len(across):
+                if len(across) > 1 or not number:
                     panel.set_title(part.replace("_", "-").replace(".", "\n"), fontsize=9)
+                # Rows of several lines of panels are long, and their last line may be short.
+                panel.tick_params(labelbottom=len(across) > 1 or number == len(lines) - 1)
             for panel in line[len(some) :]:
                 panel.set_visible(False)
             line[0].set_ylabel(f"{STEPS.get(optimizer, optimizer)}\n{TITLES[quantity]}")
@@ -84,9 +94,9 @@ def signed(exponent: float) -> str:
 def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> None:
     low, high = _limits(curves.values())
     depths = sorted({n for frame in curves.values() for n in frame["n_encoder"]})
-    axes.set(xscale="log", ylim=(low, high))
-    decades(axes)
-    axes.set_xlim(depths[0] * 0.85, depths[-1] * 2.6)
+    axes.set(xscale="log", yscale="log", ylim=(low, high))
+    axes.set_xlim(depths[0] * 0.85, depths[-1] * (depths[-1] / depths[0]) ** 0.27)
+    _value_ticks(axes, low, high)
     axes.xaxis.set_major_locator(FixedLocator(_thinned(depths)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
@@ -103,6 +113,15 @@ def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> N
             labels.append((end, text, colour(scheme)))
     if len(curves) <= LABELLED:
         _end_labels(axes, labels, depths[-1])
+
+
+def _value_ticks(axes: Axes, low: float, high: float) -> None:
+    """Powers of ten, or where fewer than two are in the frame, round numbers written out."""
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if np.floor(np.log10(high)) - np.ceil(np.log10(low)) < 1:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _curve(axes: Axes, scheme: str, frame: pl.DataFrame, high: float) -> float | None:
@@ -178,6 +197,8 @@ def _end_labels(axes: Axes, labels: list[tuple[float, str, str]], deepest: int) 
     placed = -1.0
     for value, text, shade in sorted(labels):
         wanted = (np.log10(value) - low) / (high - low)
+        if wanted < 0:
+            wanted, text = 0.03, f"▼ {text}"
         placed = max(wanted, placed + gap)
         axes.text(
             deepest * 1.22,
@@ -190,8 +211,15 @@ def _end_labels(axes: Axes, labels: list[tuple[float, str, str]], deepest: int) 
         )
 
 
+def _seeds(rows: pl.DataFrame) -> str:
+    """How many seeds a point has, or from how many to how many."""
+    depths = ["scheme", "optimizer", "n_encoder", "n_decoder"]
+    counts = rows.group_by(depths).agg(pl.col("seed").n_unique())["seed"].unique().sort().to_list()
+    return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+
+
 def _legend(figure: Figure, schemes: Sequence[str], rows: pl.DataFrame, from_depth: int) -> None:
-    size, seeds = rows.row(0, named=True), rows["seed"].n_unique()
+    size, seeds = rows.row(0, named=True), _seeds(rows)
     handles = [
         Line2D([], [], color=colour(s), lw=2, marker=marker(s), ms=3.5, mew=0, label=s)
         for s in schemes

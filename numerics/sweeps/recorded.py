@@ -84,7 +84,7 @@ def read_sweep(folder: Path | str) -> RecordedSweep:
     """
     folder = Path(folder)
     store = open_for_reading(folder)
-    manifest = read_json(store.manifest, "sweep")
+    manifest: dict = read_json(store.manifest, "sweep")
     try:
         command = str(manifest["runs"][-1]["provenance"]["command"])
     except (KeyError, IndexError, TypeError):

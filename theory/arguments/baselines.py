@@ -22,13 +22,18 @@ ARGUMENTS: tuple[Argument, ...] = (
         published_scales.dt_fixup,
     ),
     Argument(
-        "rezero.wiring",
+        "rezero.isometry",
+        "a block with α = 0 leaves the Jacobian below it as it is, so that all of them are 1",
+        published_scales.rezero_isometry,
+    ),
+    Argument(
+        "ours.rezero-update",
         "every α_l moves the output by η: L η in all",
         published_scales.rezero,
         refutes=True,
     ),
     Argument(
-        "rezero.wiring",
+        "ours.rezero-update",
         "with η ∝ 1/L it is Θ(1)",
         published_scales.rezero_rate,
         reading=Reading.REPAIRED,

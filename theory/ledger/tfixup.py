@@ -141,8 +141,8 @@ ROWS = (
     ),
     Claim(
         "tfixup.adam",
-        "the scheme also bounds Adam's updates, whatever the depth (here N = 6 to 200)",
-        "§3.2",
+        "our question: Θ(η), derived for SGD, carries over to Adam's first step (N = 6 to 200)",
+        "§3.2: works well for Adam",
         ("Adam's first step, η sign(g)",),
         Outcome.FAILS,
     ),

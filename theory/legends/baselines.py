@@ -36,7 +36,16 @@ TABLES: Mapping[str, Mapping[str, str]] = {
         "mu": "largest norm of an input, μ",
         "t": "scale of v, w and the relation embeddings",
     },
-    "rezero.wiring": {
+    "rezero.isometry": {
+        "L": "number of residual blocks",
+        "alpha": "the trained scalar of a block",
+        "f": "slope of a branch along a direction that it keeps",
+        "F_11": "entry of a branch's Jacobian",
+        "F_12": "entry of a branch's Jacobian",
+        "J_11": "entry of the Jacobian of the blocks below",
+        "J_21": "entry of the Jacobian of the blocks below",
+    },
+    "ours.rezero-update": {
         "L": "number of residual blocks",
         "alpha": "the trained scalar of a block",
         "v_e": "norm of the first matrix",

@@ -232,7 +232,7 @@ def rezero() -> Derivation:
     """With α = 0 every α_l moves the output: the gain is L, whatever the matrices."""
     left, start = _rezero_gain()
     return Derivation(
-        "rezero.wiring",
+        "ours.rezero-update",
         "ReZero's first step",
         (
             at_step(
@@ -253,11 +253,40 @@ def _rezero_gain() -> tuple[sp.Expr, dict[sp.Symbol, sp.Expr]]:
     return stack_gain(architecture.stacks[0], SGD), start
 
 
+def rezero_isometry() -> Derivation:
+    """With α = 0 the Jacobian of any number of blocks is the identity.
+
+    A block x + α f(x) has the Jacobian I + α F. The first step shows one entry of (I + α F) J for
+    the Jacobian J of the blocks below; every entry is alike. By induction over blocks J stays I.
+    """
+    above, beside, below, under, slope = sp.symbols("F_11 F_12 J_11 J_21 f")
+    entry = (1 + presets.ALPHA * above) * below + presets.ALPHA * beside * under
+    still, moved = {presets.ALPHA: sp.S.Zero}, {presets.ALPHA: sp.S.One}
+    return Derivation(
+        "rezero.isometry",
+        "ReZero's Jacobian at initialisation",
+        (
+            at_step(
+                "each entry of (I + α F) J is that of J when α = 0, whatever F",
+                equation(entry, below),
+                still,
+                moved,
+            ),
+            at_step(
+                "L blocks that each keep a direction, with slope f, have the singular value 1",
+                equation((1 + presets.ALPHA * slope) ** L, sp.S.One),
+                still,
+                moved,
+            ),
+        ),
+    )
+
+
 def rezero_rate() -> Derivation:
     """A learning rate ∝ 1/L makes the first step Θ(1)."""
     left, start = _rezero_gain()
     return Derivation(
-        "rezero.wiring",
+        "ours.rezero-update",
         "ReZero with a learning rate that falls with the depth",
         (order_step("η ∝ 1/L", sp.expand(left) / L, 0, L, start),),
     )

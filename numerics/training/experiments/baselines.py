@@ -10,7 +10,7 @@ Reduced: 64-128-2, generated sentences of a small vocabulary, 50 steps of 256 to
 recipes of most of these schemes warm up; nothing here says how they do then (`tables.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
@@ -43,17 +43,17 @@ from numerics.training.experiments.selection import (
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
-SCHEMES: Mapping[str, str] = {
-    "fixup": "r-fixup",
-    "dsinit": "ds-init",
-    "dlcl": "dlcl-pre",
-    "lri": "lri",
-    "deepnorm": "deepnorm",
-    "rezero": "rezero",
-    "dtfixup": "dt-fixup",
-    "adminTorch": "admin-log",
-}
-"""Scheme by the name of its paper in the ledger."""
+SCHEMES = (
+    "r-fixup",
+    "ds-init",
+    "dlcl-pre",
+    "lri",
+    "deepnorm",
+    "rezero",
+    "dt-fixup",
+    "admin-log",
+)
+"""Schemes of other papers, each with a row ``ours.SCHEME-trains`` in the ledger."""
 REFERENCE, CONTROL = "tfixup", "xavier"
 DIVERGED = RunOutcome.DIVERGED
 
@@ -63,12 +63,7 @@ def configs(
 ) -> tuple[TrainConfig, ...]:
     """Every baseline and T-Fixup at every depth and seed, the control at the greatest depth."""
     base = {**BUDGET, **settings}
-    runs = [
-        (s, depth, seed)
-        for s in (*SCHEMES.values(), REFERENCE)
-        for depth in depths
-        for seed in seeds
-    ]
+    runs = [(s, depth, seed) for s in (*SCHEMES, REFERENCE) for depth in depths for seed in seeds]
     runs.append((CONTROL, depths[-1], seeds[0]))
     return tuple(
         TrainConfig(scheme=scheme, layers=depth, seed=seed, **base) for scheme, depth, seed in runs
@@ -106,7 +101,7 @@ def trains(runs: Runs, scheme: str) -> Finding:
 
 def decide(runs: Runs) -> Finding:
     """Reproduced if every baseline trains without warm-up while the control does not."""
-    found = [trains(runs, scheme) for scheme in SCHEMES.values()]
+    found = [trains(runs, scheme) for scheme in SCHEMES]
     line = "; ".join(f"{one.answer}: {one.line}" for one in found)
     control = matching(runs, scheme=CONTROL)
     line += f"; control {CONTROL} {told(control)}"

@@ -186,7 +186,16 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
         "its stated aim is that the update is Θ(η)",
     ),
     (
-        "rezero.wiring",
+        "rezero.isometry",
+        "A residual stack with every branch multiplied by zero has dynamical isometry: all "
+        "singular values of its input-output Jacobian are one.",
+        "max |ln σ| over the singular values σ of the encoder's Jacobian",
+        "0, and the same stack with every α at 0.1",
+        "true if below the tolerance of float64's roundings at every depth, false if above",
+        "the paper explains its training of deep stacks by this property",
+    ),
+    (
+        "ours.rezero-update",
         "ReZero starts every branch at zero.",
         _UPDATE,
         "N^0",
@@ -218,7 +227,7 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
         "“never” is about every layer",
     ),
     (
-        "dlcl.wiring",
+        "ours.dlcl-update",
         "DLCL's layers read a learnt average of all layers below, at first the plain one.",
         _UPDATE,
         "N^0",

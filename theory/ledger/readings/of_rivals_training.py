@@ -8,20 +8,20 @@ _TRAINED = (
 _RECIPE = "the published recipes mostly warm up; rate, depth, width and steps are ours"
 
 _NAMED = {
-    "fixup": "R-Fixup",
-    "dsinit": "DS-Init",
-    "dlcl": "DLCL in its Pre-LN form",
+    "r-fixup": "R-Fixup",
+    "ds-init": "DS-Init",
+    "dlcl-pre": "DLCL in its Pre-LN form",
     "lri": "LRI",
     "deepnorm": "DeepNorm",
     "rezero": "ReZero",
-    "dtfixup": "DT-Fixup",
-    "adminTorch": "admin-torch's closed-form ω",
+    "dt-fixup": "DT-Fixup",
+    "admin-log": "admin-torch's closed-form ω",
 }
 
 
-def _trains(paper: str, name: str) -> StatementReading:
+def _trains(scheme: str, name: str) -> StatementReading:
     return StatementReading(
-        f"{paper}.trains",
+        f"ours.{scheme}-trains",
         f"{name} lets deep models train; whether without warm-up is our question, which its paper "
         "does not answer at these sizes.",
         _TRAINED,
@@ -114,5 +114,5 @@ READINGS = (
         "training is where the matrices of a stack could align",
         quoted=False,
     ),
-    *(_trains(paper, name) for paper, name in _NAMED.items()),
+    *(_trains(scheme, name) for scheme, name in _NAMED.items()),
 )
