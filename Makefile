@@ -35,6 +35,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.update --threads 2 --out results/benchmarks/update_two_threads.json
 	$(BIN)/python -m benchmarks.update_depth
 	$(BIN)/python -m benchmarks.any_model
+	$(BIN)/python -m benchmarks.callbacks
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.training --threads 2 --out results/benchmarks/training_two_threads.json
 
