@@ -3,8 +3,8 @@
     step     forward, backward and AdamW on the training batch
     watch    `StepWatch.before` and `after` on a probe of a few of its sequences
 
-Both alternate in one process, and the clock is the process's CPU time on one thread. Reported is the
-watch's share of the time at one measurement every k steps, watch/(k · step + watch).
+Both alternate in one process, and the clock is the process's CPU time on one thread. Reported is
+the watch's share of the time at one measurement every k steps, watch/(k · step + watch).
 """
 
 import argparse
@@ -72,7 +72,7 @@ def measured(settings: Settings) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, store."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/callbacks.json"))
     out = parser.parse_args().out
     torch.set_num_threads(1)

@@ -1,6 +1,7 @@
 """The callback in a real run of Lightning's Trainer."""
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from numerics.workflow.lightning_watch import lightning_watch
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     lightning = pytest.importorskip("lightning.pytorch")
-from lightning.pytorch.loggers.logger import Logger
+Logger = lightning.loggers.logger.Logger
 
 pytestmark = [
     pytest.mark.models,
@@ -56,7 +57,7 @@ def trained(folder, *, watched, steps=5):
     task, logger = Task(), Kept()
     inputs = torch.randn(12, 4, 16, generator=torch.Generator().manual_seed(1))
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(inputs), batch_size=2)
-    callback = lightning_watch(inputs[:2], every=2) if watched else None
+    callback: Any = lightning_watch(inputs[:2], every=2) if watched else None
     trainer = lightning.Trainer(
         max_steps=steps,
         accelerator="cpu",

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from numerics.models import ModelSpec
+from numerics.models.attention import Attention
 from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.signals.coherence import alignment, set_coherence_
@@ -85,11 +86,11 @@ def test_norm_inputs_are_those_of_a_forward_by_hand(inputs):
     seen = {}
     for name, part in model.named_modules():
         if isinstance(part, nn.LayerNorm):
-            part.register_forward_pre_hook(
-                lambda _, args, name=name: seen.update(
-                    {name: float(args[0].detach().norm()) / args[0].numel() ** 0.5}
-                )
-            )
+
+            def read(_, args, name=name):
+                seen[name] = float(args[0].detach().norm()) / args[0].numel() ** 0.5
+
+            part.register_forward_pre_hook(read)
     model(inputs)
     seen = dict(seen)  # of the model at θ, not of the step's own forward
     found, _, _ = stepped(model, inputs, torch.optim.SGD(model.parameters(), lr=1e-2))
@@ -104,7 +105,7 @@ def test_coherence_is_that_of_the_products():
     spec = ModelSpec(2, 2)
     model = build("tfixup", spec, generator)
     for part in model.modules():
-        if type(part).__name__ == "Attention":
+        if isinstance(part, Attention):
             set_coherence_(part, 0.5, 0.3, generator)
     batch = random_batch(spec, generator)
     arguments = (batch.source_BS, batch.target_BT)

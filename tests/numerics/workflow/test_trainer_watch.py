@@ -1,5 +1,7 @@
 """The callback in a real run of Hugging Face's Trainer."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -48,7 +50,7 @@ def trained(folder, *, watched, steps=5):
     )
     trainer = transformers.Trainer(model=mine, args=arguments, train_dataset=data())
     probe = {"input_ids": torch.stack([row["input_ids"] for row in data(2)])}
-    callback = watch_trainer(trainer, probe, every=2) if watched else None
+    callback: Any = watch_trainer(trainer, probe, every=2) if watched else None
     trainer.train()
     return trainer, callback, probe
 
