@@ -109,6 +109,18 @@ True
 'assert_depth_bounded'
 >>> fit = tfixup.assert_constant({2: 1.0, 4: 1.001, 8: 0.999, 16: 1.0})
 
+During training `lightning_watch` makes a callback for Lightning and `watch_trainer` one for Hugging
+Face's trainer. Both log what the real steps do to the function. `StepWatch` does so in a loop of
+your own:
+
+>>> opened = tfixup.StepWatch(inputs).before(theirs)
+>>> sgd = torch.optim.SGD(theirs.parameters(), lr=0.1)
+>>> _ = theirs(inputs).square().mean().backward(), sgd.step()
+>>> opened.after(theirs, rate=0.1)["update/total"] > 0
+True
+>>> tfixup.lightning_watch.__name__, tfixup.watch_trainer.__name__
+('lightning_watch', 'watch_trainer')
+
 Scales for a stack and an optimizer come from `solve` as a `Solution`; `architecture` describes the
 usual stacks:
 
@@ -217,7 +229,10 @@ if TYPE_CHECKING:
     from numerics.workflow.assertions import assert_constant as assert_constant
     from numerics.workflow.assertions import assert_depth_bounded as assert_depth_bounded
     from numerics.workflow.assertions import assert_initialized as assert_initialized
+    from numerics.workflow.lightning_watch import lightning_watch as lightning_watch
     from numerics.workflow.plot import plot as plot
+    from numerics.workflow.step_watch import StepWatch as StepWatch
+    from numerics.workflow.trainer_watch import watch_trainer as watch_trainer
     from theory.arguments import derive as derive
     from theory.claims import Claim as Claim
     from theory.claims import Evidence as Evidence
@@ -248,6 +263,9 @@ _HOMES = {
     "assert_depth_bounded": "numerics.workflow.assertions",
     "assert_initialized": "numerics.workflow.assertions",
     "assert_constant": "numerics.workflow.assertions",
+    "StepWatch": "numerics.workflow.step_watch",
+    "lightning_watch": "numerics.workflow.lightning_watch",
+    "watch_trainer": "numerics.workflow.trainer_watch",
     # a model and its measurement
     "SCHEMES": "numerics.schemes",
     "Scheme": "numerics.schemes",
