@@ -33,7 +33,7 @@ ROWS = (
     ),
     Claim(
         "ours.adam-shares-more",
-        "scales can keep every part's share with embeddings of size 1 or tied, q and k, or bounded steps",
+        "scales can keep all shares with embeddings of size 1 or tied, q and k, or bounded steps",
         "ours",
         ("Adam's first step, η sign(g)", "encoder-decoder without norms, f the decoder's stream"),
         Outcome.FAILS,
