@@ -4,6 +4,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,13 +88,13 @@ def test_every_python_snippet_compiles(page):
 
 def test_the_examples_of_a_scheme_and_a_recipe_run():
     import torch
-    from my_decoder import make
+    from my_decoder import make  # pyright: ignore[reportMissingImports]
 
     import tfixup
     from numerics.models.spec import ModelSpec
 
     scheme, recipe = blocks((DOCS / "how-to" / "extend.md").read_text("utf-8"), "python")[:2]
-    names = {"__name__": "extend"}
+    names: dict[str, Any] = {"__name__": "extend"}
     exec(compile(scheme, "extend.md", "exec", dont_inherit=True), names)
     exec(compile(recipe, "extend.md", "exec", dont_inherit=True), names)
     spec = ModelSpec(encoder_layers=1, decoder_layers=1)
@@ -106,7 +107,7 @@ def test_the_examples_of_a_scheme_and_a_recipe_run():
 
 @pytest.mark.slow
 def test_the_readmes_python_runs():
-    from my_decoder import make
+    from my_decoder import make  # pyright: ignore[reportMissingImports]
 
     (body,) = blocks((ROOT / "README.md").read_text("utf-8"), "python")
     grows = [line for line in body.splitlines() if "assert_depth_bounded" in line]

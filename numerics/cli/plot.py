@@ -34,7 +34,7 @@ class Plot:
 
     def run(self) -> int:
         """Read, draw, write whole or not at all, and print the file's name."""
-        from numerics.figures.sweep import save
+        from numerics.figures.style import save
         from numerics.training.recorded import OUTCOME
 
         runs = not (self.folder / "manifest.json").exists() and any(self.folder.rglob(OUTCOME))

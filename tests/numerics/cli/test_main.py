@@ -102,7 +102,7 @@ def test_derive_says_how_each_line_was_checked(capsys):
         (["derive", "tfixup.fig2"], "no derivation speaks about tfixup.fig2"),
         (["derive", "fig2"], "no derivation speaks about tfixup.fig2"),
         (["derive", "eq66"], "did you mean 'tfixup.eq6'"),
-        (["derive", "trains"], "'trains' is ambiguous"),
+        (["derive", "no-warmup"], "'no-warmup' is ambiguous"),
         (["derive", "nope", "--all"], "not read with --all, got nope"),
         (["verify", "--claims", "eq66"], "did you mean 'tfixup.eq6'"),
         (["verify", "--claims", "tfixup.gaol"], "did you mean 'tfixup.goal'"),
