@@ -52,7 +52,7 @@ def page(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
     yield from hanging("Statement    ", f"{claim.statement} ({paper}, {claim.where})", width)
     for assumption in claim.assumptions:
         yield from hanging("Assumes      ", assumption, width)
-    if item.qualification and not _is_scope(item):
+    if item.qualification and not _is_repeated(item):
         label = QUALIFIED.get(str(item.outcome), "Remark")
         yield from hanging(f"{label:<13}", item.qualification, width)
     if deciding := decided_by(item):
@@ -123,9 +123,11 @@ def _short(value: float | str) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _is_scope(item: "Verdict") -> bool:
-    """Whether the qualification only repeats the range that the runs covered."""
-    return any(item.qualification in (one.scope, one.neighbourhood) for one in item.evidence)
+def _is_repeated(item: "Verdict") -> bool:
+    """Whether the qualification stands in full under one of the checks."""
+    return any(
+        item.qualification in (one.scope, one.neighbourhood, one.summary) for one in item.evidence
+    )
 
 
 def evidence(
@@ -147,9 +149,9 @@ def evidence(
         yield from hanging("   tried     ", one.neighbourhood, width)
     control = one.control.description
     if not one.control.rejected:
-        control += " (NOT REJECTED)"
+        control += " (NOT SO: this check does not count)"
     elif "rejected" not in control:
-        control += " (rejected, as it must be)"
+        control += " (as required)"
     yield from hanging("   control   ", control, width)
     if one.source != "computed":
         yield from hanging("   source    ", one.source, width)

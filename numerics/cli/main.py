@@ -15,6 +15,7 @@ from typing import Annotated, get_args
 
 from tyro.conf import subcommand
 
+from numerics.cli.ascii_letters import use_spelled_letters
 from numerics.cli.audit import Audit
 from numerics.cli.check import Check
 from numerics.cli.derive import Derive
@@ -123,13 +124,13 @@ def _first_line(error: BaseException) -> str:
 
 
 def _print_everywhere() -> None:
-    """Let a terminal without UTF-8 print what it can, with marks for the rest."""
+    """Let a terminal without UTF-8 print formulas with their letters spelled."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in (
             "utf-8",
             "utf8",
         ):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=use_spelled_letters())
 
 
 def _version() -> str:

@@ -18,7 +18,7 @@ ROWS = (
     ),
     Claim(
         "modern.gpt2-update",
-        "they also keep the change of f in one step Θ(η), under SGD and under sign updates",
+        "output matrices of that std keep f's change in one step Θ(η) too, under SGD and signs",
         "the stream's rule, read as one for the update",
         (*_GPT2, "first order in η"),
         Outcome.FAILS,

@@ -36,7 +36,7 @@ ROWS = (
     ),
     Claim(
         "ours.adam-shares-more",
-        "so can scales with embeddings of size 1 or tied, or with query and key, or bounded steps",
+        "scales can keep all shares with embeddings of size 1 or tied, q and k, or bounded steps",
         "ours",
         ("Adam's first step, η sign(g)", "encoder-decoder without norms, f the decoder's stream"),
         Outcome.FAILS,
@@ -69,7 +69,7 @@ ROWS = (
     ),
     Claim(
         "ours.matrix-spectrum",
-        "then every direction of the output moves at that rate: λ_min(J Jᵀ) = Ω(1/L)",
+        "where tr J Jᵀ = Θ(1/L), every direction of the output moves at that rate: λ_min = Ω(1/L)",
         "ours",
         (_SGD, "n, T, H and d fixed", "norms of v, w, m as in Theorem 3.1"),
         Outcome.FAILS,

@@ -41,7 +41,7 @@ def test_numbers_come_rounded_with_their_interval_and_what_is_asked():
 
 def test_a_control_that_was_not_rejected_is_loud_and_does_not_decide():
     failed = Evidence(CLAIM.id, Kind.PROOF, True, "found", Control("half", False))
-    assert "NOT REJECTED" in text(evidence(1, failed, 80))
+    assert "does not count" in text(evidence(1, failed, 80))
     assert decided_by(verdict(CLAIM, (failed,))) == ""
 
 
