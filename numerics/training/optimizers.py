@@ -70,9 +70,7 @@ def rate_groups(model: Transformer, config: TrainConfig) -> list[dict[str, Any]]
     """
     if config.optimizer == "sgd":
         return [{"params": list(model.parameters()), "factor": 1.0}]
-    groups = param_groups(
-        model, config.scheme, 1.0, weight_decay=config.weight_decay, eps=EPSILON
-    )
+    groups = param_groups(model, config.scheme, 1.0, weight_decay=config.weight_decay, eps=EPSILON)
     return [
         {("factor" if name == "lr" else name): value for name, value in group.items()}
         for group in groups

@@ -50,9 +50,7 @@ def load_corpus(config: TrainConfig) -> Corpus:
 
 def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:
     """Tokenise, batch the validation pairs, and take the unigram baseline on them."""
-    train_text, held_out_text = (
-        _read(part, config) for part in (corpus.train, corpus.validation)
-    )
+    train_text, held_out_text = (_read(part, config) for part in (corpus.train, corpus.validation))
     tokenizer = train_tokenizer(train_text, config.vocabulary)
     train_data, dropped = _fitting(encode(train_text, tokenizer), config, "training")
     validation, also = _fitting(encode(held_out_text, tokenizer), config, "validation")

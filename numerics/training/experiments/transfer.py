@@ -1,4 +1,4 @@
-"""Does the best learning rate carry over in depth, and what does tuning at depth 3 cost at 48?
+"""Whether the best learning rate carries over in depth, and the price of tuning at depth 3.
 
 By scheme and seed the best rate of a depth is the vertex of a parabola through the lowest held-out
 loss and its neighbours (`numerics.statistics.best_rate`). Its exponent p in η* ~ N^p has the
@@ -11,7 +11,7 @@ plateau has no optimum.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import matplotlib as mpl
@@ -33,6 +33,7 @@ from numerics.training.experiments.selection import (
 )
 from numerics.training.experiments.transfer_runs import configs
 from numerics.training.outcome import RunOutcome
+from numerics.training.recorded import RecordedRun
 
 MARGIN = 0.25
 """Half way between η* ~ N^0, which carries over, and the N^(-1/2) of updates that grow as √N."""
@@ -127,6 +128,26 @@ def carries_over(runs: Runs, scheme: str, power: float = 0.0) -> Finding:
     )
 
 
+def tilted(runs: Runs, power: float) -> list[RecordedRun]:
+    """The runs under false names: each rate passes for itself times N^power."""
+    return [_with(run, lr=run.config["lr"] * run.config["layers"] ** power) for run in runs]
+
+
+def repeated(runs: Runs, power: float) -> list[RecordedRun]:
+    """The shallowest depth's runs at every depth, each rate times N^power: known to carry over."""
+    depths = values_of(runs, "layers")
+    first = matching(runs, layers=depths[0])
+    return [
+        _with(run, layers=depth, lr=run.config["lr"] * (depth / depths[0]) ** power)
+        for depth in depths
+        for run in first
+    ]
+
+
+def _with(run: RecordedRun, **settings: object) -> RecordedRun:
+    return replace(run, config=dict(run.config) | settings)
+
+
 def decide(runs: Runs) -> Finding:
     """Reproduced if the rates of every scheme that promises it carry over, not if one's do not."""
     schemes = list(dict.fromkeys(str(run.config["scheme"]) for run in runs))
@@ -189,7 +210,7 @@ def draw(runs: Runs) -> Figure:
         panel.axhline(lowest, color=GREY, lw=0.8, ls="--", gid="bound", zorder=0)
         panel.set(title=scheme, xscale="log")
         panel.tick_params(labelbottom=True, labelsize=7.5)
-    axes.flat[0].legend(frameon=False, fontsize=7, loc="lower left")
+    axes.flat[0].legend(frameon=False, fontsize=7, loc="upper left")
     for row in axes:
         row[0].set_ylabel("held-out loss, nats per token")
     figure.supxlabel("learning rate", fontsize=9)
@@ -234,7 +255,7 @@ TRANSFER = Experiment(
     question="Does the best learning rate carry over in depth?",
     full=configs(),
     quick=configs(("completep", "tfixup"), (2, 4, 8), (0,), steps=20, validate_every=20),
-    budget=(22.0, 1.5),
+    budget=(28.0, 1.5),
     decide=decide,
     draw=draw,
 )
