@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test test-all lint types bench notebook docs record readme clean
+.PHONY: verify test test-all planted mutants load lint types bench notebook docs record readme clean
 
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
@@ -13,6 +13,13 @@ test: $(INSTALLED)
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+planted: $(INSTALLED)
+	$(BIN)/python -m benchmarks.planted
+
+mutants: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,mutation]'
+	$(BIN)/python -m benchmarks.mutants
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

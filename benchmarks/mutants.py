@@ -1,175 +1,285 @@
-"""Mutation testing of the theory's core: how many altered programs its tests notice.
+"""Mutation testing: the tests' power to notice programs that are altered at random in one place.
 
-Run as ``python -m benchmarks.mutants``, with mutmut installed (extra ``mutation``). The committed
-tree is cloned to a scratch folder, mutmut alters the five modules one operator or constant at a
-time, and the tests of those modules run on each mutant. Mutants of prose alone (a word of a step's
-reason, an error's text) are counted apart: they change no mathematics. The summary with every
-survivor and its difference goes to ``results/mutation/summary.json``; reasons for survivors are
-read from ``results/mutation/reasons.json`` (name → reason) and kept.
+Run as ``python -m benchmarks.mutants`` or ``make mutants``, with the extra ``mutation``.
+A group of modules is tested by the folders of its tests and by the modules' own examples. These
+tests run once under coverage, test by test. Mutants are drawn without replacement from all that
+mutmut's operators make of the group's modules, by a stated seed. Each runs against the tests that
+reach its line, the fastest first, in a fork of a warm process (`benchmarks.mutated_copy`).
+
+A mutant is *killed* by a failing test, by a module that no longer imports, or by a test that runs
+`PATIENCE` times as long as before. It *survives* where all tests pass or none reaches it. Changes
+inside a string are not drawn: they change no mathematics. The share that is killed is an estimate
+from a sample, so it is stored with Wilson's interval. Reasons why survivors change nothing are
+read from ``results/mutation/reasons.json`` (difference → reason).
 """
 
 import argparse
-import ast
+import difflib
 import json
-import subprocess
-import sys
-import tempfile
+import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from numerics.results import command_line, provenance
-from numerics.stores.files import write_json
+from benchmarks.mutated_copy import ROOT, MutatedCopy, Ran, mutated_copy
 
-MODULES = ("attention", "conditions", "scales", "skip_path", "adaptive_moments")
-TESTS = (
-    "test_conditions",
-    "test_skip_path",
-    "test_attention",
-    "test_scales",
-    "test_presets",
-    "test_adaptive_moments",
-    "test_rectification",
-)
-MUTMUT = str(Path(sys.executable).parent / "mutmut")
-SURVIVED = 0
-NOT_COVERED = 33
+FAST = ("-m", "not slow and not models and not chromium and not coq and not gpu")
+PATIENCE = 5.0
+BUDGET = 40.0
+"""Seconds of tests per mutant, as they last unaltered; more tests than fit are left out."""
+CONFIDENCE = 0.95
 
 
-def prepare(folder: Path) -> None:
-    """Clone the committed tree and write mutmut's configuration."""
-    subprocess.run(["git", "clone", "--quiet", ".", str(folder)], check=True)
-    lines = {
-        "source_paths": ["theory"],
-        "only_mutate": [f"theory/{name}.py" for name in MODULES],
-        "pytest_add_cli_args_test_selection": [f"tests/theory/{name}.py" for name in TESTS],
-        "also_copy": ["tests/theory", "pyproject.toml"],
-    }
-    text = "[mutmut]\n" + "".join(
-        f"{key}=\n" + "".join(f"    {value}\n" for value in values) for key, values in lines.items()
+@dataclass(frozen=True)
+class Group:
+    """Modules that are altered, and where their tests stand."""
+
+    modules: tuple[str, ...]
+    """Patterns of files."""
+    tests: tuple[str, ...]
+    """Folders and files."""
+
+
+GROUPS: Mapping[str, Group] = {
+    "measuring core": Group(
+        ("numerics/linearization/*.py", "numerics/measure/*.py"),
+        ("tests/numerics/linearization", "tests/numerics/measure"),
+    ),
+    "closed forms": Group(
+        ("numerics/linearization/closed_form/*.py",),
+        ("tests/numerics/linearization", "tests/numerics/measure"),
+    ),
+    "schemes": Group(("numerics/schemes/*.py",), ("tests/numerics/schemes",)),
+    "statistics": Group(
+        ("numerics/statistics/*.py",),
+        ("tests/numerics/statistics", "tests/numerics/check/test_laws.py"),
+    ),
+    "decision rules": Group(
+        (
+            "theory/claims.py",
+            "numerics/training/outcome.py",
+            "numerics/training/experiments/plateau.py",
+            "numerics/training/experiments/power.py",
+            "numerics/training/experiments/selection.py",
+            "numerics/check/laws.py",
+            "numerics/evidence/experiment_rows.py",
+        ),
+        (
+            "tests/theory/test_claims.py",
+            "tests/numerics/training/test_outcome.py",
+            "tests/numerics/training/experiments",
+            "tests/numerics/evidence/test_rules.py",
+            "tests/numerics/check/test_laws.py",
+        ),
+    ),
+    "structure": Group(("numerics/structure/*.py",), ("tests/numerics/structure",)),
+    "recipes": Group(
+        ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/audit")
+    ),
+    "conditions and solver": Group(
+        ("theory/scales/*.py", "theory/parametrisations/*.py"),
+        ("tests/theory/scales", "tests/theory/parametrisations"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module with one alteration."""
+
+    module: str
+    line: int
+    last: int
+    text: str
+    difference: str
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a mutant."""
+
+    module: str
+    line: int
+    difference: str
+    fate: str
+    """``killed``, ``timeout``, ``unimportable``, ``survived`` or ``not reached``."""
+    by: str
+    """The first test that failed."""
+    tests: int
+    """How many tests ran against it at most."""
+    reason: str = ""
+
+
+def modules_of(group: Group) -> list[str]:
+    """The files of a group, but for those that only import."""
+    found = {path for pattern in group.modules for path in ROOT.glob(pattern)}
+    return sorted(str(p.relative_to(ROOT)) for p in found if p.name != "__init__.py")
+
+
+def drawn(group: Group, count: int, seed: int) -> tuple[list[Mutant], int]:
+    """A sample without replacement of a group's mutants, and how many there are in all."""
+    import libcst  # pyright: ignore[reportMissingImports]
+    from mutmut.mutation.file_mutation import (  # pyright: ignore[reportMissingImports]
+        create_mutations,
     )
-    (folder / "setup.cfg").write_text(text)
-    # Warnings of the mutation runner's own plug-ins must not fail the tests.
-    project = (folder / "pyproject.toml").read_text()
-    (folder / "pyproject.toml").write_text(
-        project.replace('  "--nbmake",\n', "").replace('filterwarnings = ["error"]\n', "")
+
+    every: list[tuple[str, Any, Any]] = []
+    for module in modules_of(group):
+        tree, mutations, *_ = create_mutations(module, (ROOT / module).read_text("utf-8"))
+        every += [
+            (module, tree, mutation)
+            for mutation in mutations
+            if not isinstance(mutation.original_node, libcst.BaseString)
+        ]
+    chosen = random.Random(seed).sample(every, min(count, len(every)))
+    return [_mutant(*one) for one in chosen], len(every)
+
+
+def _mutant(module: str, tree: Any, mutation: Any) -> Mutant:
+    from libcst.metadata import (  # pyright: ignore[reportMissingImports]
+        MetadataWrapper,
+        PositionProvider,
+    )
+    from mutmut.mutation.file_mutation import (  # pyright: ignore[reportMissingImports]
+        deep_replace,
     )
 
+    altered: Any = deep_replace(tree, mutation.original_node, mutation.mutated_node)
+    places = MetadataWrapper(tree, unsafe_skip_copy=True).resolve(PositionProvider)
+    place = places[mutation.original_node]
+    lines = difflib.unified_diff(
+        tree.code.splitlines(), altered.code.splitlines(), lineterm="", n=0
+    )
+    difference = "\n".join(s for s in lines if s[:1] in "+-" and s[:3] not in ("+++", "---"))
+    return Mutant(module, place.start.line, place.end.line, altered.code, difference)
 
-class _NoWords(ast.NodeTransformer):
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        """Blank a string, and the None that may stand for it."""
-        return ast.Constant("") if isinstance(node.value, str | None) else node
+
+def reached(copy: MutatedCopy, group: Group) -> Ran:
+    """Run all tests of a group once, unaltered, with the lines that each of them reaches."""
+    modules = modules_of(group)
+    ran = copy.run(
+        [*group.tests, *modules],
+        seconds=1500,
+        options=[*FAST],
+        cover=modules,
+        bytecode=True,
+    )
+    if ran.outcome != "passed":
+        raise SystemExit(f"the unaltered tests must pass: {ran.outcome} {ran.failed} {ran.log}")
+    return ran
 
 
-def _functions(module: Path) -> dict[str, str]:
-    """Every function of a mutated module, by name, as code without its words."""
-    tree = ast.parse(module.read_text())
-    found = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            name, node.name = node.name, ""
-            found[name] = ast.dump(_NoWords().visit(node))
+def tests_of(mutant: Mutant, ran: Ran) -> list[str]:
+    """Tests that reach a mutant's lines, the fastest first, as many as `BUDGET` allows."""
+    lines = ran.lines.get(mutant.module, {})
+    names: set[str] = set()
+    for line in range(mutant.line, mutant.last + 1):
+        names |= set(lines.get(str(line), ()))
+    if (
+        "" in names
+    ):  # a line that runs when the module is imported: every test of the module sees it
+        names |= {name for own in lines.values() for name in own}
+    found, total = [], 0.0
+    for name in sorted((n for n in names if n in ran.seconds), key=lambda n: ran.seconds[n]):
+        total += ran.seconds[name]
+        if total > BUDGET and found:
+            break
+        found.append(name)
     return found
 
 
-def _outcomes(folder: Path) -> Iterator[tuple[str, str, int | None, bool]]:
-    """(module, mutant, exit code or None where it was not run, whether only words changed)."""
-    for name in MODULES:
-        mutated = folder / "mutants" / "theory" / f"{name}.py"
-        functions = _functions(mutated)
-        codes = json.loads(mutated.with_suffix(".py.meta").read_text())["exit_code_by_key"]
-        for mutant, code in codes.items():
-            short = mutant.rpartition(".")[2]
-            original = short.rpartition("__mutmut_")[0] + "__mutmut_orig"
-            yield name, mutant, code, functions.get(short) == functions.get(original)
+def fate_of(copy: MutatedCopy, mutant: Mutant, ran: Ran) -> Fate:
+    """Run a mutant's tests."""
+    tests = tests_of(mutant, ran)
+    own = (mutant.module, mutant.line, mutant.difference)
+    if not tests:
+        return Fate(*own, "not reached", "", 0)
+    limit = 30 + PATIENCE * sum(ran.seconds[name] for name in tests)
+    with copy.altered(mutant.module, mutant.text):
+        found = copy.run(tests, module=mutant.module, seconds=limit)
+    if found.outcome == "failed":
+        return Fate(*own, "killed", found.failed[0], len(tests))
+    if found.outcome == "passed":
+        assert found.imported, f"{mutant.module} was not imported from the copy"
+        return Fate(*own, "survived", "", len(tests))
+    fate = "timeout" if found.outcome == "timeout" else "unimportable"
+    return Fate(*own, fate, ", ".join(found.broken[:1]), len(tests))
 
 
-def _difference(folder: Path, mutant: str) -> str:
-    shown = subprocess.run(
-        [MUTMUT, "show", mutant],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    lines = shown.splitlines()
-    return "\n".join(s for s in lines if s[:1] in "+-" and s[:3] not in ("+++", "---"))
+def table(
+    fates: Sequence[Fate], every: int, seconds: float, reasons: Mapping[str, str]
+) -> dict[str, Any]:
+    """One group's numbers and its survivors."""
+    from scipy.stats import binomtest
 
-
-def summarise(folder: Path, reasons: dict[str, str]) -> dict[str, object]:
-    """Killed and surviving mutants by module, and each survivor with its difference."""
-    killed: Counter[str] = Counter()
-    total: Counter[str] = Counter()
-    words: Counter[str] = Counter()
-    unrun: Counter[str] = Counter()
-    survivors = []
-    for name, mutant, code, prose in _outcomes(folder):
-        if prose:
-            words[name] += 1
-            continue
-        if code is None:
-            unrun[name] += 1
-            continue
-        total[name] += 1
-        if code in (SURVIVED, NOT_COVERED):
-            survivors.append(
-                {
-                    "mutant": mutant,
-                    "covered": code != NOT_COVERED,
-                    "difference": _difference(folder, mutant),
-                    "reason": reasons.get(mutant, ""),
-                }
-            )
-        else:
-            killed[name] += 1
+    survivors = [f for f in fates if f.fate in ("survived", "not reached")]
+    killed = len(fates) - len(survivors)
+    ends = binomtest(killed, len(fates)).proportion_ci(CONFIDENCE, method="wilson")
+    told = [asdict(f) | {"reason": reasons.get(key_of(f), "")} for f in survivors]
+    equivalent = sum(bool(one["reason"]) for one in told)
     return {
-        "modules": {
-            name: {
-                "mutants": total[name],
-                "killed": killed[name],
-                "share": killed[name] / max(total[name], 1),
-                "prose_mutants_left_out": words[name],
-                "not_run": unrun[name],
-            }
-            for name in MODULES
-        },
-        "share": sum(killed.values()) / max(sum(total.values()), 1),
-        "survivors": survivors,
+        "mutants": every,
+        "sampled": len(fates),
+        "killed": killed,
+        "share": killed / len(fates),
+        "interval": [float(ends.low), float(ends.high)],
+        "survivors_with_a_reason": equivalent,
+        "share_of_those_that_change_something": killed / max(len(fates) - equivalent, 1),
+        "by_fate": dict(Counter(f.fate for f in fates)),
+        "seconds": round(seconds, 1),
+        "survivors": told,
     }
 
 
+def key_of(fate: Fate) -> str:
+    """Under what a survivor's reason stands."""
+    return f"{fate.module}: {fate.difference}"
+
+
 def main() -> None:
-    """Run mutmut on a clone and write the summary."""
+    """Sample, run and record the groups that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("results/mutation"))
-    parser.add_argument("--folder", type=Path, help="scratch folder, to go on with an earlier run")
-    parser.add_argument("--children", type=int, default=2)
-    parser.add_argument("--no-run", action="store_true", help="summarise what was run before")
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "mutation")
+    parser.add_argument("--groups", nargs="*", choices=GROUPS, default=[*GROUPS])
+    parser.add_argument("--sample", type=int, default=40, help="mutants per group")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    folder = options.folder or Path(tempfile.mkdtemp(prefix="mutants-"))
-    if not (folder / "setup.cfg").exists():
-        prepare(folder)
-    start = time.perf_counter()
-    run = [MUTMUT, "run", "--max-children", str(options.children)]
-    if not options.no_run:
-        subprocess.run(run, cwd=folder, check=True)
     reasons_file = options.out / "reasons.json"
     reasons = json.loads(reasons_file.read_text()) if reasons_file.exists() else {}
+    with mutated_copy() as copy:
+        for name in options.groups:
+            start = time.perf_counter()
+            chosen, every = drawn(GROUPS[name], options.sample, options.seed)
+            ran = reached(copy, GROUPS[name])
+            fates = []
+            for mutant in chosen:
+                fates.append(fate_of(copy, mutant, ran))
+                print(f"{name}: {fates[-1].fate}: {mutant.module}:{mutant.line}", flush=True)
+            seconds = time.perf_counter() - start
+            _record(options, name, table(fates, every, seconds, reasons))
+
+
+def _record(options: argparse.Namespace, name: str, found: dict[str, Any]) -> None:
+    """Write one group's table at once, so that a run that is stopped leaves whole tables."""
+    from numerics.results import command_line, provenance
+    from numerics.stores.files import write_json
+
     record = provenance(
         command=command_line(),
-        config={"modules": MODULES, "tests": TESTS, "children": options.children},
-        seed=0,
+        config={"group": name, "sample": options.sample, **asdict(GROUPS[name])},
+        seed=options.seed,
         device="cpu",
         dtype="none",
-        seconds=time.perf_counter() - start,
+        seconds=found["seconds"],
     )
-    document = summarise(folder, reasons) | {"provenance": record}
     options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "summary.json", document)
-    print(json.dumps(document["modules"], indent=1))
-    print(f"killed: {document['share']:.1%}")
+    target = options.out / f"{name.replace(' ', '_')}.json"
+    write_json(target, {"group": name, **found, "provenance": record})
+    low, high = found["interval"]
+    print(f"{name}: {found['killed']} of {found['sampled']} killed [{low:.1%}, {high:.1%}]")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Finds the folder of recorded runs, and tells ours from any other folder of the same name.
 
-Records are read where the user says, or else beside the packages. Only where nothing lies beside
-the packages, as after an installation from a wheel, is ``results`` in the working directory looked
-at, and it is read only if it holds records of this tool: a record's provenance names the version of
-``tfixup`` that made it.
+Records are read where the user says, or else beside the packages, as in a checkout, or else inside
+the package, as after an installation from a wheel. Only where there are neither is ``results`` in
+the working directory looked at. It is read only if it holds records of this tool: a record's
+provenance names the version of ``tfixup`` that made it.
 """
 
 import json
@@ -15,6 +15,8 @@ from theory.errors import InputError
 
 BESIDE = Path(__file__).parents[1] / "results"
 """Where a checkout keeps its records."""
+INSIDE = Path(__file__).parents[1] / "tfixup" / "records"
+"""Where a wheel keeps the same, without figures (``pyproject.toml`` maps the one to the other)."""
 _PATTERNS = ("*/manifest.json", "manifest.json", "*/*/provenance.json", "*/provenance.json")
 _LOOKED_AT = 20
 """Files that are opened before a folder counts as not ours."""
@@ -54,6 +56,8 @@ def record_folder(asked: Path | None, here: Path = Path()) -> RecordFolder:
         return RecordFolder(asked, True, f"recorded runs: {asked.resolve()}")
     if is_ours(BESIDE):
         return RecordFolder(BESIDE, True, f"recorded runs: {BESIDE}, beside the packages")
+    if is_ours(INSIDE):
+        return RecordFolder(INSIDE, True, f"recorded runs: {INSIDE}, part of the package")
     own = here / "results"
     if is_ours(own):
         return RecordFolder(own, True, f"recorded runs: {own.resolve()}, in the working directory")
@@ -61,8 +65,8 @@ def record_folder(asked: Path | None, here: Path = Path()) -> RecordFolder:
     return RecordFolder(
         BESIDE,
         False,
-        f"no recorded runs: none beside the packages ({BESIDE}){other}; what rests on them has no "
-        "evidence here; name a folder with --results",
+        f"no recorded runs: none beside the packages ({BESIDE}) or in them{other}; what rests on "
+        "them has no evidence here; name a folder with --results",
     )
 
 
@@ -92,3 +96,22 @@ def _names_us(path: Path) -> bool:
         return True
     versions = content.get("versions")
     return isinstance(versions, dict) and "tfixup" in versions
+
+
+def records() -> Path:
+    """The folder of the runs that come with the project: sweeps and training runs by name.
+
+    Raises
+    ------
+    InputError
+        If there is none, as in a package that was built without them.
+
+    Examples
+    --------
+    >>> (records() / "sweep" / "manifest.json").is_file()
+    True
+    """
+    found = record_folder(None)
+    if not found.found:
+        raise InputError(found.told)
+    return found.path

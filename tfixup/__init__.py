@@ -136,6 +136,17 @@ True
 >>> isinstance(again, tfixup.RecordedRun) and str(again.outcome)
 'stuck'
 
+The runs that come with the project lie in `records`. `read_sweep` reads a sweep as a
+`RecordedSweep`, and `read_runs` all training runs below a folder. `plot` draws any result:
+
+>>> recorded = tfixup.read_sweep(tfixup.records() / "sweep")
+>>> isinstance(recorded, tfixup.RecordedSweep), recorded.command[:12]
+(True, 'tfixup sweep')
+>>> runs = tfixup.read_runs(tfixup.records() / "fig4b")
+>>> figures = [tfixup.plot(result) for result in (recorded, table, runs, audited)]
+>>> len(figures)
+4
+
 A rule of use that was broken raises `InputError` with one line:
 
 >>> tfixup.ModelSpec(0, 1)
@@ -166,6 +177,7 @@ if TYPE_CHECKING:
     from numerics.prediction.compare import predict as predict
     from numerics.recipes import RECIPES as RECIPES
     from numerics.recipes.initialize import initialize_ as initialize_
+    from numerics.record_folder import records as records
     from numerics.schemes import SCHEMES as SCHEMES
     from numerics.schemes import Scheme as Scheme
     from numerics.schemes import build as build
@@ -175,6 +187,8 @@ if TYPE_CHECKING:
     from numerics.structure.trace import trace_structure as trace_structure
     from numerics.structure.types import Structure as Structure
     from numerics.sweeps.grid import SweepConfig as SweepConfig
+    from numerics.sweeps.recorded import RecordedSweep as RecordedSweep
+    from numerics.sweeps.recorded import read_sweep as read_sweep
     from numerics.sweeps.run import exponent_table as exponent_table
     from numerics.sweeps.run import run_sweep as run_sweep
     from numerics.sweeps.settings import Settings as Settings
@@ -182,10 +196,12 @@ if TYPE_CHECKING:
     from numerics.training.loop import run_training as train  # noqa: F401
     from numerics.training.recorded import RecordedRun as RecordedRun
     from numerics.training.recorded import read_run as read_run
+    from numerics.training.recorded import read_runs as read_runs
     from numerics.verify import verify as verify
     from numerics.workflow.assertions import assert_constant as assert_constant
     from numerics.workflow.assertions import assert_depth_bounded as assert_depth_bounded
     from numerics.workflow.assertions import assert_initialized as assert_initialized
+    from numerics.workflow.plot import plot as plot
     from theory.arguments import derive as derive
     from theory.claims import Claim as Claim
     from theory.claims import Evidence as Evidence
@@ -234,6 +250,8 @@ _HOMES = {
     "Settings": "numerics.sweeps.settings",
     "run_sweep": "numerics.sweeps.run",
     "exponent_table": "numerics.sweeps.run",
+    "read_sweep": "numerics.sweeps.recorded",
+    "RecordedSweep": "numerics.sweeps.recorded",
     "power_law": "numerics.statistics.exponents",
     "Exponent": "numerics.statistics.exponents",
     "NoExponent": "numerics.statistics.exponents",
@@ -253,7 +271,11 @@ _HOMES = {
     "TrainConfig": "numerics.training.config",
     "train": "numerics.training.loop:run_training",
     "read_run": "numerics.training.recorded",
+    "read_runs": "numerics.training.recorded",
     "RecordedRun": "numerics.training.recorded",
+    # what was recorded, and figures of any result
+    "records": "numerics.record_folder",
+    "plot": "numerics.workflow.plot",
     # what a broken rule raises
     "InputError": "theory.errors",
 }

@@ -6,6 +6,7 @@ Without a recipe the nearest one is found, and the model is compared with that.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,9 @@ from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
 from numerics.structure.types import Structure
 from numerics.user_factory import require_measurable, run_model, seeded
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,19 @@ class Audit:
         found = plural(faults, "finding") if faults else "No findings"
         also = f" and {plural(remarks, 'remark')}" if remarks else ""
         return f"{found}{also} {against}: {agree} of {len(drawn)} drawn tensors agree."
+
+    def plot(self) -> "Figure":
+        """Draw every tensor's scale over what is asked: `numerics.audit.figure.draw_audit`."""
+        from numerics.audit.figure import draw_audit
+
+        return draw_audit(self)
+
+    def _repr_html_(self) -> str:
+        from numerics.audit.report import print_audit
+        from numerics.figures.markup import page
+
+        drawn = [self.plot()] if any(row.factor for row in self.rows) else []
+        return page(lambda console: print_audit(console, self), *drawn)
 
 
 def audit(

@@ -4,8 +4,6 @@ A point is one seed, the line the law that was chosen, the dashed line the bound
 bounded quantity keeps, which is the mean at the least size, or the level at which a curve settles.
 """
 
-from typing import Any
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,31 +11,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from numerics.check.types import Check, Series
+from numerics.figures.style import SERIES, STYLE, Drawing, decades
 
-SHADES = ("#0b6e4f", "#d1495b", "#1f77b4", "#e8963a", "#6c5b9e", "#444444", "#8c564b", "#17becf")
 GROUPS = 4
-STYLE: Any = {
-    "font.size": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "svg.hashsalt": "tfixup",
-    "svg.fonttype": "none",
-}
 
 
 def draw_check(found: Check) -> Figure:
     """One panel an optimizer: total, and the groups with the largest shares; needs no display."""
     with mpl.rc_context(STYLE):
         count = len(found.optimizers)
-        figure = Figure(figsize=(3.4 * count + 0.4, 3.7))
+        figure = Drawing(figsize=(3.4 * count + 0.4, 3.7))
         panels = figure.subplots(1, count, squeeze=False)[0]
         for panel, one in zip(panels, found.optimizers, strict=True):
             series = {"total": one.total} if not one.sites else dict(one.sites)
             if not one.sites:
                 series |= {g.name: g.series for g in one.groups[:GROUPS]}
             for number, (name, values) in enumerate(series.items()):
-                _draw(panel, name, values, SHADES[number % len(SHADES)], bound=number == 0)
+                _draw(panel, name, values, SERIES[number % len(SERIES)], bound=number == 0)
             panel.set_title(f"{one.optimizer}: {one.verdict}", fontsize=9, loc="left")
             panel.set_xlabel(found.over)
             _axes(panel, found.sizes)
@@ -72,7 +62,7 @@ def _draw(axes: Axes, name: str, series: Series, shade: str, *, bound: bool) -> 
 
 def _axes(axes: Axes, sizes: tuple[int, ...]) -> None:
     axes.set_xscale("log")
-    axes.set_yscale("log")
+    decades(axes)
     axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from numerics.check.laws import GrowthLaw
 from numerics.foreign.probe import FirstLoss
 from numerics.foreign.walk import Walk
 from numerics.stores.files import jsonable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Verdict = Literal["bounded", "grows", "not decided"]
 Axis = Literal["depth", "width"]
@@ -131,3 +134,15 @@ class Check:
         plain = jsonable(self)
         assert isinstance(plain, dict)
         return {"verdict": self.verdict, **plain}
+
+    def plot(self) -> "Figure":
+        """Draw ‖Δf‖/η over the sizes with the fitted laws: `numerics.check.figure.draw_check`."""
+        from numerics.check.figure import draw_check
+
+        return draw_check(self)
+
+    def _repr_html_(self) -> str:
+        from numerics.check.report import print_check
+        from numerics.figures.markup import page
+
+        return page(lambda console: print_check(self, console), self.plot())

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _READINGS = {"decoder": "the paper", "encoder": "the official code"}
 """Who sets the encoder's input norm by the depth of that stack."""
 
+_KINDS_OF_MLP = {"swiglu": "gated", "geglu": "gated"}
+"""Other names of the gated MLP: its activation is linear in the theory, whichever it is."""
+
 
 @dataclass(frozen=True)
 class Solve:
@@ -38,12 +41,12 @@ class Solve:
     """A published scheme with an architecture of its own: tfixup (the paper; also tfixup-paper),
     tfixup-code, r-fixup, deepnorm, deepnorm-single, dt-fixup, rezero."""
     optimizer: str = "sgd"
-    """sgd, momentum, sign, adam (by the sign), adam-noise, lion, lars, lamb or muon."""
+    """sgd, momentum, sign, adam or adamw (by the sign), adam-noise, lion, lars, lamb or muon."""
     input_depth: str | None = None
     """Depth that sets the encoder's input norm where the stacks are unequal: decoder (the paper;
     unless given) or encoder (the official code)."""
     mlp: str | None = None
-    """mlp (unless given), or gated (three matrices)."""
+    """mlp (unless given), or gated (three matrices, such as SwiGLU; swiglu is the same)."""
     parallel: bool = False
     """One residual connection for all blocks of a layer."""
     memories: int | None = None
@@ -125,7 +128,7 @@ class Solve:
             encoder_layers,
             decoder_layers,
             input_depth=self.input_depth or "decoder",
-            mlp=self.mlp or "mlp",
+            mlp=_KINDS_OF_MLP.get(self.mlp or "mlp", self.mlp or "mlp"),
             parallel=self.parallel,
             memories=1 if self.memories is None else self.memories,
             ties=self.ties,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from numerics.default_batch import Batch
-from numerics.foreign.output import Measured, Output, find_measured
+from numerics.foreign.output import Measured, Output, find_measured, leaves
 from numerics.foreign.padding import valid_positions
 from numerics.foreign.private_copy import Parameters, PrivateCopy, in_dtype, private_copy
 from numerics.structure.private_copy import without_cache
@@ -155,6 +155,7 @@ def _in_precision(
         measured = find_measured(copied.module, own_batch, output)
         value = measured.first
         assert value is not None
+        _require_own_parameters(model, value)
         made = ModuleFunction(copied, own_batch, replace(measured, first=None), None, value.shape)
         if _generators() == before:
             made.fresh.append(value)
@@ -166,6 +167,18 @@ def _in_precision(
         raise user_error(f"the forward of {type(model).__name__}", raised) from raised
     valid = valid_positions(copied.module, own_batch, value.shape, mask)
     return replace(made, valid=valid)
+
+
+def _require_own_parameters(model: torch.nn.Module, value: Tensor) -> None:
+    """Raise if the copy's forward reads parameters of the module that it is a copy of."""
+    reached = leaves(value.grad_fn)
+    outside = next((name for name, p in model.named_parameters() if id(p) in reached), None)
+    if outside is not None:
+        raise InputError(
+            f"a forward must use the parameters of the module that it is called on, and that of a "
+            f"copy of {type(model).__name__} still reads the original's {outside}, as through a "
+            "global variable: make it an attribute of the module"
+        )
 
 
 def _generators() -> tuple[bytes, object]:

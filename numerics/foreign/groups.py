@@ -126,12 +126,13 @@ def _by_view(
 ) -> tuple[Group, ...]:
     """Groups of views; an entry that several views share goes to the first, the rest to "other"."""
     found: dict[str, dict[str, list[Tensor]]] = {}
+    of_parameter: dict[str, list[TensorView]] = {}
+    for view in views:
+        of_parameter.setdefault(view.parameter, []).append(view)
     for name, value in parameters.items():
         left = torch.ones(value.numel(), dtype=torch.bool)
         numbers = torch.arange(value.numel()).reshape(value.shape)
-        for view in views:
-            if view.parameter != name:
-                continue
+        for view in of_parameter.get(name, ()):
             chosen = view.of(numbers).flatten()
             chosen = chosen[left[chosen]]
             if chosen.numel():

@@ -157,7 +157,7 @@ def _update(
     step = steps(
         optimizer, [gradients], function.parameters, views, ends=ends_of(function), rates=rates
     )
-    moving = {name: s for name, s in step.items() if bool((s != 0).any())}
+    moving = {name: s for name, s in step.items() if bool(s.any())}
     roles, layers = _parts(groups, moving)
     found = tangents(function, [part for _, part in (*roles, *layers)] or [moving], cotangent)
     rows = found.values.double()
@@ -189,9 +189,7 @@ def _parts(
 
     def moving(all_groups: Sequence[Group]) -> list[tuple[str, Parameters]]:
         parts = [(group.name, group.of(step)) for group in all_groups]
-        return [
-            (name, part) for name, part in parts if any(bool((s != 0).any()) for s in part.values())
-        ]
+        return [(name, part) for name, part in parts if any(bool(s.any()) for s in part.values())]
 
     return moving(groups.by_role), moving(groups.by_layer)
 
@@ -229,7 +227,7 @@ def _dead(function: ModuleFunction, gradients: Parameters, optimizer: str) -> tu
     return tuple(
         name
         for name, g in shown.items()
-        if name not in function.measured.after and not bool((g != 0).any())
+        if name not in function.measured.after and not bool(g.any())
     )
 
 

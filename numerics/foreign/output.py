@@ -124,7 +124,7 @@ def find_measured(
         return Measured("the output", None, main_tensor, None, first=final)
     stop, head, features = found
     names = {id(parameter): name for name, parameter in module.named_parameters()}
-    after = _leaves(final.grad_fn) - _leaves(features.grad_fn)
+    after = leaves(final.grad_fn) - leaves(features.grad_fn)
     beyond = tuple(name for key, name in names.items() if key in after)
     words = f"the input of the head {head}"
     return Measured(words, stop, main_tensor, head, beyond, features)
@@ -185,18 +185,19 @@ class _Trail(TorchFunctionMode):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.names = {_storage(p): name for name, p in reversed([*module.named_parameters()])}
-        self.made: dict[int, tuple[Any, Tensor, list[Tensor], int]] = {}
+        self.made: dict[int, tuple[Any, Tensor, tuple[Any, ...], int]] = {}
         self.count = 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         del types
-        named = dict(kwargs or {})
-        result = func(*args, **named)
-        # contiguous() and the like may return their argument: it stays what made it.
-        if isinstance(result, Tensor) and not any(t is result for t in _tensors(args, named)):
-            self.made[id(result)] = (func, result, _tensors(args, named), self.count)
+        result = func(*args, **kwargs) if kwargs else func(*args)
+        if isinstance(result, Tensor):
+            given = (*args, *kwargs.values()) if kwargs else args
+            # contiguous() and the like may return their argument: it stays what made it.
+            if not any(value is result for value in given):
+                self.made[id(result)] = (func, result, given, self.count)
         self.count += func in PRODUCTS
         return result
 
@@ -207,7 +208,8 @@ class _Trail(TorchFunctionMode):
             found = self.made.get(id(tensor))
             if found is None:
                 return None
-            func, _, inputs, number = found
+            func, _, given, number = found
+            inputs = [value for value in given if isinstance(value, Tensor)]
             owned = [self.names.get(_storage(t)) for t in inputs]
             if func in PRODUCTS and any(owned) and not all(owned):
                 place = owned.index(None)
@@ -238,16 +240,23 @@ class _Stop(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         del types
-        named = dict(kwargs or {})
         if func in PRODUCTS:
             if self.count == self.number:
-                raise _Reached(_tensors(args, named)[self.place])
+                given = (*args, *(kwargs or {}).values())
+                raise _Reached([value for value in given if isinstance(value, Tensor)][self.place])
             self.count += 1
-        return func(*args, **named)
+        return func(*args, **kwargs) if kwargs else func(*args)
 
 
-def _leaves(root: Any) -> set[int]:
-    """Identities of the leaf tensors that an autograd graph ends at."""
+def leaves(root: Any) -> set[int]:
+    """Identities of the leaf tensors that an autograd graph ends at.
+
+    Examples
+    --------
+    >>> weight = torch.ones(2, requires_grad=True)
+    >>> leaves((3 * weight).sum().grad_fn) == {id(weight)}
+    True
+    """
     found: set[int] = set()
     seen: set[Any] = set()
     stack = [root]
@@ -260,10 +269,6 @@ def _leaves(root: Any) -> set[int]:
             found.add(id(variable))
         stack += [parent for parent, _ in node.next_functions]
     return found
-
-
-def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-    return [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
 
 
 def _storage(tensor: Tensor) -> int:

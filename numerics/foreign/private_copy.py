@@ -6,7 +6,6 @@ again, every slot once. `torch.func.functional_call` visits a module that is rea
 twice, and then puts the passed values back in place of the original ones (torch 2.13).
 """
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from numerics.default_batch import Batch
+from numerics.structure.module_copy import copy_module
 from theory.errors import InputError
 
 Parameters = Mapping[str, Tensor]
@@ -86,7 +86,7 @@ def private_copy(model: nn.Module, dtype: torch.dtype | None = None) -> PrivateC
     ]
     aliases = _one_memory(model)
     try:
-        module = copy.deepcopy(model)
+        module = copy_module(model)
     except Exception as raised:
         text = " ".join(str(raised).split())[:200]
         raise InputError(

@@ -99,7 +99,8 @@ def consistent(gradients: Parameters, step: Parameters, tangent: Tensor, cotange
     False
     """
     left = float((cotangent.double() * tangent.double()).sum())
-    right = sum(float((gradients[name].double() * s.double()).sum()) for name, s in step.items())
+    products = [(gradients[name] * s).sum() for name, s in step.items()]
+    right = float(torch.stack(products).double().sum()) if products else 0.0
     size = float(tangent.double().norm()) * float(cotangent.double().norm())
     return abs(left - right) <= AGREEMENT * max(abs(right), 0.1 * size)
 

@@ -33,7 +33,7 @@ def optimizer_names() -> tuple[str, ...]:
     >>> {"sgd", "adamw", "muon"} <= set(optimizer_names())
     True
     """
-    return (*_rules(), "adamw")
+    return tuple(_rules())
 
 
 def require_optimizer(name: str) -> None:
@@ -81,7 +81,7 @@ def steps(
     if optimizer in SIGN_LIKE:
         # The cotangent's size is arbitrary: gradients are made large, so that Adam's ε is nothing.
         history = _enlarged([without_noise(gradients) for gradients in history])
-    rule = _rules()["adam" if optimizer == "adamw" else optimizer]
+    rule = _rules()[optimizer]
     by_parameter: dict[str, list[TensorView]] = {}
     for view in views:
         by_parameter.setdefault(view.parameter, []).append(view)

@@ -21,9 +21,9 @@ class TrainConfig:
     layers: int = 6
     """Layers of each stack."""
     encoder_layers: int | None = None
-    """Layers of the encoder, where they differ from ``layers``."""
+    """Layers of the encoder, where they differ from --layers."""
     decoder_layers: int | None = None
-    """Layers of the decoder, where they differ from ``layers``."""
+    """Layers of the decoder, where they differ from --layers."""
     d_model: int = 64
     """Width of the residual stream."""
     d_ff: int = 128
@@ -33,8 +33,8 @@ class TrainConfig:
     positions: Literal["sinusoidal", "learned", "rotary", "none"] = "sinusoidal"
     """What tells tokens their places; a decoder alone can do without."""
     data: str = "generated"
-    """``generated``, ``libreoffice`` (Debian's help pages), ``hub:NAME`` (Hugging Face), or
-    ``text:DIR`` for a folder with train.de, train.en, val.de, val.en (.gz)."""
+    """generated, libreoffice (Debian's help pages), hub:NAME (Hugging Face), or
+    text:DIR for a folder with train.de, train.en, val.de, val.en (.gz)."""
     pairs: int = 20_000
     """Generated training pairs; a text folder is read whole."""
     validation_pairs: int | None = None
@@ -90,7 +90,7 @@ class TrainConfig:
     validate_every: int = 50
     """Steps between validations; the last step is always validated."""
     stop_when_trained: bool = False
-    """End at the first validation at which the run counts as trained; ``steps`` is the most."""
+    """End at the first validation at which the run counts as trained; --steps is the most."""
     checkpoint_every: int = 50
     """Steps between checkpoints; the same command continues from the last one."""
     average: int = 1

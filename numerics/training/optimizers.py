@@ -82,7 +82,7 @@ class RectifiedAdam(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[torch.nn.Parameter],
+        parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,
@@ -119,7 +119,7 @@ class Lion(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[torch.nn.Parameter],
+        parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,

@@ -1,3 +1,3 @@
-"""The tool inside other people's work: assertions for their tests."""
+"""The tool inside other people's work: assertions for their tests, figures for their notebooks."""
 
-__all__ = ["assertions"]
+__all__ = ["assertions", "plot"]

@@ -48,6 +48,14 @@ def test_without_records_beside_the_packages_only_ours_are_read(ours, tmp_path, 
     assert str(tmp_path / "results") in found.told
 
 
+def test_an_installed_package_reads_the_records_inside_it(ours, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BESIDE", tmp_path / "nothing")
+    monkeypatch.setattr(module, "INSIDE", ours)
+    found = record_folder(None, tmp_path)
+    assert found.path == ours
+    assert found.told.endswith("part of the package")
+
+
 @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, '{"versions": []}', '{"kind": 3}'])
 def test_damaged_files_are_not_ours(tmp_path, content):
     (tmp_path / "manifest.json").write_text(content)

@@ -109,6 +109,11 @@ class Derivation:
             defined = isinstance(step.statement, Definition)
             yield CheckedStep(step, step.holds(), defined or not step.check(step.false))
 
+    def _repr_html_(self) -> str:
+        from theory.markup import derivation_page
+
+        return derivation_page(self)
+
 
 def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:
     """``lhs = rhs``, kept as written: of a named quantity if ``lhs`` is a name.

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from numerics.executors import outcomes
 from numerics.executors.local import Local
-from numerics.figures import sweep as plots
+from numerics.figures.style import save
 from numerics.stores.files import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import evaluate_run
@@ -142,7 +142,7 @@ def reproduce(
         report(run)
     runs = [found[task.out] for task in tasks]
     finding = experiment.decide(runs)
-    plots.save(experiment.draw(runs), own / "figure.svg")
+    save(experiment.draw(runs), own / "figure.svg")
     content = {
         "experiment": experiment.name,
         "question": experiment.question,

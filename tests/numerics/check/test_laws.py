@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from numerics.check.laws import growth_law
+from numerics.statistics.exponents import Exponent
 
 SIZES = (2, 4, 8, 16, 32)
 
@@ -53,6 +54,13 @@ def test_no_verdict_is_wrong_under_much_scatter(name: str) -> None:
 def test_overflow_grows_and_zeros_are_bounded() -> None:
     assert growth_law([2, 4, 8, 16], [1.0, 1e200, float("inf"), float("nan")]).unbounded
     assert growth_law([2, 4, 8, 16], [0.0] * 4).law == "bounded"
+
+
+def test_a_flat_line_through_scatter_is_open() -> None:
+    found = growth_law([2, 4, 8, 16], [1.0, 3.0, 3.0, 1.0])
+    assert isinstance(found.exponent, Exponent)
+    assert abs(found.exponent.value) < 0.01
+    assert found.unbounded is None
 
 
 def test_few_sizes_have_an_exponent_and_no_law() -> None:

@@ -2,7 +2,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from numerics.linearization.update_directions import DIRECTIONS, EPSILON, average, direction
+from numerics.linearization.update_directions import (
+    DIRECTIONS,
+    EPSILON,
+    average,
+    direction,
+    rule_named,
+)
 from theory.errors import InputError
 
 RATE = 1e-3
@@ -73,6 +79,24 @@ def test_lion_by_its_recursion():
     mean = 0.99 * (0.01 * first) + 0.01 * second
     expected = (0.9 * mean + 0.1 * third).sign()
     assert_close(direction("lion", [first, second, third], torch.zeros_like(first)), expected)
+
+
+def test_lion_counts_the_current_gradient_in_the_step_alone():
+    (mean,) = gradients(1)
+    earlier = 100 * mean  # whose average at β₂ = 0.99 is the mean
+    for side, expected in ((0.95, 1), (1.05, -1)):
+        found = direction("lion", [earlier, -9 * side * mean], torch.zeros_like(mean))
+        assert_close(found, expected * mean.sign())
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_a_rule_reads_its_history_first_to_last(name):
+    first, second, current = gradients(3, seed=3)
+    theta = gradients(1, seed=4)[0]
+    rule, history = rule_named(name), [first, second, 5 * current]
+    step = rule(history[-1], theta, parameter="encoder.0.mlp.branch.w1", past=history[:-1])
+    assert_close(step, -direction(name, history, theta))
+    assert float((step + direction(name, history[::-1], theta)).abs().max()) > 0.1
 
 
 def test_lamb_has_the_norm_of_its_tensor_and_adams_direction():

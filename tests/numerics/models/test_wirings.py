@@ -124,6 +124,13 @@ def test_every_wiring_is_tested():
     assert {scheme.wiring.name for scheme in SCHEMES.values()} <= set(WIRINGS)
 
 
+@pytest.mark.parametrize(("layers", "post"), [(3, 0), (4, 1), (8, 2), (11, 2)])
+def test_mix_ln_has_a_quarter_of_post_ln_layers_at_the_bottom(layers, post):
+    found = [WIRINGS["mix-ln"].at(layer, layers) for layer in range(layers)]
+    assert [one.norm_after for one in found] == [layer < post for layer in range(layers)]
+    assert [one.norm_before for one in found] == [layer >= post for layer in range(layers)]
+
+
 def test_dlcl_starts_at_row_averages():
     model: Any = build("dlcl-pre", SPEC, _generator(), dtype=torch.float64)
     for history in (model.encoder_history, model.decoder_history):

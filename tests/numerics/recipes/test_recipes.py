@@ -165,13 +165,20 @@ def test_every_scheme_is_a_recipe_with_its_own_numbers(name: str) -> None:
     spec = ModelSpec(3, 5, d_model=64, d_ff=256, heads=1, vocabulary=1000)
     assert Architecture.ENCODER_DECODER in scheme.architectures
     prescription = scheme.prescribe(scheme.adapt(spec))
-    for role, ours in (("v", "v"), ("out", "out_proj"), ("q", "q")):
+    matrices = {
+        "v": "cross_attention.v",
+        "out": "cross_attention.out_proj",
+        "q": "cross_attention.q",
+        "w_in": "mlp.w1",
+        "w_out": "mlp.w2",
+    }
+    for role, ours in matrices.items():
         place = _place(role, setting, 2, "decoder", "cross")
-        wanted = prescription.factors.get(f"decoder.cross_attention.{ours}", 1.0)
+        wanted = prescription.factors.get(f"decoder.{ours}", 1.0)
         wanted *= 2**prescription.depth_power
         asked = RECIPES[name].ask(place, setting)
         assert asked is not None
-        assert asked.std == pytest.approx(wanted * xavier(64, 64).std)
+        assert asked.std == pytest.approx(wanted * xavier(*place.fans).std)
 
 
 def test_every_recipe_says_what_it_assumes_and_leaves() -> None:

@@ -22,7 +22,13 @@ from theory.errors import InputError
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script.:DeprecationWarning")
 
 SPEC = single_stack(Architecture.DECODER_ONLY, 3, d_model=8, d_ff=12, vocabulary=20)
-RATES = {"hidden": 0.5, "decoder.mlp.w2": 0.25, "decoder.self_attention.k": 3.0, "final_norm": 2.0}
+RATES = {
+    "hidden": 0.5,
+    "decoder.mlp.w2": 0.25,
+    "decoder.self_attention.k": 3.0,
+    "decoder.self_attention.v": 0.125,
+    "final_norm": 2.0,
+}
 
 
 def _generator(seed=0):
@@ -49,7 +55,7 @@ def test_a_step_with_rates_is_the_step_with_each_piece_times_its_factor(optimize
         if name.endswith("in_proj"):
             step = (
                 step
-                * torch.tensor([0.5, 3.0, 0.5], dtype=torch.float64).repeat_interleave(8)[:, None]
+                * torch.tensor([0.5, 3.0, 0.125], dtype=torch.float64).repeat_interleave(8)[:, None]
             )
         elif name.endswith("w2"):
             step = 0.25 * step

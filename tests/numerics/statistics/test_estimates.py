@@ -28,6 +28,15 @@ def test_a_decision_needs_the_whole_interval():
     assert Estimate(float("nan"), float("nan"), float("nan")).inside(0.0, 1.0) is None
 
 
+@pytest.mark.parametrize("target", [-1.0, 0.0, 2.5])
+def test_the_margin_is_what_is_said(target):
+    found = Estimate(target + 0.25, target + 0.125, target + 0.375)
+    assert found.within(target, 0.375) is True
+    assert found.within(target, 0.37) is None
+    assert found.within(target, 0.2) is None
+    assert found.within(target, 0.12) is False
+
+
 def test_draws_that_are_not_finite_decide_nothing():
     assert mean_estimate([1.0, float("inf"), 1.0]).inside(0.0, 2.0) is None
     with pytest.raises(InputError, match="at least 2 draws, got 1"):

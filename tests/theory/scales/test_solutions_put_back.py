@@ -1,0 +1,83 @@
+"""Scales that the solver finds for random stacks, put back into the conditions at 50 digits."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import mpmath
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from theory.scales import stacks
+from theory.scales.architectures import Architecture, Tie
+from theory.scales.solver import solve
+from theory.scales.stacks import Block, Branch, Stack
+from theory.scales.update_rules import LAYERWISE, SGD, SIGN, UpdateRule
+
+DIGITS = 50
+SCALE = sp.Symbol("s", positive=True)
+SLOTS = sp.symbols("v w g x", positive=True)
+V, W, G, X = SLOTS
+RULES = {"sgd": SGD, "sign": SIGN, "lamb": LAYERWISE}
+BLOCKS: dict[str, Block] = {
+    "attention": stacks.attention("attention", V, W, X),
+    "mlp": stacks.mlp(V, W, X),
+    "gated": stacks.gated_mlp(G, V, W, X),
+    "deep": stacks.matrices("deep", (V, W, G)),
+    "fixed input": Block("fixed input", (Branch(V * W * X, (V, W), (X,)),)),
+}
+kinds = st.lists(st.sampled_from(sorted(BLOCKS)), min_size=1, max_size=3)
+depths = st.lists(st.integers(1, 200), min_size=3, max_size=3)
+factors = st.lists(st.fractions("1/5", 5, max_denominator=6), min_size=4, max_size=4)
+
+
+def gain(
+    rule: str, blocks: Sequence[tuple[Block, int]], sizes: dict[sp.Symbol, mpmath.mpf]
+) -> mpmath.mpf:
+    """Σ over blocks and trained slots, written out again with numbers.
+
+    Of a product G, ∂G/∂slot is G/slot times the slot's power.
+    """
+    total = mpmath.mpf(0)
+    for block, count in blocks:
+        for branch in block.branches:
+            powers = branch.output.as_powers_dict()
+            whole = mpmath.fprod(sizes[slot] ** int(power) for slot, power in powers.items())
+            for slot in branch.trained:
+                slope = int(powers[slot]) * whole / sizes[slot]
+                moved = {"sgd": slope**2, "sign": slope, "lamb": slope * sizes[slot]}[rule]
+                total += count * moved
+    return total
+
+
+def solved_scale(
+    rule: UpdateRule, blocks: Sequence[tuple[Block, int]], given: Sequence[Fraction]
+) -> tuple[sp.Expr, dict[sp.Symbol, sp.Rational]]:
+    held = {
+        slot: sp.Rational(f.numerator, f.denominator) for slot, f in zip(SLOTS, given, strict=True)
+    }
+    occurring = set().union(*(b.output.free_symbols for block, _ in blocks for b in block.branches))
+    ties = tuple(Tie(slot, held[slot] * SCALE, "drawn") for slot in SLOTS if slot in occurring)
+    stack = Stack("stack", tuple((block, sp.Integer(count)) for block, count in blocks))
+    return solve(Architecture("drawn", (stack,), ties=ties), rule)[V] / held[V], held
+
+
+@settings(deadline=None, max_examples=12, derandomize=True)
+@given(st.sampled_from(sorted(RULES)), kinds, depths, factors)
+def test_the_gain_of_a_random_stack_is_one_at_50_digits(rule, names, counts, given_factors):
+    blocks = [(BLOCKS[name], count) for name, count in zip(names, counts, strict=False)]
+    scale, held = solved_scale(RULES[rule], blocks, given_factors)
+    with mpmath.workdps(DIGITS + 20):
+        s = mpmath.mpf(str(sp.N(scale, DIGITS + 15)))
+        sizes = {slot: s * mpmath.mpf(int(f.p)) / int(f.q) for slot, f in held.items()}
+        assert abs(gain(rule, blocks, sizes) - 1) < mpmath.mpf(10) ** -DIGITS
+        wrong = {slot: size * (1 + mpmath.mpf(10) ** -40) for slot, size in sizes.items()}
+        assert abs(gain(rule, blocks, wrong) - 1) > mpmath.mpf(10) ** -DIGITS
+
+
+def test_the_decoder_of_the_paper_written_out_again():
+    blocks = [(stacks.attention("self", V, W, X), 6), (stacks.mlp(V, W, X), 12)]
+    with mpmath.workdps(DIGITS):
+        s = mpmath.mpf(54) ** mpmath.mpf("-0.25")
+        assert gain("sgd", blocks, {V: s, W: s, X: s}) == pytest.approx(1, abs=1e-45)
