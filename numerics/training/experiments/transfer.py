@@ -18,7 +18,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from numerics.figures.sweep import STYLE
+from numerics.figures.style import STYLE
 from numerics.statistics.best_rate import best_rate, price
 from numerics.statistics.estimates import Estimate
 from numerics.statistics.exponents import Exponent, NoExponent, power_law

@@ -55,7 +55,7 @@ def test_noise_alone_costs_nothing_on_average():
 
 @pytest.mark.parametrize(
     ("rates", "losses"),
-    [([1.0, 2.0], [1.0, 2.0]), ([2.0, 1.0, 3.0], [1.0] * 3), ([1.0, 2.0, 3.0], [1, np.nan, 2])],
+    [([1.0, 2.0], [1.0, 2.0]), ([2.0, 1.0, 3.0], [1.0] * 3), ([1.0, 2.0, 3.0], [1.0, np.nan, 2.0])],
 )
 def test_unfit_grids_are_errors(rates, losses):
     with pytest.raises(InputError):
