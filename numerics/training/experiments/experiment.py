@@ -86,9 +86,10 @@ def label(config: TrainConfig) -> str:
     >>> label(TrainConfig(d_model=128))
     'tfixup-6-width128-adam-lr0.001-warmup0-tokens2048-seed0'
     """
+    scheme = config.scheme.replace(":", "-").replace("=", "")  # Not every file system has colons.
     width = "" if config.d_model == TrainConfig.d_model else f"-width{config.d_model}"
     return (
-        f"{config.scheme}-{config.layers}{width}-{config.optimizer}-lr{config.lr:.3g}"
+        f"{scheme}-{config.layers}{width}-{config.optimizer}-lr{config.lr:.3g}"
         f"-warmup{config.warmup}-tokens{config.tokens}-seed{config.seed}"
     )
 

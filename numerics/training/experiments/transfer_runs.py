@@ -8,7 +8,7 @@ see the same batches in the same order. The quantity is the held-out loss after 
 Rates are a factor 2 apart. Depth 48 has fewer of them, around its own best one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numerics.training.config import TrainConfig
@@ -36,7 +36,7 @@ WINDOWS: Mapping[str, Mapping[int, tuple[int, int]]] = {
     "flat:std=0.0693": {3: (1, 8), 12: (0, 7), 48: (0, 5)},
     "depth-mup": {3: (1, 8), 12: (1, 8), 48: (2, 6)},
     "tfixup-adam": {3: (1, 8), 12: (1, 8), 48: (1, 5)},
-    "deepnorm": {3: (0, 7), 12: (0, 7), 48: (0, 4)},
+    "deepnorm": {3: (0, 7), 12: (0, 7), 48: (0, 6)},
 }
 """By scheme and depth, the first and last power of 2 above `FINEST` that is tried."""
 
@@ -53,12 +53,18 @@ def rates(scheme: str, depth: int) -> tuple[float, ...]:
     return tuple(FINEST * 2.0**power for power in range(first, last + 1))
 
 
-def configs() -> tuple[TrainConfig, ...]:
-    """Every run, those first that the answer needs most."""
+def configs(
+    schemes: Sequence[str] = tuple(WINDOWS),
+    depths: Sequence[int] = DEPTHS,
+    seeds: Sequence[int] = SEEDS,
+    **settings: Any,
+) -> tuple[TrainConfig, ...]:
+    """Every combination; depths that have no window of their own take that of depth 3."""
+    base = {**BUDGET, **settings}
     return tuple(
-        TrainConfig(scheme=scheme, layers=depth, lr=lr, seed=seed, **BUDGET)
-        for seed in SEEDS
-        for scheme in WINDOWS
-        for depth in DEPTHS
-        for lr in rates(scheme, depth)
+        TrainConfig(scheme=scheme, layers=depth, lr=lr, seed=seed, **base)
+        for seed in seeds
+        for scheme in schemes
+        for depth in depths
+        for lr in rates(scheme, depth if depth in WINDOWS[scheme] else DEPTHS[0])
     )
