@@ -30,6 +30,7 @@ def _strategy() -> Any:
     extra("lightning_fabric")
     from lightning_fabric.strategies.ddp import DDPStrategy
     from torch import distributed
+    from torch.distributed import FileStore  # pyright: ignore[reportPrivateImportUsage]
 
     class PrivateProcesses(DDPStrategy):
         """Spawned processes whose meeting point is a file that only the user can read."""
@@ -45,7 +46,7 @@ def _strategy() -> Any:
                 os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
             distributed.init_process_group(
                 self._get_process_group_backend(),
-                store=distributed.FileStore(str(self.meeting), self.world_size),
+                store=FileStore(str(self.meeting), self.world_size),
                 rank=self.global_rank,
                 world_size=self.world_size,
             )

@@ -106,8 +106,9 @@ def test_a_side_that_the_model_does_not_read_may_be_anything():
 def test_parameters_shared_by_hand_are_one(blocks):
     one, other = blocks
     shared = model()
-    mine, theirs = shared.encoder[one].mlp.branch, shared.encoder[other].mlp.branch
-    theirs.w1 = mine.w1
+    mine = shared.get_parameter(f"encoder.{one}.mlp.branch.w1")
+    theirs = shared.get_submodule(f"encoder.{other}.mlp.branch")
+    theirs.register_parameter("w1", mine)
     assert shared_parameters(shared) is not None
     found = {
         engine: measure_update(shared, BATCH, generator(), engine=engine).update["total"]
@@ -116,7 +117,7 @@ def test_parameters_shared_by_hand_are_one(blocks):
     assert found["auto"] == found["autodiff"]
     with pytest.raises(InputError, match="closed forms need parameters of their own, got enc"):
         measure_update(shared, BATCH, generator(), engine="closed-form")
-    theirs.w1 = torch.nn.Parameter(mine.w1.detach().clone())
+    theirs.register_parameter("w1", torch.nn.Parameter(mine.detach().clone()))
     assert shared_parameters(shared) is None
     apart = measure_update(shared, BATCH, generator(), engine="autodiff").update["total"]
     assert apart != pytest.approx(found["autodiff"], rel=1e-6)
