@@ -24,8 +24,8 @@ def read_text_folder(folder: Path) -> Corpus:
     ------
     InputError
         If the folder or a side is missing, a file is unreadable, too large, blank, of fewer than
-        two lines, or of line ends of carriage returns alone, a line is not UTF-8, or two sides differ
-        in length. The message names the file, the value and the rule.
+        two lines, or of line ends of carriage returns alone, a line is not UTF-8, or two sides
+        differ in length. The message names the file, the value and the rule.
     """
     if not folder.is_dir():
         raise InputError(f"data text:DIR needs a folder, got {folder}")

@@ -12,7 +12,7 @@ from theory.errors import InputError
 
 def test_no_sentence_is_too_long_for_the_tokenizer():
     long = "ab " * 3000 + "xy"
-    tokenizer = train_tokenizer(ParallelText((long,), (long,)), 20)
+    tokenizer = train_tokenizer(ParallelText((long,), (long,)), 12)
     assert tokenizer.decode(tokenizer.encode(["xy ab"])) == ["xy ab"]
 
 
