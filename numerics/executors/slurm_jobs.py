@@ -50,6 +50,9 @@ class SlurmJobs(Engine):
     def executor(self) -> Executor:
         """An executor that submits jobs and watches them."""
         submitit = extra("submitit", "slurm")
+        # Tasks and results are pickles: who can write them can run code as the user.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         jobs = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
         wanted = {
             "name": "tfixup",

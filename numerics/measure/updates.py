@@ -24,6 +24,7 @@ from numerics.linearization.measured_function import InputKind, check_inputs, in
 from numerics.linearization.types import Cotangent, Linearization
 from numerics.linearization.update_directions import StepRule, rule_named
 from numerics.measure.accuracy import agree, in_doubt, rounded_again
+from numerics.measure.inputs import require_measurable
 from numerics.models import Transformer
 from numerics.models.roles import ALL_PARTS, contains
 from numerics.models.tokens import TokenBatch, embed_inputs, output_shape
@@ -117,6 +118,9 @@ def measure_update(
     (True, True)
     """
     _check_options(optimizer, dtype, earlier, inputs, engine)
+    require_measurable(model, batch)
+    if cotangent is not None and not callable(cotangent):
+        raise InputError(f"cotangent must be a function of f, got {cotangent!r}")
     u, *before = _cotangents(model, batch, generator, earlier, cotangent)
     steps = [[u], *([one] for one in before)]
     rule = rule_named(optimizer).with_rates(rates or {})
@@ -174,6 +178,8 @@ def measure_updates(
         raise InputError(f"models, batches and generators must be as many, got {counts}")
     if not models:
         return []
+    for model, batch in zip(models, batches, strict=True):
+        require_measurable(model, batch)
     each = zip(models, batches, generators, strict=True)
     drawn = [_cotangents(*one, earlier) for one in each]
     by_step = [list(step) for step in zip(*drawn, strict=True)]
@@ -182,13 +188,15 @@ def measure_updates(
 
 
 def _check_options(optimizer: str, dtype: str, earlier: int, inputs: str, engine: str) -> None:
+    if not isinstance(optimizer, str):
+        raise InputError(f"optimizer must be a name, got {optimizer!r}")
     rule_named(optimizer)
     check_inputs(inputs)
     check_engine(engine)
     if dtype not in _DTYPES:
         raise nearest(dtype, _DTYPES, "dtype")
-    if earlier < 0:
-        raise InputError(f"earlier must be at least 0, got {earlier}")
+    if not isinstance(earlier, int) or earlier < 0:
+        raise InputError(f"earlier must be an integer of at least 0, got {earlier}")
 
 
 def _cotangents(

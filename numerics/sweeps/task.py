@@ -5,6 +5,7 @@ A worker imports this module and not the rest of the sweep, whose statistics are
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import polars as pl
 import torch
@@ -50,7 +51,27 @@ def rates_of(task: Task) -> Mapping[str, float]:
 
 
 def measure_task(task: Task) -> pl.DataFrame:
-    """Run one task: draw the model, measure, and return its rows."""
+    """Run one task: draw the model, measure, and return its rows.
+
+    On the CPU it uses one thread: sums split among threads have other last digits, and rows would
+    depend on how many workers share the cores.
+    """
+    with one_thread():
+        return _measured(task)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread; the number before is restored."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measured(task: Task) -> pl.DataFrame:
     started = time.perf_counter()
     settings = task.settings
     model, batch = drawn(task)

@@ -32,6 +32,7 @@ from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer, rate_groups
 from numerics.training.outcome import Judgement, RunOutcome, judge, outcome_so_far
+from numerics.training.processes import private_processes
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
@@ -106,7 +107,7 @@ def make_fabric(config: TrainConfig, device: torch.device) -> Any:
         accelerator=device.type,
         devices=config.processes,
         precision=config.precision,
-        strategy="ddp_spawn" if config.processes > 1 else "auto",
+        strategy=private_processes() if config.processes > 1 else "auto",
     )
 
 

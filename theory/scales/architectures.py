@@ -16,6 +16,8 @@ from theory.scales import stacks
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
 from theory.scales.update_rules import UpdateRule, stack_gain
 
+MOST_MEMORIES = 8
+"""Memories of one decoder: each adds an unknown, and the work of the solver grows fast."""
 G_E, G_D = sp.symbols("g_e g_d", positive=True)
 """Norms of the gates of gated MLPs."""
 
@@ -182,8 +184,8 @@ def encoder_decoder(
     require_depth("decoder layers", decoder_layers)
     if input_depth not in ("encoder", "decoder"):
         raise InputError(f"input depth must be 'encoder' or 'decoder', got {input_depth!r}")
-    if memories < 1:
-        raise InputError(f"memories must be at least 1, got {memories}")
+    if not 1 <= memories <= MOST_MEMORIES:
+        raise InputError(f"memories must be between 1 and {MOST_MEMORIES}, got {memories}")
     read = (M, *sp.symbols(f"m2:{memories + 1}", positive=True))
     encoder = single("encoder", encoder_layers, mlp=mlp, parallel=parallel)
     own = stacks.attention("self-attention", V_D, W_D, Y)
