@@ -52,7 +52,7 @@ wheel: $(INSTALLED)
 
 callbacks: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[callbacks]'
-	$(BIN)/python -m pytest tests/numerics/workflow
+	$(BIN)/python -m pytest tests/numerics/own_model/workflow
 
 record: $(INSTALLED)
 	$(BIN)/tfixup verify --json results/verify/verdicts.json

@@ -18,9 +18,9 @@ from rich.console import Console
 
 from benchmarks.any_model import Decoder
 from benchmarks.any_model import Settings as ModelSettings
-from numerics.results import command_line, provenance
+from numerics.own_model.workflow.step_watch import StepWatch, learning_rate
 from numerics.stores.files import write_json
-from numerics.workflow.step_watch import StepWatch, learning_rate
+from numerics.stores.provenance import command_line, provenance
 
 GOAL = 0.05
 """The largest share that was asked for."""

@@ -55,7 +55,7 @@ GROUPS: Mapping[str, Group] = {
     "schemes": Group(("numerics/schemes/*.py",), ("tests/numerics/schemes",)),
     "statistics": Group(
         ("numerics/statistics/*.py",),
-        ("tests/numerics/statistics", "tests/numerics/check/test_laws.py"),
+        ("tests/numerics/statistics", "tests/numerics/own_model/check/test_laws.py"),
     ),
     "decision rules": Group(
         (
@@ -64,7 +64,7 @@ GROUPS: Mapping[str, Group] = {
             "numerics/training/experiments/plateau.py",
             "numerics/training/experiments/power.py",
             "numerics/training/experiments/selection.py",
-            "numerics/check/laws.py",
+            "numerics/own_model/check/laws.py",
             "numerics/evidence/experiment_rows.py",
         ),
         (
@@ -72,12 +72,12 @@ GROUPS: Mapping[str, Group] = {
             "tests/numerics/training/test_outcome.py",
             "tests/numerics/training/experiments",
             "tests/numerics/evidence/test_rules.py",
-            "tests/numerics/check/test_laws.py",
+            "tests/numerics/own_model/check/test_laws.py",
         ),
     ),
     "structure": Group(("numerics/structure/*.py",), ("tests/numerics/structure",)),
     "recipes": Group(
-        ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/audit")
+        ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/own_model/audit")
     ),
     "conditions and solver": Group(
         ("theory/scales/*.py", "theory/parametrisations/*.py"),
@@ -264,8 +264,8 @@ def main() -> None:
 
 def _record(options: argparse.Namespace, name: str, found: dict[str, Any]) -> None:
     """Write one group's table at once, so that a run that is stopped leaves whole tables."""
-    from numerics.results import command_line, provenance
     from numerics.stores.files import write_json
+    from numerics.stores.provenance import command_line, provenance
 
     record = provenance(
         command=command_line(),

@@ -184,20 +184,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numerics.audit.audit import Audit as Audit
-    from numerics.audit.audit import audit as audit
-    from numerics.check.check import check as check
-    from numerics.check.solved_models import solve_model as solve_model
-    from numerics.check.types import Check as Check
-    from numerics.foreign.measure import ModuleUpdate as ModuleUpdate
-    from numerics.foreign.measure import measure_module as measure_module
-    from numerics.measure.updates import UpdateReport as UpdateReport
+    from numerics.measure.report import UpdateReport as UpdateReport
     from numerics.measure.updates import measure_update as measure_update
     from numerics.measure.updates import measure_updates as measure_updates
     from numerics.models import ModelSpec as ModelSpec
     from numerics.models import Transformer as Transformer
     from numerics.models.tokens import TokenBatch as TokenBatch
     from numerics.models.tokens import random_batch as random_batch
+    from numerics.own_model.audit.audit import Audit as Audit
+    from numerics.own_model.audit.audit import audit as audit
+    from numerics.own_model.check.check import check as check
+    from numerics.own_model.check.solved_models import solve_model as solve_model
+    from numerics.own_model.check.types import Check as Check
+    from numerics.own_model.measurement.measure import ModuleUpdate as ModuleUpdate
+    from numerics.own_model.measurement.measure import measure_module as measure_module
+    from numerics.own_model.workflow.assertions import assert_constant as assert_constant
+    from numerics.own_model.workflow.assertions import assert_depth_bounded as assert_depth_bounded
+    from numerics.own_model.workflow.assertions import assert_initialized as assert_initialized
+    from numerics.own_model.workflow.lightning_watch import lightning_watch as lightning_watch
+    from numerics.own_model.workflow.plot import plot as plot
+    from numerics.own_model.workflow.step_watch import StepWatch as StepWatch
+    from numerics.own_model.workflow.trainer_watch import watch_trainer as watch_trainer
     from numerics.prediction.compare import PartComparison as PartComparison
     from numerics.prediction.compare import compare as compare
     from numerics.prediction.compare import predict as predict
@@ -205,13 +212,13 @@ if TYPE_CHECKING:
     from numerics.recipes.initialize import initialize_ as initialize_
     from numerics.recipes.param_groups import param_groups as param_groups
     from numerics.recipes.solved import ModelSolution as ModelSolution
-    from numerics.record_folder import records as records
     from numerics.schemes import SCHEMES as SCHEMES
     from numerics.schemes import Scheme as Scheme
     from numerics.schemes import build as build
     from numerics.statistics.exponents import Exponent as Exponent
     from numerics.statistics.exponents import NoExponent as NoExponent
     from numerics.statistics.exponents import power_law as power_law
+    from numerics.stores.record_folder import records as records
     from numerics.structure.trace import trace_structure as trace_structure
     from numerics.structure.types import Structure as Structure
     from numerics.sweeps.grid import SweepConfig as SweepConfig
@@ -226,13 +233,6 @@ if TYPE_CHECKING:
     from numerics.training.recorded import read_run as read_run
     from numerics.training.recorded import read_runs as read_runs
     from numerics.verify import verify as verify
-    from numerics.workflow.assertions import assert_constant as assert_constant
-    from numerics.workflow.assertions import assert_depth_bounded as assert_depth_bounded
-    from numerics.workflow.assertions import assert_initialized as assert_initialized
-    from numerics.workflow.lightning_watch import lightning_watch as lightning_watch
-    from numerics.workflow.plot import plot as plot
-    from numerics.workflow.step_watch import StepWatch as StepWatch
-    from numerics.workflow.trainer_watch import watch_trainer as watch_trainer
     from theory.arguments import derive as derive
     from theory.claims import Claim as Claim
     from theory.claims import Evidence as Evidence
@@ -247,25 +247,25 @@ if TYPE_CHECKING:
 
 _HOMES = {
     # your own model
-    "check": "numerics.check.check",
-    "Check": "numerics.check.types",
-    "audit": "numerics.audit.audit",
-    "Audit": "numerics.audit.audit",
+    "check": "numerics.own_model.check.check",
+    "Check": "numerics.own_model.check.types",
+    "audit": "numerics.own_model.audit.audit",
+    "Audit": "numerics.own_model.audit.audit",
     "RECIPES": "numerics.recipes",
     "initialize_": "numerics.recipes.initialize",
-    "solve_model": "numerics.check.solved_models",
+    "solve_model": "numerics.own_model.check.solved_models",
     "ModelSolution": "numerics.recipes.solved",
     "param_groups": "numerics.recipes.param_groups",
     "trace_structure": "numerics.structure.trace",
     "Structure": "numerics.structure.types",
-    "measure_module": "numerics.foreign.measure",
-    "ModuleUpdate": "numerics.foreign.measure",
-    "assert_depth_bounded": "numerics.workflow.assertions",
-    "assert_initialized": "numerics.workflow.assertions",
-    "assert_constant": "numerics.workflow.assertions",
-    "StepWatch": "numerics.workflow.step_watch",
-    "lightning_watch": "numerics.workflow.lightning_watch",
-    "watch_trainer": "numerics.workflow.trainer_watch",
+    "measure_module": "numerics.own_model.measurement.measure",
+    "ModuleUpdate": "numerics.own_model.measurement.measure",
+    "assert_depth_bounded": "numerics.own_model.workflow.assertions",
+    "assert_initialized": "numerics.own_model.workflow.assertions",
+    "assert_constant": "numerics.own_model.workflow.assertions",
+    "StepWatch": "numerics.own_model.workflow.step_watch",
+    "lightning_watch": "numerics.own_model.workflow.lightning_watch",
+    "watch_trainer": "numerics.own_model.workflow.trainer_watch",
     # a model and its measurement
     "SCHEMES": "numerics.schemes",
     "Scheme": "numerics.schemes",
@@ -276,7 +276,7 @@ _HOMES = {
     "random_batch": "numerics.models.tokens",
     "measure_update": "numerics.measure.updates",
     "measure_updates": "numerics.measure.updates",
-    "UpdateReport": "numerics.measure.updates",
+    "UpdateReport": "numerics.measure.report",
     # its prediction
     "predict": "numerics.prediction.compare",
     "Prediction": "theory.mean_field.predict",
@@ -311,8 +311,8 @@ _HOMES = {
     "read_runs": "numerics.training.recorded",
     "RecordedRun": "numerics.training.recorded",
     # what was recorded, and figures of any result
-    "records": "numerics.record_folder",
-    "plot": "numerics.workflow.plot",
+    "records": "numerics.stores.record_folder",
+    "plot": "numerics.own_model.workflow.plot",
     # what a broken rule raises
     "InputError": "theory.errors",
 }

@@ -1,7 +1,9 @@
-"""The one exception for input that breaks a stated rule."""
+"""The one exception for input that breaks a stated rule, and the rules that raise it."""
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 _SHORT_LIST = 12
 """Names that an error shows in full."""
@@ -115,3 +117,25 @@ def integer_of(name: str, word: str) -> int:
     if not (word.isascii() and word.isdecimal()) or len(word) > _LONGEST_NAME:
         raise InputError(f"{name} must be integers in plain digits, got {word!r:.60}")
     return int(word)
+
+
+def extra(module: str, name: str = "train") -> Any:
+    """Import a module of the extra ``name``.
+
+    Raises
+    ------
+    InputError
+        If it is not installed; the message says how to install it.
+
+    Examples
+    --------
+    >>> extra("no_such_module")
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: no_such_module is not installed: pip install 'tfixup[train]'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        raise InputError(f"{missing} is not installed: pip install 'tfixup[{name}]'") from None

@@ -58,8 +58,8 @@ class Check:
 
     def run(self) -> int:
         """Measure, print, store."""
-        from numerics.check.check import check
-        from numerics.user_factory import UserCodeError
+        from numerics.own_model.check.check import check
+        from numerics.structure.user_factory import UserCodeError
 
         try:
             found = check(
@@ -89,8 +89,8 @@ class Check:
     def _print(self, found: object, document: dict[str, object]) -> None:
         import json
 
-        from numerics.check.report import github_lines, print_check
-        from numerics.check.types import Check as Result
+        from numerics.own_model.check.report import github_lines, print_check
+        from numerics.own_model.check.types import Check as Result
 
         assert isinstance(found, Result)
         if self.json or self.format == "json":
@@ -101,10 +101,10 @@ class Check:
             print_check(found)
 
     def _store(self, found: object, document: dict[str, object]) -> None:
-        from numerics.check.figure import draw_check
-        from numerics.check.types import Check as Result
-        from numerics.results import command_line, provenance
+        from numerics.own_model.check.figure import draw_check
+        from numerics.own_model.check.types import Check as Result
         from numerics.stores.files import atomically, write_json
+        from numerics.stores.provenance import command_line, provenance
 
         assert isinstance(found, Result)
         assert self.out is not None

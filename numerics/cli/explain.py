@@ -27,8 +27,8 @@ class Explain:
         """Check the claim and print its page; 1 if a control was not rejected."""
         from rich.console import Console
 
-        from numerics.record_folder import record_folder
         from numerics.report.verdicts import show
+        from numerics.stores.record_folder import record_folder
         from numerics.verify import verify
         from theory.claims import Context
         from theory.ledger import claim_named

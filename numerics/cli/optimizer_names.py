@@ -32,8 +32,8 @@ def known_optimizers() -> Mapping[str, KnownOptimizer]:
     """
     from typing import get_args, get_type_hints
 
-    from numerics.foreign.update_steps import optimizer_names
     from numerics.linearization.update_directions import DIRECTIONS
+    from numerics.own_model.measurement.update_steps import optimizer_names
     from numerics.training.config import TrainConfig
     from theory.scales.update_rules import RULES
 

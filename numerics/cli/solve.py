@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sympy as sp
 
-    from theory.scales.architectures import Architecture
+    from theory.scales.architecture import Architecture
     from theory.scales.presets import Preset
     from theory.scales.solver import Solution
     from theory.scales.update_rules import UpdateRule
@@ -162,7 +162,7 @@ class Solve:
         import sympy as sp
 
         from theory.errors import InputError
-        from theory.leading_laws import leading_solution
+        from theory.scales.leading_laws import leading_solution
 
         alike = sp.Symbol("N", positive=True) if depth is None else depth
         assert isinstance(alike, sp.Symbol)

@@ -29,8 +29,8 @@ class ModelQuery:
 
 def run(query: ModelQuery) -> int:
     """Trace the model at two depths, solve, print."""
-    from numerics.check.solved_models import solve_factory
-    from numerics.user_factory import load_factory
+    from numerics.own_model.check.solved_models import solve_factory
+    from numerics.structure.user_factory import load_factory
 
     text = str(LAYERS) if query.layers is None else query.layers
     if not text.isdigit() or int(text) == 0:

@@ -13,8 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from numerics.data.corpus import Corpus, ParallelText
-from numerics.extras import extra
-from theory.errors import require_positive
+from theory.errors import extra, require_positive
 
 Pair = tuple[str, str]
 LOCALES = ("de", "en_GB")

@@ -14,8 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from numerics.data.corpus import ParallelText
-from numerics.extras import extra
-from theory.errors import InputError, require_positive
+from theory.errors import InputError, extra, require_positive
 
 PADDING, UNKNOWN, BEGIN, END = range(4)
 _USUAL_SENTENCE = 4192

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from numerics.executors.engine import Engine
 from numerics.executors.machine import free_bytes, threads_each
-from numerics.extras import extra
-from numerics.results import versions
-from theory.errors import InputError, require_positive
+from numerics.stores.provenance import versions
+from theory.errors import InputError, extra, require_positive
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from numerics.executors.engine import Engine
-from numerics.extras import extra
-from theory.errors import InputError, require_positive
+from theory.errors import InputError, extra, require_positive
 
 P = ParamSpec("P")
 R = TypeVar("R")

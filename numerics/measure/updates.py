@@ -25,6 +25,7 @@ from numerics.linearization.types import Cotangent, Linearization
 from numerics.linearization.update_directions import StepRule, rule_named
 from numerics.measure.accuracy import agree, in_doubt, rounded_again
 from numerics.measure.inputs import require_measurable
+from numerics.measure.report import UpdateReport
 from numerics.models import Transformer
 from numerics.models.roles import ALL_PARTS, contains
 from numerics.models.tokens import TokenBatch, embed_inputs, output_shape
@@ -35,26 +36,6 @@ _DTYPES: Mapping[str, tuple[torch.dtype, ...]] = {
     "float32": (torch.float32,),
     "float64": (torch.float64,),
 }
-
-
-@dataclass(frozen=True)
-class UpdateReport:
-    """One measurement of one model."""
-
-    update: Mapping[str, float]
-    """lim ‖Δf‖/η by part (`numerics.models.roles.ALL_PARTS`)."""
-    gradient_energy: Mapping[str, float]
-    """‖J_pᵀu‖² by part."""
-    output_rms_ratio: float
-    """Root mean square of f over that of its stack's embedded input."""
-    finite: bool
-    """Whether every number above is finite."""
-    accurate: bool
-    """Whether every number above is right to 2 %, as `numerics.measure.accuracy` estimates it."""
-    dtype: str
-    """The precision they were computed in."""
-    strain: float
-    """How much the forward pass amplifies rounding errors (`numerics.linearization.strain`)."""
 
 
 def measure_update(

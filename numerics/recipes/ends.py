@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from numerics.default_batch import Batch
 from numerics.recipes.place import Setting, setting_of
+from numerics.structure.default_batch import Batch
 from numerics.structure.types import Structure
-from numerics.user_factory import call, seeded
+from numerics.structure.user_factory import call, seeded
 
 
 @dataclass(frozen=True)

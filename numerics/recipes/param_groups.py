@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from numerics.default_batch import Batch, default_batch
 from numerics.models.transformer import Transformer
 from numerics.recipes import recipe_named
 from numerics.recipes.factors import Factors
@@ -15,6 +14,7 @@ from numerics.recipes.traced import traced, unwrapped
 from numerics.schemes import SCHEMES
 from numerics.schemes import param_groups as of_schemes
 from numerics.schemes.scheme import Scheme
+from numerics.structure.default_batch import Batch, default_batch
 from numerics.structure.types import Structure
 from theory.errors import InputError
 from theory.parametrisations.recipes import RECIPES as PUBLISHED

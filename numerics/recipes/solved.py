@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from numerics.default_batch import Batch
 from numerics.recipes.draw import Draw, constant, normal
 from numerics.recipes.ends import Ends, watch_ends
 from numerics.recipes.factors import UNCHANGED, Factors
@@ -26,6 +25,7 @@ from numerics.recipes.recipe import Recipe
 from numerics.recipes.stack_reading import Reading, multiplier_powers, read_stack
 from numerics.recipes.stack_roles import role_of
 from numerics.recipes.traced import traced
+from numerics.structure.default_batch import Batch
 from numerics.structure.types import Structure
 from theory.errors import InputError, require_positive
 from theory.parametrisations.prescriptions import Prescription, prescribe

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from numerics.default_batch import Batch
+from numerics.structure.default_batch import Batch
 from numerics.structure.module_copy import copy_module
 
 NOISE = 0.02

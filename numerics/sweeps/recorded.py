@@ -77,7 +77,7 @@ def read_sweep(folder: Path | str) -> RecordedSweep:
 
     Examples
     --------
-    >>> from numerics.record_folder import records
+    >>> from numerics.stores.record_folder import records
     >>> found = read_sweep(records() / "positions")
     >>> "sweep" in found.command, found.rows.is_empty()
     (True, False)

@@ -15,7 +15,8 @@ from numerics.linearization.engines import linearize
 from numerics.linearization.measured_function import in_precision
 from numerics.linearization.update_directions import rule_named
 from numerics.measure.by_group import norms
-from numerics.measure.updates import UpdateReport, measure_update
+from numerics.measure.report import UpdateReport
+from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec, Transformer
 from numerics.models.roles import ALL_PARTS
 from numerics.models.tokens import TokenBatch, output_shape, random_batch

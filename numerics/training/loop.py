@@ -17,13 +17,12 @@ import polars as pl
 import torch
 
 from numerics.data.batches import Batch, Encoded, batches
-from numerics.extras import extra
 from numerics.linearization import closed_form
 from numerics.models import Architecture, ModelSpec, Positions, Transformer
 from numerics.models.attention import fuse_attention
-from numerics.results import provenance
 from numerics.schemes import build, scheme_named
 from numerics.stores.files import atomically
+from numerics.stores.provenance import provenance
 from numerics.training import checkpoint, recorded
 from numerics.training.checkpoint import Progress, Row
 from numerics.training.config import TrainConfig
@@ -38,7 +37,7 @@ from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
 from numerics.training.step import training_step
 from numerics.training.task import Task, load_corpus, prepare
-from theory.errors import InputError
+from theory.errors import InputError, extra
 
 DTYPES = {"32-true": "float32", "64-true": "float64"}
 """Number formats as stored results name them; mixed ones keep Fabric's name."""

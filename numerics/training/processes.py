@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numerics.extras import extra
+from theory.errors import extra
 
 
 def private_processes() -> Any:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.statements import (
+from theory.derivations.statements import (
     At,
     Computed,
     Definition,
@@ -34,7 +34,7 @@ class Step:
     because: str
     """Why it holds, in words."""
     statement: sp.Basic
-    """The statement: one of the kinds of `theory.statements`."""
+    """The statement: one of the kinds of `theory.derivations.statements`."""
     check: Check
     """Decides statements of this shape."""
     false: sp.Basic

@@ -19,8 +19,8 @@ import sympy as sp
 
 from theory.derivations.derivation import Step, dominated, equation, identity
 from theory.derivations.orders import order
+from theory.derivations.statements import OrderEquality
 from theory.errors import InputError
-from theory.statements import OrderEquality
 
 N = sp.Symbol("N", positive=True)
 START, ADDED = sp.symbols("e c", positive=True)

@@ -12,8 +12,8 @@ from mpmath import mp
 
 from theory.derivations.derivation import Derivation, Step, at_step, equation, identity
 from theory.derivations.orders import order_step
+from theory.derivations.statements import OrderEquality
 from theory.parametrisations.block_sums import BLOCK, N, sum_step
-from theory.statements import OrderEquality
 
 _HALF = sp.Rational(1, 2)
 _X = sp.Symbol("x", real=True)

@@ -8,6 +8,7 @@ import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, at_step, equation, identity
 from theory.derivations.orders import order_step
+from theory.derivations.statements import OrderEquality
 from theory.parametrisations.block_sums import (
     ADDED,
     BLOCK,
@@ -17,7 +18,6 @@ from theory.parametrisations.block_sums import (
     stream_step,
     sum_step,
 )
-from theory.statements import OrderEquality
 
 _HALF = sp.Rational(1, 2)
 _INPUT = sp.Symbol("h", positive=True)

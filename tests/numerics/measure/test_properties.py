@@ -13,7 +13,8 @@ from torch import Tensor
 
 from numerics.linearization.engines import LinearizationEngine
 from numerics.linearization.types import Cotangent
-from numerics.measure.updates import UpdateReport, measure_update
+from numerics.measure.report import UpdateReport
+from numerics.measure.updates import measure_update
 from numerics.models import Architecture, ModelSpec, Positions, Transformer
 from numerics.models.attention import Attention
 from numerics.models.tokens import TokenBatch, output_shape, random_batch

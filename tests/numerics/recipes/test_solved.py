@@ -1,17 +1,20 @@
 """Models that no recipe names: what the conditions give them, and what a real step then does."""
 
 import copy
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from docs.tutorials.my_decoder import make
-from numerics.check.solved_models import measure_solved, solve_model
 from numerics.cli.main import run
+from numerics.own_model.check.solved_models import measure_solved, solve_model
 from numerics.recipes.initialize import initialize_
 from numerics.recipes.param_groups import param_groups
-from numerics.user_factory import as_factory
+from numerics.statistics.exponents import fitted
+from numerics.structure.user_factory import as_factory
 from theory.errors import InputError
 
 
@@ -98,7 +101,7 @@ def test_adamw_moves_every_parameter_by_its_own_rate():
     model, batch = decoder(8)
     solution = solve_model(decoder, "adamw", 8, base_layers=2)
     initialize_(model, solution.recipe, torch.Generator().manual_seed(0), batch)
-    groups = param_groups(model, solution.recipe, 1e-3, batch=batch, eps=0.0)
+    groups: list[Any] = param_groups(model, solution.recipe, 1e-3, batch=batch, eps=0.0)
     before = copy.deepcopy(dict(model.named_parameters()))
     model(batch).square().sum().backward()
     torch.optim.AdamW(groups).step()
@@ -115,7 +118,7 @@ def test_adamw_moves_every_parameter_by_its_own_rate():
 
 def test_muon_takes_the_hidden_groups():
     model, batch = decoder(8)
-    groups = param_groups(model, "depth-mup", 1e-3, batch=batch)
+    groups: list[Any] = param_groups(model, "depth-mup", 1e-3, batch=batch)
     hidden = [group for group in groups if group["hidden"]]
     assert all(p.dim() == 2 for group in hidden for p in group["params"])
     assert sum(len(group["params"]) for group in hidden) == 8 * 4
@@ -124,11 +127,10 @@ def test_muon_takes_the_hidden_groups():
 
 @pytest.mark.slow
 def test_the_solved_step_is_flat_and_without_the_rates_it_grows():
-    ask = {"seeds": 3, "base_layers": 4}
-    solved = measure_solved(as_factory(decoder), "adam", (4, 8, 16, 32), **ask)
-    plain = measure_solved(as_factory(decoder), "adam", (4, 8, 16, 32), flat_rates=True, **ask)
-    assert abs(solved.exponents["total"].value) < 0.1
-    assert plain.exponents["total"].value > 0.7
+    ask = partial(measure_solved, as_factory(decoder), "adam", (4, 8, 16, 32), seeds=3)
+    solved, plain = ask(base_layers=4), ask(base_layers=4, flat_rates=True)
+    assert abs(fitted(solved.exponents["total"]).value) < 0.1
+    assert fitted(plain.exponents["total"]).value > 0.7
     assert plain.flat("total") is False
 
 
