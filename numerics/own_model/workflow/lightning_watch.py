@@ -12,8 +12,8 @@ def lightning_watch(batch: Batch, *, every: int = 50, output: Output = None) -> 
     """Make a Lightning callback that logs ‖Δf‖/η, norm inputs and coherence every k steps.
 
     The keys are those of `numerics.own_model.workflow.step_watch`. They go to the trainer's
-    loggers, and stand in the callback's ``history``, a list of (step, values). Only the process of rank 0
-    measures. Weights that are spread over processes cannot be measured.
+    loggers, and stand in the callback's ``history``, a list of (step, values). Only the process of
+    rank 0 measures. Weights that are spread over processes cannot be measured.
 
     Parameters
     ----------
