@@ -13,7 +13,8 @@ def watch_trainer(trainer: Any, batch: Batch, *, every: int = 50, output: Output
 
     The keys are those of `numerics.own_model.workflow.step_watch`. They go where the trainer's own
     numbers go, through ``trainer.log``, and stand in the callback's ``history``, a list of (step,
-    values). Only the process of rank 0 measures. Weights that are spread over processes cannot be measured.
+    values). Only the process of rank 0 measures. Weights that are spread over processes cannot be
+    measured.
 
     Parameters
     ----------

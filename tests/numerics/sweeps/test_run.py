@@ -128,28 +128,6 @@ def test_a_shard_of_other_columns_is_refused(tmp_path):
         run_sweep(GRID, tmp_path)
 
 
-def test_rows_from_before_accuracy_was_stored_are_read_and_not_measured_again(tmp_path):
-    whole = run_sweep(GRID, tmp_path)
-    assert whole["accurate"].all()
-    open_for_reading(tmp_path).merge(whole.drop("accurate"))
-    counting = _Counting()
-    again = run_sweep(GRID, tmp_path, measure=counting)
-    assert counting.done == []
-    assert again["accurate"].null_count() == len(again) == len(whole)
-    assert again.drop("accurate").equals(whole.drop("accurate"))
-    larger = SweepConfig(GRID.schemes, GRID.optimizers, (1, 2, 3), 2, SMALL)
-    mixed = run_sweep(larger, tmp_path)
-    assert mixed.filter(pl.col("n_encoder") == 3)["accurate"].all()
-    assert mixed.filter(pl.col("n_encoder") < 3)["accurate"].null_count() == len(whole)
-
-
-def test_a_wrong_but_finite_value_is_stored_as_not_accurate():
-    deep = SweepConfig(("xavier",), ("sgd",), (6,), 1, Settings(dtype="float32"))
-    rows = run_sweep(deep)
-    assert rows["finite"].all()
-    assert not rows["accurate"].any()
-
-
 def test_every_changed_byte_of_the_merged_rows_and_of_a_shard_is_noticed(tmp_path):
     run_sweep(GRID, tmp_path)
     store = open_for_reading(tmp_path)
