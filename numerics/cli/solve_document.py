@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sympy as sp
 
-    from numerics.cli.solve import Solve
+    from numerics.cli.solve_query import SolveQuery
     from theory.scales.architecture import Architecture
     from theory.scales.presets import Preset
     from theory.scales.solver import Solution
@@ -57,7 +57,7 @@ def _law(scale: sp.Expr, free: tuple[sp.Symbol, ...]) -> dict[str, object]:
 
 
 def solution_document(
-    query: Solve,
+    query: SolveQuery,
     preset: Preset | None,
     depths: tuple[sp.Expr, ...],
     solved: Solution,
