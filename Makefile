@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test test-all planted mutants lint types bench notebook docs record readme clean
+.PHONY: verify test test-all planted mutants lint types bench notebook docs wheel callbacks record readme clean
 
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
@@ -35,6 +35,8 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.update --threads 2 --out results/benchmarks/update_two_threads.json
 	$(BIN)/python -m benchmarks.update_depth
 	$(BIN)/python -m benchmarks.any_model
+	$(BIN)/python -m benchmarks.structures
+	$(BIN)/python -m benchmarks.callbacks
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.training --threads 2 --out results/benchmarks/training_two_threads.json
 
@@ -43,6 +45,14 @@ notebook: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+
+wheel: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dist]'
+	$(BIN)/python -m pytest tests/test_wheel.py
+
+callbacks: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[callbacks]'
+	$(BIN)/python -m pytest tests/numerics/own_model/workflow
 
 record: $(INSTALLED)
 	$(BIN)/tfixup verify --json results/verify/verdicts.json

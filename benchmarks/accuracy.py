@@ -21,10 +21,11 @@ from rich.console import Console
 from rich.table import Table
 
 from numerics.measure.accuracy import NEGLIGIBLE
-from numerics.measure.updates import UpdateReport, measure_update
-from numerics.results import command_line, provenance
+from numerics.measure.report import UpdateReport
+from numerics.measure.updates import measure_update
 from numerics.statistics.tolerances import tolerance
 from numerics.stores.files import write_json
+from numerics.stores.provenance import command_line, provenance
 from numerics.sweeps.grid import Task
 from numerics.sweeps.store import SweepStore, open_for_reading
 from numerics.sweeps.task import drawn, stream

@@ -25,14 +25,14 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from numerics.foreign.conditions import measuring
-from numerics.foreign.function import module_function
-from numerics.foreign.measure import measure_module, update_of
-from numerics.foreign.private_copy import private_copy
-from numerics.foreign.tangents import tangents
-from numerics.foreign.update_steps import steps
-from numerics.results import command_line, provenance
+from numerics.own_model.measurement.conditions import measuring
+from numerics.own_model.measurement.function import module_function
+from numerics.own_model.measurement.measure import measure_module, update_of
+from numerics.own_model.measurement.private_copy import private_copy
+from numerics.own_model.measurement.tangents import tangents
+from numerics.own_model.measurement.update_steps import steps
 from numerics.stores.files import write_json
+from numerics.stores.provenance import command_line, provenance
 from numerics.structure.trace import trace_structure
 
 GOALS = {"total": 1.3, "roles": 2.2}

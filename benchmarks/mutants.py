@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.mutated_copy import ROOT, MutatedCopy, Ran, mutated_copy
-from numerics.results import Provenance, command_line, provenance
 from numerics.stores.files import write_json
+from numerics.stores.provenance import Provenance, command_line, provenance
 
 FAST = ("-m", "not slow and not models and not chromium and not coq and not gpu")
 PATIENCE = 5.0
@@ -60,7 +60,7 @@ GROUPS: Mapping[str, Group] = {
     "schemes": Group(("numerics/schemes/*.py",), ("tests/numerics/schemes",)),
     "statistics": Group(
         ("numerics/statistics/*.py",),
-        ("tests/numerics/statistics", "tests/numerics/check/test_laws.py"),
+        ("tests/numerics/statistics", "tests/numerics/own_model/check/test_laws.py"),
     ),
     "decision rules": Group(
         (
@@ -69,7 +69,7 @@ GROUPS: Mapping[str, Group] = {
             "numerics/training/experiments/plateau.py",
             "numerics/training/experiments/power.py",
             "numerics/training/experiments/selection.py",
-            "numerics/check/laws.py",
+            "numerics/own_model/check/laws.py",
             "numerics/evidence/experiment_rows.py",
         ),
         (
@@ -77,12 +77,12 @@ GROUPS: Mapping[str, Group] = {
             "tests/numerics/training/test_outcome.py",
             "tests/numerics/training/experiments",
             "tests/numerics/evidence/test_rules.py",
-            "tests/numerics/check/test_laws.py",
+            "tests/numerics/own_model/check/test_laws.py",
         ),
     ),
     "structure": Group(("numerics/structure/*.py",), ("tests/numerics/structure",)),
     "recipes": Group(
-        ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/audit")
+        ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/own_model/audit")
     ),
     "conditions and solver": Group(
         ("theory/scales/*.py", "theory/parametrisations/*.py"),
@@ -126,8 +126,10 @@ def modules_of(group: Group, root: Path) -> list[str]:
 
 def drawn(group: Group, count: int, seed: int, root: Path) -> tuple[list[Mutant], int]:
     """A sample without replacement of the mutants of a copy's modules, and how many there are."""
-    import libcst
-    from mutmut.mutation.file_mutation import create_mutations
+    import libcst  # pyright: ignore[reportMissingImports]
+    from mutmut.mutation.file_mutation import (  # pyright: ignore[reportMissingImports]
+        create_mutations,
+    )
 
     every: list[tuple[str, Any, Any]] = []
     for module in modules_of(group, root):
@@ -142,8 +144,13 @@ def drawn(group: Group, count: int, seed: int, root: Path) -> tuple[list[Mutant]
 
 
 def _mutant(module: str, tree: Any, mutation: Any) -> Mutant:
-    from libcst.metadata import MetadataWrapper, PositionProvider
-    from mutmut.mutation.file_mutation import deep_replace
+    from libcst.metadata import (  # pyright: ignore[reportMissingImports]
+        MetadataWrapper,
+        PositionProvider,
+    )
+    from mutmut.mutation.file_mutation import (  # pyright: ignore[reportMissingImports]
+        deep_replace,
+    )
 
     altered: Any = deep_replace(tree, mutation.original_node, mutation.mutated_node)
     places = MetadataWrapper(tree, unsafe_skip_copy=True).resolve(PositionProvider)

@@ -86,8 +86,8 @@ def main() -> None:
 
 def _record(target: Path, passed: int, found: Sequence[Caught], seconds: float) -> None:
     # Our own packages are imported here alone: the copy's tests import theirs.
-    from numerics.results import command_line, provenance
     from numerics.stores.files import write_json
+    from numerics.stores.provenance import command_line, provenance
 
     record = provenance(
         command=command_line(),

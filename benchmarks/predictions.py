@@ -19,9 +19,9 @@ from rich.table import Table
 from numerics.models import ModelSpec
 from numerics.models.roles import LEAF_PARTS
 from numerics.prediction.compare import PartComparison, compare, network_of
-from numerics.results import command_line, provenance
 from numerics.schemes import SCHEMES
 from numerics.stores.files import write_json
+from numerics.stores.provenance import command_line, provenance
 from theory.errors import InputError
 
 PERCENTILES = (50, 90, 99)

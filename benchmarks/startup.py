@@ -11,8 +11,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from numerics.results import command_line, provenance
 from numerics.stores.files import write_json
+from numerics.stores.provenance import command_line, provenance
 
 HELP = "from numerics.cli.main import run; run(['--help'])"
 

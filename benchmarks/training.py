@@ -40,9 +40,9 @@ from numerics.data.tokenizer import PADDING
 from numerics.models import ModelSpec
 from numerics.models.attention import fuse_attention
 from numerics.models.positions import sinusoids
-from numerics.results import command_line, provenance
 from numerics.schemes import build
 from numerics.stores.files import write_json
+from numerics.stores.provenance import command_line, provenance
 from numerics.training.config import TrainConfig
 from numerics.training.loop import differentiated, make_fabric, model_spec
 from numerics.training.optimizers import make_optimizer

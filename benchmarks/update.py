@@ -37,9 +37,9 @@ from numerics.measure.updates import measure_update, measure_updates
 from numerics.models import ModelSpec
 from numerics.models.roles import matrices
 from numerics.models.tokens import random_batch
-from numerics.results import command_line, provenance
 from numerics.schemes import build
 from numerics.stores.files import write_json
+from numerics.stores.provenance import command_line, provenance
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ from scipy.stats import linregress
 from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec
 from numerics.models.tokens import random_batch
-from numerics.results import command_line, provenance
 from numerics.schemes import build
 from numerics.stores.files import write_json
+from numerics.stores.provenance import command_line, provenance
 
 GIB = 2**30
 

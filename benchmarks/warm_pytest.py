@@ -4,7 +4,7 @@ The process imports what the tests need and none of our packages, then forks onc
 child imports our packages anew from the folder that it was started in, runs the tests that the
 request names, and answers with what they said. Requests and answers are JSON, one per line:
 
-    {"tests": ["tests/a.py::test_b"], "module": "theory/shares.py", "seconds": 60}
+    {"tests": ["tests/a.py::test_b"], "module": "theory/scales/shares.py", "seconds": 60}
     {"outcome": "failed", "failed": [...], "broken": [...], "passed": 3, "imported": true}
 
 ``outcome`` is ``passed``, ``failed`` where a test's own body failed, ``broken`` where only
@@ -119,7 +119,7 @@ def run_tests(request: dict[str, Any], here: Path) -> dict[str, Any]:
 
 def _coverage(modules: list[str], here: Path) -> Any:
     """Watch which lines of some modules run."""
-    import coverage
+    import coverage  # pyright: ignore[reportMissingImports]
 
     found = coverage.Coverage(
         data_file=None, include=[str(here / name) for name in modules], config_file=False

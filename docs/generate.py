@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
+from recorded_tables import write_tables
+
 PAPERS = {
     "tfixup": "T-Fixup (Huang et al. 2020)",
     "xiong": "Xiong et al. 2020",
@@ -26,6 +28,7 @@ def write_all(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
         (folder / f"{name}.md").write_text(make(), "utf-8")
+    write_tables(folder)
     for name, command in OUTPUTS.items():
         (folder / f"{name}.txt").write_text(printed(command), "utf-8")
 
@@ -132,11 +135,9 @@ def commands() -> str:
 
 def command_names() -> tuple[str, ...]:
     """The names of the subcommands, in their order in the help."""
-    from typing import get_args
+    from numerics.cli.main import COMMANDS
 
-    from numerics.cli.main import Command
-
-    return tuple(type_.__metadata__[0].name for type_ in get_args(Command))
+    return tuple(COMMANDS)
 
 
 def help_text(run: Callable[[list[str]], int], name: str) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from numerics.executors import Local, outcomes
-from numerics.results import commit, versions
 from numerics.stores.files import read_json
+from numerics.stores.provenance import commit, versions
 from proofs import providers as proofs
 from theory.arguments import PROVIDERS as DERIVATIONS
 from theory.claims import (

@@ -18,7 +18,8 @@ from flint import arb, ctx
 
 from proofs.enclosure import BITS, Enclosure, around, ball, enclose
 from theory.scales import presets
-from theory.scales.architectures import Architecture, encoder_decoder, single
+from theory.scales.architecture import Architecture
+from theory.scales.architectures import encoder_decoder, single
 from theory.scales.conditions import system
 from theory.scales.solver import solve
 from theory.scales.update_rules import SGD, SIGN, UpdateRule

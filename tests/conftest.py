@@ -7,11 +7,11 @@ import pytest
 HERE = Path(__file__).parent
 SLOW = (
     "models",
-    "numerics/audit/test_cases_ends.py",
-    "numerics/audit/test_cases_modules.py",
-    "numerics/audit/test_cases_roles.py",
-    "numerics/check/test_cases.py",
-    "numerics/foreign/test_cases.py",
+    "numerics/own_model/audit/test_cases_ends.py",
+    "numerics/own_model/audit/test_cases_modules.py",
+    "numerics/own_model/audit/test_cases_roles.py",
+    "numerics/own_model/check/test_cases.py",
+    "numerics/own_model/measurement/test_cases.py",
 )
 """Tests of many models of other people, by folder or file below this one."""
 KEPT = ("d10", "d1_", "a1_", "i1_", "i2_", "i4_", "i5_", "nanogpt")

@@ -87,6 +87,19 @@ True
 >>> isinstance(moved, tfixup.ModuleUpdate) and moved.total > 0
 True
 
+What a model's step needs to be alike at every depth, `solve_model` derives: a recipe to draw it by,
+with factors on the rates, in a `ModelSolution`. `param_groups` is what an optimizer takes:
+
+>>> solved = tfixup.solve_model(encoder, "adamw", 8, base_layers=2)
+>>> isinstance(solved, tfixup.ModelSolution)
+True
+>>> deep, inputs = encoder(8)
+>>> result = tfixup.initialize_(deep, solved.recipe, generator, inputs)
+>>> groups = tfixup.param_groups(deep, solved.recipe, 1e-3, batch=inputs)
+>>> sorted({group["lr"] for group in groups})
+[0.00025, 0.0005]
+>>> optimizer = torch.optim.AdamW(groups)
+
 In tests, `assert_depth_bounded` and `assert_initialized` fail with the table, and `assert_constant`
 does with any quantity by depth:
 
@@ -95,6 +108,18 @@ True
 >>> tfixup.assert_depth_bounded.__name__
 'assert_depth_bounded'
 >>> fit = tfixup.assert_constant({2: 1.0, 4: 1.001, 8: 0.999, 16: 1.0})
+
+During training `lightning_watch` makes a callback for Lightning and `watch_trainer` one for Hugging
+Face's trainer. Both log what the real steps do to the function. `StepWatch` does so in a loop of
+your own:
+
+>>> opened = tfixup.StepWatch(inputs).before(theirs)
+>>> sgd = torch.optim.SGD(theirs.parameters(), lr=0.1)
+>>> _ = theirs(inputs).square().mean().backward(), sgd.step()
+>>> opened.after(theirs, rate=0.1)["update/total"] > 0
+True
+>>> tfixup.lightning_watch.__name__, tfixup.watch_trainer.__name__
+('lightning_watch', 'watch_trainer')
 
 Scales for a stack and an optimizer come from `solve` as a `Solution`; `architecture` describes the
 usual stacks:
@@ -136,6 +161,17 @@ True
 >>> isinstance(again, tfixup.RecordedRun) and str(again.outcome)
 'stuck'
 
+The runs that come with the project lie in `records`. `read_sweep` reads a sweep as a
+`RecordedSweep`, and `read_runs` all training runs below a folder. `plot` draws any result:
+
+>>> recorded = tfixup.read_sweep(tfixup.records() / "sweep")
+>>> isinstance(recorded, tfixup.RecordedSweep), recorded.command[:12]
+(True, 'tfixup sweep')
+>>> runs = tfixup.read_runs(tfixup.records() / "fig4b")
+>>> figures = [tfixup.plot(result) for result in (recorded, table, runs, audited)]
+>>> len(figures)
+4
+
 A rule of use that was broken raises `InputError` with one line:
 
 >>> tfixup.ModelSpec(0, 1)
@@ -148,33 +184,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from numerics.audit.audit import Audit as Audit
-    from numerics.audit.audit import audit as audit
-    from numerics.check.check import check as check
-    from numerics.check.types import Check as Check
-    from numerics.foreign.measure import ModuleUpdate as ModuleUpdate
-    from numerics.foreign.measure import measure_module as measure_module
-    from numerics.measure.updates import UpdateReport as UpdateReport
+    from numerics.measure.report import UpdateReport as UpdateReport
     from numerics.measure.updates import measure_update as measure_update
     from numerics.measure.updates import measure_updates as measure_updates
     from numerics.models import ModelSpec as ModelSpec
     from numerics.models import Transformer as Transformer
     from numerics.models.tokens import TokenBatch as TokenBatch
     from numerics.models.tokens import random_batch as random_batch
+    from numerics.own_model.audit.audit import Audit as Audit
+    from numerics.own_model.audit.audit import audit as audit
+    from numerics.own_model.check.check import check as check
+    from numerics.own_model.check.solved_models import solve_model as solve_model
+    from numerics.own_model.check.types import Check as Check
+    from numerics.own_model.measurement.measure import ModuleUpdate as ModuleUpdate
+    from numerics.own_model.measurement.measure import measure_module as measure_module
+    from numerics.own_model.workflow.assertions import assert_constant as assert_constant
+    from numerics.own_model.workflow.assertions import assert_depth_bounded as assert_depth_bounded
+    from numerics.own_model.workflow.assertions import assert_initialized as assert_initialized
+    from numerics.own_model.workflow.lightning_watch import lightning_watch as lightning_watch
+    from numerics.own_model.workflow.plot import plot as plot
+    from numerics.own_model.workflow.step_watch import StepWatch as StepWatch
+    from numerics.own_model.workflow.trainer_watch import watch_trainer as watch_trainer
     from numerics.prediction.compare import PartComparison as PartComparison
     from numerics.prediction.compare import compare as compare
     from numerics.prediction.compare import predict as predict
     from numerics.recipes import RECIPES as RECIPES
     from numerics.recipes.initialize import initialize_ as initialize_
+    from numerics.recipes.param_groups import param_groups as param_groups
+    from numerics.recipes.solved import ModelSolution as ModelSolution
     from numerics.schemes import SCHEMES as SCHEMES
     from numerics.schemes import Scheme as Scheme
     from numerics.schemes import build as build
     from numerics.statistics.exponents import Exponent as Exponent
     from numerics.statistics.exponents import NoExponent as NoExponent
     from numerics.statistics.exponents import power_law as power_law
+    from numerics.stores.record_folder import records as records
     from numerics.structure.trace import trace_structure as trace_structure
     from numerics.structure.types import Structure as Structure
     from numerics.sweeps.grid import SweepConfig as SweepConfig
+    from numerics.sweeps.recorded import RecordedSweep as RecordedSweep
+    from numerics.sweeps.recorded import read_sweep as read_sweep
     from numerics.sweeps.run import exponent_table as exponent_table
     from numerics.sweeps.run import run_sweep as run_sweep
     from numerics.sweeps.settings import Settings as Settings
@@ -182,10 +231,8 @@ if TYPE_CHECKING:
     from numerics.training.loop import run_training as train  # noqa: F401
     from numerics.training.recorded import RecordedRun as RecordedRun
     from numerics.training.recorded import read_run as read_run
+    from numerics.training.recorded import read_runs as read_runs
     from numerics.verify import verify as verify
-    from numerics.workflow.assertions import assert_constant as assert_constant
-    from numerics.workflow.assertions import assert_depth_bounded as assert_depth_bounded
-    from numerics.workflow.assertions import assert_initialized as assert_initialized
     from theory.arguments import derive as derive
     from theory.claims import Claim as Claim
     from theory.claims import Evidence as Evidence
@@ -200,19 +247,25 @@ if TYPE_CHECKING:
 
 _HOMES = {
     # your own model
-    "check": "numerics.check.check",
-    "Check": "numerics.check.types",
-    "audit": "numerics.audit.audit",
-    "Audit": "numerics.audit.audit",
+    "check": "numerics.own_model.check.check",
+    "Check": "numerics.own_model.check.types",
+    "audit": "numerics.own_model.audit.audit",
+    "Audit": "numerics.own_model.audit.audit",
     "RECIPES": "numerics.recipes",
     "initialize_": "numerics.recipes.initialize",
+    "solve_model": "numerics.own_model.check.solved_models",
+    "ModelSolution": "numerics.recipes.solved",
+    "param_groups": "numerics.recipes.param_groups",
     "trace_structure": "numerics.structure.trace",
     "Structure": "numerics.structure.types",
-    "measure_module": "numerics.foreign.measure",
-    "ModuleUpdate": "numerics.foreign.measure",
-    "assert_depth_bounded": "numerics.workflow.assertions",
-    "assert_initialized": "numerics.workflow.assertions",
-    "assert_constant": "numerics.workflow.assertions",
+    "measure_module": "numerics.own_model.measurement.measure",
+    "ModuleUpdate": "numerics.own_model.measurement.measure",
+    "assert_depth_bounded": "numerics.own_model.workflow.assertions",
+    "assert_initialized": "numerics.own_model.workflow.assertions",
+    "assert_constant": "numerics.own_model.workflow.assertions",
+    "StepWatch": "numerics.own_model.workflow.step_watch",
+    "lightning_watch": "numerics.own_model.workflow.lightning_watch",
+    "watch_trainer": "numerics.own_model.workflow.trainer_watch",
     # a model and its measurement
     "SCHEMES": "numerics.schemes",
     "Scheme": "numerics.schemes",
@@ -223,7 +276,7 @@ _HOMES = {
     "random_batch": "numerics.models.tokens",
     "measure_update": "numerics.measure.updates",
     "measure_updates": "numerics.measure.updates",
-    "UpdateReport": "numerics.measure.updates",
+    "UpdateReport": "numerics.measure.report",
     # its prediction
     "predict": "numerics.prediction.compare",
     "Prediction": "theory.mean_field.predict",
@@ -234,6 +287,8 @@ _HOMES = {
     "Settings": "numerics.sweeps.settings",
     "run_sweep": "numerics.sweeps.run",
     "exponent_table": "numerics.sweeps.run",
+    "read_sweep": "numerics.sweeps.recorded",
+    "RecordedSweep": "numerics.sweeps.recorded",
     "power_law": "numerics.statistics.exponents",
     "Exponent": "numerics.statistics.exponents",
     "NoExponent": "numerics.statistics.exponents",
@@ -253,7 +308,11 @@ _HOMES = {
     "TrainConfig": "numerics.training.config",
     "train": "numerics.training.loop:run_training",
     "read_run": "numerics.training.recorded",
+    "read_runs": "numerics.training.recorded",
     "RecordedRun": "numerics.training.recorded",
+    # what was recorded, and figures of any result
+    "records": "numerics.stores.record_folder",
+    "plot": "numerics.own_model.workflow.plot",
     # what a broken rule raises
     "InputError": "theory.errors",
 }

@@ -17,23 +17,23 @@ import pytest
 
 @pytest.fixture(scope="session")
 def assert_depth_bounded() -> Callable[..., object]:
-    """`numerics.workflow.assertions.assert_depth_bounded`."""
-    from numerics.workflow.assertions import assert_depth_bounded as found
+    """`numerics.own_model.workflow.assertions.assert_depth_bounded`."""
+    from numerics.own_model.workflow.assertions import assert_depth_bounded as found
 
     return found
 
 
 @pytest.fixture(scope="session")
 def assert_initialized() -> Callable[..., object]:
-    """`numerics.workflow.assertions.assert_initialized`."""
-    from numerics.workflow.assertions import assert_initialized as found
+    """`numerics.own_model.workflow.assertions.assert_initialized`."""
+    from numerics.own_model.workflow.assertions import assert_initialized as found
 
     return found
 
 
 @pytest.fixture(scope="session")
 def assert_constant() -> Callable[..., object]:
-    """`numerics.workflow.assertions.assert_constant`."""
-    from numerics.workflow.assertions import assert_constant as found
+    """`numerics.own_model.workflow.assertions.assert_constant`."""
+    from numerics.own_model.workflow.assertions import assert_constant as found
 
     return found

@@ -181,6 +181,11 @@ class Verdict:
         """Whether every negative control was rejected."""
         return all(item.control.rejected for item in self.evidence)
 
+    def _repr_html_(self) -> str:
+        from theory.markup import verdict_page
+
+        return verdict_page(self)
+
 
 class _Status(StrEnum):
     """What the admissible evidence says about one reading."""

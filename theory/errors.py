@@ -1,7 +1,9 @@
-"""The one exception for input that breaks a stated rule."""
+"""The one exception for input that breaks a stated rule, and the rules that raise it."""
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 _SHORT_LIST = 12
 """Names that an error shows in full."""
@@ -30,19 +32,25 @@ def nearest(name: str, known: Iterable[str], what: str) -> InputError:
     unknown scheme 'tfixpu': did you mean 'tfixup'? (known: tfixup, xavier)
     >>> print(nearest("eq66", ["eq6", *(f"name{i}" for i in range(30))], "claim"))
     unknown claim 'eq66': did you mean 'eq6'? (tfixup list claims shows all 31)
+    >>> print(nearest("slove", ["solve", *(f"name{i}" for i in range(30))], "command"))
+    unknown command 'slove': did you mean 'solve'? (tfixup --help shows all 31)
     """
     names = sorted(known)
     shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
     close = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=3)
     words = [repr(word) for word in close]
-    offer = f" did you mean {' or '.join(words)}?" if words else ""
+    offer = f": did you mean {' or '.join(words)}?" if words else ""
     if len(names) <= _SHORT_LIST:
         rest = f"known: {', '.join(names)}"
+        if what == "optimizer":
+            rest += "; tfixup list optimizers shows which command knows which"
+    elif what == "command":
+        rest = f"tfixup --help shows all {len(names)}"
     elif what in _LISTED:
         rest = f"tfixup list {what}s shows all {len(names)}"
     else:
         rest = f"one of {len(names)}, such as {', '.join(names[:3])}"
-    return InputError(f"unknown {what} {shown!r}:{offer} ({rest})")
+    return InputError(f"unknown {what} {shown!r}{offer} ({rest})")
 
 
 def require_positive(**values: int) -> None:
@@ -109,3 +117,25 @@ def integer_of(name: str, word: str) -> int:
     if not (word.isascii() and word.isdecimal()) or len(word) > _LONGEST_NAME:
         raise InputError(f"{name} must be integers in plain digits, got {word!r:.60}")
     return int(word)
+
+
+def extra(module: str, name: str = "train") -> Any:
+    """Import a module of the extra ``name``.
+
+    Raises
+    ------
+    InputError
+        If it is not installed; the message says how to install it.
+
+    Examples
+    --------
+    >>> extra("no_such_module")
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: no_such_module is not installed: pip install 'tfixup[train]'
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        raise InputError(f"{missing} is not installed: pip install 'tfixup[{name}]'") from None

@@ -10,8 +10,8 @@ from tyro.conf import Positional
 from theory.errors import InputError
 
 if TYPE_CHECKING:
-    from numerics.audit.audit import Audit as Result
-    from numerics.user_factory import UserFactory
+    from numerics.own_model.audit.audit import Audit as Result
+    from numerics.structure.user_factory import UserFactory
 
 DEPTH = 6
 """Depth of a factory that needs one and is given none."""
@@ -47,7 +47,7 @@ class Audit:
     def run(self) -> int:
         """Build, audit, print."""
         from numerics.recipes import recipe_named
-        from numerics.user_factory import UserCodeError, load_factory
+        from numerics.structure.user_factory import UserCodeError, load_factory
 
         if self.recipe is not None:
             recipe_named(self.recipe)
@@ -78,15 +78,15 @@ class Audit:
 
         import torch
 
-        from numerics.audit.audit import audit
-        from numerics.audit.finding import ranked
-        from numerics.audit.written import (
+        from numerics.own_model.audit.audit import audit
+        from numerics.own_model.audit.finding import ranked
+        from numerics.own_model.audit.written import (
             never_written,
             never_written_findings,
             overwritten,
             overwritten_findings,
         )
-        from numerics.user_factory import require_measurable
+        from numerics.structure.user_factory import require_measurable
 
         def bare() -> object:
             return factory.build(depth, seed=self.seed, with_batch=False, finite=False).model
@@ -119,7 +119,7 @@ class Audit:
 
         from rich.console import Console
 
-        from numerics.audit.report import annotations, document, print_audit
+        from numerics.own_model.audit.report import annotations, document, print_audit
 
         several = len(audits) > 1
         documents = [{"depth": depth} | document(found) for depth, found in audits.items()]
@@ -130,7 +130,7 @@ class Audit:
         if self.format == "json":
             print(json.dumps(whole, indent=1, allow_nan=False))
             return
-        console = Console()
+        console = Console(emoji=False)  # a factory may be called :one:
         for depth, found in audits.items():
             if self.format == "github":
                 print("\n".join(annotations(found)))

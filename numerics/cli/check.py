@@ -40,6 +40,9 @@ class Check:
     """With --over width: the depth, for a factory of two arguments."""
     width: int | None = None
     """With --over depth: the width, for a factory of two arguments."""
+    rates: str | None = None
+    """Scheme whose factors on the learning rate by role the step has: completep, depth-mup, u-mup;
+    --lr is then the rate at the scheme's base."""
     dtype: str = "auto"
     """auto (float64), float32, or float16 or bfloat16 to be told what leaves their range."""
     output: str | None = None
@@ -55,8 +58,8 @@ class Check:
 
     def run(self) -> int:
         """Measure, print, store."""
-        from numerics.check.check import check
-        from numerics.user_factory import UserCodeError
+        from numerics.own_model.check.check import check
+        from numerics.structure.user_factory import UserCodeError
 
         try:
             found = check(
@@ -71,6 +74,7 @@ class Check:
                 width=self.width,
                 dtype=self.dtype,
                 output=self.output,
+                rates=self.rates,
             )
         except UserCodeError as raised:
             if self.traceback:
@@ -85,8 +89,8 @@ class Check:
     def _print(self, found: object, document: dict[str, object]) -> None:
         import json
 
-        from numerics.check.report import github_lines, print_check
-        from numerics.check.types import Check as Result
+        from numerics.own_model.check.report import github_lines, print_check
+        from numerics.own_model.check.types import Check as Result
 
         assert isinstance(found, Result)
         if self.json or self.format == "json":
@@ -97,10 +101,10 @@ class Check:
             print_check(found)
 
     def _store(self, found: object, document: dict[str, object]) -> None:
-        from numerics.check.figure import draw_check
-        from numerics.check.types import Check as Result
-        from numerics.results import command_line, provenance
+        from numerics.own_model.check.figure import draw_check
+        from numerics.own_model.check.types import Check as Result
         from numerics.stores.files import atomically, write_json
+        from numerics.stores.provenance import command_line, provenance
 
         assert isinstance(found, Result)
         assert self.out is not None

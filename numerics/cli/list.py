@@ -74,10 +74,13 @@ def claims() -> dict[str, str]:
 
 
 def optimizers() -> dict[str, str]:
-    """What `tfixup sweep --optimizers` takes."""
-    from numerics.linearization.update_directions import DIRECTIONS
+    """What solve, sweep, check and train take, each with the commands that know it."""
+    from numerics.cli.optimizer_names import known_optimizers
 
-    return {name: _first_line(rule) for name, rule in DIRECTIONS.items()}
+    return {
+        name: f"{known.meaning.rstrip('.')}. In {', '.join(known.commands)}."
+        for name, known in known_optimizers().items()
+    }
 
 
 def experiments() -> dict[str, str]:
@@ -85,8 +88,3 @@ def experiments() -> dict[str, str]:
     from numerics.training.experiments import EXPERIMENTS
 
     return {name: experiment.question for name, experiment in EXPERIMENTS.items()}
-
-
-def _first_line(rule: object) -> str:
-    text = (rule.__doc__ or "").strip()
-    return text.splitlines()[0] if text else ""

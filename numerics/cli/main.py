@@ -11,16 +11,17 @@ import io
 import os
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, get_args
 
-import tyro
-from tyro.conf import arg, subcommand
+from tyro.conf import subcommand
 
+from numerics.cli.ascii_letters import use_spelled_letters
 from numerics.cli.audit import Audit
 from numerics.cli.check import Check
 from numerics.cli.derive import Derive
 from numerics.cli.explain import Explain
 from numerics.cli.list import List
+from numerics.cli.parsing import parsed
 from numerics.cli.plot import Plot
 from numerics.cli.prove import Prove
 from numerics.cli.report import Report
@@ -29,7 +30,7 @@ from numerics.cli.solve import Solve
 from numerics.cli.sweep import Sweep
 from numerics.cli.train import Train
 from numerics.cli.verify import Verify
-from theory.errors import InputError
+from theory.errors import InputError, nearest
 
 Command = (
     Annotated[Verify, subcommand("verify")]
@@ -46,6 +47,9 @@ Command = (
     | Annotated[Audit, subcommand("audit")]
     | Annotated[List, subcommand("list")]
 )
+COMMANDS = {kind.__metadata__[0].name: kind.__origin__ for kind in get_args(Command)}
+"""The class of every command by its name, in the order of the help."""
+DESCRIPTION = "Does this Transformer initialisation do what its theory says?"
 BROKEN_RULE, MACHINE, INTERRUPTED = 2, 3, 130
 RESUMED = ("sweep", "train", "reproduce")
 """Commands that go on where they stopped when they are given again."""
@@ -67,13 +71,7 @@ def run(arguments: list[str]) -> int:
         print(_version())
         return 0
     try:
-        command: Command = tyro.cli(
-            Annotated[Command, arg(name="")],  # type: ignore[arg-type]
-            prog="tfixup",
-            description="Does this Transformer initialisation do what its theory says?",
-            args=arguments,
-        )
-        return command.run()
+        return _command(arguments).run()
     except InputError as broken:
         return _failed(broken, str(broken), BROKEN_RULE)
     except KeyboardInterrupt as stopped:
@@ -103,6 +101,16 @@ def run(arguments: list[str]) -> int:
         return _failed(panic, f"a file could not be read: {_first_line(panic)}", BROKEN_RULE)
 
 
+def _command(arguments: list[str]) -> Command:
+    """The command that the words ask for; a misspelt option meets only its own command's."""
+    first = arguments[0] if arguments else ""
+    if not first or first.startswith("-"):
+        return parsed(Command, "tfixup", arguments, DESCRIPTION)
+    if first not in COMMANDS:
+        raise nearest(first, COMMANDS, "command")
+    return parsed(COMMANDS[first], f"tfixup {first}", arguments[1:])
+
+
 def _failed(error: BaseException, message: str, code: int) -> int:
     if os.environ.get("TFIXUP_TRACEBACK", "") not in ("", "0"):
         traceback.print_exception(error)
@@ -116,13 +124,13 @@ def _first_line(error: BaseException) -> str:
 
 
 def _print_everywhere() -> None:
-    """Let a terminal without UTF-8 print what it can, with marks for the rest."""
+    """Let a terminal without UTF-8 print formulas with their letters spelled."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() not in (
             "utf-8",
             "utf8",
         ):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=use_spelled_letters())
 
 
 def _version() -> str:

@@ -18,7 +18,7 @@ class Plot:
     """Draw a sweep, ‖Δf‖/η against depth or its exponents, or the losses of training runs."""
 
     folder: Annotated[Path, tyro.conf.Positional]
-    """Output folder of ``tfixup sweep`` or ``tfixup train``, or one that holds several runs."""
+    """Output folder of tfixup sweep or tfixup train, or one that holds several runs."""
     out: Path | None = None
     """File to write, .svg, .png or .pdf; the default is QUANTITY.svg in the folder,
     exponents.svg, QUANTITY-KIND.svg, or loss.svg."""
@@ -34,7 +34,7 @@ class Plot:
 
     def run(self) -> int:
         """Read, draw, write whole or not at all, and print the file's name."""
-        from numerics.figures.sweep import save
+        from numerics.figures.style import save
         from numerics.training.recorded import OUTCOME
 
         runs = not (self.folder / "manifest.json").exists() and any(self.folder.rglob(OUTCOME))

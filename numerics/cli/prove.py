@@ -60,8 +60,8 @@ def _print_json(found: "tuple[Result, ...]", *, passed: bool, seconds: float) ->
     import json
     from dataclasses import asdict
 
-    from numerics.results import commit, versions
     from numerics.stores.files import jsonable
+    from numerics.stores.provenance import commit, versions
     from proofs import versions as tools
 
     document = {

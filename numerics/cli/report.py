@@ -31,8 +31,8 @@ class Report:
         from numerics.report.changes import changes
         from numerics.report.page import render
         from numerics.report.readers import read_run
-        from numerics.results import versions
         from numerics.stores.files import atomically, require_writable
+        from numerics.stores.provenance import versions
 
         self._check()
         require_writable(self.out)

@@ -24,6 +24,7 @@ Name = Literal[
     "radam",
     "baselines",
     "coherence",
+    "transfer",
 ]
 
 
@@ -37,6 +38,7 @@ class Reproduce:
     Post-LN with and without, beside Pre-LN and Admin. radam: RAdam in its place, over rates.
     baselines: every named scheme without
     warm-up. coherence: alignment and growth along the skip path.
+    transfer: the best learning rate at 3, 12 and 48 layers.
     """
 
     name: Annotated[Name, tyro.conf.Positional]

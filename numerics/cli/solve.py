@@ -6,10 +6,12 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from numerics.cli.solve_query import SolveQuery
+
 if TYPE_CHECKING:
     import sympy as sp
 
-    from theory.scales.architectures import Architecture
+    from theory.scales.architecture import Architecture
     from theory.scales.presets import Preset
     from theory.scales.solver import Solution
     from theory.scales.update_rules import UpdateRule
@@ -17,62 +19,42 @@ if TYPE_CHECKING:
 _READINGS = {"decoder": "the paper", "encoder": "the official code"}
 """Who sets the encoder's input norm by the depth of that stack."""
 
+_KINDS_OF_MLP = {"swiglu": "gated", "geglu": "gated"}
+"""Other names of the gated MLP: its activation is linear in the theory, whichever it is."""
+
 
 @dataclass(frozen=True)
-class Solve:
+class Solve(SolveQuery):
     """Solve an architecture's conditions for its scales.
 
     Each scale multiplies Xavier (matrices) or an input of RMS 1 per coordinate (embeddings).
     Depths are numbers, or symbols such as N for a formula.
     """
 
-    layers: str | None = None
-    """Layers of every stack, unless a stack's own are given."""
-    encoder_layers: str | None = None
-    """N_e; 6 unless given."""
-    decoder_layers: str | None = None
-    """N_d; 6 unless given."""
-    architecture: str | None = None
-    """encoder-decoder (unless given), encoder-only or decoder-only."""
-    preset: str | None = None
-    """A published scheme with an architecture of its own: tfixup (the paper; also tfixup-paper),
-    tfixup-code, r-fixup, deepnorm, deepnorm-single, dt-fixup, rezero."""
-    optimizer: str = "sgd"
-    """sgd, momentum, sign, adam (by the sign), adam-noise, lion, lars, lamb or muon."""
-    input_depth: str | None = None
-    """Depth that sets the encoder's input norm where the stacks are unequal: decoder (the paper;
-    unless given) or encoder (the official code)."""
-    mlp: str | None = None
-    """mlp (unless given), or gated (three matrices)."""
-    parallel: bool = False
-    """One residual connection for all blocks of a layer."""
-    memories: int | None = None
-    """How many memories the decoder reads; 1 unless given."""
-    ties: bool = True
-    """Tie the norms as T-Fixup does; without, the solution is a family."""
-    recipe: str | None = None
-    """Hold a published recipe against the conditions: flat, gpt2, depth-mup, completep, u-mup, mup,
-    tfixup, deepnorm, … (powers of N in multipliers, stds and rates by role)."""
-    structure: str | None = None
-    """Instead of a recipe: pre-norm, pre-norm-biased, pre-norm-gated, pre-norm-normed, post-norm,
-    norm-free, encoder-decoder, …; prints every recipe that meets the conditions."""
-    powers: tuple[str, ...] = ()
-    """A recipe of one's own for that structure: ROLE=MULTIPLIER,STD,RATE, each a power of N."""
-    axis: str = "depth"
-    """What grows in a recipe: depth or width."""
-    base_layers: int = 1
-    """Depth at which the factors of a structure are 1."""
-    json: bool = False
-    """Print JSON."""
-
     def run(self) -> int:
         """Print scales, formulas, what was assumed and the conditions' left sides."""
+        if self.model is not None:
+            from numerics.cli import solve_model
+            from numerics.cli.solve_options import refuse_beside_model
+
+            refuse_beside_model(self)
+            base = solve_model.BASE_LAYERS if self.base_layers is None else self.base_layers
+            return solve_model.run(
+                solve_model.ModelQuery(
+                    self.model, self.optimizer, self.layers, base, self.complete, self.json
+                )
+            )
+        if self.complete:
+            from theory.errors import InputError
+
+            raise InputError("--complete is read with --model alone")
         if self.recipe is not None or self.structure is not None or self.powers:
             from numerics.cli.solve_options import refuse_beside_recipe
             from numerics.cli.solve_recipe import RecipeQuery, run
 
             refuse_beside_recipe(self)
             asked = {field.name: getattr(self, field.name) for field in fields(RecipeQuery)}
+            asked["base_layers"] = 1 if self.base_layers is None else self.base_layers
             return run(RecipeQuery(**asked))
         from numerics.cli.solve_document import mark_leading, solution_document
         from numerics.cli.solve_options import depth, general_depths, refuse_unread
@@ -125,7 +107,7 @@ class Solve:
             encoder_layers,
             decoder_layers,
             input_depth=self.input_depth or "decoder",
-            mlp=self.mlp or "mlp",
+            mlp=_KINDS_OF_MLP.get(self.mlp or "mlp", self.mlp or "mlp"),
             parallel=self.parallel,
             memories=1 if self.memories is None else self.memories,
             ties=self.ties,
@@ -138,7 +120,7 @@ class Solve:
         import sympy as sp
 
         from theory.errors import InputError
-        from theory.leading_laws import leading_solution
+        from theory.scales.leading_laws import leading_solution
 
         alike = sp.Symbol("N", positive=True) if depth is None else depth
         assert isinstance(alike, sp.Symbol)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sympy as sp
 
-    from numerics.cli.solve import Solve
-    from theory.scales.architectures import Architecture
+    from numerics.cli.solve_query import SolveQuery
+    from theory.scales.architecture import Architecture
     from theory.scales.presets import Preset
     from theory.scales.solver import Solution
 
@@ -57,7 +57,7 @@ def _law(scale: sp.Expr, free: tuple[sp.Symbol, ...]) -> dict[str, object]:
 
 
 def solution_document(
-    query: Solve,
+    query: SolveQuery,
     preset: Preset | None,
     depths: tuple[sp.Expr, ...],
     solved: Solution,
@@ -144,7 +144,7 @@ def _shares(solved: Solution, general: Solution) -> list[dict[str, object]]:
     """Every block's share of its stack's update, with the leading law of the depth."""
     import sympy as sp
 
-    from theory.shares import shares
+    from theory.scales.shares import shares
 
     found = []
     for own, formula in zip(shares(solved), shares(general), strict=True):

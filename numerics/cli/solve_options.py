@@ -10,7 +10,7 @@ from theory.errors import InputError
 if TYPE_CHECKING:
     import sympy as sp
 
-    from numerics.cli.solve import Solve
+    from numerics.cli.solve_query import SolveQuery
     from theory.scales.presets import Preset
 
 LONGEST_NAME = 40
@@ -19,7 +19,7 @@ MOST_LAYERS = 10**9
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,12}|/0*[1-9]\d{0,11})?")
 
 
-def refuse_unread(query: Solve, preset: Preset | None) -> None:
+def refuse_unread(query: SolveQuery, preset: Preset | None) -> None:
     """Raise for an option that would be ignored.
 
     Raises
@@ -62,7 +62,7 @@ def refuse_unread(query: Solve, preset: Preset | None) -> None:
         raise InputError(f"--input-depth is not read without ties, got {query.input_depth}")
 
 
-def refuse_beside_recipe(query: Solve) -> None:
+def refuse_beside_recipe(query: SolveQuery) -> None:
     """Raise for an option of stacks beside a recipe or a structure, which read none of them.
 
     Raises
@@ -83,10 +83,27 @@ def refuse_beside_recipe(query: Solve) -> None:
     }
     for option, present in given.items():
         if present:
-            raise InputError(f"{option} is not read with --recipe, --structure or --powers")
+            raise InputError(
+                f"{option} is not read with --recipe, --structure, --powers or --model"
+            )
 
 
-def _depths_read(query: Solve, preset: Preset | None) -> tuple[str, ...]:
+def refuse_beside_model(query: SolveQuery) -> None:
+    """Raise for an option of recipes or stacks beside a model, whose stack is its own.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    refuse_beside_recipe(query)
+    others = {"--recipe": query.recipe, "--structure": query.structure}
+    for option, value in (*others.items(), ("--powers", query.powers or None)):
+        if value is not None:
+            raise InputError(f"{option} is not read with --model")
+
+
+def _depths_read(query: SolveQuery, preset: Preset | None) -> tuple[str, ...]:
     if preset is not None:
         return preset.depths
     one = {"encoder-only": ("encoder layers",), "decoder-only": ("decoder layers",)}

@@ -39,8 +39,8 @@ class Sweep:
     seeds: int = 3
     """Independent seeds per depth."""
     optimizers: str = "sgd,sign"
-    """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, radam, lion,
-    lamb, muon."""
+    """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, adamw, radam,
+    lion, lamb, muon."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
     again: str = ""

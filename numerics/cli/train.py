@@ -54,6 +54,11 @@ class Train(TrainConfig):
         """Raise before anything is trained if the translation asked for cannot be made."""
         require_within(1, 1_000, beam=self.beam)
         require_within(-10, 10, length_penalty=self.length_penalty)
+        if self.evaluate is not None and self.architecture != "encoder-decoder":
+            raise InputError(
+                f"evaluate needs the architecture encoder-decoder, which translates, got "
+                f"{self.architecture}"
+            )
         if self.evaluate is None:
             for name in ("beam", "length_penalty"):
                 if getattr(self, name) != getattr(type(self), name):

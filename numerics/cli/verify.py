@@ -49,8 +49,8 @@ class Verify:
 
         from rich.console import Console
 
-        from numerics.record_folder import record_folder
         from numerics.stores.files import jsonable, require_writable, write_json
+        from numerics.stores.record_folder import record_folder
         from numerics.verify import as_document, from_document, selected
         from theory.claims import Context, Level
 

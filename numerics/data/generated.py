@@ -9,11 +9,11 @@ import datetime
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from numerics.data.corpus import Corpus, ParallelText
-from numerics.extras import extra
-from theory.errors import require_positive
+from theory.errors import extra, require_positive
 
 Pair = tuple[str, str]
 LOCALES = ("de", "en_GB")
@@ -29,6 +29,7 @@ class Phrase:
     """German and English sentence parts with ``{}`` for the phrase."""
 
 
+@lru_cache(maxsize=1)  # An experiment's runs have one corpus, which takes longer than short runs.
 def generated_corpus(pairs: int, validation_pairs: int, seed: int) -> Corpus:
     """A corpus of distinct pairs; validation pairs are drawn first and kept out of training.
 

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from numerics.data.corpus import Corpus, ParallelText
-from numerics.extras import extra
-from theory.errors import InputError
+from theory.errors import InputError, extra
 
 
 def hub_corpus(name: str) -> Corpus:

@@ -14,9 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from numerics.data.corpus import Corpus, ParallelText
-from numerics.extras import extra
 from numerics.stores.files import write_json
-from theory.errors import InputError
+from theory.errors import InputError, extra
 
 PACKAGES = {"de": "libreoffice-help-de", "en": "libreoffice-help-en-us"}
 FOLDERS = {"de": "de", "en": "en-US"}

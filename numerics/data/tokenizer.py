@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Int
 
 from numerics.data.corpus import ParallelText
-from numerics.extras import extra
-from theory.errors import InputError, require_positive
+from theory.errors import InputError, extra, require_positive
 
 PADDING, UNKNOWN, BEGIN, END = range(4)
+_USUAL_SENTENCE = 4192
+"""Bytes of the longest sentence that SentencePiece reads unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,19 @@ def train_tokenizer(text: ParallelText, vocabulary: int) -> Tokenizer:
     """
     require_positive(vocabulary=vocabulary)
     written = io.BytesIO()
+    sentences = [*text.de, *text.en]
+    # SentencePiece leaves longer sentences out without a word.
+    longest = max((len(sentence.encode()) for sentence in sentences), default=0)
     try:
         extra("sentencepiece").SentencePieceTrainer.train(
-            sentence_iterator=iter([*text.de, *text.en]),
+            sentence_iterator=iter(sentences),
             model_writer=written,
             model_type="bpe",
             vocab_size=vocabulary,
             character_coverage=1.0,
             split_digits=True,
             shuffle_input_sentence=False,
+            max_sentence_length=max(_USUAL_SENTENCE, longest),
             num_threads=1,
             pad_id=PADDING,
             unk_id=UNKNOWN,

@@ -13,6 +13,8 @@ from numerics.evidence import (
     experiment_rows,
     layer_norm,
     matrix,
+    modern_signals,
+    modern_updates,
     official_code,
     optimizers,
     prediction,
@@ -27,6 +29,8 @@ from theory.claims import Provider
 
 PROVIDERS: tuple[Provider, ...] = (
     *depth.PROVIDERS,
+    *modern_updates.PROVIDERS,
+    *modern_signals.PROVIDERS,
     *conditions.PROVIDERS,
     *condition_terms.PROVIDERS,
     *blocks.PROVIDERS,

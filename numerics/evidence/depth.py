@@ -144,10 +144,10 @@ def goal(context: Context) -> Iterator[Observation]:
     folder = context.results / RECORD
     if context.level is Level.QUICK and not context.rerun and folder.exists():
         store = open_for_reading(folder)
-        rows, source = store.rows(), f"recorded: {folder}"
+        rows, source = store.rows(), f"recorded: results/{RECORD}"
         deviation = reproduced(rows, store.settings)
         believed = deviation < tolerance("repeated-measurement")
-        told = f"; {deviation:.0e} from the same tasks measured now"
+        told = f"; some of the tasks, measured again now, differ by at most {deviation:.0e}"
     else:
         rows, source, believed, told = fresh_rows(context, "sgd"), "computed", True, ""
     fits = fits_of(rows, "sgd")
@@ -181,11 +181,11 @@ def adam(context: Context) -> Iterator[Observation]:
     fits, scope = fits_of(rows, "sign"), scope_of(rows)
     margin = tolerance("sign-exponent")
     paper, squared = (fitted(fits[scheme]["total"]) for scheme in SCHEMES)
-    half = paper.equivalent(0.5, margin)
+    word = {True: "agrees with", False: "is not", None: "may be"}[paper.equivalent(0.5, margin)]
     yield Observation(
         claim="tfixup.adam",
         passed=paper.equivalent(0.0, margin),
-        summary=f"sign update: ‖Δf‖/η ~ N^{paper.value:+.3f} (predicted +1/2: {half})",
+        summary=f"sign update: ‖Δf‖/η ~ N^{paper.value:+.3f} ({word} the predicted +1/2)",
         control=Control(
             "squared scales must be called flat", squared.equivalent(0.0, margin) is True
         ),

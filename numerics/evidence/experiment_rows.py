@@ -21,6 +21,7 @@ from numerics.training.experiments import (
     phase,
     radam,
     tables,
+    transfer,
     warmup,
 )
 from numerics.training.experiments.experiment import Finding
@@ -163,6 +164,26 @@ def _trains(claim: str, experiment: str, rule: Rule, scheme: str, control: str) 
     )
 
 
+def _transfer(claim: str, scheme: str, power: float = 0.0) -> Row:
+    """A scheme's best rate goes as N^power."""
+    rule = partial(transfer.carries_over, scheme=scheme, power=power)
+    fallen = Variant(
+        "every rate taken for another, N^(-1) times as large",
+        lambda runs: rule(transfer.tilted(runs, -1.0)),
+    )
+    return Row(
+        claim,
+        "transfer",
+        rule,
+        fallen,
+        Variant(
+            f"the grid of the shallowest at every depth, its rates times N^{power:g}",
+            lambda runs: rule(transfer.repeated(matching(runs, scheme=scheme), power)),
+        ),
+        part=f"{scheme}, rate as N^{power:g}",
+    )
+
+
 def _fig2(which: str, *, fresh: bool) -> Row:
     """The rule of Fig. 2 on the seeds before it or after it."""
 
@@ -276,6 +297,9 @@ ROWS = (
             partial(coherence.decide, growth_of=coherence.coherent_growth),
         ),
     ),
+    _transfer("modern.depth-mup-transfer", "depth-mup"),
+    _transfer("modern.completep-transfer", "completep"),
+    _transfer("ours.tfixup-transfer", "tfixup", -0.5),
     *(_baseline(f"ours.{scheme}-trains", scheme) for scheme in baselines.SCHEMES),
 )
 

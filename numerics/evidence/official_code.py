@@ -136,8 +136,13 @@ def _rows(context: Context) -> tuple[pl.DataFrame, str, bool, str]:
         store = open_for_reading(folder)
         rows = store.rows()
         deviation = reproduced(rows, store.settings, "tfixup-code")
-        told = f"; {deviation:.0e} from the same tasks measured now"
-        return rows, f"recorded: {folder}", deviation < tolerance("repeated-measurement"), told
+        told = f"; some of the tasks, measured again now, differ by at most {deviation:.0e}"
+        return (
+            rows,
+            f"recorded: results/{RECORD}",
+            deviation < tolerance("repeated-measurement"),
+            told,
+        )
     settings = replace(
         Settings(root_seed=context.seed),
         positions=str(Positions.SINUSOIDAL),

@@ -116,8 +116,8 @@ def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Tabl
     return Table(
         cells,
         f"{draws} draws",
-        f"recorded: {path}",
-        f"; {furthest:.0e} from {name} at N = {depth} measured now",
+        f"recorded: results/{RECORD}",
+        f"; {name} at N = {depth}, measured again now, differs by at most {furthest:.0e}",
         furthest < tolerance("repeated-measurement"),
     )
 

@@ -21,6 +21,7 @@ PAPERS = {
     "xiong": "Xiong et al. 2020",
     "admin": "Admin (Liu et al. 2020)",
     "radam": "RAdam (Liu et al. 2020)",
+    "modern": "Today's Transformers",
     "ours": "Questions of our own",
 }
 OTHERS = "Other named schemes"

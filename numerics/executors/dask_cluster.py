@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from numerics.executors.engine import Engine
 from numerics.executors.machine import free_bytes, threads_each
-from numerics.extras import extra
-from numerics.results import versions
-from theory.errors import InputError, require_positive
+from numerics.stores.provenance import versions
+from theory.errors import InputError, extra, require_positive
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,7 +43,9 @@ class DaskCluster(Engine):
         """
         distributed = extra("distributed", "dask")
         # Every lost connection is a page of log; what the user needs to know is one line of ours.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        # A coroutine that fails on a lost connection is reported by asyncio and tornado instead.
+        for name in ("distributed", "asyncio", "tornado.application"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         try:
             self.client = self._start(distributed) if self.address is None else self._join()
         except BaseException:
@@ -57,11 +58,16 @@ class DaskCluster(Engine):
 
     def _start(self, distributed: Any) -> "Client":
         threads = str(threads_each(self.workers))
+        extra("cryptography", "dask")
+        # Whoever reaches a scheduler can run code as its owner, and other users of this machine
+        # reach its ports. Only holders of this run's key, which is in memory alone, may speak.
+        security = distributed.Security.temporary()
         cluster = distributed.LocalCluster(
             n_workers=self.workers,
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
+            security=security,
             # Without a dashboard its server still listens: on any free port, not on a fixed one.
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,

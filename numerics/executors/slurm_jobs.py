@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from numerics.executors.engine import Engine
-from numerics.extras import extra
-from theory.errors import InputError, require_positive
+from theory.errors import InputError, extra, require_positive
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +49,9 @@ class SlurmJobs(Engine):
     def executor(self) -> Executor:
         """An executor that submits jobs and watches them."""
         submitit = extra("submitit", "slurm")
+        # Tasks and results are pickles: who can write them can run code as the user.
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
         jobs = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
         wanted = {
             "name": "tfixup",

@@ -12,7 +12,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from numerics.figures.sweep import STYLE
+from numerics.figures.style import STYLE, Drawing
 from numerics.statistics.tolerances import tolerance
 from theory.errors import InputError
 
@@ -40,7 +40,7 @@ def draw_exponents(table: pl.DataFrame, *, parts: Sequence[str] = PARTS) -> Figu
         height = 0.24 * len(schemes) + 1.6
         names = 0.068 * max(len(scheme) for scheme in schemes) + 0.25
         width = 2.6 * len(shown) + max(names, 1.4)
-        figure = Figure(figsize=(width, height))
+        figure = Drawing(figsize=(width, height))
         panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
         for panel, part in zip(panels, shown, strict=True):
             _panel(panel, kept.filter(pl.col("part") == part), schemes, optimizers)

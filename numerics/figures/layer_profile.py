@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from numerics.figures.sweep import STEPS, STYLE, TITLES, colour
+from numerics.figures.style import STYLE, Drawing, colour
+from numerics.figures.sweep import STEPS, TITLES
 from numerics.models.roles import LEAF_PARTS
 from theory.errors import InputError
 
@@ -56,7 +57,7 @@ def draw_profile(rows: pl.DataFrame, *, quantity: str = "update") -> Figure:
     blocks = [block for block in LEAF_PARTS if block in set(found["block"])]
     optimizers = sorted(set(found["optimizer"]))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.4 * len(blocks) + 0.6, 2.7 * len(optimizers) + 0.9))
+        figure = Drawing(figsize=(2.4 * len(blocks) + 0.6, 2.7 * len(optimizers) + 0.9))
         axes = figure.subplots(len(optimizers), len(blocks), squeeze=False, sharex=True)
         for line, optimizer in zip(axes, optimizers, strict=True):
             for panel, block in zip(line, blocks, strict=True):

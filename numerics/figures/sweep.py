@@ -1,12 +1,11 @@
 """Figures of a sweep: ‖Δf‖/η against depth N, log–log, a column a part, a row an optimizer.
 
 A line is the geometric mean over seeds, its band the range of the seeds, the number at its end the
-depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow.
+depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow at
+the upper edge. One that falls out of the frame has its exponent at the lower edge, behind ▼.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,25 +13,20 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+)
 
+from numerics.figures.style import COLOURS, STYLE, Drawing, colour, marker
 from numerics.models.roles import ALL_PARTS
-from numerics.schemes import SCHEMES
 from numerics.statistics.exponents import Exponent, power_law
-from numerics.stores.files import atomically
 from theory.errors import InputError
 
-SUFFIXES = (".svg", ".png", ".pdf")
-COLOURS = {
-    "tfixup": "#0b6e4f",
-    "tfixup-code": "#3fb68b",
-    "tfixup-adam": "#1f77b4",
-    "post-ln": "#d1495b",
-    "pre-ln": "#e8963a",
-    "xavier": "#6c5b9e",
-}
-OTHER_COLOURS = ("#444444", "#8c564b", "#b5a642", "#7f7f7f", "#17becf", "#e377c2", "#2b2d77")
-MARKERS = ("o", "s", "D", "v", "X", "P", "*")
 LEGEND_COLUMNS = 9
 LABELLED = 8
 """Schemes up to which each line carries its exponent; of more, `exponent_figure.py` shows them."""
@@ -43,17 +37,6 @@ TITLES = {"update": r"$\|\Delta f\|/\eta$", "gradient_energy": r"$\|J^\top u\|^2
 STEPS = {"sgd": "SGD step", "sign": "sign step (Adam's first)"}
 DECADES = 6.0
 """A scheme whose values span more decades than this does not set a panel's limits."""
-STYLE: Any = {
-    "font.size": 8.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "axes.edgecolor": "#555555",
-    "xtick.color": "#555555",
-    "ytick.color": "#555555",
-    "svg.hashsalt": "tfixup",
-    "svg.fonttype": "none",
-}
 
 
 def draw_sweep(
@@ -76,15 +59,17 @@ def draw_sweep(
     lines = [(optimizer, some) for optimizer in sorted(set(kept["optimizer"])) for some in across]
     width = len(across[0])
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.15 * width + 0.6, 2.7 * len(lines) + 0.9))
+        figure = Drawing(figsize=(2.15 * width + 0.6, 2.7 * len(lines) + 0.9))
         axes = figure.subplots(len(lines), width, squeeze=False, sharex=True)
         for number, (line, (optimizer, some)) in enumerate(zip(axes, lines, strict=True)):
             for panel, part in zip(line, some, strict=False):
                 chosen = kept.filter((pl.col("optimizer") == optimizer) & (pl.col("part") == part))
                 curves = {s: chosen.filter(pl.col("scheme") == s) for s in schemes}
                 _panel(panel, curves, from_depth)
-                if number < len(across):
+                if len(across) > 1 or not number:
                     panel.set_title(part.replace("_", "-").replace(".", "\n"), fontsize=9)
+                # Rows of several lines of panels are long, and their last line may be short.
+                panel.tick_params(labelbottom=len(across) > 1 or number == len(lines) - 1)
             for panel in line[len(some) :]:
                 panel.set_visible(False)
             line[0].set_ylabel(f"{STEPS.get(optimizer, optimizer)}\n{TITLES[quantity]}")
@@ -92,39 +77,6 @@ def draw_sweep(
             panel.set_xlabel("layers N")
         _legend(figure, schemes, kept, from_depth)
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write the figure, whole or not at all, in the format of the suffix."""
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"a figure must end in {', '.join(SUFFIXES)}, got {path.name!r}")
-    metadata = {"Date": None} if path.suffix == ".svg" else None
-    with mpl.rc_context(STYLE), atomically(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:], dpi=160, metadata=metadata)
-
-
-def colour(scheme: str) -> str:
-    """A scheme's colour, the same in every figure.
-
-    Examples
-    --------
-    >>> colour("tfixup")
-    '#0b6e4f'
-    """
-    return COLOURS.get(scheme, OTHER_COLOURS[_place(scheme) % len(OTHER_COLOURS)])
-
-
-def marker(scheme: str) -> str:
-    """A scheme's marker: with the colour it tells apart what the colour alone does not."""
-    if scheme in COLOURS:
-        return "o"
-    return MARKERS[_place(scheme) // len(OTHER_COLOURS) % len(MARKERS)]
-
-
-def _place(scheme: str) -> int:
-    """The scheme's place among those without a colour of their own; any number for a stranger."""
-    others = sorted(set(SCHEMES) - set(COLOURS))
-    return others.index(scheme) if scheme in others else sum(scheme.encode())
 
 
 def signed(exponent: float) -> str:
@@ -143,7 +95,8 @@ def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> N
     low, high = _limits(curves.values())
     depths = sorted({n for frame in curves.values() for n in frame["n_encoder"]})
     axes.set(xscale="log", yscale="log", ylim=(low, high))
-    axes.set_xlim(depths[0] * 0.85, depths[-1] * 2.6)
+    axes.set_xlim(depths[0] * 0.85, depths[-1] * (depths[-1] / depths[0]) ** 0.27)
+    _value_ticks(axes, low, high)
     axes.xaxis.set_major_locator(FixedLocator(_thinned(depths)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
@@ -160,6 +113,15 @@ def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> N
             labels.append((end, text, colour(scheme)))
     if len(curves) <= LABELLED:
         _end_labels(axes, labels, depths[-1])
+
+
+def _value_ticks(axes: Axes, low: float, high: float) -> None:
+    """Powers of ten, or where fewer than two are in the frame, round numbers written out."""
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    if np.floor(np.log10(high)) - np.ceil(np.log10(low)) < 1:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _curve(axes: Axes, scheme: str, frame: pl.DataFrame, high: float) -> float | None:
@@ -235,6 +197,8 @@ def _end_labels(axes: Axes, labels: list[tuple[float, str, str]], deepest: int) 
     placed = -1.0
     for value, text, shade in sorted(labels):
         wanted = (np.log10(value) - low) / (high - low)
+        if wanted < 0:
+            wanted, text = 0.03, f"▼ {text}"
         placed = max(wanted, placed + gap)
         axes.text(
             deepest * 1.22,
@@ -261,11 +225,11 @@ def _legend(figure: Figure, schemes: Sequence[str], rows: pl.DataFrame, from_dep
         for s in schemes
     ]
     inch, labelled = 1 / figure.get_figheight(), len(schemes) <= LABELLED
-    lines = -(-len(handles) // LEGEND_COLUMNS)
-    # The note stands beside a legend of one line, and below a longer one.
-    below = 0.2 if lines > 1 else 0.0
+    columns = min(len(handles), LEGEND_COLUMNS, max(1, int(figure.get_figwidth() / 1.25)))
+    lines = -(-len(handles) // columns)
+    # The note stands beside a short legend in one line, and else below it.
+    below = 0.0 if 1.25 * columns + 6.5 < figure.get_figwidth() and lines == 1 else 0.22
     figure.tight_layout(rect=(0, (0.29 + 0.18 * lines + below) * inch, 1, 1), w_pad=0.6)
-    columns = min(len(handles), LEGEND_COLUMNS)
     corner = (0.0, below * inch)
     figure.legend(
         handles=handles, loc="lower left", bbox_to_anchor=corner, ncols=columns, frameon=False

@@ -76,7 +76,11 @@ def linearize(
     check_inputs(inputs)
     if not models:
         return []
-    if _takes_closed_forms(models[0].spec, rule, groups, engine):
+    shared = next(filter(None, map(shared_parameters, models)), None)
+    if shared and engine == "closed-form":
+        one, other = shared
+        raise InputError(f"closed forms need parameters of their own, got {other} = {one}")
+    if not shared and _takes_closed_forms(models[0].spec, rule, groups, engine):
         assert groups == "part" or groups == "total"
         return closed_form.linearize(
             models, batches, cotangents, rule, groups=groups, inputs=inputs, earlier=earlier
@@ -87,6 +91,38 @@ def linearize(
         split, before = groups_of(parameters, groups), [step[g] for step in earlier]
         found.append(autodiff.linearize(function, parameters, u, rule, split, before))
     return found
+
+
+def shared_parameters(model: Transformer) -> tuple[str, str] | None:
+    """Return the names of two places that hold one parameter, if a user made it so.
+
+    The closed forms take every place for a parameter of its own. Tables that the specification
+    shares have one place, so that they are not found here.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from numerics.schemes import build
+    >>> model = build("tfixup", ModelSpec(2, 1), torch.Generator())
+    >>> shared_parameters(model)
+    >>> first, second = model.encoder[0].mlp.branch, model.encoder[1].mlp.branch
+    >>> second.w1 = first.w1
+    >>> shared_parameters(model)
+    ('encoder.0.mlp.branch.w1', 'encoder.1.mlp.branch.w1')
+    """
+    places: dict[int, str] = {}
+    for name, value in model.named_parameters(remove_duplicate=False):
+        first = places.setdefault(id(value), name)
+        if first != name and not _meant(model.spec, {first, name}):
+            return first, name
+    return None
+
+
+def _meant(spec: ModelSpec, places: set[str]) -> bool:
+    """Whether the specification itself gives both places one table; f does not read ``output``."""
+    one_table = spec.shared_embeddings or not (spec.has_encoder and spec.has_decoder)
+    tables = {"source_embedding", "target_embedding", "output"}
+    return places <= tables and ("output" in places or one_table)
 
 
 def _takes_closed_forms(

@@ -3,9 +3,9 @@
 A *history* is g_1, …, g_t of one tensor θ, the last the current one. A direction is the step
 divided by −η. With the first gradient alone (t = 1), m̂ = g and v̂ = g²:
 
-    sgd       g                         sign, adam, lion   sign(g) (Adam up to ε)
-    momentum  Σ_k μ^k g_(t−k)           lamb               ‖θ‖ u/‖u‖, u Adam's direction
-    radam     m̂ while ρ_t ≤ 5           muon               √max(1, rows/columns) U Vᵀ, g = U Σ Vᵀ
+    sgd       g                    sign, adam, adamw, lion  sign(g) (Adam up to ε)
+    momentum  Σ_k μ^k g_(t−k)      lamb                     ‖θ‖ u/‖u‖, u Adam's direction
+    radam     m̂ while ρ_t ≤ 5      muon                     √max(1, rows/columns) U Vᵀ, g = U Σ Vᵀ
 
 Constants are the defaults of the optimizers in PyTorch, or of their papers. Weight decay is off: it
 does not depend on the loss. Tensors that are not matrices take Adam's direction under Muon.
@@ -72,6 +72,11 @@ def adam(history: GradientHistory, theta: Tensor) -> Tensor:
     return average(history, BETAS[0]) / (second.sqrt() + EPSILON)
 
 
+def adamw(history: GradientHistory, theta: Tensor) -> Tensor:
+    """AdamW steps as Adam does; its weight decay, −λθ, does not depend on the loss: m̂/(√v̂ + ε)."""
+    return adam(history, theta)
+
+
 def radam(history: GradientHistory, theta: Tensor) -> Tensor:
     """RAdam rectifies Adam once ρ_t > 5, r_t m̂/√v̂, and averages before: m̂."""
     t, beta2 = len(history), BETAS[1]
@@ -118,6 +123,7 @@ DIRECTIONS: Mapping[str, Direction] = {
     "momentum": momentum,
     "sign": sign,
     "adam": adam,
+    "adamw": adamw,
     "radam": radam,
     "lion": lion,
     "lamb": lamb,

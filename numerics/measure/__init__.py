@@ -5,6 +5,7 @@ them further.
 """
 
 __all__ = [
+    "report",
     "updates",
     "accuracy",
     "by_group",

@@ -21,7 +21,7 @@ from numerics.models import Transformer
 from numerics.statistics.tolerances import tolerance
 
 if TYPE_CHECKING:
-    from numerics.measure.updates import UpdateReport
+    from numerics.measure.report import UpdateReport
 
 LIMIT = 20.0
 """Strain above which a measurement is repeated. The models that a scheme draws with layer norms or

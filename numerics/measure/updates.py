@@ -24,6 +24,8 @@ from numerics.linearization.measured_function import InputKind, check_inputs, in
 from numerics.linearization.types import Cotangent, Linearization
 from numerics.linearization.update_directions import StepRule, rule_named
 from numerics.measure.accuracy import agree, in_doubt, rounded_again
+from numerics.measure.inputs import require_measurable
+from numerics.measure.report import UpdateReport
 from numerics.models import Transformer
 from numerics.models.roles import ALL_PARTS, contains
 from numerics.models.tokens import TokenBatch, embed_inputs, output_shape
@@ -34,26 +36,6 @@ _DTYPES: Mapping[str, tuple[torch.dtype, ...]] = {
     "float32": (torch.float32,),
     "float64": (torch.float64,),
 }
-
-
-@dataclass(frozen=True)
-class UpdateReport:
-    """One measurement of one model."""
-
-    update: Mapping[str, float]
-    """lim ‖Δf‖/η by part (`numerics.models.roles.ALL_PARTS`)."""
-    gradient_energy: Mapping[str, float]
-    """‖J_pᵀu‖² by part."""
-    output_rms_ratio: float
-    """Root mean square of f over that of its stack's embedded input."""
-    finite: bool
-    """Whether every number above is finite."""
-    accurate: bool
-    """Whether every number above is right to 2 %, as `numerics.measure.accuracy` estimates it."""
-    dtype: str
-    """The precision they were computed in."""
-    strain: float
-    """How much the forward pass amplifies rounding errors (`numerics.linearization.strain`)."""
 
 
 def measure_update(
@@ -117,6 +99,9 @@ def measure_update(
     (True, True)
     """
     _check_options(optimizer, dtype, earlier, inputs, engine)
+    require_measurable(model, batch)
+    if cotangent is not None and not callable(cotangent):
+        raise InputError(f"cotangent must be a function of f, got {cotangent!r}")
     u, *before = _cotangents(model, batch, generator, earlier, cotangent)
     steps = [[u], *([one] for one in before)]
     rule = rule_named(optimizer).with_rates(rates or {})
@@ -174,6 +159,8 @@ def measure_updates(
         raise InputError(f"models, batches and generators must be as many, got {counts}")
     if not models:
         return []
+    for model, batch in zip(models, batches, strict=True):
+        require_measurable(model, batch)
     each = zip(models, batches, generators, strict=True)
     drawn = [_cotangents(*one, earlier) for one in each]
     by_step = [list(step) for step in zip(*drawn, strict=True)]
@@ -182,13 +169,15 @@ def measure_updates(
 
 
 def _check_options(optimizer: str, dtype: str, earlier: int, inputs: str, engine: str) -> None:
+    if not isinstance(optimizer, str):
+        raise InputError(f"optimizer must be a name, got {optimizer!r}")
     rule_named(optimizer)
     check_inputs(inputs)
     check_engine(engine)
     if dtype not in _DTYPES:
         raise nearest(dtype, _DTYPES, "dtype")
-    if earlier < 0:
-        raise InputError(f"earlier must be at least 0, got {earlier}")
+    if not isinstance(earlier, int) or earlier < 0:
+        raise InputError(f"earlier must be an integer of at least 0, got {earlier}")
 
 
 def _cotangents(

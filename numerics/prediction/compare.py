@@ -123,8 +123,9 @@ class PartComparison:
     def within(self, margin: float) -> bool | None:
         """Whether the prediction is within ``margin`` of the mean, as an equivalence test.
 
-        True where |deviation| + 2 standard errors is at most ``margin``, false where |deviation| −
-        2 standard errors is above it, ``None`` where the draws scatter too much to tell.
+        True where the deviation's size plus 2 standard errors is at most ``margin``. False where
+        its size minus 2 standard errors is above it. ``None`` where the draws scatter too much to
+        tell.
 
         Examples
         --------

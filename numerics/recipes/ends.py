@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from numerics.default_batch import Batch
 from numerics.recipes.place import Setting, setting_of
+from numerics.structure.default_batch import Batch
 from numerics.structure.types import Structure
-from numerics.user_factory import call, seeded
+from numerics.structure.user_factory import call, seeded
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ _Terms = list[tuple[str, Tensor, float]]
 
 
 def _shares(terms: _Terms) -> tuple[Input, ...]:
-    squares = [float((tensor.double() * m).square().mean()) for _, tensor, m in terms]
+    squares = [float((tensor.detach().double() * m).square().mean()) for _, tensor, m in terms]
     total = sum(squares) or 1.0
     return tuple(
         Input(name, square, square / total, m)
@@ -101,7 +101,7 @@ def _largest_norm(terms: _Terms) -> float:
     summed = torch.zeros((), dtype=torch.float64)
     for _, tensor, m in terms:
         summed = summed + tensor.double() * m
-    return float(summed.norm(dim=-1).max())
+    return float(summed.detach().norm(dim=-1).max())
 
 
 def setting_for(structure: Structure, model: nn.Module, ends: Ends) -> Setting:

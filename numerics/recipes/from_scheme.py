@@ -28,8 +28,8 @@ class SchemeRecipe(Recipe):
 
     def matrix(self, place: Place, setting: Setting) -> Draw | None:
         """Xavier times the role's factor and the layer's power."""
-        spec, prescription = _prescribed(self.scheme, _sizes(setting))
-        role = _role(place, spec)
+        spec, prescription = prescribed(self.scheme, setting)
+        role = role_in_scheme(place, spec)
         if role is None:
             return None
         own = prescription.draw(role, place.layer - 1)
@@ -43,7 +43,7 @@ class SchemeRecipe(Recipe):
 
     def table(self, place: Place, setting: Setting) -> Draw | None:
         """d^(-1/2) times the factor of the stack that reads the table."""
-        spec, prescription = _prescribed(self.scheme, _sizes(setting))
+        spec, prescription = prescribed(self.scheme, setting)
         std = setting.d_model**-0.5
         draw = uniform if prescription.embeddings == "uniform" else normal
         names = {"head": "output", "positions": "positions"}
@@ -69,7 +69,7 @@ class SchemeRecipe(Recipe):
             return None
         if self.scheme.wiring.shortcut is Shortcut.ONE:
             return 1.0
-        spec, _ = _prescribed(self.scheme, _sizes(setting))
+        spec, _ = prescribed(self.scheme, setting)
         encoder = stack == "encoder" or not spec.has_decoder
         return _one(spec.encoder_shortcut if encoder else spec.decoder_shortcut)
 
@@ -79,7 +79,7 @@ class SchemeRecipe(Recipe):
             return 1.0
         if self.scheme.wiring.branch is not BranchFactor.FIXED:
             return None
-        spec, _ = _prescribed(self.scheme, _sizes(setting))
+        spec, _ = prescribed(self.scheme, setting)
         encoder = stack == "encoder" or not spec.has_decoder
         return _one(spec.encoder_branch if encoder else spec.decoder_branch)
 
@@ -100,6 +100,11 @@ def _sizes(setting: Setting) -> ModelSpec:
     )
 
 
+def prescribed(scheme: Scheme, setting: Setting) -> tuple[ModelSpec, Prescription]:
+    """A scheme's numbers for a foreign model's sizes, and the sizes as the scheme sees them."""
+    return _prescribed(scheme, _sizes(setting))
+
+
 @lru_cache(maxsize=64)
 def _prescribed(scheme: Scheme, sizes: ModelSpec) -> tuple[ModelSpec, Prescription]:
     if sizes.architecture not in scheme.architectures:
@@ -118,7 +123,7 @@ def _prescribed(scheme: Scheme, sizes: ModelSpec) -> tuple[ModelSpec, Prescripti
     return spec, scheme.prescribe(spec)
 
 
-def _role(place: Place, spec: ModelSpec) -> str | None:
+def role_in_scheme(place: Place, spec: ModelSpec) -> str | None:
     """The role in the scheme's words, such as ``decoder.cross_attention.v``."""
     stack = "encoder" if place.stack == "encoder" or not spec.has_decoder else "decoder"
     if place.role in _MLP:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from numerics.default_batch import Batch, default_batch
 from numerics.recipes import recipe_named
 from numerics.recipes.asked import asks, tie_words
 from numerics.recipes.draw import Draw
@@ -20,8 +19,9 @@ from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.place import Place, Setting, places
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
+from numerics.structure.default_batch import Batch, default_batch
 from numerics.structure.types import Structure, TensorView
-from numerics.user_factory import require_measurable
+from numerics.structure.user_factory import require_measurable
 from theory.errors import InputError
 
 _ROLES = (

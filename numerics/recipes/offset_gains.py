@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from numerics.default_batch import Batch
 from numerics.recipes.ends import first
+from numerics.structure.default_batch import Batch
 from numerics.structure.types import Structure
-from numerics.user_factory import call, seeded
+from numerics.structure.user_factory import call, seeded
 
 _PLAIN = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 """Torch's own norms, which multiply by the tensor itself."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from numerics.recipes.draw import Draw, constant
+from numerics.recipes.factors import UNCHANGED, Factors
 from numerics.recipes.place import Place, Setting
 
 Placement = Literal["before", "on-stream", "none", "any"]
@@ -72,6 +73,11 @@ class Recipe:
         """What scalars and tensors of no known role ask: nothing, in most recipes."""
         del place, setting
         return None
+
+    def factors_of(self, place: Place) -> Factors:
+        """Factors on the optimizer's settings for a tensor: all 1 in a rule for weights alone."""
+        del place
+        return UNCHANGED
 
     def shortcut(self, stack: str, setting: Setting) -> float | None:
         """The constant factor on a stack's skip paths; ``None`` where it is trained."""

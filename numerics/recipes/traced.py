@@ -11,11 +11,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from numerics.default_batch import Batch
 from numerics.recipes.ends import first
+from numerics.structure.default_batch import Batch
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure, TensorView
-from numerics.user_factory import call, seeded
+from numerics.structure.user_factory import call, seeded
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -5,7 +5,6 @@ no script, no style sheet and no address of another document enters the page.
 """
 
 import re
-from io import BytesIO
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -82,14 +81,9 @@ def interval(
 
 def from_figure(figure: "Figure", prefix: str) -> Markup:
     """A figure of matplotlib as part of the page."""
-    import matplotlib as mpl
+    from numerics.figures.style import svg
 
-    from numerics.figures.sweep import STYLE
-
-    buffer = BytesIO()
-    with mpl.rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return safe_svg(buffer.getvalue(), prefix, "the figure")
+    return safe_svg(svg(figure).encode(), prefix, "the figure")
 
 
 def safe_svg(content: bytes, prefix: str, source: str) -> Markup:

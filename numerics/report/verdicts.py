@@ -118,9 +118,14 @@ def row(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
         STYLES[str(item.outcome)],
     )
     yield from hanging("      ", f"{item.claim.statement} ({item.claim.where})", width, "")
-    if item.qualification:
+    scopes = scope_of(item)
+    # A negative result of training is qualified by its range alone, which the last line gives.
+    if item.qualification and item.qualification not in scopes:
         yield from hanging("    → ", item.qualification, width, STYLES[str(item.outcome)])
-    if scopes := scope_of(item):
+    elif str(item.outcome) in ("fails", "not seen at this scale"):
+        fallen = next((one.summary for one in item.evidence if one.passed is False), "")
+        yield from hanging("      ", f"found: {fallen}", width, STYLES[str(item.outcome)])
+    if scopes:
         yield from hanging("      ", f"seen over {scopes}", width, "dim")
 
 

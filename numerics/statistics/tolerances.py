@@ -101,8 +101,23 @@ TOLERANCES = {
     "baseline-exponent": Tolerance(
         0.2, "N = 3…24, width 32: lower orders in N bend the law by up to 0.1; failures are ≥ 0.4"
     ),
+    "stack-exponent": Tolerance(
+        0.15, "N = 4…32, width 32: lower orders in N bend the law by up to 0.1; failures are ≥ 0.2"
+    ),
     "growth-evidence": Tolerance(
         6.0, "Akaike difference: the rival law is e³ = 20 times less likely; 4–7 is customary"
+    ),
+    "nearly-flat-exponent": Tolerance(
+        0.1, "over a range of 16 a factor of at most 1.32: few seeds of a small batch scatter so"
+    ),
+    "settled-exponent": Tolerance(
+        0.15, "over the later half of the sizes, a factor of 4 or so: at most 1.2 in the value"
+    ),
+    "clear-exponent": Tolerance(
+        0.35, "over a range of 8 and more a factor of 2: a value on its way to a bound slows down"
+    ),
+    "slow-power": Tolerance(
+        0.5, "below it power and logarithm part so slowly that 1/l summed unevenly decides"
     ),
     "drawn-scale": Tolerance(
         0.02, "relative; a role has at least 24,576 drawn entries, a standard error of 0.3 %"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from numerics.default_batch import Batch
+from numerics.structure.default_batch import Batch
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure
 from theory.errors import InputError

@@ -4,7 +4,6 @@ Dropout is off (every module of the copy is in evaluation mode), parameters that
 get small random numbers, since a zero hides what depends on it, and compiled code runs eagerly.
 """
 
-import copy
 import inspect
 import random
 import sys
@@ -15,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from numerics.default_batch import Batch
+from numerics.structure.default_batch import Batch
+from numerics.structure.module_copy import copy_module
 
 NOISE = 0.02
 """Standard deviation of what stands in for a parameter that is zero throughout."""
@@ -53,7 +53,7 @@ def private_copy(
         if share and not jitter:
             memo = {id(p): p for p in model.parameters() if not _is_zero(p)}
         try:
-            work = copy.deepcopy(model, memo)
+            work = copy_module(model, memo)
             stack.enter_context(_restored(model, parameters=False))  # closures may still use it
         except Exception:  # a model may hold what cannot be copied, such as an open file
             stack.enter_context(_restored(model, parameters=True))

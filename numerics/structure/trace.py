@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
-from numerics.default_batch import Batch
 from numerics.structure.additions import find_additions
 from numerics.structure.assigned import Assigned
 from numerics.structure.branch_nodes import BranchNodes, Parts, branch_nodes
+from numerics.structure.default_batch import Batch
 from numerics.structure.doubts import notes, uneven, unexplained
 from numerics.structure.experts import chooses, with_experts
 from numerics.structure.given_blocks import GIVEN, block_paths, given_branches
@@ -30,9 +30,9 @@ from numerics.structure.roots import mark_roots
 from numerics.structure.streams import Streams, find_streams
 from numerics.structure.targets import find_targets
 from numerics.structure.types import Branch, Kind, Structure, TensorView
+from numerics.structure.user_factory import user_error
 from numerics.structure.views import parameter_views
 from numerics.structure.wiring import Wiring, end_link, wirings
-from numerics.user_factory import user_error
 from theory.errors import InputError
 
 

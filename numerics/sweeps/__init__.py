@@ -1,7 +1,7 @@
 """Grids of measurements that can be interrupted, resumed and spread over machines.
 
 ``settings`` and ``grid`` say what is measured, ``task`` measures one point, ``store`` keeps it,
-``run`` does a grid.
+``run`` does a grid, ``recorded`` reads one back.
 """
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "store",
     "memory",
     "run",
+    "recorded",
 ]

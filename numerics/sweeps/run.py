@@ -17,9 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from numerics.executors import Engine, Local, outcomes
 from numerics.models.roles import ALL_PARTS
-from numerics.results import command_line, provenance
 from numerics.statistics.estimates import joint_confidence
 from numerics.statistics.exponents import Exponent, NoExponent, power_law, verdict_word
+from numerics.stores.provenance import command_line, provenance
 from numerics.sweeps.grid import Settings as Settings
 from numerics.sweeps.grid import SweepConfig as SweepConfig
 from numerics.sweeps.grid import Task as Task

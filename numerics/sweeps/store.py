@@ -19,9 +19,9 @@ from pathlib import Path
 
 import polars as pl
 
-from numerics.results import Provenance
 from numerics.stores.files import atomically, read_json, write_json
 from numerics.stores.folder import ResultFolder
+from numerics.stores.provenance import Provenance
 from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
 from numerics.sweeps.grid import SCHEMA, Settings, SweepConfig
 from theory.errors import InputError

@@ -5,6 +5,7 @@ A worker imports this module and not the rest of the sweep, whose statistics are
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import polars as pl
 import torch
@@ -14,7 +15,8 @@ from numerics.linearization.engines import linearize
 from numerics.linearization.measured_function import in_precision
 from numerics.linearization.update_directions import rule_named
 from numerics.measure.by_group import norms
-from numerics.measure.updates import UpdateReport, measure_update
+from numerics.measure.report import UpdateReport
+from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec, Transformer
 from numerics.models.roles import ALL_PARTS
 from numerics.models.tokens import TokenBatch, output_shape, random_batch
@@ -50,7 +52,27 @@ def rates_of(task: Task) -> Mapping[str, float]:
 
 
 def measure_task(task: Task) -> pl.DataFrame:
-    """Run one task: draw the model, measure, and return its rows."""
+    """Run one task: draw the model, measure, and return its rows.
+
+    On the CPU it uses one thread: sums split among threads have other last digits, and rows would
+    depend on how many workers share the cores.
+    """
+    with one_thread():
+        return _measured(task)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread; the number before is restored."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measured(task: Task) -> pl.DataFrame:
     started = time.perf_counter()
     settings = task.settings
     model, batch = drawn(task)

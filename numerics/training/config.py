@@ -16,21 +16,25 @@ class TrainConfig:
 
     scheme: str = "tfixup"
     """Initialisation scheme, such as tfixup, xavier, post-ln, pre-ln."""
+    architecture: Literal["encoder-decoder", "decoder-only"] = "encoder-decoder"
+    """Translation from both sides of the data, or a language model of the target side alone."""
     layers: int = 6
-    """Layers of the encoder and of the decoder."""
+    """Layers of each stack."""
     encoder_layers: int | None = None
-    """Layers of the encoder, where they differ from ``layers``."""
+    """Layers of the encoder, where they differ from --layers."""
     decoder_layers: int | None = None
-    """Layers of the decoder, where they differ from ``layers``."""
+    """Layers of the decoder, where they differ from --layers."""
     d_model: int = 64
     """Width of the residual stream."""
     d_ff: int = 128
     """Hidden width of the MLP blocks."""
     heads: int = 2
     """Attention heads."""
+    positions: Literal["sinusoidal", "learned", "rotary", "none"] = "sinusoidal"
+    """What tells tokens their places; a decoder alone can do without."""
     data: str = "generated"
-    """``generated``, ``libreoffice`` (Debian's help pages), ``hub:NAME`` (Hugging Face), or
-    ``text:DIR`` for a folder with train.de, train.en, val.de, val.en (.gz)."""
+    """generated, libreoffice (Debian's help pages), hub:NAME (Hugging Face), or
+    text:DIR for a folder with train.de, train.en, val.de, val.en (.gz)."""
     pairs: int = 20_000
     """Generated training pairs; a text folder is read whole."""
     validation_pairs: int | None = None
@@ -86,7 +90,7 @@ class TrainConfig:
     validate_every: int = 50
     """Steps between validations; the last step is always validated."""
     stop_when_trained: bool = False
-    """End at the first validation at which the run counts as trained; ``steps`` is the most."""
+    """End at the first validation at which the run counts as trained; --steps is the most."""
     checkpoint_every: int = 50
     """Steps between checkpoints; the same command continues from the last one."""
     average: int = 1
@@ -96,7 +100,7 @@ class TrainConfig:
         """Raise `InputError` at the first setting that breaks a rule."""
         require_positive(
             layers=self.layers,
-            encoder_layers=self.depths[0],
+            encoder_layers=1 if self.encoder_layers is None else self.encoder_layers,
             decoder_layers=self.depths[1],
             pairs=self.pairs,
             validation_pairs=1 if self.validation_pairs is None else self.validation_pairs,
@@ -111,6 +115,7 @@ class TrainConfig:
             checkpoint_every=self.checkpoint_every,
         )
         self._check_data()
+        self._check_architecture()
         for name, (low, high) in RANGES.items():
             if (value := getattr(self, name)) is not None:
                 require_within(low, high, **{name: value})
@@ -131,6 +136,19 @@ class TrainConfig:
                     f"{name} needs the optimizer {' or '.join(rules)}, got {self.optimizer}"
                 )
 
+    def _check_architecture(self) -> None:
+        if self.architecture == "encoder-decoder":
+            return
+        if self.encoder_layers is not None:
+            raise InputError(
+                f"encoder_layers needs the architecture encoder-decoder, got {self.architecture}"
+            )
+        if self.signals:
+            raise InputError(
+                f"signals are those of encoder and decoder, got the architecture "
+                f"{self.architecture}"
+            )
+
     def _check_data(self) -> None:
         name, colon, rest = self.data.partition(":")
         if name not in DATA or bool(colon) != (name in ("text", "hub")):
@@ -143,16 +161,18 @@ class TrainConfig:
 
     @property
     def depths(self) -> tuple[int, int]:
-        """N_e and N_d.
+        """N_e and N_d, 0 for a stack that there is not.
 
         Examples
         --------
         >>> TrainConfig(layers=12, decoder_layers=6).depths
         (12, 6)
+        >>> TrainConfig(layers=12, architecture="decoder-only").depths
+        (0, 12)
         """
         encoder = self.layers if self.encoder_layers is None else self.encoder_layers
         decoder = self.layers if self.decoder_layers is None else self.decoder_layers
-        return encoder, decoder
+        return (encoder if self.architecture == "encoder-decoder" else 0), decoder
 
     @property
     def data_name(self) -> str:
@@ -167,10 +187,14 @@ class TrainConfig:
         --------
         >>> TrainConfig(scheme="post-ln", layers=12, seed=1).run_name
         'post-ln-12-1'
+        >>> TrainConfig(scheme="gpt2", layers=12, architecture="decoder-only").run_name
+        'gpt2-decoder-only-12-0'
         """
         encoder, decoder = self.depths
-        depth = f"{encoder}" if encoder == decoder else f"{encoder}x{decoder}"
-        return f"{self.scheme}-{depth}-{self.seed}"
+        alone = self.architecture != "encoder-decoder"
+        depth = f"{decoder}" if alone or encoder == decoder else f"{encoder}x{decoder}"
+        kind = f"{self.architecture}-" if alone else ""
+        return f"{self.scheme}-{kind}{depth}-{self.seed}"
 
     def stored(self) -> dict[str, object]:
         """The settings as stored with a run: a user's folder becomes ``text:DIR``."""

@@ -18,7 +18,6 @@ from jaxtyping import Int
 from numerics.data.batches import encode, index_batches, make_batch
 from numerics.data.corpus import Corpus, ParallelText
 from numerics.data.tokenizer import Tokenizer, train_tokenizer
-from numerics.extras import extra
 from numerics.models.attention import fuse_attention
 from numerics.models.transformer import Transformer
 from numerics.schemes import build
@@ -30,7 +29,7 @@ from numerics.training.config import TrainConfig
 from numerics.training.decode import beam_search
 from numerics.training.loop import model_spec, resolve_device
 from numerics.training.task import load_corpus
-from theory.errors import InputError, nearest, require_positive
+from theory.errors import InputError, extra, nearest, require_positive
 
 COUNTS = ("hypothesis", "reference", *(f"match{n}" for n in (1, 2, 3, 4)))
 COLUMNS = (*COUNTS, *(f"total{n}" for n in (1, 2, 3, 4)))

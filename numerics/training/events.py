@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from numerics.extras import extra
 from numerics.training.progress import Reporter
+from theory.errors import extra
 
 FOLDER = "tensorboard"
 """In the run's folder."""

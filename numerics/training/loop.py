@@ -17,27 +17,27 @@ import polars as pl
 import torch
 
 from numerics.data.batches import Batch, Encoded, batches
-from numerics.extras import extra
 from numerics.linearization import closed_form
-from numerics.models import ModelSpec, Positions, Transformer
+from numerics.models import Architecture, ModelSpec, Positions, Transformer
 from numerics.models.attention import fuse_attention
-from numerics.results import provenance
 from numerics.schemes import build, scheme_named
 from numerics.stores.files import atomically
+from numerics.stores.provenance import provenance
 from numerics.training import checkpoint, recorded
 from numerics.training.checkpoint import Progress, Row
 from numerics.training.config import TrainConfig
 from numerics.training.events import both, events, require_tensorboard
 from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
-from numerics.training.optimizers import make_optimizer
+from numerics.training.optimizers import make_optimizer, rate_groups
 from numerics.training.outcome import Judgement, RunOutcome, judge, outcome_so_far
+from numerics.training.processes import private_processes
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
 from numerics.training.step import training_step
 from numerics.training.task import Task, load_corpus, prepare
-from theory.errors import InputError
+from theory.errors import InputError, extra
 
 DTYPES = {"32-true": "float32", "64-true": "float64"}
 """Number formats as stored results name them; mixed ones keep Fabric's name."""
@@ -106,7 +106,7 @@ def make_fabric(config: TrainConfig, device: torch.device) -> Any:
         accelerator=device.type,
         devices=config.processes,
         precision=config.precision,
-        strategy="ddp_spawn" if config.processes > 1 else "auto",
+        strategy=private_processes() if config.processes > 1 else "auto",
     )
 
 
@@ -155,7 +155,7 @@ def _run(
 
 
 def model_spec(config: TrainConfig) -> ModelSpec:
-    """The model of a run: √d embedding multiplier, sinusoidal positions."""
+    """The model of a run: √d embedding multiplier, sinusoidal positions unless it has others."""
     encoder, decoder = config.depths
     return ModelSpec(
         encoder_layers=encoder,
@@ -164,7 +164,9 @@ def model_spec(config: TrainConfig) -> ModelSpec:
         d_ff=config.d_ff,
         heads=config.heads,
         vocabulary=config.vocabulary,
-        positions=Positions.SINUSOIDAL,
+        positions=Positions(config.positions),
+        max_tokens=max(ModelSpec.max_tokens, config.tokens),
+        architecture=Architecture(config.architecture),
         dropout=config.dropout,
     )
 
@@ -200,7 +202,8 @@ def train(
 ) -> tuple[Progress, Judgement]:
     """Take the remaining steps and judge the result; a loss that is not finite ends the run."""
     wrapped = fabric.setup(differentiated(model, config), move_to_device=False)
-    optimizer, first = make_optimizer(model.parameters(), config), fabric.is_global_zero
+    optimizer = make_optimizer(rate_groups(model, config), config)
+    first = fabric.is_global_zero
     path = out / recorded.CHECKPOINT
     state = checkpoint.restore(path, model, optimizer, own, tidy=first)
     held_out = [batch.to(fabric.device) for batch in task.validation]

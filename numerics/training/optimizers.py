@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from numerics.models import Transformer
+from numerics.schemes.param_groups import param_groups
 from numerics.training.config import TrainConfig
 from theory.radam.rectification import Behaviour, behaviour_named, length, rectifier
 
@@ -26,9 +28,9 @@ EPSILON = 1e-8
 
 
 def make_optimizer(
-    parameters: Iterable[torch.nn.Parameter], config: TrainConfig
+    parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]], config: TrainConfig
 ) -> torch.optim.Optimizer:
-    """The configured update rule over ``parameters``.
+    """The configured update rule over ``parameters``, or over groups of them (`rate_groups`).
 
     Examples
     --------
@@ -50,12 +52,37 @@ def make_optimizer(
             return Lion(parameters, lr, betas, decay)
 
 
+def rate_groups(model: Transformer, config: TrainConfig) -> list[dict[str, Any]]:
+    """The parameters in groups with a scheme's factors on rate, weight decay and ε.
+
+    A group's ``factor`` multiplies the rate of every step. The factors are rules for Adam and its
+    like, so SGD has one group without any. A scheme without factors has one group as well.
+
+    Examples
+    --------
+    >>> from numerics.models import Architecture, single_stack
+    >>> from numerics.schemes import build
+    >>> spec = single_stack(Architecture.DECODER_ONLY, 8)
+    >>> model = build("depth-mup", spec, torch.Generator().manual_seed(0))
+    >>> groups = rate_groups(model, TrainConfig(scheme="depth-mup"))
+    >>> sorted(group["factor"] for group in groups)
+    [0.5, 1.0]
+    """
+    if config.optimizer == "sgd":
+        return [{"params": list(model.parameters()), "factor": 1.0}]
+    groups = param_groups(model, config.scheme, 1.0, weight_decay=config.weight_decay, eps=EPSILON)
+    return [
+        {("factor" if name == "lr" else name): value for name, value in group.items()}
+        for group in groups
+    ]
+
+
 class RectifiedAdam(torch.optim.Optimizer):
     """RAdam, Algorithm 2 of Liu et al., in one of its three behaviours."""
 
     def __init__(
         self,
-        parameters: Iterable[torch.nn.Parameter],
+        parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,
@@ -92,7 +119,7 @@ class Lion(torch.optim.Optimizer):
 
     def __init__(
         self,
-        parameters: Iterable[torch.nn.Parameter],
+        parameters: Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]],
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,

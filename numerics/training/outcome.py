@@ -158,6 +158,8 @@ def judge(
         unsure = gain.value > margin
         decided = f"{gain.low:.4g} at the interval's lower end, " if unsure else ""
         reason = f"{gain.value:.4g} below {name}, {decided}within the margin {margin:.4g}"
+        if gain.value < 0:
+            reason = f"{-gain.value:.4g} above {name}"
     return Judgement(outcome, reason, validation, gain, unigram.mean, uniform)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from numerics.results import Provenance
 from numerics.stores.files import read_json, write_json
 from numerics.stores.folder import ResultFolder
+from numerics.stores.provenance import Provenance
 from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
 from numerics.training.config import TrainConfig
 from numerics.training.outcome import Judgement, RunOutcome

@@ -34,7 +34,7 @@ def training_step(
     started = time.perf_counter()
     rate, processes = learning_rate(config, taken), fabric.world_size
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("factor", 1.0)
     # Dropout depends on (seed, step) alone, so a resumed run draws the same masks.
     _seed(config.seed * 1_000_003 + taken + fabric.global_rank * 1_000_000_007, fabric.device)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]

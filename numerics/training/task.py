@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from numerics.data.batches import Batch, Encoded, batches, encode, without_long
-from numerics.data.corpus import Corpus
+from numerics.data.corpus import Corpus, ParallelText
 from numerics.data.generated import generated_corpus
 from numerics.data.hub import hub_corpus
 from numerics.data.libreoffice import libreoffice_corpus
 from numerics.data.text_files import read_text_folder
-from numerics.data.tokenizer import Tokenizer, train_tokenizer
+from numerics.data.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer, train_tokenizer
 from numerics.training.config import TrainConfig
 from numerics.training.objective import SentenceLosses
 from numerics.training.outcome import unigram_losses
@@ -50,9 +50,11 @@ def load_corpus(config: TrainConfig) -> Corpus:
 
 def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:
     """Tokenise, batch the validation pairs, and take the unigram baseline on them."""
-    tokenizer = train_tokenizer(corpus.train, config.vocabulary)
-    train_data, dropped = _fitting(encode(corpus.train, tokenizer), config, "training")
-    validation, also = _fitting(encode(corpus.validation, tokenizer), config, "validation")
+    train_text, held_out_text = (_read(part, config) for part in (corpus.train, corpus.validation))
+    tokenizer = train_tokenizer(train_text, config.vocabulary)
+    train_data, dropped = _fitting(encode(train_text, tokenizer), config, "training")
+    validation, also = _fitting(encode(held_out_text, tokenizer), config, "validation")
+    _require_known(validation)
     held_out = list(batches(validation, config.tokens))
     tokens = np.concatenate(train_data.targets)
     counts_V = torch.from_numpy(np.bincount(tokens, minlength=config.vocabulary))
@@ -61,6 +63,25 @@ def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:
     )
     on_device = [batch.to(device) for batch in held_out]
     return Task(train_data, on_device, unigram, dropped + also, tokenizer)
+
+
+def _read(text: ParallelText, config: TrainConfig) -> ParallelText:
+    """The text as the architecture reads it: a language model has the target on both sides."""
+    if config.architecture == "encoder-decoder":
+        return text
+    return ParallelText(text.en, text.en)
+
+
+def _require_known(validation: Encoded) -> None:
+    """Refuse a validation text that is mostly of characters that training never shows."""
+    tokens = np.concatenate(validation.targets)
+    written = tokens[~np.isin(tokens, (PADDING, BEGIN, END))]
+    unknown = int((written == UNKNOWN).sum())
+    if 2 * unknown >= len(written):
+        raise InputError(
+            "the validation text must share characters with the training text, "
+            f"got {unknown} unknown tokens of {len(written)}"
+        )
 
 
 def _fitting(data: Encoded, config: TrainConfig, part: str) -> tuple[Encoded, int]:

@@ -104,7 +104,7 @@ SCHEME_FAULTS = (
         "target.index_copy_(view.axis, rows, values)",
         "target.index_copy_(view.axis, torch.arange(len(rows)), values)",
         (
-            "tests/numerics/audit/test_cases_ends.py::test_packed_and_split_layouts_get_the_same_numbers",
+            "tests/numerics/own_model/audit/test_cases_ends.py::test_packed_and_split_layouts_get_the_same_numbers",
         ),
     ),
     Fault(
@@ -113,7 +113,7 @@ SCHEME_FAULTS = (
         'if place.role == "embedding" and place.tied and draw is not None:',
         'if place.role == "position" and place.tied and draw is not None:',
         (
-            "tests/numerics/audit/test_cases_ends.py::test_case_c3_one_tensor_two_roles_and_what_each_asks",
+            "tests/numerics/own_model/audit/test_cases_ends.py::test_case_c3_one_tensor_two_roles_and_what_each_asks",
         ),
     ),
 )

@@ -80,7 +80,7 @@ def test_a_module_that_cannot_be_imported_catches_nothing(copy: MutatedCopy):
 
 def test_tests_that_do_not_see_the_module_catch_nothing(copy: MutatedCopy):
     fault = next(fault for fault in FAULTS if fault.name == FAST[1])
-    elsewhere = replace(fault, tests=("tests/theory/test_shares.py",))
+    elsewhere = replace(fault, tests=("tests/theory/scales/test_shares.py",))
     found = plant(copy, elsewhere)
     assert (found.caught, found.imported) == (False, False)
 

@@ -3,10 +3,16 @@
 from functools import partial
 
 from theory.arguments.argument import Argument
+from theory.arguments.modern import APART
 from theory.attention import finite_step, matrix_spectrum, matrix_theorem
 from theory.claims import Reading
 from theory.mean_field import rules as mean_field_rules
-from theory.parametrisations import encoder_decoder_shares
+from theory.parametrisations import (
+    encoder_decoder_shares,
+    modern_cotangents,
+    modern_streams,
+    modern_updates,
+)
 from theory.residual_stream import coherence
 from theory.scales import depth_powers, learning_rates
 
@@ -76,5 +82,64 @@ ARGUMENTS = (
         mean_field_rules.derivation,
         reading=Reading.RESTRICTED,
         reading_text="wide layers, small logits: each rule exact or to first order in 1/d",
+    ),
+    Argument(
+        "ours.completep-sgd",
+        "the multiplier enters twice: N blocks of 1/N² each move f by Θ(1/N)",
+        modern_updates.completep_sgd,
+        refutes=True,
+    ),
+    Argument(
+        "ours.peri-ln-exponent",
+        "the same sums, Σ 1/l and Σ l^(-1/2)",
+        modern_updates.peri_ln,
+    ),
+    Argument(
+        "ours.olmo2-exponent",
+        "SwiGLU is of degree two, its Jacobian twice its output: N^(1/2) under SGD",
+        modern_cotangents.olmo2_gated,
+        refutes=True,
+    ),
+    Argument(
+        "ours.olmo2-exponent",
+        "the same sums, Σ 1/l and Σ l^(-1/2)",
+        modern_updates.olmo2,
+        reading=Reading.RESTRICTED,
+        reading_text=APART,
+    ),
+    Argument(
+        "ours.wang-update",
+        "narrower writers leave a steady stream, on which N writers move f by Θ(N)",
+        modern_updates.wang,
+        refutes=True,
+    ),
+    Argument(
+        "ours.mitchell-update",
+        "the stream grows as log N: N writers move f by N/log N or more",
+        modern_updates.mitchell,
+        refutes=True,
+    ),
+    Argument(
+        "ours.layerscale-update",
+        "λ's gradient does not contain λ: Θ(N) through λ alone",
+        modern_updates.layerscale,
+        refutes=True,
+    ),
+    Argument(
+        "ours.zero-out-update",
+        "N writers, each with a gradient of Θ(1): Θ(N)",
+        modern_updates.zero_out,
+        refutes=True,
+    ),
+    Argument(
+        "ours.w3-shares",
+        "attention alone keeps the total's order; the MLP's own falls by √N",
+        modern_updates.up_projection,
+    ),
+    Argument(
+        "ours.cloned-stream",
+        "aligned blocks add N², independent ones N",
+        modern_streams.cloned_stream,
+        refutes=True,
     ),
 )

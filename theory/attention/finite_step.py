@@ -28,7 +28,7 @@ from theory.attention import scalar, theorem31
 from theory.attention.scalar_hessian import bound_steps, curvature, hessian_steps
 from theory.attention.theorem31 import B, L
 from theory.derivations.derivation import Derivation, Step, covers, dominated, equation
-from theory.statements import Between
+from theory.derivations.statements import Between
 
 _slack = sp.symbols("t1:3", nonnegative=True)
 _eta, _g, _K, _M = sp.symbols("eta g K M_2", positive=True)

@@ -32,7 +32,7 @@ from theory.attention.matrix_norms import printed_terms
 from theory.attention.theorem31 import L
 from theory.derivations.derivation import Derivation, Step, dominated, equation
 from theory.derivations.orders import order_step
-from theory.statements import LoewnerOrder
+from theory.derivations.statements import LoewnerOrder
 
 _value, _output, _memory = sp.symbols("value output memory", nonnegative=True)
 d = sp.Symbol("d", integer=True, positive=True)

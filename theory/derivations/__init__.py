@@ -5,6 +5,7 @@ it, together with a false variant that the same computation rejects. Start with 
 """
 
 __all__ = [
+    "statements",
     "derivation",
     "orders",
     "sums",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.statements import (
+from theory.derivations.statements import (
     At,
     Computed,
     Definition,
@@ -34,7 +34,7 @@ class Step:
     because: str
     """Why it holds, in words."""
     statement: sp.Basic
-    """The statement: one of the kinds of `theory.statements`."""
+    """The statement: one of the kinds of `theory.derivations.statements`."""
     check: Check
     """Decides statements of this shape."""
     false: sp.Basic
@@ -108,6 +108,11 @@ class Derivation:
         for step in self.steps:
             defined = isinstance(step.statement, Definition)
             yield CheckedStep(step, step.holds(), defined or not step.check(step.false))
+
+    def _repr_html_(self) -> str:
+        from theory.markup import derivation_page
+
+        return derivation_page(self)
 
 
 def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:

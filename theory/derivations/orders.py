@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.derivations.derivation import Step
+from theory.derivations.statements import At, OrderEquality, at
 from theory.errors import InputError
-from theory.statements import At, OrderEquality, at
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,9 @@ import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, covers, dominated, equation, identity
 from theory.derivations.orders import order, order_step
+from theory.derivations.statements import OrderEquality
 from theory.layer_norm.hidden_norms import layer_norm
 from theory.moments.relu_moments import d, expectation, relu_moment
-from theory.statements import OrderEquality
 
 L = sp.Symbol("L", positive=True)
 B = sp.Symbol("B", positive=True)

@@ -12,8 +12,8 @@ import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, at_step, dominated, equation, identity
 from theory.derivations.orders import is_theta
+from theory.derivations.statements import OrderEquality
 from theory.layer_norm.amplification import admin_log
-from theory.statements import OrderEquality
 
 i, j, k = sp.symbols("i j k", integer=True, positive=True)
 N = sp.Symbol("N", positive=True)

@@ -4,10 +4,12 @@ from difflib import get_close_matches
 
 from theory.claims import Claim
 from theory.errors import InputError, nearest
-from theory.ledger import admin, baselines, modern, ours, radam, tfixup, xiong
+from theory.ledger import admin, baselines, modern, ours, radam, tfixup, transfer, xiong
 
 LEDGER: tuple[Claim, ...] = tuple(
-    row for source in (tfixup, xiong, admin, radam, baselines, modern, ours) for row in source.ROWS
+    row
+    for source in (tfixup, xiong, admin, radam, baselines, modern, transfer, ours)
+    for row in source.ROWS
 )
 """Every claim, in the order of the papers."""
 

@@ -49,7 +49,7 @@ ROWS: tuple[Claim, ...] = (
     ),
     Claim(
         "dsinit.code",
-        "so does the code's form, variances × 1/√l",
+        "the code's variances × 1/√l keep what layer norm takes from the residual path bounded too",
         "code",
         ("Post-LN", "independent branches", "MLP of gain 1/2"),
         None,

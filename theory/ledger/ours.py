@@ -9,6 +9,9 @@ _NO_WARMUP = (
 )
 """How the other papers' schemes are trained here; their published recipes mostly warm up."""
 
+_HERE = "here N = 4 to 32"
+_BOTH = ("SGD and Adam's first step", "at initialisation", _HERE)
+
 ROWS = (
     Claim(
         "ours.adam-scale",
@@ -33,7 +36,7 @@ ROWS = (
     ),
     Claim(
         "ours.adam-shares-more",
-        "so can scales with embeddings of size 1 or tied, or with query and key, or bounded steps",
+        "scales can keep all shares with embeddings of size 1 or tied, q and k, or bounded steps",
         "ours",
         ("Adam's first step, η sign(g)", "encoder-decoder without norms, f the decoder's stream"),
         Outcome.FAILS,
@@ -66,7 +69,7 @@ ROWS = (
     ),
     Claim(
         "ours.matrix-spectrum",
-        "then every direction of the output moves at that rate: λ_min(J Jᵀ) = Ω(1/L)",
+        "where tr J Jᵀ = Θ(1/L), every direction of the output moves at that rate: λ_min = Ω(1/L)",
         "ours",
         (_SGD, "n, T, H and d fixed", "norms of v, w, m as in Theorem 3.1"),
         Outcome.FAILS,
@@ -128,5 +131,68 @@ ROWS = (
             ("dt-fixup", "DT-Fixup"),
             ("admin-log", "admin-torch's closed-form ω"),
         )
+    ),
+    Claim(
+        "ours.completep-sgd",
+        "CompleteP's blocks keep their share of f's change under SGD as under Adam",
+        "ours",
+        (_SGD, "embeddings of RMS 1", _HERE),
+        None,
+    ),
+    Claim(
+        "ours.peri-ln-exponent",
+        "Peri-LN's update has Pre-LN's power of N at initialisation",
+        "ours",
+        ("Adam's first step", "at initialisation", _HERE),
+        None,
+    ),
+    Claim(
+        "ours.olmo2-exponent",
+        "so has that of OLMo 2, whose norms stand on the branches' outputs alone",
+        "ours",
+        _BOTH,
+        None,
+    ),
+    Claim(
+        "ours.wang-update",
+        "GPT-NeoX's writers of 2/(N √d) keep f's change Θ(η)",
+        "ours",
+        _BOTH,
+        None,
+    ),
+    Claim(
+        "ours.mitchell-update",
+        "OLMo's writers of 1/√(2 fan_in l) keep f's change Θ(η)",
+        "ours",
+        _BOTH,
+        None,
+    ),
+    Claim(
+        "ours.layerscale-update",
+        "LayerScale's small λ (1e-4) keeps f's change Θ(η)",
+        "ours",
+        _BOTH,
+        None,
+    ),
+    Claim(
+        "ours.zero-out-update",
+        "writers that start at 0 keep f's change Θ(η)",
+        "ours",
+        _BOTH,
+        None,
+    ),
+    Claim(
+        "ours.w3-shares",
+        "l^(-1/2) on the up-projection as well keeps the update's power, not the MLP's share",
+        "ours",
+        _BOTH,
+        None,
+    ),
+    Claim(
+        "ours.cloned-stream",
+        "layers copied from one keep Pre-LN's linear stream",
+        "ours",
+        ("at initialisation", "Pre-LN, flat weights", _HERE),
+        None,
     ),
 )

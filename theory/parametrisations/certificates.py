@@ -13,10 +13,10 @@ from fractions import Fraction
 import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, equation
+from theory.derivations.statements import Asked
 from theory.errors import InputError
 from theory.parametrisations.conditions import Condition
 from theory.parametrisations.linear_programs import minimum
-from theory.statements import Asked
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ from collections.abc import Callable, Mapping
 import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, equation
+from theory.derivations.statements import at
 from theory.errors import InputError
 from theory.parametrisations.certificates import Certificate, contradiction
 from theory.parametrisations.conditions import STANDARD, Condition
 from theory.parametrisations.families import Family, Question, multiplier, rate, solve, std
 from theory.parametrisations.step_laws import StepLaw, law_named
 from theory.parametrisations.structures import structure_named
-from theory.statements import at
 
 _STRUCTURE = structure_named("encoder-decoder")
 SCORES = ("encoder.score", "decoder.score")

@@ -17,7 +17,7 @@ lies between 1 (e² ≫ c) and that of the harmonic numbers N H_N (e² ≪ c/N).
 import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, equation, identity
-from theory.statements import Between
+from theory.derivations.statements import Between
 
 N = sp.Symbol("N", positive=True)
 _start, _added, _before, _block = sp.symbols("e c y b", positive=True)

@@ -148,6 +148,8 @@ class Sizes:
         """g: ∂f/∂θ for one entry of a role in a branch."""
         own = self._of(role)
         delta = self.sensitivity(stream, t)
+        if role in dict(branch.offsets):
+            return delta + self._offset(stream, branch, role, t)
         if role == branch.scores:
             # Logits are products of query and key, each a score matrix on what is read.
             logits = 2 * self.size(role, t) + 2 * self.read(branch, stream)
@@ -164,9 +166,26 @@ class Sizes:
         others = sp.Add(*(self.size(other, t) for other in seen)) + read
         return delta + others + own.multiplier + own.multiplier_by_layer * t
 
+    def _offset(self, stream: Stream, branch: Branch, role: str, t: sp.Expr) -> sp.Expr:
+        """What a vector of size 1 adds to the stream: the roles behind it, and the norm's size."""
+        after = dict(branch.offsets)[role]
+        if after is not None and after == branch.scores:
+            read = self.read(branch, stream)
+            return self.output(branch, stream, t) + self.size(after, t) + read
+        position = 0 if after is None else len(branch.roles) - branch.roles[::-1].index(after)
+        if position < branch.normed or (after is None and branch.normed):
+            before = sp.Add(*(self.size(other, t) for other in branch.roles[:position]))
+            return self.output(branch, stream, t) - before
+        others = sp.Add(*(self.size(other, t) for other in branch.roles[position:]))
+        # Of a gated branch's two factors, one still reads the stream.
+        gates = branch.degree - 1 if position < len(branch.roles) - 1 else 0
+        return others + gates * self.read(branch, stream)
+
     def end_gradient(self, role: str) -> sp.Expr:
-        """g of an entry of an embedding or of the head."""
+        """g of an entry of an embedding, of the head, or of a vector behind the last block."""
         own = self._of(role)
+        if role in self.structure.final:
+            return self.memory(self.structure.stream(self.structure.final[role]))
         if role == self.structure.head:
             last = self.structure.streams[-1]
             read = self.start(last) if last.wiring == "none" else sp.S.Zero
@@ -256,13 +275,21 @@ class Sizes:
             (stream, branch, role)
             for stream in self.structure.streams
             for branch in stream.branches
-            for role in dict.fromkeys((*branch.roles, *((branch.scores,) if branch.scores else ())))
+            for role in dict.fromkeys(
+                (
+                    *branch.roles,
+                    *((branch.scores,) if branch.scores else ()),
+                    *(vector for vector, _ in branch.offsets),
+                )
+            )
             if self.structure.kinds[role] != "constant"
             if not (self.axis == "width" and role == branch.scores)
         )
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """Embeddings and head."""
+        """What is trained outside the blocks: embeddings, vectors behind the last block, head."""
         found = tuple(stream.embedding for stream in self.structure.streams)
-        return (*found, *((self.structure.head,) if self.structure.head else ()))
+        head = (self.structure.head,) if self.structure.head else ()
+        every = (*found, *self.structure.final, *head)
+        return tuple(role for role in every if self.structure.kinds[role] != "constant")

@@ -69,11 +69,10 @@ def _law(name: str, rule: UpdateRule) -> StepLaw:
 
 STEP_LAWS: dict[str, StepLaw] = {
     **{name: _law(name, rule) for name, rule in RULES.items()},
-    "adamw": _law("adamw", RULES["adam"]),
     "weight-decay": StepLaw("weight-decay", 1, 1, False, False, "θ ← (1 − η) θ: no gradient"),
     "random": StepLaw("random", 1, 0, False, False, "θ ← θ + η ξ, ξ of size 1, independent of g"),
 }
-"""Step laws by name: every update rule, Adam with decoupled decay, and two incoherent steps."""
+"""Step laws by name: every update rule, and two incoherent steps."""
 
 
 def law_named(name: str) -> StepLaw:

@@ -12,7 +12,7 @@ stream that it reads; norms inside it make everything before them a direction wi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from theory.errors import InputError, nearest
@@ -38,6 +38,10 @@ class Branch:
     """How many of ``roles`` precede the last norm inside the branch."""
     degree: int = 1
     """How often the branch multiplies by what it reads: 2 for a gated MLP."""
+    offsets: tuple[tuple[str, str | None], ...] = ()
+    """Vectors that are added, such as biases, each with the role after which it is; None for a
+    vector that is added to what the branch reads. A gain on a normed stream is one such as well:
+    what it multiplies has size 1."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Structure:
     """Kind of every role."""
     head: str | None
     """Role that maps the last stream to f; None when f is the stream itself."""
+    final: Mapping[str, str] = field(default_factory=dict)
+    """Vectors that act on a stream behind its last block, each with the stream's name."""
 
     def __post_init__(self) -> None:
         for role in self.used:
@@ -86,7 +92,8 @@ class Structure:
             )
             for branch in stream.branches:
                 found |= dict.fromkeys((*([branch.scores] if branch.scores else ()), *branch.roles))
-        return (*found, *([self.head] if self.head else ()))
+                found |= dict.fromkeys(role for role, _ in branch.offsets)
+        return (*found, *self.final, *([self.head] if self.head else ()))
 
     @property
     def trained(self) -> tuple[str, ...]:

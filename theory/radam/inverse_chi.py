@@ -10,9 +10,9 @@ import math
 import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, dominated, equation, identity
+from theory.derivations.statements import Rounded
 from theory.radam.gamma_ratio import growth_step, product_steps, ratio
 from theory.radam.variance import first_order, variance
-from theory.statements import Rounded
 
 rho = sp.Symbol("rho", positive=True)
 _x, _g, _s, _beta = sp.symbols("x g s beta_2", positive=True)

@@ -7,10 +7,14 @@ solves them in the depth (0.6696 N^(-1/4) is one case).
 
 __all__ = [
     "stacks",
+    "depth_names",
+    "architecture",
     "architectures",
     "update_rules",
     "conditions",
     "solver",
+    "shares",
+    "leading_laws",
     "tfixup_constants",
     "presets",
     "published_scales",

@@ -5,77 +5,19 @@ ordinary or gated MLPs, attention and MLP in sequence or in parallel, one memory
 sets one norm to another: each is an assumption that no condition forces, and a solution lists it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import sympy as sp
 
-from theory.depth_names import with_own_names
 from theory.errors import InputError, nearest
 from theory.scales import stacks
+from theory.scales.architecture import Architecture, FurtherCondition, Memory, Tie
+from theory.scales.depth_names import with_own_names
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
 from theory.scales.update_rules import UpdateRule, stack_gain
 
+MOST_MEMORIES = 8
+"""Memories of one decoder: each adds an unknown, and the work of the solver grows fast."""
 G_E, G_D = sp.symbols("g_e g_d", positive=True)
 """Norms of the gates of gated MLPs."""
-
-
-@dataclass(frozen=True)
-class Tie:
-    """One norm set to an expression in others."""
-
-    symbol: sp.Symbol
-    value: sp.Expr
-    because: str
-
-
-@dataclass(frozen=True)
-class Memory:
-    """An activation that one stack produces and another reads.
-
-    *Separate*, as in T-Fixup: the producer's own gain is one condition, that the reader's
-    sensitivity is Θ(1) another. *Composed*, as in DeepNorm: one condition on their product, the
-    sensitivity to the power ``passes`` (the change passes it once, its gradient once more).
-    """
-
-    symbol: sp.Symbol
-    producer: str
-    reader: str
-    composed: bool = False
-    coherent: bool = False
-    """Whether the blocks that read it add up in the worst case instead of in mean square."""
-    passes: int | None = None
-    """``None``: as often as the update rule says."""
-
-
-@dataclass(frozen=True)
-class FurtherCondition:
-    """A condition that the bound on the update does not ask for: left side = 1."""
-
-    name: str
-    left_side: Callable[[UpdateRule], sp.Expr]
-    because: str
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Stacks with what connects them."""
-
-    name: str
-    stacks: tuple[Stack, ...]
-    memories: tuple[Memory, ...] = ()
-    ties: tuple[Tie, ...] = ()
-    further: tuple[FurtherCondition, ...] = ()
-    known: tuple[sp.Symbol, ...] = ()
-    """Symbols that are given, not solved for: depths, and norms that the data fix."""
-    remarks: tuple[str, ...] = ()
-    """What else the description takes for granted."""
-    stand_ins: tuple[tuple[sp.Symbol, sp.Symbol], ...] = ()
-    """(stand-in, the user's symbol) of each depth that has the name of a norm."""
-
-    def stack(self, name: str) -> Stack:
-        """The stack of that name."""
-        return next(stack for stack in self.stacks if stack.name == name)
 
 
 def require_depth(name: str, layers: sp.Expr) -> None:
@@ -182,8 +124,8 @@ def encoder_decoder(
     require_depth("decoder layers", decoder_layers)
     if input_depth not in ("encoder", "decoder"):
         raise InputError(f"input depth must be 'encoder' or 'decoder', got {input_depth!r}")
-    if memories < 1:
-        raise InputError(f"memories must be at least 1, got {memories}")
+    if not 1 <= memories <= MOST_MEMORIES:
+        raise InputError(f"memories must be between 1 and {MOST_MEMORIES}, got {memories}")
     read = (M, *sp.symbols(f"m2:{memories + 1}", positive=True))
     encoder = single("encoder", encoder_layers, mlp=mlp, parallel=parallel)
     own = stacks.attention("self-attention", V_D, W_D, Y)

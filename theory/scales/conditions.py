@@ -16,7 +16,7 @@ import sympy as sp
 
 from theory.derivations.derivation import Step, at_step, equation, identity
 from theory.scales import stacks
-from theory.scales.architectures import Architecture
+from theory.scales.architecture import Architecture
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
 from theory.scales.update_rules import SGD, UpdateRule, branch_gain, sensitivity, stack_gain
 

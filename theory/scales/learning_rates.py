@@ -12,13 +12,13 @@ import sympy as sp
 
 from theory.derivations.derivation import Derivation, Step, equation, identity
 from theory.derivations.orders import order
+from theory.derivations.statements import OrderEquality
 from theory.scales import conditions, stacks
 from theory.scales.architectures import encoder_decoder
 from theory.scales.solver import Solution, solve
 from theory.scales.stacks import V_D, V_E, W_E, Branch, X
 from theory.scales.tfixup_constants import N
 from theory.scales.update_rules import RULES, SGD, UpdateRule, branch_gain, stack_gain
-from theory.statements import OrderEquality
 
 _beta = sp.Symbol("beta", positive=True)
 _k = sp.Symbol("k", integer=True, nonnegative=True)

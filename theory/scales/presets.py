@@ -15,17 +15,11 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.depth_names import with_own_names
 from theory.errors import InputError, nearest
 from theory.scales import stacks
-from theory.scales.architectures import (
-    Architecture,
-    FurtherCondition,
-    Memory,
-    Tie,
-    encoder_decoder,
-    require_depth,
-)
+from theory.scales.architecture import Architecture, FurtherCondition, Memory, Tie
+from theory.scales.architectures import encoder_decoder, require_depth
+from theory.scales.depth_names import with_own_names
 from theory.scales.stacks import V_D, V_E, W_D, W_E, Block, Branch, M, Stack, X, Y
 
 ALPHA_E, ALPHA_D = sp.symbols("alpha_e alpha_d", positive=True)

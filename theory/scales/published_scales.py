@@ -19,7 +19,7 @@ from theory.derivations.derivation import (
 )
 from theory.derivations.orders import order_step
 from theory.scales import conditions, presets
-from theory.scales.architectures import Architecture
+from theory.scales.architecture import Architecture
 from theory.scales.presets import ALPHA_D, ALPHA_E, MU, A, T
 from theory.scales.solver import solve
 from theory.scales.stacks import V_D, V_E

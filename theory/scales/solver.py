@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from theory.depth_names import require_apart, with_names_of_the_user
 from theory.derivations.derivation import equal
 from theory.derivations.orders import order
 from theory.errors import InputError
-from theory.scales.architectures import Architecture
+from theory.scales.architecture import Architecture
 from theory.scales.conditions import Condition, system
+from theory.scales.depth_names import require_apart, with_names_of_the_user
 from theory.scales.update_rules import UpdateRule, rule_named
 
 _T = sp.Symbol("t", positive=True)

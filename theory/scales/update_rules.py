@@ -86,6 +86,7 @@ RULES: dict[str, UpdateRule] = {
     "momentum": momentum(),
     "sign": SIGN,
     "adam": UpdateRule("adam", SIGN.change, 1, f"{SIGN.meaning}: {_STEADY}"),
+    "adamw": UpdateRule("adamw", SIGN.change, 1, f"{SIGN.meaning}, and θ decays: {_STEADY}"),
     "adam-noise": adam_noise(),
     "lion": UpdateRule("lion", SIGN.change, 1, "θ ← θ − η sign(interpolated g)"),
     "lars": UpdateRule("lars", LAYERWISE.change, 1, "θ ← θ − η ‖θ‖ g/‖g‖ in each tensor"),

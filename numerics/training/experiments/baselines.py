@@ -17,7 +17,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from numerics.figures.sweep import STYLE
+from numerics.figures.style import STYLE
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import Answer, Experiment, Finding
 from numerics.training.experiments.panels import (

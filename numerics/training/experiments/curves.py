@@ -6,7 +6,7 @@ import matplotlib as mpl
 import polars as pl
 from matplotlib.figure import Figure
 
-from numerics.figures.sweep import STYLE, colour
+from numerics.figures.style import STYLE, Drawing, colour
 from numerics.training import recorded
 from numerics.training.outcome import best_constant
 from numerics.training.recorded import RecordedRun
@@ -37,7 +37,7 @@ def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = Fa
     with mpl.rc_context(STYLE):
         # Beside the axes a long legend hides no curve.
         beside = len(runs) > BESIDE
-        figure = Figure(figsize=(9.4 if beside else 6.0, 3.6))
+        figure = Drawing(figsize=(9.4 if beside else 6.0, 3.6))
         axes = figure.subplots()
         for place, run in enumerate(runs):
             log = read_log(run).filter(pl.col("validation_loss").is_not_null())

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from numerics.executors import outcomes
 from numerics.executors.local import Local
-from numerics.figures import sweep as plots
+from numerics.figures.style import save
 from numerics.stores.files import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import evaluate_run
@@ -86,9 +86,10 @@ def label(config: TrainConfig) -> str:
     >>> label(TrainConfig(d_model=128))
     'tfixup-6-width128-adam-lr0.001-warmup0-tokens2048-seed0'
     """
+    scheme = config.scheme.replace(":", "-").replace("=", "")  # Not every file system has colons.
     width = "" if config.d_model == TrainConfig.d_model else f"-width{config.d_model}"
     return (
-        f"{config.scheme}-{config.layers}{width}-{config.optimizer}-lr{config.lr:.3g}"
+        f"{scheme}-{config.layers}{width}-{config.optimizer}-lr{config.lr:.3g}"
         f"-warmup{config.warmup}-tokens{config.tokens}-seed{config.seed}"
     )
 
@@ -141,7 +142,7 @@ def reproduce(
         report(run)
     runs = [found[task.out] for task in tasks]
     finding = experiment.decide(runs)
-    plots.save(experiment.draw(runs), own / "figure.svg")
+    save(experiment.draw(runs), own / "figure.svg")
     content = {
         "experiment": experiment.name,
         "question": experiment.question,

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from numerics.figures.sweep import COLOURS, STYLE
+from numerics.figures.style import COLOURS, STYLE, Drawing
 from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.selection import Runs
 from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome, best_constant
@@ -43,7 +43,7 @@ Values = Callable[[RecordedRun], tuple[Sequence[float], Sequence[float]]]
 def panels(across: int, down: int = 1, **settings: Any) -> tuple[Figure, Any]:
     """A figure with its axes, in the project's style."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=settings.pop("figsize", (4.6 * across, 3.5 * down)))
+        figure = Drawing(figsize=settings.pop("figsize", (4.6 * across, 3.5 * down)))
         axes = figure.subplots(down, across, squeeze=False, **settings)
     return figure, axes
 

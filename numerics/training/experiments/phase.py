@@ -16,7 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from numerics.figures.sweep import STYLE
+from numerics.figures.style import STYLE
 from numerics.statistics.exponents import NoExponent, power_law
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding

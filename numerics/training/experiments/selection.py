@@ -32,7 +32,7 @@ RANGE: Mapping[str, str] = {
     "layers": "N",
     "d_model": "width",
     "lr": "rate",
-    "tokens": "tokens a step",
+    "tokens": "tokens per step",
     "steps": "steps",
     "seed": "seeds",
 }

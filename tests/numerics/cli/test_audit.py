@@ -220,3 +220,10 @@ def test_lists(what: str, some: tuple[str, ...], capsys: pytest.CaptureFixture[s
     assert max(map(cell_len, printed.splitlines())) <= 80
     assert run(["list", what, "--json"]) == 0
     assert set(some) <= set(json.loads(capsys.readouterr().out))
+
+
+def test_a_factorys_name_is_no_emoji(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "m.py"
+    file.write_text("from torch import nn\n\n\ndef one():\n    return nn.Linear(4, 4)\n")
+    run(["audit", str(file) + ":one"])
+    assert "m.py:one:" in "".join(capsys.readouterr().out.split())

@@ -7,7 +7,7 @@ import pytest
 
 from numerics.cli.main import run
 
-HERE = Path(__file__).parents[1] / "check" / "newcomer_decoder.py"
+HERE = Path(__file__).parents[1] / "own_model" / "check" / "newcomer_decoder.py"
 MODEL = f"{HERE}:make"
 SMALL = ["--values", "2,3,4,6", "--optimizers", "sgd", "--seeds", "2"]
 

@@ -2,6 +2,7 @@ import gzip
 
 import pytest
 
+from numerics.data import text_files
 from numerics.data.text_files import read_text_folder
 from theory.errors import InputError
 
@@ -78,3 +79,31 @@ def test_damaged_gzip(folder):
 def test_missing_folder(tmp_path):
     with pytest.raises(InputError, match=r"text:DIR needs a folder, got .*nowhere"):
         read_text_folder(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\n \n\n", "must hold sentences, got 3 blank lines"),
+        (b"one\rtwo\rthree\n\n", r"line 1: lines must end in \\n or \\r\\n, got \\r alone"),
+    ],
+)
+def test_lines_that_are_no_sentences(folder, content, message):
+    (folder / "train.de").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_text_folder(folder)
+
+
+def test_a_small_file_that_unpacks_to_much_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(text_files, "LARGEST", 2**20)
+    (folder / "train.de").unlink()
+    (folder / "train.de.gz").write_bytes(gzip.compress(b"\n" * (2**20 + 1)))
+    with pytest.raises(InputError, match="must hold at most 1 MiB of text, and holds more"):
+        read_text_folder(folder)
+
+
+def test_one_pair_has_no_interval(folder):
+    for side in ("de", "en"):
+        (folder / f"val.{side}").write_text("one\n")
+    with pytest.raises(InputError, match=r"val\.\* must hold 2 sentences or more, got 1"):
+        read_text_folder(folder)

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from numerics.cli.plot import Plot
-from numerics.figures.sweep import PANELS, draw_sweep, save
+from numerics.figures.style import save
+from numerics.figures.sweep import PANELS, draw_sweep
 from numerics.sweeps.run import Settings, SweepConfig, run_sweep
 from theory.errors import InputError
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 
 from numerics.linearization.engines import LinearizationEngine
 from numerics.linearization.types import Cotangent
-from numerics.measure.updates import UpdateReport, measure_update
+from numerics.measure.report import UpdateReport
+from numerics.measure.updates import measure_update
 from numerics.models import Architecture, ModelSpec, Positions, Transformer
 from numerics.models.attention import Attention
 from numerics.models.tokens import TokenBatch, output_shape, random_batch
@@ -38,10 +40,14 @@ class Case:
     engine: LinearizationEngine
 
     def report(
-        self, optimizer: str, cotangent: Cotangent | None = None, **options: object
+        self, optimizer: str, cotangent: Cotangent | None = None, **options: Any
     ) -> UpdateReport:
         u = (lambda _: self.u) if cotangent is None else cotangent
-        given: Mapping = {"dtype": "float64", "engine": self.engine, "cotangent": u} | options
+        given: Mapping[str, Any] = {
+            "dtype": "float64",
+            "engine": self.engine,
+            "cotangent": u,
+        } | options
         return measure_update(
             self.model, self.batch, torch.Generator().manual_seed(7), optimizer=optimizer, **given
         )

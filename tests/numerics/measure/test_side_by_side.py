@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from numerics.measure.updates import UpdateReport, measure_update, measure_updates
+from numerics.measure.report import UpdateReport
+from numerics.measure.updates import measure_update, measure_updates
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.models.tokens import TokenBatch, random_batch
 from numerics.schemes import build

@@ -83,3 +83,23 @@ def test_values_that_rounding_decided_have_no_exponent():
     (row,) = exponent_table(rows.with_columns(accurate=True)).to_dicts()
     assert row["note"] != "not accurate from N = 25"
     assert row["exponent"] is not None
+
+
+def test_rows_from_before_accuracy_was_stored_are_read_and_not_measured_again(tmp_path):
+    whole = run_sweep(GRID, tmp_path)
+    assert whole["accurate"].all()
+    open_for_reading(tmp_path).merge(whole.drop("accurate"))
+    again = run_sweep(GRID, tmp_path, measure=stopping(0))
+    assert again["accurate"].null_count() == len(again) == len(whole)
+    assert again.drop("accurate").equals(whole.drop("accurate"))
+    larger = SweepConfig(GRID.schemes, GRID.optimizers, (1, 2, 3), 2, SMALL)
+    mixed = run_sweep(larger, tmp_path)
+    assert mixed.filter(pl.col("n_encoder") == 3)["accurate"].all()
+    assert mixed.filter(pl.col("n_encoder") < 3)["accurate"].null_count() == len(whole)
+
+
+def test_a_wrong_but_finite_value_is_stored_as_not_accurate():
+    deep = SweepConfig(("xavier",), ("sgd",), (6,), 1, Settings(dtype="float32"))
+    rows = run_sweep(deep)
+    assert rows["finite"].all()
+    assert not rows["accurate"].any()

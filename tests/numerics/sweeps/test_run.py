@@ -128,28 +128,6 @@ def test_a_shard_of_other_columns_is_refused(tmp_path):
         run_sweep(GRID, tmp_path)
 
 
-def test_rows_from_before_accuracy_was_stored_are_read_and_not_measured_again(tmp_path):
-    whole = run_sweep(GRID, tmp_path)
-    assert whole["accurate"].all()
-    open_for_reading(tmp_path).merge(whole.drop("accurate"))
-    counting = _Counting()
-    again = run_sweep(GRID, tmp_path, measure=counting)
-    assert counting.done == []
-    assert again["accurate"].null_count() == len(again) == len(whole)
-    assert again.drop("accurate").equals(whole.drop("accurate"))
-    larger = SweepConfig(GRID.schemes, GRID.optimizers, (1, 2, 3), 2, SMALL)
-    mixed = run_sweep(larger, tmp_path)
-    assert mixed.filter(pl.col("n_encoder") == 3)["accurate"].all()
-    assert mixed.filter(pl.col("n_encoder") < 3)["accurate"].null_count() == len(whole)
-
-
-def test_a_wrong_but_finite_value_is_stored_as_not_accurate():
-    deep = SweepConfig(("xavier",), ("sgd",), (6,), 1, Settings(dtype="float32"))
-    rows = run_sweep(deep)
-    assert rows["finite"].all()
-    assert not rows["accurate"].any()
-
-
 def test_every_changed_byte_of_the_merged_rows_and_of_a_shard_is_noticed(tmp_path):
     run_sweep(GRID, tmp_path)
     store = open_for_reading(tmp_path)
@@ -334,74 +312,6 @@ def test_streams_are_shared_by_schemes_and_independent_between_points():
     assert all(len(values) == 1 for values in streams.values())
     assert len(set.union(*streams.values())) == len(streams) == 36
     assert len({task.hash for task in tasks}) == len(tasks)
-
-
-def _synthetic(power: float) -> pl.DataFrame:
-    rows = [
-        {"n_encoder": n, "n_decoder": n, "value": 2.0 * n**power * (1 + 0.01 * seed), "seed": seed}
-        for n in (1, 6, 12, 25, 50)
-        for seed in range(3)
-    ]
-    constant = {"scheme": "s", "optimizer": "sgd", "part": "total", "quantity": "update"}
-    return pl.DataFrame([row | constant for row in rows])
-
-
-@pytest.mark.parametrize(("power", "note"), [(0.0, "flat"), (0.5, "grows"), (-0.5, "shrinks")])
-def test_exponent_table(power, note):
-    (row,) = exponent_table(_synthetic(power)).to_dicts()
-    assert (row["note"], row["points"]) == (note, 12)
-    assert row["exponent"] == pytest.approx(power, abs=1e-9)
-    assert row["low"] <= power <= row["high"]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"schemes": "tfixpu"}, "unknown scheme 'tfixpu': did you mean 'tfixup'"),
-        ({"schemes": ""}, "schemes must be a comma-separated list without gaps"),
-        ({"optimizers": "adm"}, "unknown optimizer 'adm'"),
-        ({"depths": "0"}, "depths must be between 1 and 100000, got 0"),
-        ({"depths": "6,six"}, "depths must be integers in plain digits, got 'six'"),
-        ({"depths": "6,6"}, "depths must be a list without repetition"),
-        ({"seeds": 0}, "seeds must be an integer of at least 1, got 0"),
-        (
-            {"settings": Settings(heads=3)},
-            "heads must divide the width d_model, got heads=3, d_model=64",
-        ),
-        ({"settings": Settings(tokens=0)}, "tokens must be an integer of at least 1, got 0"),
-        ({"settings": Settings(positions="sinus")}, "unknown kind of positions 'sinus': did you"),
-        ({"settings": Settings(architecture="encoder")}, "unknown architecture 'encoder': did you"),
-        ({"address": "tcp://a:1"}, "address goes with executor dask, got address 'tcp://a:1' with"),
-        ({"executor": "dask", "partition": "x"}, "partition goes with executor slurm"),
-        ({"executor": "slurm", "minutes": 0}, "minutes must be between 1 and 100000, got 0"),
-        ({"depths": "6,100000"}, r"depth 100000 must fit the memory: .* needs about \d+\.\d GiB"),
-        ({"workers": 0}, "workers must be between 1 and 1000, got 0"),
-    ],
-)
-def test_bad_options_touch_nothing(tmp_path, options, message):
-    out = tmp_path / "out"
-    with pytest.raises(InputError, match=message):
-        Sweep(out=out, **options).run()
-    assert not out.exists()
-
-
-def test_the_command_prints_a_verdict_a_part(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "140")
-    command = Sweep(
-        schemes="tfixup",
-        depths="1,2,3",
-        seeds=2,
-        optimizers="sgd",
-        out=tmp_path / "out",
-        workers=1,
-        settings=Settings(d_model=8, d_ff=12, vocabulary=20),
-        from_depth=1,
-        progress=False,
-    )
-    assert command.run() == 0
-    printed = capsys.readouterr().out
-    for part in ("total", "embeddings", "encoder.attention", "decoder.mlp"):
-        assert part in printed
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script.:DeprecationWarning")

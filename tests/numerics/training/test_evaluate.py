@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from numerics.cli.train import Train
-from numerics.extras import extra
 from numerics.training import evaluate, task
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import (
@@ -18,7 +17,7 @@ from numerics.training.evaluate import (
 )
 from numerics.training.loop import run_training
 from numerics.training.recorded import CHECKPOINT, read_run
-from theory.errors import InputError
+from theory.errors import InputError, extra
 
 TINY = TrainConfig(
     layers=1, d_model=16, d_ff=32, pairs=300, vocabulary=200, steps=6, checkpoint_every=2, average=2

@@ -3,13 +3,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from numerics import extras
-from numerics.extras import extra
 from numerics.training.config import TrainConfig
 from numerics.training.events import FOLDER
 from numerics.training.loop import run_training
 from numerics.training.recorded import LOG
-from theory.errors import InputError
+from theory import errors
+from theory.errors import InputError, extra
 
 TINY = TrainConfig(
     layers=1, d_model=8, d_ff=8, pairs=100, validation_pairs=10, vocabulary=150, steps=3
@@ -33,7 +32,7 @@ def test_without_the_extra_nothing_is_trained(tmp_path: Path, monkeypatch):
     def missing(name):
         raise ModuleNotFoundError(name=name)
 
-    monkeypatch.setattr(extras.importlib, "import_module", missing)
+    monkeypatch.setattr(errors.importlib, "import_module", missing)
     with pytest.raises(InputError, match=r"tensorboard is not installed.*tfixup\[log\]"):
         run_training(TINY, tmp_path / "run", tensorboard=True)
     assert not (tmp_path / "run").exists()

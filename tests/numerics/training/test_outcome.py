@@ -131,7 +131,7 @@ def test_worse_than_chance_is_not_trained_because_the_unigram_is_worse_still():
     found = judge(model, unigram, 25, finite=True)
     assert found.outcome is RunOutcome.STUCK
     assert found.gain.value == pytest.approx(math.log(25) - 3.52)
-    assert "below log V" in found.reason
+    assert "above log V" in found.reason
     better = SentenceLosses(2.8 * tokens, tokens)
     assert judge(better, unigram, 25, finite=True).outcome is RunOutcome.TRAINED
 

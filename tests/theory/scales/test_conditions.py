@@ -3,12 +3,13 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
+from theory.derivations.statements import at, sides
 from theory.scales import conditions, stacks
-from theory.scales.architectures import Architecture, Memory, encoder_decoder, single
+from theory.scales.architecture import Architecture, Memory
+from theory.scales.architectures import encoder_decoder, single
 from theory.scales.conditions import system
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
 from theory.scales.update_rules import SGD, SIGN
-from theory.statements import at, sides
 
 N = sp.Symbol("N", positive=True)
 U = sp.Symbol("u", positive=True)

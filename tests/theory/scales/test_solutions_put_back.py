@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory.scales import stacks
-from theory.scales.architectures import Architecture, Tie
+from theory.scales.architecture import Architecture, Tie
 from theory.scales.solver import solve
 from theory.scales.stacks import Block, Branch, Stack
 from theory.scales.update_rules import LAYERWISE, SGD, SIGN, UpdateRule

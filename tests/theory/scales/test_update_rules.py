@@ -45,7 +45,7 @@ def test_each_rule_by_name(name, change, power):
 
 
 def test_no_rule_is_left_out():
-    assert len(RULES) == 9
+    assert len(RULES) == 10
 
 
 @pytest.mark.parametrize("build", [momentum, adam_noise])

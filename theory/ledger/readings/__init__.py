@@ -6,12 +6,26 @@ Every claim that training speaks about has one, and so has every statement of a 
 
 from collections.abc import Mapping
 
-from theory.ledger.readings import of_rivals_theory, of_rivals_training, of_theory, of_training
+from theory.ledger.readings import (
+    of_modern,
+    of_rivals_theory,
+    of_rivals_training,
+    of_theory,
+    of_training,
+    of_transfer,
+)
 from theory.ledger.readings.statement import StatementReading as StatementReading
 
 READINGS: Mapping[str, StatementReading] = {
     reading.claim: reading
-    for part in (of_theory, of_training, of_rivals_theory, of_rivals_training)
+    for part in (
+        of_theory,
+        of_training,
+        of_rivals_theory,
+        of_rivals_training,
+        of_modern,
+        of_transfer,
+    )
     for reading in part.READINGS
 }
 """The reading of each claim."""

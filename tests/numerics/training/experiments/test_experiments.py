@@ -23,6 +23,7 @@ from numerics.training.experiments import (
     phase,
     radam,
     tables,
+    transfer,
     warmup,
 )
 from numerics.training.experiments.experiment import Answer, Experiment, Finding, label, reproduce
@@ -54,6 +55,11 @@ SMALL = {
     "warmup": warmup.configs((1,), 2, **TINY),
     "baselines": baselines.configs((1,), **TINY)[6:],
     "coherence": coherence.configs((1, 2, 3), **TINY),
+    "transfer": tuple(
+        config
+        for config in transfer.configs(("completep",), (1, 2), (0, 1), **TINY)
+        if 1e-3 < config.lr < 1e-2
+    ),
 }
 
 

@@ -34,6 +34,7 @@ from tests.numerics.training.experiments.cases_of_plateaus import (
     curves,
     of_fig3c,
 )
+from tests.numerics.training.experiments.cases_of_transfer import TRANSFER
 from tests.numerics.training.experiments.synthetic import (
     DIVERGES,
     STUCK,
@@ -45,7 +46,7 @@ from tests.numerics.training.experiments.synthetic import (
 
 CASES = [
     *(*FIG2, *FIG3AB, *FIG3C, *RADAM, *FIG4A, *FIG4B, *SQUARED, *FIG4C),
-    *(*PHASE, *BASELINES, *WARMUP, *TABLES, *COHERENCE),
+    *(*PHASE, *BASELINES, *WARMUP, *TABLES, *COHERENCE, *TRANSFER),
 ]
 
 
@@ -73,6 +74,7 @@ BY_EXPERIMENT = {
     "warmup": WARMUP,
     "tables": TABLES,
     "coherence": COHERENCE,
+    "transfer": TRANSFER,
 }
 
 

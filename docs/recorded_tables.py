@@ -1,0 +1,88 @@
+"""Tables of the documentation that are read off recorded results: no number of theirs is typed."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+RESULTS = Path(__file__).parent.parent / "results"
+SWEEPS = {
+    "recorded_sweep": ("sweep", ("total", "encoder", "decoder")),
+    "recorded_schemes": ("schemes", ("total",)),
+}
+"""Generated table: the sweep's folder, and the parts that it shows."""
+CALLED = re.compile(r"^python -m (tfixup\.__main__|numerics\.cli\.main)")
+"""Other ways to call the command, as older records have them."""
+
+
+def exponents(folder: str, parts: Sequence[str]) -> str:
+    """Depth exponents of one recorded sweep: a row per scheme, a column per optimizer and part."""
+    from numerics.sweeps.run import exponent_table
+
+    rows = pl.read_parquet(RESULTS / folder / "rows.parquet")
+    table = exponent_table(rows).filter(pl.col("quantity") == "update")
+    kept = [part for part in parts if part in set(table["part"])]
+    optimizers = table["optimizer"].unique(maintain_order=True).to_list()
+    columns = [(optimizer, part) for optimizer in optimizers for part in kept]
+    found = {
+        (row["scheme"], row["optimizer"], row["part"]): row for row in table.iter_rows(named=True)
+    }
+    seeds = dict(rows.group_by("scheme").agg(pl.col("seed").n_unique()).rows())
+    schemes = table["scheme"].unique(maintain_order=True).to_list()
+    header = ("scheme", "seeds", *(f"{optimizer}, {part}" for optimizer, part in columns))
+    return _table(
+        header,
+        (
+            (f"`{scheme}`", seeds[scheme], *(_cell(found.get((scheme, *one))) for one in columns))
+            for scheme in schemes
+        ),
+    )
+
+
+def _cell(row: dict[str, object] | None) -> str:
+    """The exponent with its interval, or why there is none."""
+    if row is None:
+        return "—"
+    if row["exponent"] is None:
+        return str(row["note"])
+    told = f"{row['exponent']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}] {row['note']}"
+    return told.replace("-", "−")
+
+
+def commands(folder: str) -> str:
+    """The command of every run that a recorded sweep is made of."""
+    manifest = json.loads((RESULTS / folder / "manifest.json").read_text("utf-8"))
+    recorded = (run["provenance"]["command"] for run in manifest["runs"])
+    told = dict.fromkeys(CALLED.sub("tfixup", command) for command in recorded)
+    return "\n".join(["```sh", *told, "```"])
+
+
+def predictions() -> str:
+    """How far measured and predicted energies lie apart, by scheme."""
+    summary = json.loads((RESULTS / "predictions" / "summary.json").read_text("utf-8"))
+    rows = (
+        (f"`{scheme}`", *(_percent(one[name]) for name in ("p50", "p90", "p99", "noise_p50")))
+        for scheme, one in summary["percentiles"].items()
+    )
+    header = ("scheme", "half of the parts", "90 %", "99 %", "scatter of the draws")
+    return _table(header, rows) + f"\n\n```sh\n{summary['provenance']['command']}\n```"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %" if value < 1 else "more than 100 %"
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    names = tuple(header)
+    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
+def write_tables(folder: Path) -> None:
+    """Write every table below ``folder``, as text that a page includes."""
+    for name, (sweep, parts) in SWEEPS.items():
+        text = f"{exponents(sweep, parts)}\n\nRecorded by\n\n{commands(sweep)}\n"
+        (folder / f"{name}.txt").write_text(text, "utf-8")
+    (folder / "recorded_predictions.txt").write_text(predictions() + "\n", "utf-8")

@@ -1,0 +1,154 @@
+"""``tfixup solve --model``: standard deviations and rates by role for a model of one's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from theory.errors import InputError
+
+if TYPE_CHECKING:
+    from numerics.recipes.solved import ModelSolution
+
+BASE_LAYERS = 2
+LAYERS = 12
+
+
+@dataclass(frozen=True)
+class ModelQuery:
+    """The options of ``tfixup solve`` that concern a model."""
+
+    model: str
+    optimizer: str
+    layers: str | None
+    base_layers: int
+    complete: bool
+    json: bool
+
+
+def run(query: ModelQuery) -> int:
+    """Trace the model at two depths, solve, print."""
+    from numerics.own_model.check.solved_models import solve_factory
+    from numerics.structure.user_factory import load_factory
+
+    text = str(LAYERS) if query.layers is None else query.layers
+    if not text.isdigit() or int(text) == 0:
+        raise InputError(f"a model needs a number of layers of at least 1, got {text!r}")
+    layers, base = int(text), query.base_layers
+    solution = solve_factory(
+        load_factory(query.model),
+        query.optimizer,
+        layers,
+        base_layers=base,
+        complete=query.complete,
+    )
+    document = _document(query, solution, layers)
+    if query.json:
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+    else:
+        _print(query, solution, layers)
+    return 0
+
+
+def _document(query: ModelQuery, solution: ModelSolution, layers: int) -> dict[str, object]:
+    found = solution.prescription
+    family = found.family
+    return {
+        "model": query.model,
+        "optimizer": query.optimizer,
+        "layers": layers,
+        "base_layers": query.base_layers,
+        "streams": {
+            stream.name: {
+                "wiring": stream.wiring,
+                "branches": [branch.name for branch in stream.branches],
+                "enters_with_rms": solution.inputs[stream.name],
+            }
+            for stream in found.structure.streams
+        },
+        "multipliers": dict(solution.reading.multipliers),
+        "uncovered": list(solution.reading.uncovered),
+        "conditions": {
+            item.name: f"{item.form} {'=' if item.exact else '≤'} 0"
+            for item in family.question.conditions()
+        },
+        "family": {str(symbol): str(value) for symbol, value in family.exponents.items()},
+        "free": [str(symbol) for symbol in family.free],
+        "at_most_0": [str(form) for form in family.bounds],
+        "roles": {
+            role: {
+                "std_power": str(found.exponents[role].std),
+                "rate_power": str(found.exponents[role].rate),
+                "std_times_root_fan_in": solution.recipe.sizes.get(role, 1.0),
+                **asdict(solution.recipe.factors[role]),
+            }
+            for role in found.structure.trained
+        },
+        "tables": dict(solution.recipe.tables),
+        "missed": [f"{i.condition}: N^({i.power})" for i in found.judgement.missed],
+        "code": _code(query, layers),
+    }
+
+
+def _code(query: ModelQuery, layers: int) -> list[str]:
+    optimizers = {"sgd": "SGD", "adam": "Adam"}
+    complete = ", complete=True" if query.complete else ""
+    use = (
+        ["hidden = [group for group in groups if group['hidden']]  # for torch.optim.Muon"]
+        if query.optimizer == "muon"
+        else [f"optimizer = torch.optim.{optimizers.get(query.optimizer, 'AdamW')}(groups)"]
+    )
+    return [
+        f"solution = tfixup.solve_model({query.model!r}, {query.optimizer!r}, {layers}, "
+        f"base_layers={query.base_layers}{complete})",
+        "tfixup.initialize_(model, solution.recipe, torch.Generator().manual_seed(0), batch)",
+        "groups = tfixup.param_groups(model, solution.recipe, lr, batch=batch)",
+        *use,
+    ]
+
+
+def _print(query: ModelQuery, solution: ModelSolution, layers: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console, found = Console(), solution.prescription
+    for stream in found.structure.streams:
+        branches = ", ".join(branch.name for branch in stream.branches)
+        console.print(f"{stream.name}: {stream.wiring}, {branches}", markup=False)
+    if solution.reading.uncovered:
+        uncovered = ", ".join(solution.reading.uncovered)
+        console.print(f"no condition speaks of: {uncovered}", markup=False)
+    console.print("conditions (powers of N):", markup=False)
+    family = found.family
+    for item in family.question.conditions():
+        sign = "=" if item.exact else "≤"
+        console.print(f"  {item.name}: {item.form} {sign} 0", markup=False)
+    console.print("every answer:", markup=False)
+    for symbol, value in family.exponents.items():
+        console.print(f"  {symbol} = {'free' if symbol == value else value}", markup=False)
+    bounds = "; ".join(str(form) for form in family.bounds)
+    console.print(f"  at most 0: {bounds or 'none'}", markup=False)
+    table = Table(
+        title=f"chosen for {query.optimizer} at N = {layers}, rates × 1 at N = {query.base_layers}"
+    )
+    table.add_column("role", min_width=20, overflow="fold")
+    for column in ("std", "number", "rate", "rate ×", "decay ×", "ε ×"):
+        table.add_column(column, overflow="fold")
+    for role in found.structure.trained:
+        own, factors = found.exponents[role], solution.recipe.factors[role]
+        size = f"{solution.recipe.sizes.get(role, 1.0):.4g}"
+        hidden = found.structure.kinds[role] in ("hidden", "output")
+        offset = any(role == v for s in found.structure.streams for b in s.branches
+                     for v, _ in b.offsets if v.endswith("bias"))  # fmt: skip
+        shown = f"{size}/√fan_in" if hidden else "0" if offset or role == "end.bias" else size
+        shown = ", ".join(f"{v:.4g}" for v in solution.recipe.tables.values()) if (
+            role == "embedding" and solution.recipe.tables
+        ) else shown  # fmt: skip
+        table.add_row(
+            role, f"N^({own.std})", shown, f"N^({own.rate})", f"{factors.rate:.4g}",
+            f"{factors.weight_decay:.4g}", f"{factors.epsilon:.4g}",
+        )  # fmt: skip
+    console.print(table)
+    for line in _code(query, layers):
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,52 @@
+"""What a call of ``tfixup solve`` asks: its options, as the parts that read them take them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SolveQuery:
+    """The options of ``tfixup solve``."""
+
+    layers: str | None = None
+    """Layers of every stack, unless a stack's own are given."""
+    encoder_layers: str | None = None
+    """N_e; 6 unless given."""
+    decoder_layers: str | None = None
+    """N_d; 6 unless given."""
+    architecture: str | None = None
+    """encoder-decoder (unless given), encoder-only or decoder-only."""
+    preset: str | None = None
+    """A published scheme with an architecture of its own: tfixup (the paper; also tfixup-paper),
+    tfixup-code, r-fixup, deepnorm, deepnorm-single, dt-fixup, rezero."""
+    optimizer: str = "sgd"
+    """sgd, momentum, sign, adam or adamw (by the sign), adam-noise, lion, lars, lamb or muon."""
+    input_depth: str | None = None
+    """Depth that sets the encoder's input norm where the stacks are unequal: decoder (the paper;
+    unless given) or encoder (the official code)."""
+    mlp: str | None = None
+    """mlp (unless given), or gated (three matrices, such as SwiGLU; swiglu is the same)."""
+    parallel: bool = False
+    """One residual connection for all blocks of a layer."""
+    memories: int | None = None
+    """How many memories the decoder reads; 1 unless given."""
+    ties: bool = True
+    """Tie the norms as T-Fixup does; without, the solution is a family."""
+    recipe: str | None = None
+    """Hold a published recipe against the conditions: flat, gpt2, depth-mup, completep, u-mup, mup,
+    tfixup, deepnorm, … (powers of N in multipliers, stds and rates by role)."""
+    structure: str | None = None
+    """Instead of a recipe: pre-norm, pre-norm-biased, pre-norm-gated, pre-norm-normed, post-norm,
+    norm-free, encoder-decoder, …; prints every recipe that meets the conditions."""
+    powers: tuple[str, ...] = ()
+    """A recipe of one's own for that structure: ROLE=MULTIPLIER,STD,RATE, each a power of N."""
+    axis: str = "depth"
+    """What grows in a recipe: depth or width."""
+    base_layers: int | None = None
+    """Depth at which the factors on rates are 1; 1 unless given, and 2 for a model."""
+    model: str | None = None
+    """Instead of a stack: MODULE:FACTORY or PATH.py:FACTORY of a model of your own; the factory
+    takes the depth. Prints conditions, standard deviations, rates, and the code that uses them."""
+    complete: bool = False
+    """With --model: CompleteP's demand that every matrix's output changes by a Θ(1) fraction."""
+    json: bool = False
+    """Print JSON."""

@@ -1,0 +1,233 @@
+"""A model solved at several depths, initialised and stepped as solved, and what its step then does.
+
+The conditions promise that one step moves f by the same amount at every depth, in total and through
+every group of weights. Here both are measured: the exact limit ‖Δf‖/η of the initialised model,
+with the solved factors on the rates, and its exponents in the depth.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from numerics.own_model.measurement.measure import measure_module
+from numerics.recipes.initialize import initialize_
+from numerics.recipes.param_groups import rates_by_parameter
+from numerics.recipes.solved import ModelSolution, solve_traced
+from numerics.statistics.exponents import Exponent, NoExponent, power_law
+from numerics.structure.types import Structure
+from numerics.structure.user_factory import UserFactory, as_factory, load_factory
+from theory.errors import InputError
+
+TOTAL_MARGIN = 0.05
+"""Within it the total's exponent is 0: over N = 4 … 64 the total then changes by 15 % at most."""
+GROUP_MARGIN = 0.1
+"""The same for a group of weights, of which there are few numbers: 32 % at most."""
+
+
+def solve_model(
+    factory: str | Callable[..., object],
+    optimizer: str,
+    layers: int,
+    *,
+    base_layers: int = 2,
+    complete: bool = False,
+    width: int | None = None,
+) -> ModelSolution:
+    """Derive standard deviations and rates by role for a model that no recipe names.
+
+    Parameters
+    ----------
+    factory
+        A function of the depth that returns a module, or a module and a batch; or its name.
+    optimizer
+        Whose step is to move the model alike at every depth: sgd, adamw, muon, lion, …
+    layers
+        N, with which the factory is called.
+    base_layers
+        N₀, at which the learning rate was tuned and every factor is 1.
+    complete
+        CompleteP's demand, instead of branches as large as a steady stream allows.
+    width
+        For a factory of two arguments.
+
+    Returns
+    -------
+    ModelSolution
+        With a ``recipe`` for `tfixup.initialize_` and `tfixup.param_groups`.
+
+    Raises
+    ------
+    InputError
+        For a model that is not understood, or that only a multiplier could keep.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> def encoder(layers):
+    ...     layer = nn.TransformerEncoderLayer(16, 2, 32, 0.0, batch_first=True)
+    ...     stack = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+    ...     return stack, torch.randn(2, 4, 16)
+    >>> found = solve_model(encoder, "adamw", 8)
+    >>> found.recipe.factors["mlp.w_out"].rate, found.recipe.factors["mlp.w_in"].rate
+    (0.25, 0.5)
+    """
+    made = load_factory(factory) if isinstance(factory, str) else as_factory(factory)
+    return solve_factory(
+        made, optimizer, layers, base_layers=base_layers, complete=complete, width=width
+    )
+
+
+@dataclass(frozen=True)
+class SolvedRow:
+    """‖Δf‖/η of one model: one depth, one seed."""
+
+    layers: int
+    seed: int
+    group: str
+    """``total``, or the role of the weights that were moved alone."""
+    change: float
+
+
+@dataclass(frozen=True)
+class SolvedExponents:
+    """How a solved model's first step depends on its depth."""
+
+    optimizer: str
+    rows: tuple[SolvedRow, ...]
+    exponents: Mapping[str, Exponent | NoExponent]
+    """By group, ``total`` first."""
+    covered: tuple[str, ...]
+    """Groups of which the conditions speak."""
+
+    def flat(self, group: str) -> bool | None:
+        """Whether a group's exponent is 0 within its margin; ``None`` if undecided."""
+        found = self.exponents[group]
+        margin = TOTAL_MARGIN if group == "total" else GROUP_MARGIN
+        return None if isinstance(found, NoExponent) else found.equivalent(0, margin)
+
+
+def solve_factory(
+    factory: UserFactory,
+    optimizer: str,
+    layers: int,
+    *,
+    base_layers: int,
+    complete: bool = False,
+    width: int | None = None,
+) -> ModelSolution:
+    """What a factory's model needs at a depth, for a rate that was tuned at another.
+
+    Raises
+    ------
+    InputError
+        For a factory that takes no depth, or a model that is not understood.
+    """
+    if not factory.takes:
+        raise InputError(f"the factory {factory.name} must take the depth, and takes nothing")
+    built = factory.build(layers, width, seed=0)
+    base = factory.build(base_layers, width, seed=0)
+    return solve_traced(
+        built.model,
+        built.batch,
+        base.model,
+        optimizer,
+        layers=layers,
+        base_layers=base_layers,
+        complete=complete,
+        name=f"solved for {optimizer}",
+    )
+
+
+def measure_solved(
+    factory: UserFactory,
+    optimizer: str,
+    depths: Sequence[int],
+    *,
+    seeds: int,
+    base_layers: int,
+    complete: bool = False,
+    width: int | None = None,
+    flat_rates: bool = False,
+) -> SolvedExponents:
+    """Exponents of a solved model's first step, in total and by role.
+
+    Parameters
+    ----------
+    factory
+        Builds the model of a depth; what it draws is replaced.
+    optimizer
+        Whose step is solved for and measured.
+    depths
+        Numbers of layers.
+    seeds
+        Models a depth.
+    base_layers
+        N₀, at which every rate has the factor 1.
+    complete
+        CompleteP's demand.
+    width
+        For a factory of two arguments.
+    flat_rates
+        Leave the solved rates out, to see what they are for.
+
+    Raises
+    ------
+    InputError
+        For a model that is not understood or cannot be solved.
+    """
+    rows: list[SolvedRow] = []
+    covered: tuple[str, ...] = ()
+    for layers in sorted(set(depths)):
+        solution = solve_factory(
+            factory, optimizer, layers, base_layers=base_layers, complete=complete, width=width
+        )
+        structure = solution.structure
+        covered = covered_groups(structure, solution)
+        for seed in range(seeds):
+            rows += _measured(
+                factory, optimizer, solution, layers, seed, width=width, flat_rates=flat_rates
+            )
+    groups = dict.fromkeys(row.group for row in rows)
+    exponents = {
+        group: power_law(
+            [row.layers for row in rows if row.group == group],
+            [row.change for row in rows if row.group == group],
+        )
+        for group in groups
+    }
+    return SolvedExponents(optimizer, tuple(rows), exponents, covered)
+
+
+def covered_groups(structure: Structure, solution: ModelSolution) -> tuple[str, ...]:
+    """Roles of traced tensors that the conditions speak of, as `measure_module` groups them."""
+    names = {"norm_gain": "norm", "norm_bias": "norm"}
+    uncovered = set(solution.reading.uncovered)
+    found = (
+        names.get(view.role, view.role)
+        for view in structure.views
+        if view.parameter not in uncovered
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def _measured(
+    factory: UserFactory,
+    optimizer: str,
+    solution: ModelSolution,
+    layers: int,
+    seed: int,
+    *,
+    width: int | None,
+    flat_rates: bool,
+) -> list[SolvedRow]:
+    built = factory.build(layers, width, seed=seed)
+    structure = solution.structure
+    generator = torch.Generator().manual_seed(seed)
+    initialize_(built.model, solution.recipe, generator, built.batch, structure=structure)
+    rates = None if flat_rates else rates_by_parameter(built.model, solution.recipe, structure)
+    moved = measure_module(
+        built.model, built.batch, (optimizer,), seed=seed, structure=structure, rates=rates
+    )[optimizer]
+    changes = {"total": moved.total, **moved.by_role}
+    return [SolvedRow(layers, seed, group, change) for group, change in changes.items()]

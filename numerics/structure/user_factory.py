@@ -1,0 +1,348 @@
+"""A user's own model, loaded by name: ``MODULE:FACTORY`` or ``PATH.py:FACTORY``.
+
+A factory takes the depth, or nothing, and returns a module, or a module and a batch. Every broken
+rule is an `InputError` of one line. What the user's own code raises is a `UserCodeError`: one line
+as well, with the user's exception as its cause, so that a command can print the whole traceback.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import random
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from numerics.structure.default_batch import Batch, default_batch
+from theory.errors import InputError, nearest
+
+DEPTH_NAMES = ("depth", "layers", "n", "n_layer", "n_layers", "num_layers", "num_hidden_layers")
+"""Names under which a factory usually takes its depth; others are taken by position."""
+WIDTH_NAMES = ("width", "d_model", "dim", "d", "n_embd", "hidden_size")
+"""Names under which a factory usually takes its width."""
+
+
+class UserCodeError(InputError):
+    """The user's own code raised: the message shows that exception, ``__cause__`` is it."""
+
+    @property
+    def full(self) -> str:
+        """The traceback of the user's exception, as Python prints it."""
+        cause = self.__cause__
+        return str(self) if cause is None else "".join(traceback.format_exception(cause))
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a factory gave: a module and a batch that fits it."""
+
+    model: nn.Module
+    batch: Batch
+    """A tuple of positional arguments, a mapping of keyword arguments, or one tensor."""
+    notes: tuple[str, ...] = ()
+    """What was decided for the user, in sentences: that a batch was made, and of what."""
+
+
+@dataclass(frozen=True)
+class UserFactory:
+    """A factory and where it came from."""
+
+    name: str
+    """What the user wrote."""
+    make: Callable[..., object]
+    folders: tuple[str, ...] = ()
+    """Folders from which the user's code may import while it runs."""
+
+    @property
+    def takes(self) -> int | None:
+        """How many positional arguments it can take; ``None`` where Python cannot say."""
+        found = _parameters(self.make)
+        return None if found is None else len(found)
+
+    @property
+    def needs(self) -> int:
+        """How many arguments without a default it has."""
+        return sum(p.default is p.empty for p in _parameters(self.make) or ())
+
+    def build(
+        self,
+        depth: int | None = None,
+        width: int | None = None,
+        *,
+        seed: int = 0,
+        with_batch: bool = True,
+        finite: bool = True,
+    ) -> Built:
+        """Call the factory under a seeded global generator, which is restored afterwards.
+
+        Parameters
+        ----------
+        depth, width
+            What the factory is called with; ``None`` leaves an argument out.
+        seed
+            Seed of torch's and Python's global generators during the call.
+        with_batch
+            Whether to make a batch where the factory returns none, which runs the model once.
+        finite
+            Whether weights that are not finite are refused.
+
+        Raises
+        ------
+        InputError
+            If what comes back is no module, lies on the meta device, is in half precision on the
+            CPU, has weights that are not finite, or has no batch that fits.
+        UserCodeError
+            If the factory itself raises.
+        """
+        arguments, named = self._arguments(depth, width)
+        with _importable(self.folders), seeded(seed):
+            try:
+                made = self.make(*arguments, **named)
+            except (Exception, SystemExit) as raised:
+                raise user_error(f"the factory {self.name}", raised) from raised
+        model, batch = _taken_apart(made, self.name)
+        require_measurable(model, finite=finite)
+        if _is_empty(batch):
+            raise InputError(f"a batch must hold entries, and {self.name}'s has a tensor of none")
+        if batch is not None or not with_batch:
+            return Built(model, () if batch is None else batch)
+        with _importable(self.folders), seeded(seed):
+            batch, note = default_batch(model)
+        return Built(model, batch, (note,))
+
+    def _arguments(
+        self, depth: int | None, width: int | None
+    ) -> tuple[tuple[int, ...], dict[str, int]]:
+        """Positional and named arguments of the call."""
+        found = _parameters(self.make)
+        names = [p.name for p in found or ()]
+        if depth is None and width is None:
+            if self.needs:
+                raise InputError(
+                    f"the factory {self.name} needs the argument {names[0]!r}: pass a depth"
+                )
+            return (), {}
+        given = [value for value in (depth, width) if value is not None]
+        if found is not None and len(names) < len(given):
+            what = "depth" if len(given) == 1 and depth is not None else "size"
+            raise InputError(
+                f"the factory {self.name} must take {len(given)} argument(s), the {what} first, "
+                f"got one that takes {len(names)}"
+            )
+        if width is not None:
+            at = next((name for name in names if name in WIDTH_NAMES), None)
+            if at is not None:
+                return (() if depth is None else (depth,)), {at: width}
+        return tuple(given), {}
+
+
+def load_factory(name: str) -> UserFactory:
+    """The factory that ``package.module:name`` or ``path/to/file.py:name`` stands for.
+
+    A module in place of a factory is taken as a factory of that one module.
+
+    Raises
+    ------
+    InputError
+        If the name has another form, or the file, the module or the name in it is not there.
+    UserCodeError
+        If importing it raises.
+
+    Examples
+    --------
+    >>> load_factory("torch.nn:Linear").takes
+    5
+    >>> load_factory("torch.nn")
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: a model is named MODULE:FACTORY or PATH.py:FACTORY, got 'torch.nn'
+    """
+    where, colon, attribute = name.rpartition(":")
+    if not colon or not where or not attribute:
+        raise InputError(f"a model is named MODULE:FACTORY or PATH.py:FACTORY, got {name!r}")
+    is_file = where.endswith(".py")
+    folders = (
+        (str(Path(where).resolve().parent), str(Path.cwd())) if is_file else (str(Path.cwd()),)
+    )
+    with _importable(folders):
+        module = _from_file(Path(where)) if is_file else _from_name(where)
+    value: object = module
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            known = [key for key in vars(module) if callable(getattr(module, key, None))]
+            raise nearest(
+                part, [key for key in known if not key.startswith("_")], f"name in {where}"
+            )
+        value = getattr(value, part)
+    return as_factory(value, name, folders)
+
+
+def as_factory(value: object, name: str = "", folders: tuple[str, ...] = ()) -> UserFactory:
+    """A factory from a Python object: a function, a class, or a module that is always the same."""
+    label = name or getattr(value, "__qualname__", type(value).__name__)
+    if isinstance(value, nn.Module):
+        module = value
+        return UserFactory(label, lambda: module, folders)
+    if not callable(value):
+        raise InputError(f"a factory must be callable, got {label} of type {type(value).__name__}")
+    return UserFactory(label, value, folders)
+
+
+def user_error(what: str, raised: BaseException) -> UserCodeError:
+    """One line for what the user's code raised: type, message, and the user's own last line."""
+    text = " ".join(str(raised).split()) or "no message"
+    text = text if len(text) <= 300 else text[:297] + "..."
+    frames = traceback.extract_tb(raised.__traceback__)
+    ours = str(Path(__file__).parent)
+    own = [f for f in frames if "site-packages" not in f.filename and ours not in f.filename]
+    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
+    return UserCodeError(
+        f"{what} raised {type(raised).__name__}: {text}{place} (--traceback shows it)"
+    )
+
+
+def _is_empty(batch: Batch | None) -> bool:
+    values = batch.values() if isinstance(batch, Mapping) else batch
+    values = (values,) if isinstance(values, Tensor) else values or ()
+    return any(isinstance(value, Tensor) and not value.numel() for value in values)
+
+
+def require_measurable(model: nn.Module, *, finite: bool = True) -> None:
+    """Refuse a module without weights, on the meta device, in fp16 on the CPU, or not finite.
+
+    Examples
+    --------
+    >>> require_measurable(nn.Linear(2, 2, device="meta"))
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: weights must have data, and weight is on the meta device: initialise
+    the model before it is handed over
+    """
+    named = [*model.named_parameters(), *model.named_buffers()]
+    if not any(True for _ in model.parameters()):
+        raise InputError(f"a model must have parameters, and {type(model).__name__} has none")
+    for name, tensor in named:
+        if isinstance(tensor, (nn.UninitializedParameter, nn.UninitializedBuffer)):
+            raise InputError(f"weights must have a shape, and {name} is lazy: run the model once")
+        if tensor.is_meta:
+            raise InputError(
+                f"weights must have data, and {name} is on the meta device: initialise the model "
+                "before it is handed over"
+            )
+        if tensor.dtype is torch.float16 and tensor.device.type == "cpu":
+            raise InputError(
+                f"weights on the CPU must be float32, float64 or bfloat16, and {name} is float16: "
+                "call .float() in the factory"
+            )
+    for name, tensor in model.named_parameters() if finite else ():
+        bad = int((~torch.isfinite(tensor.detach())).sum())
+        if bad:
+            raise InputError(
+                f"weights must be finite, and {name} has {bad} of {tensor.numel()} entries that "
+                "are not"
+            )
+
+
+def run_model(model: nn.Module, batch: Batch) -> object:
+    """One forward of the model on the batch; the user's own errors come as `UserCodeError`."""
+    try:
+        return call(model, batch)
+    except Exception as raised:
+        raise user_error(f"the forward of {type(model).__name__}", raised) from raised
+
+
+def call(model: nn.Module, batch: Batch) -> object:
+    """The model on a batch: a tensor, a tuple of arguments, or a mapping of keywords."""
+    if isinstance(batch, Mapping):
+        return model(**batch)
+    return model(*batch) if isinstance(batch, (tuple, list)) else model(batch)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's CPU and Python's global generators, and put both back afterwards."""
+    before = random.getstate()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before)
+
+
+def _taken_apart(made: object, name: str) -> tuple[nn.Module, Batch | None]:
+    if isinstance(made, nn.Module):
+        return made, None
+    if isinstance(made, (tuple, list)) and len(made) == 2 and isinstance(made[0], nn.Module):
+        batch = made[1]
+        if batch is not None and not isinstance(batch, (Tensor, tuple, list, Mapping)):
+            raise InputError(
+                "a batch must be a tensor, a tuple of arguments or a mapping of keywords, got "
+                f"{type(batch).__name__} from {name}"
+            )
+        return made[0], tuple(batch) if isinstance(batch, list) else batch
+    raise InputError(
+        f"a factory must return a torch.nn.Module, or a module and a batch, and {name} returned "
+        f"{type(made).__name__}"
+    )
+
+
+def _parameters(make: Callable[..., object]) -> list[inspect.Parameter] | None:
+    try:
+        found = list(inspect.signature(make).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in found):
+        return None
+    return [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"the file of a factory must exist, got {path}")
+    name = f"tfixup_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"the file of a factory must be a Python file, got {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as raised:
+        del sys.modules[name]
+        raise user_error(f"importing {path}", raised) from raised
+    return module
+
+
+def _from_name(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        if missing.name and (name == missing.name or name.startswith(missing.name + ".")):
+            raise InputError(
+                f"the module of a factory must be importable, and there is no {missing.name!r}"
+            ) from None
+        raise user_error(f"importing {name}", missing) from missing
+    except (Exception, SystemExit) as raised:
+        raise user_error(f"importing {name}", raised) from raised
+
+
+@contextmanager
+def _importable(folders: tuple[str, ...]) -> Iterator[None]:
+    """Let the user's code import what lies beside it and in the current directory."""
+    new = [folder for folder in folders if folder not in sys.path]
+    sys.path[:0] = new
+    try:
+        yield
+    finally:
+        for folder in new:
+            if folder in sys.path:
+                sys.path.remove(folder)

@@ -1,0 +1,70 @@
+"""The runs of the transfer experiment: scheme × depth × learning rate × seed.
+
+A language model of the generated English sentences, 64-128-2, without positions: a causal decoder
+finds places itself, and sinusoids of RMS 0.71 would drown embeddings of 0.07. Adam (0.9, 0.98)
+without warm-up, a constant rate, 80 steps of 128 tokens. All schemes, rates and depths of a seed
+see the same batches in the same order. The quantity is the held-out loss after the last step.
+
+Rates are a factor 2 apart. Depth 48 has fewer of them, around its own best one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numerics.training.config import TrainConfig
+
+DEPTHS = (3, 12, 48)
+SEEDS = (0, 1, 2)
+FINEST = 2.0**-12
+"""The grid's rates are this times powers of 2: 0.000244, 0.000488, …"""
+BUDGET: Mapping[str, Any] = {
+    "architecture": "decoder-only",
+    "positions": "none",
+    "steps": 80,
+    "tokens": 128,
+    "vocabulary": 200,
+    "pairs": 2_000,
+    "validation_pairs": 100,
+    "validate_every": 80,
+    "checkpoint_every": 80,
+    "label_smoothing": 0.0,
+}
+WINDOWS: Mapping[str, Mapping[int, tuple[int, int]]] = {
+    "completep": {3: (0, 7), 12: (0, 7), 48: (2, 6)},
+    "tfixup": {3: (1, 8), 12: (0, 7), 48: (0, 5)},
+    "gpt2:std=0.0693": {3: (1, 8), 12: (0, 7), 48: (0, 5)},
+    "flat:std=0.0693": {3: (1, 8), 12: (0, 7), 48: (0, 5)},
+    "depth-mup": {3: (1, 8), 12: (1, 8), 48: (2, 6)},
+    "tfixup-adam": {3: (1, 8), 12: (1, 8), 48: (1, 5)},
+    "deepnorm": {3: (0, 7), 12: (0, 7), 48: (0, 6)},
+}
+"""By scheme and depth, the first and last power of 2 above `FINEST` that is tried."""
+
+
+def rates(scheme: str, depth: int) -> tuple[float, ...]:
+    """The rates that a scheme is tried at, of one depth.
+
+    Examples
+    --------
+    >>> [f"{rate:.2g}" for rate in rates("completep", 48)]
+    ['0.00098', '0.002', '0.0039', '0.0078', '0.016']
+    """
+    first, last = WINDOWS[scheme][depth]
+    return tuple(FINEST * 2.0**power for power in range(first, last + 1))
+
+
+def configs(
+    schemes: Sequence[str] = tuple(WINDOWS),
+    depths: Sequence[int] = DEPTHS,
+    seeds: Sequence[int] = SEEDS,
+    **settings: Any,
+) -> tuple[TrainConfig, ...]:
+    """Every combination; depths that have no window of their own take that of depth 3."""
+    base = {**BUDGET, **settings}
+    return tuple(
+        TrainConfig(scheme=scheme, layers=depth, lr=lr, seed=seed, **base)
+        for seed in seeds
+        for scheme in schemes
+        for depth in depths
+        for lr in rates(scheme, depth if depth in WINDOWS[scheme] else DEPTHS[0])
+    )

@@ -1,0 +1,65 @@
+"""The help of the commands: plain words, kinds of values, and hints that concern the command."""
+
+import re
+
+import pytest
+
+from numerics.cli.main import COMMANDS, run
+from numerics.cli.optimizer_names import known_optimizers
+
+
+def shown(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(arguments)
+    captured = capsys.readouterr()
+    return stopped.value.code, captured.out + captured.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_no_marks_and_no_private_forms(command, capsys):
+    code, text = shown([command, "--help"], capsys)
+    assert code == 0
+    assert f"tfixup {command}" in text
+    assert not re.search(r"``|:func:|:class:|\{None\}", text)
+
+
+def test_the_prose_of_a_help_fits_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    _, text = shown(["check", "--help"], capsys)
+    prose = text.split("╭")[0].splitlines()
+    assert prose
+    assert max(map(len, prose)) <= 60
+
+
+def test_a_misspelt_option_is_compared_with_its_own_command(capsys):
+    code, text = shown(["solve", "--layer", "6"], capsys)
+    assert code == 2
+    assert "--layers STR" in text
+    assert "tfixup train" not in text
+
+
+def test_an_option_left_out_is_none_and_one_given_is_read():
+    from numerics.cli.parsing import parsed
+
+    assert parsed(COMMANDS["sweep"], "tfixup sweep", []).out is None
+    given = parsed(COMMANDS["sweep"], "tfixup sweep", ["--out", "runs/x", "--workers", "3"])
+    assert (str(given.out), given.workers) == ("runs/x", 3)
+
+
+def test_every_optimizer_that_a_command_lists_is_accepted_by_it(capsys):
+    known = known_optimizers()
+    assert {"sgd", "adam", "adamw", "lion"} <= {
+        name for name, one in known.items() if {"solve", "sweep", "check"} <= set(one.commands)
+    }
+    for name, one in known.items():
+        found = run(["solve", "--optimizer", name, "--layers", "2", "--json"])
+        assert found == (0 if "solve" in one.commands else 2), name
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", ["swiglu", "geglu"])
+def test_a_gated_mlp_has_its_usual_names(name, capsys):
+    assert run(["solve", "--mlp", name, "--layers", "6", "--json"]) == 0
+    named = capsys.readouterr().out
+    assert run(["solve", "--mlp", "gated", "--layers", "6", "--json"]) == 0
+    assert capsys.readouterr().out == named

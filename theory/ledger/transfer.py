@@ -1,0 +1,32 @@
+"""Statements about learning rates that carry over in depth."""
+
+from theory.claims import Claim, Outcome
+
+_SCALE = (
+    "Adam without warm-up, a constant rate",
+    "reduced scale: a decoder alone, 64-128-2, 80 steps of 128 tokens; 3, 12, 48 layers",
+)
+
+ROWS = (
+    Claim(
+        "modern.depth-mup-transfer",
+        "with branches and rates as N^(-1/2), one base rate is best at every depth",
+        "Yang et al. 2023, abstract",
+        _SCALE,
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "modern.completep-transfer",
+        "with branches as N^(-1) and a constant rate, one base rate is best at every depth",
+        "Dey et al. 2025, abstract",
+        _SCALE,
+        Outcome.HOLDS,
+    ),
+    Claim(
+        "ours.tfixup-transfer",
+        "T-Fixup under Adam needs a rate as N^(-1/2): then one base rate is best at every depth",
+        "ours",
+        _SCALE,
+        None,
+    ),
+)
