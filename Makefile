@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test test-all planted mutants load lint types bench notebook docs wheel callbacks record readme clean
+.PHONY: verify test test-all planted mutants lint types bench notebook docs wheel callbacks record readme clean
 
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify

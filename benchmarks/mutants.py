@@ -10,7 +10,10 @@ A mutant is *killed* by a failing test, by a module that no longer imports, or b
 `PATIENCE` times as long as before. It *survives* where all tests pass or none reaches it. Changes
 inside a string are not drawn: they change no mathematics. The share that is killed is an estimate
 from a sample, so it is stored with Wilson's interval. Reasons why survivors change nothing are
-read from ``results/mutation/reasons.json`` (difference → reason).
+read from ``results/mutation/reasons.json`` (module and difference → reason).
+
+The tests are the fast ones of the named folders. Slow tests and those of other people's models are
+left out, so that a share is a lower bound on what the whole suite kills.
 """
 
 import argparse
@@ -20,11 +23,13 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.mutated_copy import ROOT, MutatedCopy, Ran, mutated_copy
+from numerics.stores.files import write_json
+from numerics.stores.provenance import Provenance, command_line, provenance
 
 FAST = ("-m", "not slow and not models and not chromium and not coq and not gpu")
 PATIENCE = 5.0
@@ -113,22 +118,22 @@ class Fate:
     reason: str = ""
 
 
-def modules_of(group: Group) -> list[str]:
+def modules_of(group: Group, root: Path) -> list[str]:
     """The files of a group, but for those that only import."""
-    found = {path for pattern in group.modules for path in ROOT.glob(pattern)}
-    return sorted(str(p.relative_to(ROOT)) for p in found if p.name != "__init__.py")
+    found = {path for pattern in group.modules for path in root.glob(pattern)}
+    return sorted(str(p.relative_to(root)) for p in found if p.name != "__init__.py")
 
 
-def drawn(group: Group, count: int, seed: int) -> tuple[list[Mutant], int]:
-    """A sample without replacement of a group's mutants, and how many there are in all."""
+def drawn(group: Group, count: int, seed: int, root: Path) -> tuple[list[Mutant], int]:
+    """A sample without replacement of the mutants of a copy's modules, and how many there are."""
     import libcst  # pyright: ignore[reportMissingImports]
     from mutmut.mutation.file_mutation import (  # pyright: ignore[reportMissingImports]
         create_mutations,
     )
 
     every: list[tuple[str, Any, Any]] = []
-    for module in modules_of(group):
-        tree, mutations, *_ = create_mutations(module, (ROOT / module).read_text("utf-8"))
+    for module in modules_of(group, root):
+        tree, mutations, *_ = create_mutations(module, (root / module).read_text("utf-8"))
         every += [
             (module, tree, mutation)
             for mutation in mutations
@@ -159,7 +164,7 @@ def _mutant(module: str, tree: Any, mutation: Any) -> Mutant:
 
 def reached(copy: MutatedCopy, group: Group) -> Ran:
     """Run all tests of a group once, unaltered, with the lines that each of them reaches."""
-    modules = modules_of(group)
+    modules = modules_of(group, copy.folder)
     ran = copy.run(
         [*group.tests, *modules],
         seconds=1500,
@@ -249,32 +254,34 @@ def main() -> None:
     options = parser.parse_args()
     reasons_file = options.out / "reasons.json"
     reasons = json.loads(reasons_file.read_text()) if reasons_file.exists() else {}
+    # The commit that the copy is made of, and not one that follows while the mutants run.
+    made_of = provenance(
+        command=command_line(),
+        config={},
+        seed=options.seed,
+        device="cpu",
+        dtype="none",
+        seconds=0.0,
+    )
     with mutated_copy() as copy:
         for name in options.groups:
             start = time.perf_counter()
-            chosen, every = drawn(GROUPS[name], options.sample, options.seed)
+            chosen, every = drawn(GROUPS[name], options.sample, options.seed, copy.folder)
             ran = reached(copy, GROUPS[name])
             fates = []
             for mutant in chosen:
                 fates.append(fate_of(copy, mutant, ran))
                 print(f"{name}: {fates[-1].fate}: {mutant.module}:{mutant.line}", flush=True)
             seconds = time.perf_counter() - start
-            _record(options, name, table(fates, every, seconds, reasons))
+            _record(options, name, table(fates, every, seconds, reasons), made_of)
 
 
-def _record(options: argparse.Namespace, name: str, found: dict[str, Any]) -> None:
+def _record(
+    options: argparse.Namespace, name: str, found: dict[str, Any], made_of: Provenance
+) -> None:
     """Write one group's table at once, so that a run that is stopped leaves whole tables."""
-    from numerics.stores.files import write_json
-    from numerics.stores.provenance import command_line, provenance
-
-    record = provenance(
-        command=command_line(),
-        config={"group": name, "sample": options.sample, **asdict(GROUPS[name])},
-        seed=options.seed,
-        device="cpu",
-        dtype="none",
-        seconds=found["seconds"],
-    )
+    config = {"group": name, "sample": options.sample, **asdict(GROUPS[name])}
+    record = replace(made_of, config=config, seconds=found["seconds"])
     options.out.mkdir(parents=True, exist_ok=True)
     target = options.out / f"{name.replace(' ', '_')}.json"
     write_json(target, {"group": name, **found, "provenance": record})

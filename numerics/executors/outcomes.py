@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from concurrent.futures import BrokenExecutor, CancelledError, Future
+from queue import SimpleQueue
 from typing import TypeVar
 
 from numerics.executors.engine import Engine
@@ -46,23 +47,31 @@ def _attempt(
     """Attempt every item once, on a new executor whenever one breaks."""
     while waiting:
         executor, running = engine.executor(), {}
+        # Finished futures announce themselves: asking thousands in flight which of them have
+        # finished, once per task, would take the square of their number.
+        finished: SimpleQueue[Future[R]] = SimpleQueue()
         broken = False
         try:
             while running or (waiting and not broken):
                 while waiting and not broken and len(running) < in_flight:
                     item = waiting.popleft()
                     try:
-                        running[executor.submit(function, item)] = item
+                        future = executor.submit(function, item)
                     except BrokenExecutor:
                         waiting.appendleft(item)
                         broken = True
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    try:
-                        error = future.exception()
-                    except CancelledError as cancelled:
-                        raise InputError(engine.lost()) from cancelled
-                    broken |= isinstance(error, BrokenExecutor)
-                    assert error is None or isinstance(error, Exception)
-                    yield running.pop(future), future.result() if error is None else error
+                        continue
+                    running[future] = item
+                    future.add_done_callback(finished.put)
+                if not running:
+                    continue
+                future = finished.get()
+                try:
+                    error = future.exception()
+                except CancelledError as cancelled:
+                    raise InputError(engine.lost()) from cancelled
+                broken |= isinstance(error, BrokenExecutor)
+                assert error is None or isinstance(error, Exception)
+                yield running.pop(future), future.result() if error is None else error
         finally:
             executor.shutdown(wait=True, cancel_futures=True)

@@ -9,6 +9,7 @@ share tokens, cotangent and the uniform numbers behind the weights: comparisons 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from itertools import product
 
 from numerics.linearization.update_directions import rule_named
@@ -31,7 +32,7 @@ class Task:
     """N, the layers of each stack."""
     seed: int
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Content hash, the name of the task's shard.
 

@@ -108,7 +108,9 @@ def check_memory(tasks: Iterable[Task], engine: Engine) -> None:
     tasks = list(tasks)
     if not tasks:
         return
-    largest = max(tasks, key=task_bytes)
+    # Seeds take the same memory: one task stands for them.
+    different = {(task.scheme, task.optimizer, task.depth): task for task in tasks}
+    largest = max(different.values(), key=task_bytes)
     room = engine.memory_each(len(tasks), largest.settings.device)
     needed = task_bytes(largest)
     if room is None or needed <= room:

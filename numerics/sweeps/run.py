@@ -1,7 +1,7 @@
 """‖Δf‖/η over schemes × optimizers × depths × seeds, resumable, and the depth exponents of it.
 
-Every finished task is one shard in the output folder, so a sweep that was killed goes on where it
-stopped, and one with the same settings and a larger grid measures what is new. A task that fails
+Every finished task is kept in the output folder at once, so a sweep that was killed goes on where
+it stopped, and one with the same settings and a larger grid measures what is new. A task that fails
 twice becomes a row that carries its error; a restarted sweep tries it again.
 """
 
@@ -24,7 +24,7 @@ from numerics.sweeps.grid import Settings as Settings
 from numerics.sweeps.grid import SweepConfig as SweepConfig
 from numerics.sweeps.grid import Task as Task
 from numerics.sweeps.memory import check_memory
-from numerics.sweeps.store import SweepStore, empty_rows
+from numerics.sweeps.store import PACK, SweepStore, empty_rows
 from numerics.sweeps.task import failed_rows as failed_rows
 from numerics.sweeps.task import measure_task as measure_task
 from theory.errors import InputError
@@ -80,9 +80,13 @@ def run_sweep(
                 held.enter_context(store.exclusively())
                 rows, missing = _stored(store, tasks, again)
                 _begin(store, config)
+                store.pack_leftovers()
             measured = _measured(missing, connected, measure, len(tasks), progress)
-            rows = pl.concat([rows, *(measured if store is None else _kept(measured, store))])
-            if store is not None:
+            if store is None:
+                rows = pl.concat([rows, *measured])
+            else:
+                failed = _keep(measured, store)
+                rows = _with_failed(store.rows(), failed)
                 store.complete(rows, time.perf_counter() - started)
     elif store is not None and not store.is_merged:
         # A process was killed after the last task and before the merge.
@@ -131,11 +135,27 @@ def _measured(
             bar.advance(line)
 
 
-def _kept(frames: Iterator[pl.DataFrame], store: SweepStore) -> Iterator[pl.DataFrame]:
-    """The same frames, each stored before it is handed on."""
+def _keep(frames: Iterator[pl.DataFrame], store: SweepStore) -> list[pl.DataFrame]:
+    """Store every frame as it comes and return those of tasks that failed.
+
+    No more than a pack of frames is held in memory, so that a sweep of any length takes the same.
+    """
+    failed: list[pl.DataFrame] = []
+    loose: dict[Path, pl.DataFrame] = {}
     for rows in frames:
-        store.add(rows["task"][0], rows)
-        yield rows
+        loose[store.add(rows["task"][0], rows)] = rows
+        if rows["error"][0] is not None:
+            failed.append(rows)
+        if len(loose) == PACK:
+            store.pack(loose)
+            loose = {}
+    return failed
+
+
+def _with_failed(rows: pl.DataFrame, failed: list[pl.DataFrame]) -> pl.DataFrame:
+    """The stored rows with those of failed tasks in the place of any older ones."""
+    tasks = [frame["task"][0] for frame in failed]
+    return pl.concat([rows.filter(~pl.col("task").is_in(tasks)), *failed])
 
 
 def _bar(shown: bool) -> Progress:

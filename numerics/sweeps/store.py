@@ -3,6 +3,7 @@
     manifest.json                 schema version, settings, every run's grid and provenance,
                                   the checksum of the merged rows, and its own
     shards/TASK.CHECKSUM.parquet  the rows of one task, written whole
+    shards/pack-….parquet         the shards of many tasks, put together on the way
     rows.parquet                  the shards merged when a run completes
 
 A folder belongs to the settings in its manifest. A file that cannot be read or was changed is
@@ -151,18 +152,47 @@ class SweepStore:
     def _digests(self) -> Mapping[str, object]:
         return self._manifest().get("files", {})
 
-    def add(self, task: str, rows: pl.DataFrame) -> None:
-        """Write the shard of one finished task."""
+    def add(self, task: str, rows: pl.DataFrame) -> Path:
+        """Write the shard of one finished task and return its path."""
+        return self._write_shard(task, rows)
+
+    def pack(self, loose: Mapping[Path, pl.DataFrame]) -> None:
+        """Put the shards of many tasks into one file, and then remove them.
+
+        A kill between the two leaves rows twice, of which `rows` takes one.
+
+        Parameters
+        ----------
+        loose
+            The rows of each shard, by the path that `add` returned.
+        """
+        # In the order of names the newer stand first: single tasks, then packs, last to first.
+        number = _MOST_PACKS - sum(_is_pack(path) for path in self.shards())
+        self._write_shard(
+            f"{_PACK_NAME}{number:0{len(str(_MOST_PACKS))}}", pl.concat(loose.values())
+        )
+        for path in loose:
+            path.unlink()
+
+    def pack_leftovers(self) -> None:
+        """Put the single shards of an earlier run, which was killed, into a file."""
+        loose = {path: _read(path) for path in self.shards() if not _is_pack(path)}
+        if loose:
+            self.pack(loose)
+
+    def _write_shard(self, name: str, rows: pl.DataFrame) -> Path:
         content = _parquet(rows)
         checksum = hashlib.sha256(content).hexdigest()[:_CHECKSUM_LETTERS]
-        with atomically(self._shard_folder / f"{task}.{checksum}.parquet") as path:
+        target = self._shard_folder / f"{name}.{checksum}.parquet"
+        with atomically(target) as path:
             path.write_bytes(content)
+        return target
 
     def merge(self, rows: pl.DataFrame) -> None:
         """Write all rows to one file, then remove the shards it holds."""
         shards = self.shards()
         content = _parquet(
-            rows.sort("n_encoder", "scheme", "optimizer", "seed", maintain_order=True)
+            rows.sort("n_encoder", "n_decoder", "scheme", "optimizer", "seed", maintain_order=True)
         )
         runs, new = self._manifest()["runs"], hashlib.sha256(content).hexdigest()
         # The rows and their checksum are two files. Between the two writes either digest is right.
@@ -211,6 +241,10 @@ class SweepStore:
         return content
 
 
+def _is_pack(path: Path) -> bool:
+    return path.name.startswith(_PACK_NAME)
+
+
 def open_for_reading(folder: Path) -> SweepStore:
     """The store in ``folder``, whatever its settings; an error if there is no sweep."""
     if not (folder / "manifest.json").is_file():
@@ -224,6 +258,10 @@ def open_for_reading(folder: Path) -> SweepStore:
 
 _AGAIN = "delete it to have its tasks run again"
 _CHECKSUM_LETTERS = 16
+_PACK_NAME = "pack-"
+_MOST_PACKS = 99_999
+PACK = 500
+"""Shards that are put into one file, so that a long sweep has few files to read and to list."""
 """Of a SHA-256, in a shard's name: 64 bits find every accident."""
 
 
