@@ -165,8 +165,8 @@ The runs that come with the project lie in `records`. `read_sweep` reads a sweep
 `RecordedSweep`, and `read_runs` all training runs below a folder. `plot` draws any result:
 
 >>> recorded = tfixup.read_sweep(tfixup.records() / "sweep")
->>> isinstance(recorded, tfixup.RecordedSweep), recorded.command[:12]
-(True, 'tfixup sweep')
+>>> isinstance(recorded, tfixup.RecordedSweep), "sweep" in recorded.command
+(True, True)
 >>> runs = tfixup.read_runs(tfixup.records() / "fig4b")
 >>> figures = [tfixup.plot(result) for result in (recorded, table, runs, audited)]
 >>> len(figures)

@@ -85,7 +85,7 @@ def multiplier_powers(reading: Reading, base: Reading, ratio: float) -> dict[str
     >>> from theory.parametrisations.structures import structure_named
     >>> stack = structure_named("pre-norm")
     >>> deep, shallow = (Reading(stack, {"branch": m}, ()) for m in (0.25, 1.0))
-    >>> multiplier_powers(deep, shallow, 16)
+    >>> multiplier_powers(deep, shallow, 16.0)
     {'branch': -1/2}
     """
     found = {}

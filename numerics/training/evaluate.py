@@ -135,7 +135,7 @@ def held_out(corpus: Corpus, dataset: str) -> ParallelText:
     >>> held_out(Corpus("text", one, one, {}), "test")
     Traceback (most recent call last):
     ...
-    theory.errors.InputError: unknown held-out set 'test': (known: validation)
+    theory.errors.InputError: unknown held-out set 'test' (known: validation)
     """
     sets = {"validation": corpus.validation, **corpus.tests}
     if dataset not in sets:

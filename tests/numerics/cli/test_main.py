@@ -93,7 +93,7 @@ def test_derive_says_how_each_line_was_checked(capsys):
         (["solve", "--mlp", "gate"], "did you mean 'gated'"),
         (["slove"], "unknown command 'slove': did you mean 'solve' or 'prove'"),
         (["solve", "--optimizer", "radam"], "tfixup list optimizers shows which command"),
-        (["solve", "--memories", "0"], "memories must be at least 1, got 0"),
+        (["solve", "--memories", "0"], "memories must be between 1 and 8, got 0"),
         (["solve", "--input-depth", "both"], "got 'both'"),
         (["sweep", "--depths", "N"], "N"),
         (["solve", "--optimizer", "adm"], "did you mean 'adam'"),

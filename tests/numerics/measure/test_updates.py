@@ -331,5 +331,5 @@ def test_adam_on_noise_moves_less_than_its_first_step_by_the_derived_factor():
 
 def test_a_negative_count_of_earlier_gradients_is_refused():
     model = build("tfixup", ModelSpec(1, 1, d_model=8, d_ff=12, vocabulary=20), _generator(0))
-    with pytest.raises(InputError, match="earlier must be at least 0, got -1"):
+    with pytest.raises(InputError, match="earlier must be an integer of at least 0, got -1"):
         measure_update(model, random_batch(model.spec, _generator(1)), _generator(2), earlier=-1)

@@ -231,7 +231,7 @@ def test_depths_and_counts_are_checked():
         encoder_decoder(N, sp.Rational(5, 2))
     with pytest.raises(InputError, match="got -3"):
         encoder_decoder(sp.Integer(-3), N)
-    with pytest.raises(InputError, match="memories must be at least 1, got 0"):
+    with pytest.raises(InputError, match="memories must be between 1 and 8, got 0"):
         encoder_decoder(N, N, memories=0)
     with pytest.raises(InputError, match="only an encoder-decoder reads memories, got 2"):
         architecture_named("decoder-only", N, N, memories=2)
