@@ -47,9 +47,9 @@ def test_the_estimate_is_a_little_above_the_measured_peak(
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     low, high = (int(line) for line in ran.stdout.split())
     assert high < task_bytes(_task(scheme, deep, dtype)) < 1.5 * high
-    # The peaks of equal runs differ by 12 MB, a tenth of the least difference here.
+    # The peaks of equal runs differ by up to 50 MB, a fifth of the difference in depth.
     estimated = task_bytes(_task(scheme, deep, dtype)) - task_bytes(_task(scheme, shallow, dtype))
-    assert 0.8 < estimated / (high - low) < 1.35
+    assert 0.7 < estimated / (high - low) < 1.6
 
 
 def test_the_estimate_is_linear_in_depth_and_near_what_was_measured_at_1000():
