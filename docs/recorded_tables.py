@@ -9,20 +9,21 @@ import polars as pl
 
 RESULTS = Path(__file__).parent.parent / "results"
 SWEEPS = {
-    "recorded_sweep": ("sweep", ("total", "encoder", "decoder")),
-    "recorded_schemes": ("schemes", ("total",)),
+    "recorded_sweep": ("sweep", ("total", "encoder", "decoder"), 6),
+    "recorded_schemes": ("schemes", ("total",), 6),
+    "recorded_modern": ("modern-64", ("total",), 4),
 }
-"""Generated table: the sweep's folder, and the parts that it shows."""
+"""Generated table: the sweep's folder, the parts that it shows, and the least depth fitted."""
 CALLED = re.compile(r"^python -m (tfixup\.__main__|numerics\.cli\.main)")
 """Other ways to call the command, as older records have them."""
 
 
-def exponents(folder: str, parts: Sequence[str]) -> str:
+def exponents(folder: str, parts: Sequence[str], from_depth: int) -> str:
     """Depth exponents of one recorded sweep: a row per scheme, a column per optimizer and part."""
     from numerics.sweeps.run import exponent_table
 
     rows = pl.read_parquet(RESULTS / folder / "rows.parquet")
-    table = exponent_table(rows).filter(pl.col("quantity") == "update")
+    table = exponent_table(rows, from_depth=from_depth).filter(pl.col("quantity") == "update")
     kept = [part for part in parts if part in set(table["part"])]
     optimizers = table["optimizer"].unique(maintain_order=True).to_list()
     columns = [(optimizer, part) for optimizer in optimizers for part in kept]
@@ -82,7 +83,7 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def write_tables(folder: Path) -> None:
     """Write every table below ``folder``, as text that a page includes."""
-    for name, (sweep, parts) in SWEEPS.items():
-        text = f"{exponents(sweep, parts)}\n\nRecorded by\n\n{commands(sweep)}\n"
+    for name, (sweep, parts, from_depth) in SWEEPS.items():
+        text = f"{exponents(sweep, parts, from_depth)}\n\nRecorded by\n\n{commands(sweep)}\n"
         (folder / f"{name}.txt").write_text(text, "utf-8")
     (folder / "recorded_predictions.txt").write_text(predictions() + "\n", "utf-8")
