@@ -33,6 +33,9 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.update
 	$(BIN)/python -m benchmarks.update --threads 2 --out results/benchmarks/update_two_threads.json
+	$(BIN)/python -m benchmarks.update --depth 50 --out results/benchmarks/update_50_layers.json
+	$(BIN)/python -m benchmarks.update --depth 6 --d_model 512 --d_ff 1024 --heads 8 \
+		--out results/benchmarks/update_width_512.json
 	$(BIN)/python -m benchmarks.update_depth
 	$(BIN)/python -m benchmarks.any_model
 	$(BIN)/python -m benchmarks.structures
