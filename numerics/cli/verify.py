@@ -50,7 +50,7 @@ class Verify:
         from rich.console import Console
 
         from numerics.stores.files import jsonable, require_writable, write_json
-        from numerics.stores.record_folder import record_folder
+        from numerics.stores.record_folder import BESIDE, record_folder
         from numerics.verify import as_document, from_document, selected
         from theory.claims import Context, Level
 
@@ -68,7 +68,9 @@ class Verify:
             verdicts = self._computed(chosen, context)
             told = records.told
         seconds = time.perf_counter() - start
-        document = jsonable(as_document(verdicts, context) | {"records": told})
+        # A stored document names the folder as it stands in the checkout, on whatever machine.
+        stored = told.replace(f"{BESIDE.parent}/", "")
+        document = jsonable(as_document(verdicts, context) | {"records": stored})
         Console(stderr=True).print(told, style="dim", markup=False, soft_wrap=True)
         if to_screen:
             print(json.dumps(document, indent=1, allow_nan=False))

@@ -108,7 +108,7 @@ def rows_of(context: Context) -> tuple[pl.DataFrame, str, bool, str]:
         deviation = _deviation(rows, store.settings)
         told = f"; {deviation:.0e} from tasks measured now"
         believed = deviation < tolerance("repeated-measurement")
-        return rows, f"recorded: {folder}", believed, told
+        return rows, f"recorded: results/{folder.name}", believed, told
     schemes = tuple(dict.fromkeys(name for row in ROWS for name in row.schemes))
     settings = Settings(
         architecture="decoder-only",

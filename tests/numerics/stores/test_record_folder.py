@@ -71,5 +71,5 @@ def test_verify_names_the_folder_in_its_output(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert str(module.BESIDE) in printed.out + printed.err
     document = json.loads(out.read_text())
-    assert str(module.BESIDE) in document["records"]
+    assert document["records"] == f"recorded runs: {module.BESIDE.name}, beside the packages"
     assert [claim["id"] for claim in document["claims"]] == ["tfixup.eq3"]
