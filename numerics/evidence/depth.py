@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import polars as pl
 
+from numerics.evidence.recorded_sweep import recorded_or_fresh
 from numerics.models.roles import ALL_PARTS
 from numerics.statistics.estimates import all_of, joint_confidence
 from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import Settings, SweepConfig
 from numerics.sweeps.run import run_sweep
-from numerics.sweeps.store import open_for_reading
 from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
 SHALLOW = (6, 12, 25)
@@ -25,8 +25,8 @@ SEEDS = {Level.QUICK: (6, 3), Level.FULL: (48, 16)}
 """Seeds at shallow and at deep models: a shallow point tells the slope as much and costs less."""
 RECORD = "sweep"
 """Folder of the recorded sweep below the results."""
-REPEATED = ((6, 25, 50), 2)
-"""Depths and seeds of the record that are measured again before it is believed."""
+REPEATED = SweepConfig(("tfixup",), ("sgd",), (6, 25, 50), 2)
+"""Tasks of the record that are measured again before it is believed."""
 SCHEMES = ("tfixup", "tfixup-adam")
 
 Fits = Mapping[str, Exponent | NoExponent]
@@ -40,19 +40,6 @@ def fresh_rows(context: Context, optimizer: str) -> pl.DataFrame:
         run_sweep(SweepConfig(SCHEMES, (optimizer,), depths, seeds, settings))
         for depths, seeds in grids
     )
-
-
-def reproduced(rows: pl.DataFrame, settings: Settings, scheme: str = "tfixup") -> float:
-    """Largest relative deviation of recorded values from the same tasks measured now."""
-    depths, seeds = REPEATED
-    again = run_sweep(SweepConfig((scheme,), ("sgd",), depths, seeds, settings))
-    again = again.filter(pl.col("quantity") == "update")
-    keys = ["scheme", "optimizer", "n_encoder", "seed", "part", "quantity"]
-    pairs = again.join(rows, on=keys, suffix="_recorded")
-    assert len(pairs) == len(again), "the record lacks tasks that it should hold"
-    deviation = (pairs["value"] / pairs["value_recorded"] - 1).abs().max()
-    assert isinstance(deviation, float)
-    return deviation
 
 
 def fits_of(
@@ -141,25 +128,18 @@ def goal(context: Context) -> Iterator[Observation]:
 
     At the quick level the rows are those of the recorded sweep, some of them measured again.
     """
-    folder = context.results / RECORD
-    if context.level is Level.QUICK and not context.rerun and folder.exists():
-        store = open_for_reading(folder)
-        rows, source = store.rows(), f"recorded: results/{RECORD}"
-        deviation = reproduced(rows, store.settings)
-        believed = deviation < tolerance("repeated-measurement")
-        told = f"; some of the tasks, measured again now, differ by at most {deviation:.0e}"
-    else:
-        rows, source, believed, told = fresh_rows(context, "sgd"), "computed", True, ""
+    found = recorded_or_fresh(context, RECORD, REPEATED, lambda: fresh_rows(context, "sgd"))
+    rows = found.rows
     fits = fits_of(rows, "sgd")
     margin = tolerance("flat-exponent")
     ours, squared = fits["tfixup"], fits["tfixup-adam"]
     flat = flat_parts(rows, "sgd", margin)
     total = fitted(ours["total"])
     yield Observation(
-        passed=flat["tfixup"] if believed else None,
+        passed=flat["tfixup"] if found.believed else None,
         summary=f"‖Δf‖/η ~ N^{total.value:+.3f} over N = 6…{total.depths[-1]:g}; "
         + range_of(ours)
-        + told,
+        + found.told,
         control=Control(
             "scales N^(-1/2), the exponent off by 1/4: " + range_of(squared),
             flat["tfixup-adam"] is False,
@@ -169,7 +149,7 @@ def goal(context: Context) -> Iterator[Observation]:
         tolerance=margin,
         interval=total.interval,
         scope=scope_of(rows),
-        source=source,
+        source=found.source,
         details={part: str(fit) for part, fit in ours.items()},
     )
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from numerics.evidence.recorded_sweep import recorded_or_fresh
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import Settings, SweepConfig
 from numerics.sweeps.run import run_sweep
-from numerics.sweeps.store import open_for_reading
 from theory.arguments.modern import RMS_ONE
 from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
@@ -99,16 +99,8 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def rows_of(context: Context) -> tuple[pl.DataFrame, str, bool, str]:
-    """Values over depth and seed, their source, whether it is believed, and what to say of it."""
-    folder = context.results / RECORD
-    if context.level is Level.QUICK and not context.rerun and folder.exists():
-        store = open_for_reading(folder)
-        rows = store.rows()
-        deviation = _deviation(rows, store.settings)
-        told = f"; {deviation:.0e} from tasks measured now"
-        believed = deviation < tolerance("repeated-measurement")
-        return rows, f"recorded: results/{folder.name}", believed, told
+def fresh_rows(context: Context) -> pl.DataFrame:
+    """Every scheme of the table measured now."""
     schemes = tuple(dict.fromkeys(name for row in ROWS for name in row.schemes))
     settings = Settings(
         architecture="decoder-only",
@@ -122,21 +114,7 @@ def rows_of(context: Context) -> tuple[pl.DataFrame, str, bool, str]:
         root_seed=context.seed,
     )
     grid = SweepConfig(schemes, ("sgd", "adam"), DEPTHS, SEEDS[context.level], settings)
-    return run_sweep(grid), "computed", True, ""
-
-
-def _deviation(rows: pl.DataFrame, settings: Settings) -> float:
-    """Largest relative deviation of recorded values from the same tasks measured now."""
-    again = run_sweep(
-        SweepConfig(
-            REPEATED.schemes, REPEATED.optimizers, REPEATED.depths, REPEATED.seeds, settings
-        )
-    ).filter(pl.col("quantity") == "update")
-    pairs = again.join(rows, on=["task", "part", "quantity"], suffix="_recorded")
-    assert len(pairs) == len(again), "the record lacks tasks that it should hold"
-    deviation = (pairs["value"] / pairs["value_recorded"] - 1).abs().max()
-    assert isinstance(deviation, float)
-    return deviation
+    return run_sweep(grid)
 
 
 def exponent(
@@ -160,7 +138,9 @@ def exponent(
 @provides(*dict.fromkeys(row.claim for row in ROWS), kind=Kind.MEASUREMENT)
 def updates(context: Context) -> Iterator[Observation]:
     """Every row of the table, with the exponent 0 as what its claim states."""
-    rows, source, believed, told = rows_of(context)
+    found = recorded_or_fresh(context, RECORD, REPEATED, lambda: fresh_rows(context))
+    rows, deviation = found.rows, found.deviation
+    told = "" if deviation is None else f"; {deviation:.0e} from tasks measured now"
     margin = tolerance("stack-exponent")
     for row in ROWS:
         fit = exponent(rows, row.scheme, row.optimizer, row.part, row.against)
@@ -174,7 +154,7 @@ def updates(context: Context) -> Iterator[Observation]:
         yield Observation(
             claim=row.claim,
             scope=f"N = {DEPTHS[0]}…{DEPTHS[-1]}, width 32, {seeds} seeds",
-            passed=fit.equivalent(0.0, margin) if believed else None,
+            passed=fit.equivalent(0.0, margin) if found.believed else None,
             summary=f"{row.scheme}{divided}, {row.optimizer}{where}: N^{fit.value:+.3f} "
             f"[{low:+.3f}, {high:+.3f}]{told}",
             control=Control(
@@ -188,7 +168,7 @@ def updates(context: Context) -> Iterator[Observation]:
             expected=0.0,
             tolerance=margin,
             interval=fit.interval,
-            source=source,
+            source=found.source,
         )
 
 

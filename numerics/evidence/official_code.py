@@ -11,7 +11,9 @@ from dataclasses import replace
 import polars as pl
 import torch
 
-from numerics.evidence.depth import fits_of, range_of, reproduced, scope_of
+from numerics.evidence import depth
+from numerics.evidence.depth import fits_of, range_of, scope_of
+from numerics.evidence.recorded_sweep import recorded_or_fresh
 from numerics.models import ModelSpec, Positions
 from numerics.models.roles import matrices
 from numerics.schemes import Scheme, build
@@ -20,14 +22,15 @@ from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import Settings, SweepConfig
 from numerics.sweeps.run import run_sweep
-from numerics.sweeps.store import open_for_reading
-from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
+from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
 DEPTH = 6
 RECORD = "positions"
 """Folder of the recorded sweep below the results."""
 SHORT = SweepConfig(("tfixup-code", "tfixup"), ("sgd",), (6, 12, 25, 50), 8)
 """What is measured where nothing is recorded."""
+REPEATED = replace(depth.REPEATED, schemes=("tfixup-code",))
+"""Tasks of the record that are measured again before it is believed."""
 _HALF_QKV = 2**-0.5
 """fairseq draws q, k and v of one width as a block: Xavier at gain 1/√2."""
 OFFICIAL: Mapping[str, float] = {
@@ -129,32 +132,21 @@ def code_init(context: Context) -> Iterator[Observation]:
     )
 
 
-def _rows(context: Context) -> tuple[pl.DataFrame, str, bool, str]:
-    """The sweep's rows, their source, whether they are believed, and why."""
-    folder = context.results / RECORD
-    if context.level is Level.QUICK and not context.rerun and folder.exists():
-        store = open_for_reading(folder)
-        rows = store.rows()
-        deviation = reproduced(rows, store.settings, "tfixup-code")
-        told = f"; some of the tasks, measured again now, differ by at most {deviation:.0e}"
-        return (
-            rows,
-            f"recorded: results/{RECORD}",
-            deviation < tolerance("repeated-measurement"),
-            told,
-        )
+def _fresh_rows(context: Context) -> pl.DataFrame:
+    """A sweep with unscaled sinusoids made now."""
     settings = replace(
         Settings(root_seed=context.seed),
         positions=str(Positions.SINUSOIDAL),
         device=context.device,
     )
-    return run_sweep(replace(SHORT, settings=settings)), "computed", True, ""
+    return run_sweep(replace(SHORT, settings=settings))
 
 
 @provides("tfixup.code-goal", kind=Kind.MEASUREMENT)
 def code_goal(context: Context) -> Iterator[Observation]:
     """‖Δf‖/η with the code's unscaled sinusoids grows with depth; with scaled ones it does not."""
-    rows, source, believed, told = _rows(context)
+    found = recorded_or_fresh(context, RECORD, REPEATED, lambda: _fresh_rows(context))
+    rows = found.rows
     fits, margin = fits_of(rows, "sgd", SHORT.schemes), tolerance("flat-exponent")
     totals = {
         scheme: fitted(power_law(points["n_encoder"].to_list(), points["value"].to_list()))
@@ -189,10 +181,10 @@ def code_goal(context: Context) -> Iterator[Observation]:
         fit = totals[name]
         low, high = fit.interval
         yield Observation(
-            passed=flat[name] if believed else None,
+            passed=flat[name] if found.believed else None,
             summary=f"{name}: ‖Δf‖/η ~ N^{fit.value:+.3f} [{low:+.3f}, {high:+.3f}]; "
             + range_of(fits[name])
-            + told,
+            + found.told,
             control=control,
             reading=reading,
             reading_text=text,
@@ -201,7 +193,7 @@ def code_goal(context: Context) -> Iterator[Observation]:
             tolerance=margin,
             interval=fit.interval,
             scope=scope_of(rows),
-            source=source,
+            source=found.source,
         )
 
 

@@ -15,13 +15,14 @@ from numerics.evidence import (
     skip_path,
     theorem31,
 )
+from numerics.evidence.recorded_sweep import reproduced
 from numerics.evidence.training import Comparison, comparisons, no_warmup, recorded
 from numerics.models import ModelSpec
 from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.statistics.exponents import Exponent, NoExponent
 from numerics.statistics.tolerances import tolerance
-from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.grid import Settings
 from numerics.sweeps.run import run_sweep
 from numerics.training import task
 from numerics.training.config import TrainConfig
@@ -115,16 +116,15 @@ def test_one_part_that_is_not_flat_decides_against_the_goal(fits, decision):
 
 def test_a_record_is_believed_only_where_it_can_be_repeated():
     settings = Settings(d_model=8, d_ff=8, heads=1, vocabulary=20, sequences=1, tokens=4)
-    depths, seeds = depth.REPEATED
-    rows = run_sweep(SweepConfig(("tfixup",), ("sgd",), depths, seeds, settings))
-    assert depth.reproduced(rows, settings) < tolerance("repeated-measurement")
+    rows = run_sweep(replace(depth.REPEATED, settings=settings))
+    assert reproduced(rows, settings, depth.REPEATED) < tolerance("repeated-measurement")
     tampered = rows.with_columns(
         pl.when((pl.col("part") == "encoder.mlp") & (pl.col("n_encoder") == 25))
         .then(pl.col("value") * 1.01)
         .otherwise(pl.col("value"))
         .alias("value")
     )
-    assert depth.reproduced(tampered, settings) > tolerance("repeated-measurement")
+    assert reproduced(tampered, settings, depth.REPEATED) > tolerance("repeated-measurement")
 
 
 @pytest.mark.slow
