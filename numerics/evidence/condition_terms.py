@@ -18,7 +18,6 @@ import torch
 
 from numerics.linearization.cotangents import random_cotangent
 from numerics.models import WIRINGS, ModelSpec
-from numerics.models.attention import Attention
 from numerics.models.tokens import embed, random_batch
 from numerics.schemes import build
 from numerics.schemes.scheme import Prescription, Scheme
@@ -108,6 +107,7 @@ def own_gradient(call: BranchCall, generator: torch.Generator) -> float:
 
     Examples
     --------
+    >>> from numerics.models.attention import Attention
     >>> module = Attention(1, 1, biases=False)
     >>> _ = [torch.nn.init.constant_(weight, 2.0) for weight in module.parameters()]
     >>> one = torch.ones(1, 1, 1)
@@ -116,9 +116,7 @@ def own_gradient(call: BranchCall, generator: torch.Generator) -> float:
     24.0
     """
     memory = call.memory_BSD.detach().requires_grad_()
-    attends = isinstance(call.module, Attention)
-    arguments = (call.read_BTD, memory, call.blocked) if attends else (memory,)
-    output = call.module(*arguments)
+    output = call.module(*call.arguments(memory))
     u = random_cotangent(output.shape, generator)(output)
     slopes = torch.autograd.grad(output, [memory, *call.module.parameters()], u)
     return float(torch.stack([slope.double().square().sum() for slope in slopes]).sum())

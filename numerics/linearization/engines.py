@@ -76,11 +76,7 @@ def linearize(
     check_inputs(inputs)
     if not models:
         return []
-    shared = next(filter(None, map(shared_parameters, models)), None)
-    if shared and engine == "closed-form":
-        one, other = shared
-        raise InputError(f"closed forms need parameters of their own, got {other} = {one}")
-    if not shared and _takes_closed_forms(models[0].spec, rule, groups, engine):
+    if _takes_closed_forms(models, rule, groups, engine):
         assert groups == "part" or groups == "total"
         return closed_form.linearize(
             models, batches, cotangents, rule, groups=groups, inputs=inputs, earlier=earlier
@@ -126,14 +122,19 @@ def _meant(spec: ModelSpec, places: set[str]) -> bool:
 
 
 def _takes_closed_forms(
-    spec: ModelSpec, rule: StepRule, groups: str, engine: LinearizationEngine
+    models: Sequence[Transformer], rule: StepRule, groups: str, engine: LinearizationEngine
 ) -> bool:
     split = groups in get_args(closed_form.ClosedGrouping)
     if engine == "closed-form" and not split:
         raise InputError(f"closed forms need the grouping part or total, got {groups}")
-    if engine == "closed-form":
-        return True  # which says what is missing, if anything
-    return engine == "auto" and split and closed_form.serves(spec, rule)
+    serves = engine == "auto" and split and closed_form.serves(models[0].spec, rule)
+    if engine != "closed-form" and not serves:
+        return False
+    shared = next(filter(None, map(shared_parameters, models)), None)
+    if shared and engine == "closed-form":
+        one, other = shared
+        raise InputError(f"closed forms need parameters of their own, got {other} = {one}")
+    return not shared  # if named, the closed forms themselves say what else is missing
 
 
 def check_engine(engine: str) -> None:

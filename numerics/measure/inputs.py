@@ -17,7 +17,7 @@ _DIMENSIONS = 2
 """Of a tensor of tokens: sequences and positions."""
 
 
-def require_measurable(model: Any, batch: Any) -> None:
+def require_fitting(model: Any, batch: Any) -> None:
     """Refuse a model and a batch that do not fit each other.
 
     Raises
@@ -33,7 +33,7 @@ def require_measurable(model: Any, batch: Any) -> None:
     >>> from numerics.schemes import build
     >>> model = build("tfixup", ModelSpec(1, 1, vocabulary=9), torch.Generator())
     >>> tokens = torch.full((2, 3), 9)
-    >>> require_measurable(model, TokenBatch(tokens, tokens))
+    >>> require_fitting(model, TokenBatch(tokens, tokens))
     Traceback (most recent call last):
     ...
     theory.errors.InputError: source tokens must lie between 0 and 8, got 9

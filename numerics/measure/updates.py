@@ -24,7 +24,7 @@ from numerics.linearization.measured_function import InputKind, check_inputs, in
 from numerics.linearization.types import Cotangent, Linearization
 from numerics.linearization.update_directions import StepRule, rule_named
 from numerics.measure.accuracy import agree, in_doubt, rounded_again
-from numerics.measure.inputs import require_measurable
+from numerics.measure.inputs import require_fitting
 from numerics.measure.report import UpdateReport
 from numerics.models import Transformer
 from numerics.models.roles import ALL_PARTS, contains
@@ -99,7 +99,7 @@ def measure_update(
     (True, True)
     """
     _check_options(optimizer, dtype, earlier, inputs, engine)
-    require_measurable(model, batch)
+    require_fitting(model, batch)
     if cotangent is not None and not callable(cotangent):
         raise InputError(f"cotangent must be a function of f, got {cotangent!r}")
     u, *before = _cotangents(model, batch, generator, earlier, cotangent)
@@ -160,7 +160,7 @@ def measure_updates(
     if not models:
         return []
     for model, batch in zip(models, batches, strict=True):
-        require_measurable(model, batch)
+        require_fitting(model, batch)
     each = zip(models, batches, generators, strict=True)
     drawn = [_cotangents(*one, earlier) for one in each]
     by_step = [list(step) for step in zip(*drawn, strict=True)]

@@ -41,6 +41,11 @@ class BranchCall:
     blocked: Bool[Tensor, "*B1T S"] | None
     """True where a query must not see a key."""
 
+    def arguments(self, memory_BSD: Tensor) -> tuple[Tensor | None, ...]:
+        """What the branch is called with when ``memory_BSD`` stands in the place of m."""
+        attends = isinstance(self.module, Attention)
+        return (self.read_BTD, memory_BSD, self.blocked) if attends else (memory_BSD,)
+
 
 def branch_calls(model: nn.Module, call: Call) -> tuple[BranchCall, ...]:
     """Every branch in one call of ``model``, in order.
@@ -93,9 +98,7 @@ def own_step(called: BranchCall, cotangent_BTD: Float[Tensor, "B T D"]) -> OwnSt
     held = {name: value.detach() for name, value in called.module.named_parameters()}
 
     def output(theta: Mapping[str, Tensor], memory_BSD: Tensor) -> Tensor:
-        attends = isinstance(called.module, Attention)
-        arguments = (called.read_BTD, memory_BSD, called.blocked) if attends else (memory_BSD,)
-        return functional_call(called.module, dict(theta), arguments)
+        return functional_call(called.module, dict(theta), called.arguments(memory_BSD))
 
     _, pull = vjp(output, held, called.memory_BSD)[:2]
     slopes, by_memory = pull(cotangent_BTD)
