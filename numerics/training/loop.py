@@ -31,7 +31,7 @@ from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer, rate_groups
 from numerics.training.outcome import Judgement, RunOutcome, judge, outcome_so_far
-from numerics.training.processes import private_processes
+from numerics.training.processes import strategy_of
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
@@ -96,17 +96,18 @@ def run_training(
             progress=progress,
             tensorboard=tensorboard,
         )
-        make_fabric(config, device).launch(run)
+        with strategy_of(config.processes) as strategy:
+            make_fabric(config, device, strategy).launch(run)
     return recorded.read_run(out)
 
 
-def make_fabric(config: TrainConfig, device: torch.device) -> Any:
+def make_fabric(config: TrainConfig, device: torch.device, strategy: Any = "auto") -> Any:
     """Lightning Fabric on one device, or on several as data-parallel processes."""
     return extra("lightning_fabric").Fabric(
         accelerator=device.type,
         devices=config.processes,
         precision=config.precision,
-        strategy=private_processes() if config.processes > 1 else "auto",
+        strategy=strategy,
     )
 
 

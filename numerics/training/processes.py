@@ -6,6 +6,8 @@ torch's own meeting point is a server that listens on every network interface wh
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,14 @@ from typing import Any
 from theory.errors import extra
 
 
-def private_processes() -> Any:
-    """Lightning Fabric's strategy of spawned data-parallel processes, meeting in a new folder."""
-    return _strategy()(Path(tempfile.mkdtemp(prefix="tfixup-")) / "meeting")
+@contextmanager
+def strategy_of(processes: int) -> Iterator[Any]:
+    """Lightning Fabric's strategy for so many processes; the folder where they meet is removed."""
+    if processes == 1:
+        yield "auto"
+        return
+    with tempfile.TemporaryDirectory(prefix="tfixup-") as folder:
+        yield _strategy()(Path(folder) / "meeting")
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from numerics.own_model.measurement.output import Output
-from numerics.own_model.workflow.step_watch import Opened, StepWatch, learning_rate
+from numerics.own_model.workflow.step_watch import StepWatch, WatchedRun
 from numerics.structure.default_batch import Batch
 from theory.errors import extra
 
@@ -34,38 +34,27 @@ def lightning_watch(batch: Batch, *, every: int = 50, output: Output = None) -> 
     InputError
         If Lightning is not installed, or ``every`` is no positive integer.
     """
-    watch = StepWatch(batch, every, output)
+    run = WatchedRun(StepWatch(batch, every, output))
     base = extra("lightning.pytorch", "callbacks").Callback
 
     class LightningWatch(base):
         """Measures around the optimizer's step."""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.history: list[tuple[int, dict[str, float]]] = []
-            self._structure = None
-            self._opened: tuple[int, float, Opened] | None = None
+        history = run.history
 
         def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
             """Keep the weights, if this step is to be measured."""
-            step = int(trainer.global_step)
-            if trainer.is_global_zero and self._opened is None and watch.due(step):
-                opened = watch.before(pl_module, self._structure)
-                self._structure = opened.structure
-                self._opened = (step, learning_rate(optimizer), opened)
+            if trainer.is_global_zero:
+                run.open(int(trainer.global_step), pl_module, optimizer)
 
         def on_train_batch_end(
             self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
         ) -> None:
             """Measure and log."""
             del outputs, batch, batch_idx
-            if self._opened is None:
-                return
-            step, rate, opened = self._opened
-            self._opened = None
-            values = opened.after(pl_module, rate)
-            self.history.append((step, values))
-            for logger in trainer.loggers:
-                logger.log_metrics(values, step=step)
+            if found := run.close(pl_module):
+                step, values = found
+                for logger in trainer.loggers:
+                    logger.log_metrics(values, step=step)
 
     return LightningWatch()

@@ -119,6 +119,36 @@ class Opened:
         return found | {f"coherence/{name}": _coherence(own) for name, own in products.items()}
 
 
+class WatchedRun:
+    """A training run as a callback watches it: the step that is open, and what was found.
+
+    The structure is traced once. ``history`` is a list of (step, values).
+    """
+
+    def __init__(self, watch: StepWatch) -> None:
+        self.history: list[tuple[int, dict[str, float]]] = []
+        self._watch = watch
+        self._structure: Structure | None = None
+        self._opened: tuple[int, float, Opened] | None = None
+
+    def open(self, step: int, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Keep the weights before a step, if it is to be measured and none is open."""
+        if self._opened is None and self._watch.due(step):
+            opened = self._watch.before(model, self._structure)
+            self._structure = opened.structure
+            self._opened = (step, learning_rate(optimizer), opened)
+
+    def close(self, model: nn.Module) -> tuple[int, dict[str, float]] | None:
+        """Measure the open step once it is taken; ``None`` if no step is open."""
+        if self._opened is None:
+            return None
+        step, rate, opened = self._opened
+        self._opened = None
+        found = (step, opened.after(model, rate))
+        self.history.append(found)
+        return found
+
+
 def learning_rate(optimizer: torch.optim.Optimizer) -> float:
     """η: the largest rate of the optimizer's groups; others are factors in the step."""
     return max(float(group["lr"]) for group in optimizer.param_groups)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from numerics.own_model.measurement.output import Output
-from numerics.own_model.workflow.step_watch import Opened, StepWatch, learning_rate
+from numerics.own_model.workflow.step_watch import StepWatch, WatchedRun
 from numerics.structure.default_batch import Batch
 from theory.errors import extra
 
@@ -37,35 +37,25 @@ def watch_trainer(trainer: Any, batch: Batch, *, every: int = 50, output: Output
     InputError
         If transformers is not installed, or ``every`` is no positive integer.
     """
-    watch = StepWatch(batch, every, output)
+    run = WatchedRun(StepWatch(batch, every, output))
     base = extra("transformers", "callbacks").TrainerCallback
 
     class TrainerWatch(base):
         """Measures around the optimizer's step."""
 
-        def __init__(self) -> None:
-            self.history: list[tuple[int, dict[str, float]]] = []
-            self._structure = None
-            self._opened: tuple[float, Opened] | None = None
+        history = run.history
 
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
             """Keep the weights, if this step is to be measured."""
             del args, control
-            if state.is_world_process_zero and watch.due(state.global_step):
-                opened = watch.before(given["model"], self._structure)
-                self._structure = opened.structure
-                self._opened = (learning_rate(given["optimizer"]), opened)
+            if state.is_world_process_zero:
+                run.open(state.global_step, given["model"], given["optimizer"])
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
             """Measure and log."""
-            del args, control
-            if self._opened is None:
-                return
-            rate, opened = self._opened
-            self._opened = None
-            values = opened.after(given["model"], rate)
-            self.history.append((state.global_step, values))
-            trainer.log(values)
+            del args, state, control
+            if found := run.close(given["model"]):
+                trainer.log(found[1])
 
     callback = TrainerWatch()
     trainer.add_callback(callback)
