@@ -17,7 +17,7 @@ DETAILS: tuple[str, ...] = get_args(Detail)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class SweepSettings:
     """Sizes, inputs and precision of every model in a sweep."""
 
     architecture: str = "encoder-decoder"
@@ -75,7 +75,7 @@ class Settings:
 
         Examples
         --------
-        >>> spec = Settings(architecture="decoder-only").spec(6)
+        >>> spec = SweepSettings(architecture="decoder-only").spec(6)
         >>> spec.encoder_layers, spec.decoder_layers
         (0, 6)
         """
