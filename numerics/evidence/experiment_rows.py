@@ -36,7 +36,6 @@ from numerics.training.outcome import RunOutcome
 from theory.claims import Reading
 
 TRAINED, STUCK = RunOutcome.TRAINED, RunOutcome.STUCK
-_COLD = "Post-LN without warm-up in its place"
 _XAVIER = "Xavier without layer norm in its place"
 
 
