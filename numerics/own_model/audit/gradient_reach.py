@@ -1,7 +1,7 @@
 """Whether the forward lets gradients through to the parameters that it reads.
 
-A forward under ``torch.no_grad``, or one that detaches what it computed, gives the right numbers and
-trains nothing. One forward with gradients on shows which parameters the output's graph ends at.
+A forward under ``torch.no_grad``, or one that detaches what it computed, gives the right numbers
+and trains nothing. One forward with gradients on shows which parameters the output's graph ends at.
 """
 
 from collections.abc import Iterator

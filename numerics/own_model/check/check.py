@@ -14,7 +14,6 @@ from numerics.own_model.check.advice import (
     driver_sentence,
     wiring_sentence,
 )
-from numerics.own_model.check.laws import growth_law
 from numerics.own_model.check.settings import Settings
 from numerics.own_model.check.sizes import Measurement, Rates, build, measure_size, same_function
 from numerics.own_model.check.types import Check, GroupCheck, OptimizerCheck, Series, Verdict
@@ -22,7 +21,8 @@ from numerics.own_model.measurement.groups import starred
 from numerics.own_model.measurement.output import Output
 from numerics.own_model.measurement.probe import FP16_MAX
 from numerics.own_model.measurement.sites import BLOCKS, EMBEDDING
-from numerics.schemes import scheme_named
+from numerics.recipes.factors_by_parameter import require_factors
+from numerics.statistics.growth_laws import growth_law
 from numerics.structure.user_factory import UserFactory, as_factory, load_factory
 from theory.errors import InputError
 
@@ -72,7 +72,7 @@ def check(
         What f is: None for the input of the head, ``logits``, an attribute, or a function.
     rates
         Factor on the learning rate by parameter: ``(name, parameter) -> float``, or the name of a
-        scheme whose factors by role they are, such as ``completep``.
+        scheme or parametrisation whose factors by role they are, such as ``completep``.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def check(
         output=output,
     )
     if isinstance(rates, str):
-        scheme_named(rates)
+        require_factors(rates)
     made = _factory(factory)
     firsts = {size: build(made, settings, size, 0) for size in settings.values}
     _require_sizes_differ(made, settings, firsts)

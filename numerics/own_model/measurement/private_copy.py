@@ -111,8 +111,8 @@ def private_copy(model: nn.Module, dtype: torch.dtype | None = None) -> PrivateC
     ]
     if still := sum(not p.requires_grad for p in module.parameters()):
         notes.append(
-            f"{still} of {still + len(parameters)} parameters are frozen (requires_grad=False): the "
-            "step does not move them."
+            f"{still} of {still + len(parameters)} parameters are frozen (requires_grad=False): "
+            "the step does not move them."
         )
     if trains:
         notes.append(f"{len(trains)} batch norm(s) use the statistics of the batch.")

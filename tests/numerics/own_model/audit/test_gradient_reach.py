@@ -1,7 +1,5 @@
 """Weights, flags and forwards that an audit cannot judge: said, and never passed over."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +7,7 @@ from torch import Tensor
 from numerics.own_model.audit.audit import audit
 from numerics.own_model.audit.written import never_written
 from numerics.own_model.measurement.measure import measure_module
-from tests.numerics.own_model.audit.decoder import Decoder, Shape, decoder, draw_gpt2_
+from tests.numerics.own_model.audit.decoder import Decoder, Shape, draw_gpt2_
 from theory.errors import InputError
 
 IDS = torch.arange(32).reshape(2, 16)
