@@ -29,6 +29,10 @@ class Flat(Recipe):
 
     table = matrix
 
+    def other(self, place: Place, setting: Setting) -> Draw | None:
+        """σ for a router, which is a linear layer like any other."""
+        return self.matrix(place, setting) if place.is_router else None
+
 
 BERT = Flat(
     "bert",

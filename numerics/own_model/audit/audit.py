@@ -16,6 +16,7 @@ from numerics.own_model.audit.comparison import Row, compare, measure, parameter
 from numerics.own_model.audit.end_findings import FirstLoss, end_findings, first_loss
 from numerics.own_model.audit.finding import Finding, count_names, label, plural, ranked
 from numerics.own_model.audit.gradient_reach import unreached, unreached_findings
+from numerics.own_model.audit.low_rank import low_rank_findings, low_rank_pairs, unasked
 from numerics.own_model.audit.nearest import Nearest, is_drawn, nearest_recipe
 from numerics.own_model.audit.recipe_findings import missing_findings, recipe_findings
 from numerics.own_model.audit.scale_findings import scale_findings
@@ -29,6 +30,7 @@ from numerics.own_model.audit.tensor_findings import (
     value_findings,
     zero_findings,
 )
+from numerics.own_model.audit.unprofiled import unprofiled_findings
 from numerics.own_model.audit.wiring_findings import wiring_findings
 from numerics.recipes import recipe_named
 from numerics.recipes.asked import tie_words
@@ -157,7 +159,11 @@ def audit(
     found = audit_structure(
         model, structure, ends, chosen, batch=batch, names=names, notes=tuple(notes)
     )
-    return replace(found, findings=ranked((*found.findings, *unreached_findings(cut))))
+    more = (
+        *unreached_findings(cut),
+        *unprofiled_findings(found.rows, structure, found.recipe, model, batch),
+    )
+    return replace(found, findings=ranked((*found.findings, *more)))
 
 
 def run_model_quietly(model: nn.Module, batch: Batch) -> None:
@@ -192,10 +198,13 @@ def audit_structure(
     if chosen is None and nearest is not None and nearest.near:
         chosen = nearest.recipe
     rows = compare(found, samples, chosen, setting)
+    pairs = low_rank_pairs(rows)
+    rows = unasked(rows, pairs)
     findings = [
         *_findings(model, structure, rows, chosen, setting, nearest, given=recipe is not None),
         *end_findings(rows, ends, setting, tie_words(chosen, found, setting) if chosen else ()),
         *missing_findings(structure, names, list(parameters)),
+        *low_rank_findings(pairs),
     ]
     return Audit(
         recipe=chosen,

@@ -6,8 +6,9 @@ is measured, in total, by role and by layer; the law that it follows over the si
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
+from numerics.linearization.update_directions import BETAS
 from numerics.own_model.check.advice import (
     advice,
     copies_sentence,
@@ -25,6 +26,7 @@ from numerics.recipes.factors_by_parameter import require_factors
 from numerics.statistics.growth_laws import growth_law
 from numerics.structure.user_factory import UserFactory, as_factory, load_factory
 from theory.errors import InputError
+from theory.radam.rectification import BEHAVIOURS, length
 
 BF16_MAX = 3.3895e38
 """The largest number of bfloat16."""
@@ -309,4 +311,10 @@ def _notes(every: Sequence[Measurement]) -> tuple[str, ...]:
         )
     if any(m.structure is not None and m.structure.shared for m in every):
         found.append("Parameters are shared across depth: a layer has no part of its own in them.")
+    if any("radam" in m.updates for m in every):
+        later = next(t for t in count(1) if BEHAVIOURS["torch"].adapts(length(t, BETAS[1])))
+        found.append(
+            "radam: measured is step 1, which averages gradients as momentum does; Adam's rule "
+            f"comes from step {later} on, where ρ_t > 5."
+        )
     return tuple(dict.fromkeys(found))
