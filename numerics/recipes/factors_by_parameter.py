@@ -14,7 +14,7 @@ from numerics.models.spec import ModelSpec
 from numerics.recipes import ALIASES, RECIPES, recipe_named
 from numerics.recipes.factors import UNCHANGED, Factors
 from numerics.recipes.from_scheme import prescribed, role_in_scheme
-from numerics.recipes.place import Place, Setting, places, setting_of
+from numerics.recipes.place import ModelSizes, ParameterPlace, places, setting_of
 from numerics.recipes.published_factors import published_factors
 from numerics.recipes.recipe import Recipe
 from numerics.schemes import SCHEMES, Prescription, Scheme, scheme_named
@@ -34,7 +34,7 @@ class SchemeFactors:
     spec: ModelSpec
     prescription: Prescription
 
-    def factors_of(self, place: Place) -> Factors:
+    def factors_of(self, place: ParameterPlace) -> Factors:
         """What the scheme prescribes for a tensor; all 1 of what it does not name."""
         names = _names(place, role_in_scheme(place, self.spec))
 
@@ -45,7 +45,7 @@ class SchemeFactors:
         return Factors(one(p.rates), one(p.weight_decays), one(p.epsilons))
 
 
-def _names(place: Place, role: str | None) -> tuple[str, ...]:
+def _names(place: ParameterPlace, role: str | None) -> tuple[str, ...]:
     """Names under which a factor may stand, the most specific first."""
     if role is not None:
         return (role, "matrices", "hidden")
@@ -124,7 +124,7 @@ def factors_by_parameter(
             + (f": {' '.join(reasons)}" if reasons else "")
         )
     rule = _rule(recipe, setting_of(structure, model), base_layers, base_width)
-    by_name: dict[str, list[Place]] = {}
+    by_name: dict[str, list[ParameterPlace]] = {}
     for place in places(structure, model):
         by_name.setdefault(place.name, []).append(place)
     return {name: _one(name, own, rule) for name, own in by_name.items()}
@@ -132,10 +132,10 @@ def factors_by_parameter(
 
 def _rule(
     recipe: str | Recipe | Scheme,
-    setting: Setting,
+    setting: ModelSizes,
     base_layers: int | None,
     base_width: int | None,
-) -> Callable[[Place], Factors]:
+) -> Callable[[ParameterPlace], Factors]:
     """What says the factors of a place."""
     if isinstance(recipe, str):
         require_factors(recipe)
@@ -156,7 +156,9 @@ def _rule(
     return SchemeFactors(*prescribed(replace(recipe, **changes), setting)).factors_of
 
 
-def _one(name: str, own: Sequence[Place], rule: Callable[[Place], Factors]) -> Factors:
+def _one(
+    name: str, own: Sequence[ParameterPlace], rule: Callable[[ParameterPlace], Factors]
+) -> Factors:
     tables = [place for place in own if place.role in _TABLES]
     if len(tables) == len(own):
         embedding = next((place for place in own if place.role == "embedding"), own[0])

@@ -14,7 +14,7 @@ from numerics.recipes.traced import traced, unwrapped
 from numerics.schemes import SCHEMES
 from numerics.schemes import param_groups as of_schemes
 from numerics.schemes.scheme import Scheme
-from numerics.structure.default_batch import Batch, default_batch
+from numerics.structure.default_batch import ModelBatch, default_batch
 from numerics.structure.types import Structure
 from theory.errors import InputError
 
@@ -26,7 +26,7 @@ def param_groups(
     *,
     weight_decay: float = 0.0,
     eps: float = 1e-8,
-    batch: Batch | None = None,
+    batch: ModelBatch | None = None,
     structure: Structure | None = None,
     base_layers: int | None = None,
     base_width: int | None = None,

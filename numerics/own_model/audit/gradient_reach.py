@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from numerics.own_model.audit.finding import Finding, count_names, plural
 from numerics.own_model.measurement.output import leaves
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.private_copy import (
     detached,
     eager,
@@ -26,7 +26,7 @@ from numerics.structure.user_factory import user_error
 from theory.errors import InputError
 
 
-def unreached(model: nn.Module, batch: Batch) -> tuple[str, ...]:
+def unreached(model: nn.Module, batch: ModelBatch) -> tuple[str, ...]:
     """Trainable parameters that the forward reads and that no gradient of its output reaches.
 
     A model whose every parameter is frozen is judged as if all of them were trained.

@@ -7,13 +7,13 @@ gradients of both are 0 for ever.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from numerics.own_model.audit.comparison import Row
+from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import Finding, count_names, names_of, plural
 
 
-def low_rank_pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+def low_rank_pairs(rows: Sequence[AuditRow]) -> list[tuple[AuditRow, AuditRow]]:
     """A and B of every addition: B has the role of a full matrix beside it, A the inner width."""
-    by_branch: dict[int, list[Row]] = {}
+    by_branch: dict[int, list[AuditRow]] = {}
     for row in rows:
         if row.place.branch is not None and row.place.view.fan_in is not None:
             by_branch.setdefault(row.place.branch.index, []).append(row)
@@ -31,20 +31,22 @@ def low_rank_pairs(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
     return pairs
 
 
-def _module(row: Row) -> str:
+def _module(row: AuditRow) -> str:
     """The path two levels up: of ``q.lora_A.default.weight`` and of ``q.a`` that is ``q``."""
     words = row.place.name.removesuffix(".weight").split(".")
     return ".".join(words[:-1])
 
 
-def unasked(rows: Sequence[Row], pairs: Sequence[tuple[Row, Row]]) -> tuple[Row, ...]:
+def unasked(
+    rows: Sequence[AuditRow], pairs: Sequence[tuple[AuditRow, AuditRow]]
+) -> tuple[AuditRow, ...]:
     """The rows with nothing asked of A and B."""
     places = {row.place for pair in pairs for row in pair}
     blank = {"asked": None, "factor": None, "tolerance": 0.0, "problem": ""}
     return tuple(replace(row, **blank) if row.place in places else row for row in rows)  # type: ignore[arg-type]
 
 
-def low_rank_findings(pairs: Sequence[tuple[Row, Row]]) -> Iterator[Finding]:
+def low_rank_findings(pairs: Sequence[tuple[AuditRow, AuditRow]]) -> Iterator[Finding]:
     """Additions whose two matrices are both 0."""
     dead = [row for pair in pairs if all(r.sample.shape == "zero" for r in pair) for row in pair]
     if dead:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from numerics.own_model.audit.audit import Audit
-from numerics.own_model.audit.comparison import Row
+from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import pattern, plural
 from numerics.own_model.audit.nearest import placement_of
 from numerics.recipes.recipe import WIRINGS
@@ -86,14 +86,14 @@ def table(found: Audit) -> Table:
     return shown
 
 
-def _groups(rows: Iterable[Row]) -> dict[tuple[str, str, bool], list[Row]]:
-    groups: dict[tuple[str, str, bool], list[Row]] = defaultdict(list)
+def _groups(rows: Iterable[AuditRow]) -> dict[tuple[str, str, bool], list[AuditRow]]:
+    groups: dict[tuple[str, str, bool], list[AuditRow]] = defaultdict(list)
     for row in rows:
         groups[pattern(row.place.name), row.place.role, row.place.frozen].append(row)
     return groups
 
 
-def _constants(rows: Iterable[Row]) -> str:
+def _constants(rows: Iterable[AuditRow]) -> str:
     values = {row.asked.value for row in rows if row.asked is not None}
     return f"all {values.pop():g}" if len(values) == 1 else ""
 
@@ -149,7 +149,7 @@ def document(found: Audit) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: AuditRow) -> dict[str, Any]:
     place, sample = row.place, row.sample
     return {
         "parameter": place.name,

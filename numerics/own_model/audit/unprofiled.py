@@ -11,11 +11,11 @@ from math import sqrt
 import torch
 from torch import nn
 
-from numerics.own_model.audit.comparison import Row
+from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import Finding, count_names, names_of, plural
 from numerics.recipes.recipe import Recipe
 from numerics.structure.additions import find_additions
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.norms import find_norms
 from numerics.structure.private_copy import (
     detached,
@@ -33,7 +33,11 @@ PROFILED = ("admin", "admin-code")
 
 
 def unprofiled_findings(
-    rows: Sequence[Row], structure: Structure, recipe: Recipe | None, model: nn.Module, batch: Batch
+    rows: Sequence[AuditRow],
+    structure: Structure,
+    recipe: Recipe | None,
+    model: nn.Module,
+    batch: ModelBatch,
 ) -> Iterator[Finding]:
     """Trained shortcuts that are all 1, with what the profiling pass would set them to."""
     own = [row for row in rows if row.place.role == "scalar" and _on_shortcut(row.place.branch)]
@@ -70,7 +74,7 @@ def _on_shortcut(branch: Branch | None) -> bool:
     )
 
 
-def branch_variances(model: nn.Module, batch: Batch) -> tuple[float, ...]:
+def branch_variances(model: nn.Module, batch: ModelBatch) -> tuple[float, ...]:
     """Var[F_i] over all entries of what each branch adds, in one forward."""
     args, kwargs = without_cache(model, batch)
     with quiet_forward(), private_copy(model, share=True) as work:
