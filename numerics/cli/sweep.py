@@ -40,7 +40,8 @@ class Sweep:
     """Independent seeds per depth."""
     optimizers: str = "sgd,sign"
     """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, adamw, radam,
-    lion, lamb, muon."""
+    lion, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε stand
+    behind colons: adamw:weight_decay=0.1:eps=0.001, ε for a cotangent of norm 1."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
     again: str = ""

@@ -16,7 +16,7 @@ from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import ModuleFunction
 from numerics.own_model.measurement.noise import without_noise
 from numerics.own_model.measurement.private_copy import Parameters
-from numerics.own_model.measurement.update_steps import SIGN_LIKE, steps
+from numerics.own_model.measurement.update_steps import sign_like, steps
 from numerics.structure.types import TensorView
 from theory.errors import InputError, require_positive
 
@@ -86,7 +86,7 @@ def walk(
         for t in range(count + 1):
             value, gradients = function.gradient(u, theta)
             start = value if start is None else start
-            shown = without_noise(gradients) if optimizer in SIGN_LIKE else gradients
+            shown = without_noise(gradients) if sign_like(optimizer) else gradients
             for name, g in shown.items():
                 moving = bool((g != 0).any())
                 if t == 0 and not moving and name not in function.measured.after:
