@@ -109,7 +109,7 @@ class Sweep:
         """Measure, then print the table of exponents."""
         from rich.console import Console
 
-        from numerics.cli.sweep_values import measured_lines
+        from numerics.cli.sweep_values import measured_lines, step_lines
         from numerics.report.verdicts import hanging, show
         from numerics.sweeps.run import exponent_table, run_sweep, with_depth
 
@@ -127,6 +127,7 @@ class Sweep:
         rows = run_sweep(config, self.out, engine=engine, progress=self.progress, again=again)
         console = Console()
         show(console, measured_lines(rows, console.width))
+        show(console, step_lines(rows))
         deep = [depth for depth in config.depths if depth >= self.from_depth]
         if len(deep) < LEAST_DEPTHS:
             told = (

@@ -65,5 +65,8 @@ def orthogonal_step(
     for gradient in history:
         mean = MUON_MOMENTUM * mean + (1 - MUON_MOMENTUM) * gradient
     ahead = MUON_MOMENTUM * mean + (1 - MUON_MOMENTUM) * history[-1]
-    u, _, v = torch.linalg.svd(ahead, full_matrices=False)
+    u, values, v = torch.linalg.svd(ahead, full_matrices=False)
+    # Directions without a gradient stay where they are, as Newton-Schulz leaves them.
+    least = values.max() * max(ahead.shape) * torch.finfo(ahead.dtype).eps
+    u = u * (values > least).to(u.dtype)
     return SCALINGS[scaling](*history[0].shape) * (u @ v)

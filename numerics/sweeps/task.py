@@ -10,10 +10,11 @@ from contextlib import contextmanager
 import polars as pl
 import torch
 
-from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.cotangents import cross_entropy_cotangent, random_cotangent
 from numerics.linearization.engines import linearize
 from numerics.linearization.measured_function import in_precision
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.types import Cotangent
+from numerics.linearization.update_directions import StepRule, rule_named
 from numerics.measure.by_group import norms
 from numerics.measure.report import UpdateReport
 from numerics.measure.updates import measure_update
@@ -23,6 +24,7 @@ from numerics.models.tokens import TokenBatch, output_shape, random_batch
 from numerics.schemes import build, scheme_named
 from numerics.signals.branches import branch_calls, logits_rms
 from numerics.sweeps.grid import Task
+from numerics.sweeps.step_rows import step_values
 from numerics.sweeps.store import task_rows
 
 
@@ -45,10 +47,31 @@ def drawn(task: Task) -> tuple[Transformer, TokenBatch]:
     return model, batch
 
 
-def rates_of(task: Task) -> Mapping[str, float]:
-    """Factors on the learning rate that the task's scheme prescribes for Adam and its like."""
+def factors_of(task: Task) -> Mapping[str, Mapping[str, float]]:
+    """Factors that the task's scheme prescribes for Adam and its like.
+
+    They are ``rates``, ``weight_decays`` and ``epsilons``, each by role.
+    """
     scheme = scheme_named(task.scheme)
-    return scheme.prescribe(scheme.adapt(task.settings.spec(task.depth))).rates
+    prescribed = scheme.prescribe(scheme.adapt(task.settings.spec(task.depth)))
+    return {name: getattr(prescribed, name) for name in ("rates", "weight_decays", "epsilons")}
+
+
+def rule_of(task: Task) -> StepRule:
+    """The task's update rule with its scheme's factors."""
+    return rule_named(task.optimizer).with_rates(**factors_of(task))
+
+
+def loss_of(task: Task, model: Transformer, batch: TokenBatch, *, unit: bool) -> Cotangent | None:
+    """The gradient of the task's loss at f; ``None`` where it is the random cotangent.
+
+    Labels are the next tokens, the first after the last; of an encoder alone its own.
+    """
+    if task.settings.loss == "random":
+        return None
+    spec = task.settings.spec(task.depth)
+    labels = batch.target_BT.roll(-1, 1) if spec.has_decoder else batch.source_BS
+    return cross_entropy_cotangent(model, labels, unit=unit)
 
 
 def measure_task(task: Task) -> pl.DataFrame:
@@ -83,11 +106,17 @@ def _measured(task: Task) -> pl.DataFrame:
         optimizer=task.optimizer,
         inputs=settings.inputs,
         dtype=settings.dtype,
-        rates=rates_of(task),
+        cotangent=loss_of(task, model, batch, unit=True),
+        earlier=settings.earlier,
+        **factors_of(task),
     )
     values = list(_values(report, _parts(settings.spec(task.depth))))
     if settings.detail != "part":
-        values += _details(task, model, batch, stream(task, "cotangent"), report.dtype)
+        values += _details(task, model, batch, report.dtype)
+    if settings.steps > 1:
+        u = loss_of(task, model, batch, unit=False) or _random(task, model, batch)[0]
+        taken = step_values(model, batch, u, rule_of(task), settings)
+        values += [_row("total", quantity, value) for quantity, value in taken]
     common = _common(task) | {
         "dtype": report.dtype,
         "accurate": report.accurate,
@@ -96,21 +125,29 @@ def _measured(task: Task) -> pl.DataFrame:
     return task_rows(common, values)
 
 
+def _random(task: Task, model: Transformer, batch: TokenBatch) -> list[Cotangent]:
+    """The random cotangent of the measured step, then earlier ones, as `measure_update` draws."""
+    generator, shape = stream(task, "cotangent"), output_shape(model.spec, batch)
+    return [random_cotangent(shape, generator) for _ in range(1 + task.settings.earlier)]
+
+
 def _details(
-    task: Task, model: Transformer, batch: TokenBatch, generator: torch.Generator, dtype: str
+    task: Task, model: Transformer, batch: TokenBatch, dtype: str
 ) -> Iterator[dict[str, object]]:
     """Values below the parts, of the same step in the same precision.
 
     By layer also the attention logits' root mean square, ``logits_rms``.
     """
+    drawn_u, *past = _random(task, model, batch)
     model = in_precision(model, getattr(torch, dtype)).eval()
     [found] = linearize(
         [model],
         [batch],
-        [random_cotangent(output_shape(model.spec, batch), generator)],
-        rule_named(task.optimizer).with_rates(rates_of(task)),
+        [loss_of(task, model, batch, unit=True) or drawn_u],
+        rule_of(task),
         groups=task.settings.detail,
         inputs=task.settings.inputs,
+        earlier=[[one] for one in past],
     )
     columns = {"update": norms(found).tolist(), "gradient_energy": found.energies.tolist()}
     for quantity, numbers in columns.items():
