@@ -65,7 +65,8 @@ def measurement_bytes(
 def _block_weights(spec: ModelSpec, block: str) -> int:
     if block == "mlp":
         return (3 if spec.mlp.gated else 2) * spec.d_model * spec.d_ff
-    return 4 * spec.d_model**2
+    keys = spec.key_heads / spec.heads
+    return round((2 + 2 * keys) * spec.d_model**2)
 
 
 def _weights(spec: ModelSpec) -> int:
