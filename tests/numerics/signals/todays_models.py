@@ -15,7 +15,7 @@ from numerics.schemes import SCHEMES, build
 SCHEME_NAMES = (
     *("flat", "gpt2", "small-init-wang", "mitchell", "torchtitan", "t5", "sub-ln", "peri-ln"),
     *("olmo2", "layernorm-scaling", "mix-ln", "dyt", "layerscale", "zero-out", "depth-mup"),
-    *("completep", "u-mup", "deepscalelm", "skip-init"),
+    *("completep", "u-mup", "deepscalelm", "skip-init", "gpas"),
 )
 TRAITS = ("grouped", "rotary", "swiglu", "parallel", "parallel-two-norms")
 CASES = (*SCHEME_NAMES, *TRAITS)
@@ -27,7 +27,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def todays_model(case: str, *, shaken: bool = True, biases: bool = True) -> Transformer:
-    """An encoder in float64; shaken, no parameter is at 0 or 1 any more."""
+    """An encoder in float64; shaken, no parameter is at 0 or 1 any more, GPAS's gates apart."""
     spec = single_stack(
         Architecture.ENCODER_ONLY,
         DEPTH,
@@ -50,7 +50,9 @@ def todays_model(case: str, *, shaken: bool = True, biases: bool = True) -> Tran
     if shaken:
         source = generator(5)
         with torch.no_grad():
-            for parameter in model.parameters():
+            for name, parameter in model.named_parameters():
+                if name.endswith("damping"):
+                    continue  # whose gradient is that of f at 0 alone
                 parameter.add_(
                     0.2 * torch.randn(parameter.shape, generator=source, dtype=torch.float64)
                 )
