@@ -61,7 +61,8 @@ def step_lines(rows: "pl.DataFrame") -> Iterator[tuple[str, str]]:
     yield "‖f(θ_t) − f(θ_0)‖ after t real steps, geometric mean over seeds", "bold"
     for (scheme, optimizer), own in walked.group_by(["scheme", "optimizer"], maintain_order=True):
         yield f"{scheme}, {optimizer}", ""
-        for depth in sorted({own["depth"].min(), own["depth"].max()}):
+        depths = sorted(own["depth"].unique().to_list())
+        for depth in dict.fromkeys((depths[0], depths[-1])):
             at = own.filter(pl.col("depth") == depth)
             changes = at.filter(quantity.starts_with("change_"))
             numbers = sorted({int(name.rpartition("_")[2]) for name in changes["quantity"]})

@@ -250,9 +250,18 @@ def watch(
             read.append((*arguments, None, None)[:3] if attends else (arguments[0], None, None))
 
         def branched(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-            reading = read.pop()
+            own, memory, blocked = read.pop()
             found = Arrival(
-                stack, layer, kind, block, entered.pop(), *reading, gates.pop(), branch=output
+                stack,
+                layer,
+                kind,
+                block,
+                before=entered.pop(),
+                read=own,
+                memory=memory,
+                blocked=blocked,
+                gate=gates.pop(),
+                branch=output,
             )
             if stop is not None:
                 stop(found)

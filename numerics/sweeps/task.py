@@ -4,7 +4,7 @@ A worker imports this module and not the rest of the sweep, whose statistics are
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import polars as pl
@@ -21,7 +21,7 @@ from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec, Transformer
 from numerics.models.roles import ALL_PARTS
 from numerics.models.tokens import TokenBatch, output_shape, random_batch
-from numerics.schemes import build, scheme_named
+from numerics.schemes import Prescription, build, scheme_named
 from numerics.signals.branches import branch_calls, logits_rms
 from numerics.sweeps.grid import Task
 from numerics.sweeps.step_rows import step_values
@@ -47,19 +47,16 @@ def drawn(task: Task) -> tuple[Transformer, TokenBatch]:
     return model, batch
 
 
-def factors_of(task: Task) -> Mapping[str, Mapping[str, float]]:
-    """Factors that the task's scheme prescribes for Adam and its like.
-
-    They are ``rates``, ``weight_decays`` and ``epsilons``, each by role.
-    """
+def prescribed(task: Task) -> Prescription:
+    """What the task's scheme prescribes, its factors for Adam and its like among it."""
     scheme = scheme_named(task.scheme)
-    prescribed = scheme.prescribe(scheme.adapt(task.settings.spec(task.depth)))
-    return {name: getattr(prescribed, name) for name in ("rates", "weight_decays", "epsilons")}
+    return scheme.prescribe(scheme.adapt(task.settings.spec(task.depth)))
 
 
 def rule_of(task: Task) -> StepRule:
     """The task's update rule with its scheme's factors."""
-    return rule_named(task.optimizer).with_rates(**factors_of(task))
+    own = prescribed(task)
+    return rule_named(task.optimizer).with_rates(own.rates, own.weight_decays, own.epsilons)
 
 
 def loss_of(task: Task, model: Transformer, batch: TokenBatch, *, unit: bool) -> Cotangent | None:
@@ -99,6 +96,7 @@ def _measured(task: Task) -> pl.DataFrame:
     started = time.perf_counter()
     settings = task.settings
     model, batch = drawn(task)
+    own = prescribed(task)
     report = measure_update(
         model,
         batch,
@@ -108,7 +106,9 @@ def _measured(task: Task) -> pl.DataFrame:
         dtype=settings.dtype,
         cotangent=loss_of(task, model, batch, unit=True),
         earlier=settings.earlier,
-        **factors_of(task),
+        rates=own.rates,
+        weight_decays=own.weight_decays,
+        epsilons=own.epsilons,
     )
     values = list(_values(report, _parts(settings.spec(task.depth))))
     if settings.detail != "part":

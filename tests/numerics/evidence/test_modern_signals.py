@@ -13,6 +13,7 @@ from theory.claims import Context
 
 CONTEXT = Context(seed=0)
 IDS = [row.claim for row in ROWS]
+LNS = next(row.scheme for row in ROWS if row.claim == "modern.lns-stream")
 
 
 def made(statistic, value: float) -> Signals:
@@ -96,11 +97,9 @@ def test_a_control_that_cannot_be_decided_is_no_control(row, monkeypatch):
 def profiled(monkeypatch, ratio: float, noise: float = 0.02):
     """Both claims where late gradients and branches are ``ratio`` of Pre-LN's."""
 
-    def signals(scheme, depth, seed, change=None):
-        source = np.random.default_rng([seed, scheme == modern_signals._LNS])
-        late = (ratio if scheme == modern_signals._LNS else 1.0) * np.exp(
-            noise * source.standard_normal()
-        )
+    def signals(scheme, _depth, seed):
+        source = np.random.default_rng([seed, scheme == LNS])
+        late = (ratio if scheme == LNS else 1.0) * np.exp(noise * source.standard_normal())
         rising = np.array([1.0, 1.0, 1.0, late])
         return Signals(np.ones(5), rising**2, np.ones(5), rising)
 

@@ -1,8 +1,11 @@
 """Update rules with the numbers they are used with, against one real step of torch's optimizers."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from torch.optim._muon import _zeropower_via_newtonschulz
 from torch.testing import assert_close
 
 from numerics.linearization.orthogonal_steps import SCALINGS, orthogonal_step
@@ -101,7 +104,7 @@ def test_muon_has_the_size_and_the_place_of_torchs(name, adjusted, shape):
     assert cosine > 0.97
     assert 0.7 < float(turned.norm() / exact.norm()) < 1.25
     # Torch's own polar factor, times the scaling's number: equal but for bfloat16's rounding.
-    polar = torch.optim._muon._zeropower_via_newtonschulz(
+    polar = _zeropower_via_newtonschulz(
         _ahead(history), (3.4445, -4.7750, 2.0315), 5, 1e-7
     ).double()
     factor = SCALINGS["original" if name == "muon" else "match-rms-adamw"](*shape)
@@ -203,12 +206,12 @@ def generator(seed=2):
 )
 def test_a_step_of_vanishing_rate_moves_f_by_the_exact_limit(optimizer, inputs):
     model, batch = small()
-    options = {"optimizer": optimizer, "inputs": inputs}
+    options: dict[str, Any] = {"optimizer": optimizer, "inputs": inputs}
     exact = measure_update(model, batch, generator(), dtype="float64", **options)
     finite = finite_update(model, batch, generator(), eta=1e-7, **options)
     assert finite == pytest.approx(exact.update["total"], rel=1e-4)
     plain = {"adamw:weight_decay=0.3:eps=0.05": "adamw", "adafactor": "lamb"}.get(optimizer, "muon")
-    other = measure_update(model, batch, generator(), **(options | {"optimizer": plain}))
+    other = measure_update(model, batch, generator(), **{**options, "optimizer": plain})
     assert other.update["total"] != pytest.approx(exact.update["total"], rel=1e-2)
 
 

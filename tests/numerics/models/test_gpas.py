@@ -1,6 +1,7 @@
 """GPAS: gates damp a stream and not what flows back, and what that does to one step."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -37,12 +38,13 @@ class Damped(torch.autograd.Function):
     """h (1 − silu(g)) forwards; backwards h has the whole slope, g −silu'(g) Σ slope h."""
 
     @staticmethod
-    def forward(ctx, h: Tensor, g: Tensor) -> Tensor:
+    def forward(ctx: Any, h: Tensor, g: Tensor) -> Tensor:
         ctx.save_for_backward(h, g)
         return h * (1 - g / (1 + torch.exp(-g)))
 
     @staticmethod
-    def backward(ctx, slope: Tensor):
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor]:
+        (slope,) = slopes
         h, g = ctx.saved_tensors
         own = torch.sigmoid(g)
         return slope, -(own * (1 + g * (1 - own))) * (slope * h).sum()
@@ -79,7 +81,7 @@ def test_values_and_gradients_are_those_written_out(gate):
         assert not torch.allclose(through, found["decoder.0.mlp.branch.w1"], rtol=1e-2)
 
 
-def plain_twin(model):
+def plain_twin(model) -> Any:
     """The same weights in Pre-LN, which has no gates."""
     scheme = replace(SCHEMES["gpas"], wiring=WIRINGS["pre-ln"], std=0.3)
     twin = build(scheme, DECODER, generator(), dtype=torch.float64).eval()
@@ -113,7 +115,7 @@ def test_at_the_start_it_is_pre_ln_and_only_the_gates_add_to_the_first_step():
     flowing = torch.autograd.grad((output * u).sum(), streams)
     for number, g in enumerate(gates.values()):
         pairs = zip(flowing[2 * number : 2 * number + 2], streams[2 * number :], strict=False)
-        expected = -0.5 * sum((slope * z).sum() for slope, z in pairs)
+        expected = -0.5 * torch.stack([(slope * z).sum() for slope, z in pairs]).sum()
         torch.testing.assert_close(g, expected)
         assert not torch.allclose(g, 2 * expected)
 
