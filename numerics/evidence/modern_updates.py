@@ -65,7 +65,7 @@ def _at_rms_one(row: Row) -> Row:
 
 
 def _where_apart(row: Row) -> Row:
-    """Of branches of degree one behind RMS norms, which pass on what they add."""
+    """Of branches of degree one between RMS norms, which pass on what they add."""
     return replace(row, reading=Reading.RESTRICTED, text=APART)
 
 
@@ -79,7 +79,7 @@ ROWS: tuple[Row, ...] = (
     _at_rms_one(Row("modern.completep-update", _COMPLETEP, "adam", _SMALL, False)),
     Row("modern.u-mup-update", "u-mup", "adam", _GPT2, False),
     Row("modern.sub-ln-update", "sub-ln", "sgd", "u-mup", True),
-    _where_apart(Row("modern.sub-ln-update", "sub-ln-rms", "sgd", "sub-ln", False)),
+    Row("modern.sub-ln-update", "sub-ln-rms", "sgd", "u-mup", True),
     Row("ours.completep-sgd", _COMPLETEP, "sgd", "u-mup", True, "decoder.mlp"),
     Row("ours.peri-ln-exponent", f"peri-ln{_STD}", "adam", _GPT2, False, against=_FLAT),
     *(

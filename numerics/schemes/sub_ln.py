@@ -8,7 +8,7 @@ output projection and the MLP:
 
 Its claim is that the update of the function is bounded whatever the depth. torchscale
 (``sub-ln-torchscale``) leaves encoder-attention at γ = 1 and starts q, k and v from gain 1/√2.
-``sub-ln-rms`` has RMS norms: they leave ReLU its mean, so that a branch passes on as much of a
+``sub-ln-rms`` has RMS norms: they leave ReLU its mean, so that an MLP passes on as much of a
 cotangent as it adds, which the claim's argument needs and layer norms do not give.
 """
 
