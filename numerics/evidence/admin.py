@@ -133,7 +133,7 @@ def weights(context: Context) -> Iterator[Observation]:
 
 
 @dataclass(frozen=True)
-class Changes:
+class OutputChanges:
     """Output changes over depths and seeds."""
 
     depths: tuple[int, ...]
@@ -150,7 +150,7 @@ class Changes:
         return fitted(power_law(self.depths, self.values))
 
 
-def changes(scheme: str, kind: str, depths: Sequence[int], seeds: int, root: int) -> Changes:
+def changes(scheme: str, kind: str, depths: Sequence[int], seeds: int, root: int) -> OutputChanges:
     """Var[F(x̂_0, W) − F(x̂_0, W + δ)] of independent draws."""
     at, values = [], []
     for depth in depths:
@@ -164,7 +164,7 @@ def changes(scheme: str, kind: str, depths: Sequence[int], seeds: int, root: int
             with torch.no_grad():
                 values.append(float((model.encode(x) - before).square().mean()))
             at.append(depth)
-    return Changes(tuple(at), tuple(values))
+    return OutputChanges(tuple(at), tuple(values))
 
 
 def _follows(law: Growth, name: str) -> bool | None:

@@ -18,7 +18,7 @@ from numerics.evidence.admin import encoder, inputs
 from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.engines import linearize
 from numerics.linearization.groupings import INPUTS, MATRICES, OWN
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.measure.by_group import tangents_by
 from numerics.models import Architecture, ModelSpec
 from numerics.models.roles import EMBEDDINGS
@@ -40,7 +40,7 @@ BOTH = Architecture.ENCODER_DECODER
 
 
 @dataclass(frozen=True)
-class Parts:
+class GroupNorms:
     """Norms of tangents of every group, one row a model, with the depths."""
 
     depths: tuple[int, ...]
@@ -67,7 +67,7 @@ def measured(
     grouping: str = "kind",
     value_power: float = 0.0,
     times: int = 1,
-) -> Parts:
+) -> GroupNorms:
     """Tangents of a scheme's models at ``times`` the seeds.
 
     ``value_power`` p multiplies W_v by L^(-p) once it is drawn.
@@ -87,10 +87,10 @@ def measured(
             u = random_cotangent(output_shape(spec, batch), generator)
             rows.append(tangents_by(grouping, model, batch, u))
             depths.append(depth)
-    return Parts(tuple(depths), rows)
+    return GroupNorms(tuple(depths), rows)
 
 
-def few_outputs(context: Context) -> Parts:
+def few_outputs(context: Context) -> GroupNorms:
     """ReZero's tangents with one token and d = 4: every block moves the same few outputs."""
     rows, depths = [], []
     for depth in FEW_DEPTHS:
@@ -101,12 +101,12 @@ def few_outputs(context: Context) -> Parts:
             model = build("rezero", spec, generator, dtype=torch.float64).eval()
             batch = random_batch(spec, generator, sequences=1, tokens=1)
             u = random_cotangent(output_shape(spec, batch), generator)
-            [found] = linearize([model], [batch], [u], rule_named("sgd"))
+            [found] = linearize([model], [batch], [u], step_rule_named("sgd"))
             by_part = dict(zip(found.groups, found.tangents, strict=True))
             scalars = by_part["encoder.alpha"] + by_part["decoder.alpha"]
             rows.append({OWN: scalars, INPUTS: by_part[EMBEDDINGS]})
             depths.append(depth)
-    return Parts(tuple(depths), rows)
+    return GroupNorms(tuple(depths), rows)
 
 
 def _evidence(

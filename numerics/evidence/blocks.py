@@ -31,7 +31,7 @@ OFF = replace(TFIXUP, power=2.0)
 
 
 @dataclass(frozen=True)
-class Series:
+class DepthSeries:
     """One number a model, with the models' depths."""
 
     depths: tuple[int, ...]
@@ -73,7 +73,7 @@ def calls_of(model: Transformer, batch: TokenBatch) -> tuple[BranchCall, ...]:
 
 def own_changes(
     scheme: Scheme, context: Context, depths_wanted: Sequence[int] | None = None
-) -> Mapping[str, Series]:
+) -> Mapping[str, DepthSeries]:
     """Largest, smallest and mean ‖ΔG_l‖/η over the blocks, against depth."""
     depths, rows = [], []
     for depth, model, batch, generator in drawn(scheme, context, depths_wanted):
@@ -87,7 +87,7 @@ def own_changes(
     names = ("largest", "smallest", "mean")
     columns = zip(*rows, strict=True)
     return {
-        name: Series(tuple(depths), tuple(column))
+        name: DepthSeries(tuple(depths), tuple(column))
         for name, column in zip(names, columns, strict=True)
     }
 
@@ -189,9 +189,9 @@ def decoder_gradient(context: Context) -> Iterator[Observation]:
         for depth, model, batch, generator in drawn(TFIXUP, context)
     ]
     depths = tuple(depth for depth, _ in rows)
-    factors = Series(depths, tuple(sums.exact / sums.local for _, sums in rows))
-    remainder = Series(depths, tuple(abs(value - 1) for value in factors.values))
-    fourth = Series(depths, tuple(sums.fourth / sums.local for _, sums in rows))
+    factors = DepthSeries(depths, tuple(sums.exact / sums.local for _, sums in rows))
+    remainder = DepthSeries(depths, tuple(abs(value - 1) for value in factors.values))
+    fourth = DepthSeries(depths, tuple(sums.fourth / sums.local for _, sums in rows))
     fit, other = remainder.fit(), fourth.fit()
     vanishes = remainder.follows(-1.0, margin)
     yield Observation(

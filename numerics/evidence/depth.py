@@ -15,7 +15,7 @@ from numerics.models.roles import ALL_PARTS
 from numerics.statistics.estimates import all_of, joint_confidence
 from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
 from numerics.statistics.tolerances import tolerance
-from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
 from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
@@ -35,7 +35,7 @@ Fits = Mapping[str, Exponent | NoExponent]
 def fresh_rows(context: Context, optimizer: str) -> pl.DataFrame:
     """A sweep of both schemes made now."""
     grids = zip((SHALLOW, DEEP[context.level]), SEEDS[context.level], strict=True)
-    settings = replace(Settings(root_seed=context.seed), device=context.device)
+    settings = replace(SweepSettings(root_seed=context.seed), device=context.device)
     return pl.concat(
         run_sweep(SweepConfig(SCHEMES, (optimizer,), depths, seeds, settings))
         for depths, seeds in grids

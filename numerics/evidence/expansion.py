@@ -19,7 +19,7 @@ from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.groupings import groups_of
 from numerics.linearization.measured_function import features_of
 from numerics.linearization.types import Cotangent
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.models import ModelSpec, Transformer
 from numerics.models.tokens import output_shape, random_batch
 from numerics.schemes import build
@@ -52,7 +52,7 @@ def split(model: Transformer, cotangent: Cotangent, generator: torch.Generator) 
     batch = random_batch(model.spec, generator, sequences=2, tokens=4)
     function, parameters = features_of(model, batch)
     groups = groups_of(parameters, "stack")
-    found = linearize(function, parameters, cotangent, rule_named("sgd"), groups)
+    found = linearize(function, parameters, cotangent, step_rule_named("sgd"), groups)
     before, slopes = gradient(function, parameters, cotangent)
     changes = {}
     with torch.no_grad():

@@ -20,15 +20,24 @@ from typing import Any
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS
-from numerics.training.experiments.experiment import Answer, Finding, PlannedRun, label
+from numerics.training.experiments.experiment import (
+    ExperimentAnswer,
+    ExperimentFinding,
+    PlannedRun,
+    label,
+)
 from numerics.training.experiments.selection import Runs, values_of
 from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome, best_constant
 from numerics.training.recorded import RecordedRun, read_log, read_run
 from theory.claims import Context, Control, Kind, Level, Observation, Provider, Reading
 from theory.errors import InputError
 
-Rule = Callable[[Runs], Finding]
-PASSED = {Answer.REPRODUCED: True, Answer.NOT_REPRODUCED: False, Answer.UNDECIDED: None}
+DecisionRule = Callable[[Runs], ExperimentFinding]
+PASSED = {
+    ExperimentAnswer.REPRODUCED: True,
+    ExperimentAnswer.NOT_REPRODUCED: False,
+    ExperimentAnswer.UNDECIDED: None,
+}
 SHOWN = (
     "d_model",
     "d_ff",
@@ -50,16 +59,16 @@ class Variant:
 
     altered: str
     """What was altered."""
-    rule: Rule
+    rule: DecisionRule
 
 
 @dataclass(frozen=True)
-class Row:
+class ExperimentRow:
     """What an experiment says about a claim."""
 
     claim: str
     experiment: str
-    rule: Rule
+    rule: DecisionRule
     false: Variant
     """Runs in which the statement is false."""
     true: Variant
@@ -131,7 +140,7 @@ def repeat(run: RecordedRun, out: Path, translated: int) -> RecordedRun:
     return PlannedRun(TrainConfig(**settings), out, translated).run()
 
 
-def observations(row: Row, context: Context) -> Iterator[Observation]:
+def observations(row: ExperimentRow, context: Context) -> Iterator[Observation]:
     """What the runs say about a row's claim; nothing where runs are missing."""
     with recorded(row.experiment, context) as runs:
         if not runs:
@@ -153,17 +162,17 @@ def observations(row: Row, context: Context) -> Iterator[Observation]:
         )
 
 
-def provider(row: Row) -> Provider:
+def provider(row: ExperimentRow) -> Provider:
     """The provider of a row's evidence."""
     which = ", ".join(filter(None, (row.experiment, row.part, row.reading)))
     name = f"{__name__}.{row.claim} ({which})"
     return Provider((row.claim,), Kind.TRAINING, Level.QUICK, partial(observations, row), name)
 
 
-def control(row: Row, finding: Finding, runs: Runs) -> Control:
+def control(row: ExperimentRow, finding: ExperimentFinding, runs: Runs) -> Control:
     """The variant in which the answer has to be the opposite, and whether the rule says so."""
-    against = finding.answer is Answer.NOT_REPRODUCED
+    against = finding.answer is ExperimentAnswer.NOT_REPRODUCED
     variant = row.true if against else row.false
     found = variant.rule(runs).answer
-    right = Answer.REPRODUCED if against else Answer.NOT_REPRODUCED
+    right = ExperimentAnswer.REPRODUCED if against else ExperimentAnswer.NOT_REPRODUCED
     return Control(f"{variant.altered}: {found}", found is right)

@@ -20,7 +20,7 @@ from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
 from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
@@ -135,7 +135,7 @@ def code_init(context: Context) -> Iterator[Observation]:
 def _fresh_rows(context: Context) -> pl.DataFrame:
     """A sweep with unscaled sinusoids made now."""
     settings = replace(
-        Settings(root_seed=context.seed),
+        SweepSettings(root_seed=context.seed),
         positions=str(Positions.SINUSOIDAL),
         device=context.device,
     )

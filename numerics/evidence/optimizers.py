@@ -24,7 +24,7 @@ from theory.scales.learning_rates import change_power
 from theory.scales.solver import solve
 from theory.scales.tfixup_constants import N
 from theory.scales.update_rules import SGD
-from theory.scales.update_rules import rule_named as theory_rule
+from theory.scales.update_rules import update_rule_named as theory_rule
 
 
 @dataclass(frozen=True)

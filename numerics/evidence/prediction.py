@@ -35,7 +35,7 @@ HYPOTHESES = "mean over draws of the weights, uniform tokens"
 
 
 @dataclass(frozen=True)
-class Table:
+class Comparisons:
     """Comparisons of every part, by scheme and depth."""
 
     cells: Mapping[tuple[str, int], tuple[PartComparison, ...]]
@@ -93,7 +93,7 @@ def _compared(scheme: str, depth: int, rows: Sequence[Mapping[str, Any]]) -> lis
     ]
 
 
-def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Table:
+def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Comparisons:
     """The recorded measurements beside predictions made now, one cell measured again."""
     document = json.loads(path.read_text())
     draws = document["provenance"]["config"]["draws"]
@@ -113,7 +113,7 @@ def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Tabl
         )
     }
     furthest = max(abs(again[part.part] / part.measured - 1) for part in cells[REPEATED])
-    return Table(
+    return Comparisons(
         cells,
         f"{draws} draws",
         f"recorded: results/{RECORD}",
@@ -122,7 +122,7 @@ def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Tabl
     )
 
 
-def measured(context: Context) -> Table:
+def measured(context: Context) -> Comparisons:
     """The same measured now."""
     first = 100_000 * context.seed
     cells = {
@@ -130,10 +130,10 @@ def measured(context: Context) -> Table:
         for scheme in (*NAMED, *EXCEPTIONS)
         for depth, draws in DRAWS.items()
     }
-    return Table(cells, f"{min(DRAWS.values())} to {max(DRAWS.values())} draws", "computed")
+    return Comparisons(cells, f"{min(DRAWS.values())} to {max(DRAWS.values())} draws", "computed")
 
 
-def _false_theories(table: Table, margin: float) -> bool:
+def _false_theories(table: Comparisons, margin: float) -> bool:
     """Whether T-Fixup's measurements refute the theory without ReLU's ½ and with other scales."""
     depth = table.depths[1]
     spec, parts = ModelSpec(depth, depth), table.cells["tfixup", depth]
@@ -187,7 +187,7 @@ def prediction(context: Context) -> Iterator[Observation]:
         yield _of_scheme(table, name, false, scope=scope)
 
 
-def _of_scheme(table: Table, name: str, false: bool, *, scope: str) -> Observation:
+def _of_scheme(table: Comparisons, name: str, false: bool, *, scope: str) -> Observation:
     margin, parts = tolerance("prediction"), table.of(name)
     decided = sum(part.within(margin) is not None for part in parts)
     extreme = worst(parts)

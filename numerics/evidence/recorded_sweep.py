@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from numerics.statistics.tolerances import tolerance
-from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
 from numerics.sweeps.store import open_for_reading
 from theory.claims import Context, Level
@@ -64,7 +64,7 @@ def recorded_or_fresh(
     return SweepRows(rows, f"recorded: results/{record}", deviation)
 
 
-def reproduced(rows: pl.DataFrame, settings: Settings, repeated: SweepConfig) -> float:
+def reproduced(rows: pl.DataFrame, settings: SweepSettings, repeated: SweepConfig) -> float:
     """Largest relative deviation of recorded values from the same tasks measured now.
 
     Parameters

@@ -21,7 +21,7 @@ from numerics.signals.gradients import matrix_gradients
 from numerics.signals.residual_stream import sites
 
 Floats = NDArray[np.float64]
-Change = Callable[[Transformer], None]
+ModelEdit = Callable[[Transformer], None]
 WIDTH = 32
 
 
@@ -72,7 +72,7 @@ def cloned(model: Transformer) -> None:
                 value.copy_(first[name])
 
 
-def signals(scheme: str, depth: int, seed: int, change: Change | None = None) -> Signals:
+def signals(scheme: str, depth: int, seed: int, change: ModelEdit | None = None) -> Signals:
     """Draw one model, let ``change`` alter it, and read its signals.
 
     Examples

@@ -220,10 +220,10 @@ class StepRule:
 
         Examples
         --------
-        >>> rule = rule_named("sign").with_rates({"hidden": 0.5})
+        >>> rule = step_rule_named("sign").with_rates({"hidden": 0.5})
         >>> rule(torch.tensor([2.0, -3.0]), parameter="encoder.0.mlp.branch.bias1")
         tensor([-0.5000,  0.5000])
-        >>> rule_named("sgd").with_rates({"hidden": 0.5}).rates
+        >>> step_rule_named("sgd").with_rates({"hidden": 0.5}).rates
         {}
         """
         if not self.adaptive:
@@ -258,9 +258,9 @@ class StepRule:
 
         Examples
         --------
-        >>> rule_named("sign")(torch.tensor([2.0, -3.0]))
+        >>> step_rule_named("sign")(torch.tensor([2.0, -3.0]))
         tensor([-1.,  1.])
-        >>> decayed = rule_named("adamw:weight_decay=0.1")
+        >>> decayed = step_rule_named("adamw:weight_decay=0.1")
         >>> decayed(torch.tensor([2.0, -3.0]), torch.tensor([1.0, 1.0]))
         tensor([-1.1000,  0.9000])
         """
@@ -307,7 +307,7 @@ RULES: Mapping[str, StepRule] = {name: StepRule(name, way) for name, way in DIRE
 """Every rule without numbers, by name."""
 
 
-def rule_named(optimizer: str) -> StepRule:
+def step_rule_named(optimizer: str) -> StepRule:
     """Look the step rule of an optimizer up; its numbers may stand behind colons.
 
     Raises
@@ -317,7 +317,7 @@ def rule_named(optimizer: str) -> StepRule:
 
     Examples
     --------
-    >>> rule_named("adamw:weight_decay=0.1:eps=0.001").options
+    >>> step_rule_named("adamw:weight_decay=0.1:eps=0.001").options
     RuleOptions(weight_decay=0.1, eps=0.001)
     """
     base = optimizer.partition(":")[0]
@@ -351,4 +351,4 @@ def direction(name: str, history: GradientHistory, theta: Tensor) -> Tensor:
     if any(gradient.shape != theta.shape for gradient in history):
         shapes = sorted({tuple(gradient.shape) for gradient in history})
         raise InputError(f"gradients must have the shape {tuple(theta.shape)}, got {shapes}")
-    return rule_named(name).direction(history, theta)
+    return step_rule_named(name).direction(history, theta)

@@ -12,13 +12,13 @@ Numbers kept at the peak, with R = B·T rows, D, F = d_ff, H heads, per residual
 from collections.abc import Iterable
 from typing import Literal
 
-from numerics.executors import Engine
+from numerics.executors import Executors
 from numerics.linearization import closed_form
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
 from numerics.schemes import scheme_named
-from numerics.sweeps.grid import Task
+from numerics.sweeps.grid import SweepTask
 from theory.errors import InputError
 
 GIB = 2**30
@@ -91,7 +91,7 @@ def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, clo
     return tape + round(4.5 * weights)
 
 
-def task_bytes(task: Task, dtype: str | None = None) -> int:
+def task_bytes(task: SweepTask, dtype: str | None = None) -> int:
     """Bytes of one task; dtype ``auto`` is float64, which it takes where float32 overflows."""
     settings = task.settings
     steps = settings.steps > 1
@@ -102,14 +102,16 @@ def task_bytes(task: Task, dtype: str | None = None) -> int:
         sequences=settings.sequences,
         tokens=settings.tokens,
         dtype=wanted,
-        closed=settings.detail == "part" and rule_named(task.optimizer).elementwise and not steps,
+        closed=settings.detail == "part"
+        and step_rule_named(task.optimizer).elementwise
+        and not steps,
     )
     # Real steps keep every gradient, as noise before a step does; in float64 at most.
     kept = settings.earlier + (settings.steps if steps else 0)
     return needed + kept * 8 * _weights(spec)
 
 
-def check_memory(tasks: Iterable[Task], engine: Engine) -> None:
+def check_memory(tasks: Iterable[SweepTask], engine: Executors) -> None:
     """Raise `InputError` with the estimate unless every task fits a worker's share."""
     tasks = list(tasks)
     if not tasks:

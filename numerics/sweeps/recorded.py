@@ -17,7 +17,7 @@ from numerics.figures.markup import page
 from numerics.figures.sweep import LABELLED, PANELS, draw_sweep
 from numerics.stores.files import read_json
 from numerics.sweeps.run import exponent_table
-from numerics.sweeps.settings import Settings
+from numerics.sweeps.settings import SweepSettings
 from numerics.sweeps.store import open_for_reading
 from theory.errors import InputError
 
@@ -27,7 +27,7 @@ class RecordedSweep:
     """A sweep that was measured before."""
 
     path: Path
-    settings: Settings
+    settings: SweepSettings
     rows: pl.DataFrame
     """A row per task, part and quantity."""
     command: str

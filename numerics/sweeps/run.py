@@ -15,28 +15,28 @@ import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from numerics.executors import Engine, Local, outcomes
+from numerics.executors import Executors, Local, outcomes
 from numerics.models.roles import ALL_PARTS
 from numerics.statistics.estimates import joint_confidence
 from numerics.statistics.exponents import Exponent, NoExponent, power_law, verdict_word
 from numerics.stores.provenance import command_line, provenance
-from numerics.sweeps.grid import Settings as Settings
 from numerics.sweeps.grid import SweepConfig as SweepConfig
-from numerics.sweeps.grid import Task as Task
+from numerics.sweeps.grid import SweepSettings as SweepSettings
+from numerics.sweeps.grid import SweepTask as SweepTask
 from numerics.sweeps.memory import check_memory
 from numerics.sweeps.store import PACK, SweepStore, empty_rows
 from numerics.sweeps.task import failed_rows as failed_rows
 from numerics.sweeps.task import measure_task as measure_task
 from theory.errors import InputError
 
-Measure = Callable[[Task], pl.DataFrame]
+Measure = Callable[[SweepTask], pl.DataFrame]
 
 
 def run_sweep(
     config: SweepConfig,
     out: Path | None = None,
     *,
-    engine: Engine | None = None,
+    engine: Executors | None = None,
     progress: bool = False,
     measure: Measure = measure_task,
     again: Collection[str] = (),
@@ -99,8 +99,8 @@ def run_sweep(
 
 
 def _stored(
-    store: SweepStore | None, tasks: Iterable[Task], again: Collection[str]
-) -> tuple[pl.DataFrame, list[Task]]:
+    store: SweepStore | None, tasks: Iterable[SweepTask], again: Collection[str]
+) -> tuple[pl.DataFrame, list[SweepTask]]:
     """The rows that are there and stay, and the tasks to measure."""
     rows = empty_rows() if store is None else store.rows()
     replaced = {task.hash for task in tasks if task.scheme in again}
@@ -125,7 +125,7 @@ def _begin(store: SweepStore, config: SweepConfig) -> None:
 
 
 def _measured(
-    missing: list[Task], engine: Engine, measure: Measure, total: int, progress: bool
+    missing: list[SweepTask], engine: Executors, measure: Measure, total: int, progress: bool
 ) -> Iterator[pl.DataFrame]:
     """The rows of every task as it finishes, under a bar that counts the stored ones too."""
     with _bar(progress) as bar:

@@ -18,7 +18,7 @@ LOSSES = ("random", "cross-entropy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class SweepSettings:
     """Sizes, inputs and precision of every model in a sweep."""
 
     architecture: str = "encoder-decoder"
@@ -102,7 +102,7 @@ class Settings:
 
         Examples
         --------
-        >>> spec = Settings(architecture="decoder-only").spec(6)
+        >>> spec = SweepSettings(architecture="decoder-only").spec(6)
         >>> spec.encoder_layers, spec.decoder_layers
         (0, 6)
         """

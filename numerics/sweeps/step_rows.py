@@ -16,11 +16,15 @@ from numerics.linearization.update_directions import StepRule
 from numerics.linearization.walk import walk
 from numerics.models import Transformer
 from numerics.models.tokens import TokenBatch
-from numerics.sweeps.settings import Settings
+from numerics.sweeps.settings import SweepSettings
 
 
 def step_values(
-    model: Transformer, batch: TokenBatch, cotangent: Cotangent, rule: StepRule, settings: Settings
+    model: Transformer,
+    batch: TokenBatch,
+    cotangent: Cotangent,
+    rule: StepRule,
+    settings: SweepSettings,
 ) -> Iterator[tuple[str, float]]:
     """Yield quantities and their values: ``change_t`` and ``without_gradient_t`` for t = 1, …, k.
 
@@ -29,7 +33,7 @@ def step_values(
 
     Examples
     --------
-    >>> from numerics.linearization.update_directions import rule_named
+    >>> from numerics.linearization.update_directions import step_rule_named
     >>> from numerics.models import Architecture, single_stack
     >>> from numerics.models.tokens import random_batch
     >>> from numerics.schemes import build
@@ -37,7 +41,7 @@ def step_values(
     >>> model = build("zero-out", single_stack(Architecture.DECODER_ONLY, 2), generator)
     >>> batch = random_batch(model.spec, generator, sequences=1, tokens=4)
     >>> settings = Settings(steps=2, lr=1e-3)
-    >>> found = dict(step_values(model, batch, torch.ones_like, rule_named("sgd"), settings))
+    >>> found = dict(step_values(model, batch, torch.ones_like, step_rule_named("sgd"), settings))
     >>> found["without_gradient_1"] > 0, found["without_gradient_2"]
     (True, 0.0)
     """

@@ -23,7 +23,7 @@ from numerics.stores.files import atomically, read_json, write_json
 from numerics.stores.folder import ResultFolder
 from numerics.stores.provenance import Provenance
 from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
-from numerics.sweeps.grid import SCHEMA, Settings, SweepConfig
+from numerics.sweeps.grid import SCHEMA, SweepConfig, SweepSettings
 from theory.errors import InputError
 
 COLUMNS: Mapping[str, type[pl.DataType]] = {
@@ -65,7 +65,7 @@ class SweepStore:
     """Reads and writes one folder; opening it checks the folder and changes nothing."""
 
     folder: Path
-    settings: Settings
+    settings: SweepSettings
 
     @property
     def _place(self) -> ResultFolder:
@@ -249,9 +249,9 @@ def open_for_reading(folder: Path) -> SweepStore:
     """The store in ``folder``, whatever its settings; an error if there is no sweep."""
     if not (folder / "manifest.json").is_file():
         raise InputError(f"{folder} holds no sweep (no manifest.json)")
-    held = SweepStore(folder, Settings())._manifest()["settings"]
+    held = SweepStore(folder, SweepSettings())._manifest()["settings"]
     try:
-        return SweepStore(folder, Settings(**held))
+        return SweepStore(folder, SweepSettings(**held))
     except TypeError as error:
         raise InputError(f"{folder}/manifest.json has unknown settings ({error})") from error
 

@@ -14,7 +14,7 @@ from numerics.linearization.cotangents import cross_entropy_cotangent, random_co
 from numerics.linearization.engines import linearize
 from numerics.linearization.measured_function import in_precision
 from numerics.linearization.types import Cotangent
-from numerics.linearization.update_directions import StepRule, rule_named
+from numerics.linearization.update_directions import StepRule, step_rule_named
 from numerics.measure.by_group import norms
 from numerics.measure.report import UpdateReport
 from numerics.measure.updates import measure_update
@@ -23,17 +23,17 @@ from numerics.models.roles import ALL_PARTS
 from numerics.models.tokens import TokenBatch, output_shape, random_batch
 from numerics.schemes import Prescription, build, scheme_named
 from numerics.signals.branches import branch_calls, logits_rms
-from numerics.sweeps.grid import Task
+from numerics.sweeps.grid import SweepTask
 from numerics.sweeps.step_rows import step_values
 from numerics.sweeps.store import task_rows
 
 
-def stream(task: Task, purpose: str) -> torch.Generator:
+def stream(task: SweepTask, purpose: str) -> torch.Generator:
     """Start one of a task's streams of random numbers: ``weights``, ``batch`` or ``cotangent``."""
     return torch.Generator().manual_seed(task.stream(purpose))
 
 
-def drawn(task: Task) -> tuple[Transformer, TokenBatch]:
+def drawn(task: SweepTask) -> tuple[Transformer, TokenBatch]:
     """Draw a task's model and batch from its streams."""
     settings, spec = task.settings, task.settings.spec(task.depth)
     model = build(task.scheme, spec, stream(task, "weights"), device=settings.device)
@@ -47,19 +47,21 @@ def drawn(task: Task) -> tuple[Transformer, TokenBatch]:
     return model, batch
 
 
-def prescribed(task: Task) -> Prescription:
+def prescribed(task: SweepTask) -> Prescription:
     """What the task's scheme prescribes, its factors for Adam and its like among it."""
     scheme = scheme_named(task.scheme)
     return scheme.prescribe(scheme.adapt(task.settings.spec(task.depth)))
 
 
-def rule_of(task: Task) -> StepRule:
+def rule_of(task: SweepTask) -> StepRule:
     """The task's update rule with its scheme's factors."""
     own = prescribed(task)
-    return rule_named(task.optimizer).with_rates(own.rates, own.weight_decays, own.epsilons)
+    return step_rule_named(task.optimizer).with_rates(own.rates, own.weight_decays, own.epsilons)
 
 
-def loss_of(task: Task, model: Transformer, batch: TokenBatch, *, unit: bool) -> Cotangent | None:
+def loss_of(
+    task: SweepTask, model: Transformer, batch: TokenBatch, *, unit: bool
+) -> Cotangent | None:
     """The gradient of the task's loss at f; ``None`` where it is the random cotangent.
 
     Labels are the next tokens, the first after the last; of an encoder alone its own.
@@ -71,7 +73,7 @@ def loss_of(task: Task, model: Transformer, batch: TokenBatch, *, unit: bool) ->
     return cross_entropy_cotangent(model, labels, unit=unit)
 
 
-def measure_task(task: Task) -> pl.DataFrame:
+def measure_task(task: SweepTask) -> pl.DataFrame:
     """Run one task: draw the model, measure, and return its rows.
 
     On the CPU it uses one thread: sums split among threads have other last digits, and rows would
@@ -92,7 +94,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _measured(task: Task) -> pl.DataFrame:
+def _measured(task: SweepTask) -> pl.DataFrame:
     started = time.perf_counter()
     settings = task.settings
     model, batch = drawn(task)
@@ -125,14 +127,14 @@ def _measured(task: Task) -> pl.DataFrame:
     return task_rows(common, values)
 
 
-def _random(task: Task, model: Transformer, batch: TokenBatch) -> list[Cotangent]:
+def _random(task: SweepTask, model: Transformer, batch: TokenBatch) -> list[Cotangent]:
     """The random cotangent of the measured step, then earlier ones, as `measure_update` draws."""
     generator, shape = stream(task, "cotangent"), output_shape(model.spec, batch)
     return [random_cotangent(shape, generator) for _ in range(1 + task.settings.earlier)]
 
 
 def _details(
-    task: Task, model: Transformer, batch: TokenBatch, dtype: str
+    task: SweepTask, model: Transformer, batch: TokenBatch, dtype: str
 ) -> Iterator[dict[str, object]]:
     """Values below the parts, of the same step in the same precision.
 
@@ -160,7 +162,7 @@ def _details(
             yield _row(part, "logits_rms", value)
 
 
-def _common(task: Task) -> dict[str, object]:
+def _common(task: SweepTask) -> dict[str, object]:
     settings, spec = task.settings, task.settings.spec(task.depth)
     return {
         "task": task.hash,
@@ -204,7 +206,7 @@ def _row(part: str, quantity: str, value: float) -> dict[str, object]:
     return {"part": part, "quantity": quantity, "value": value, "finite": finite}
 
 
-def failed_rows(task: Task, error: BaseException) -> pl.DataFrame:
+def failed_rows(task: SweepTask, error: BaseException) -> pl.DataFrame:
     """The one row of a task that failed."""
     value = {"part": "total", "quantity": "update", "value": None, "finite": False}
     first_line = next(iter(str(error).strip().splitlines()), "")

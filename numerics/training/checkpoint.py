@@ -24,7 +24,7 @@ from numerics.stores.seals import is_sealed, opened, sealed
 from numerics.training.recorded import differences
 from theory.errors import InputError
 
-Row = dict[str, float]
+LogRow = dict[str, float]
 LEAST_KEPT = 2
 """Checkpoints kept: the newest, and one to fall back on."""
 
@@ -39,7 +39,7 @@ class Progress:
     """Passes over the data begun, from 0."""
     batch: int = 0
     """Batches of this epoch already used."""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[LogRow] = field(default_factory=list)
     """The log so far, a row a step."""
 
 

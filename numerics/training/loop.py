@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from numerics.data.batches import Batch, Encoded, batches
+from numerics.data.batches import Encoded, TextBatch, batches
 from numerics.linearization import closed_form
 from numerics.models import Architecture, ModelSpec, Positions, Transformer
 from numerics.models.attention import fuse_attention
@@ -24,19 +24,19 @@ from numerics.schemes import build, scheme_named
 from numerics.stores.files import atomically
 from numerics.stores.provenance import provenance
 from numerics.training import checkpoint, recorded
-from numerics.training.checkpoint import Progress, Row
+from numerics.training.checkpoint import LogRow, Progress
 from numerics.training.config import TrainConfig
 from numerics.training.events import both, events, require_tensorboard
 from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer, rate_groups
-from numerics.training.outcome import Judgement, RunOutcome, judge, outcome_so_far
+from numerics.training.outcome import RunJudgement, RunOutcome, judge, outcome_so_far
 from numerics.training.processes import strategy_of
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
 from numerics.training.step import training_step
-from numerics.training.task import Task, load_corpus, prepare
+from numerics.training.task import TrainingTask, load_corpus, prepare
 from theory.errors import InputError, extra
 
 DTYPES = {"32-true": "float32", "64-true": "float64"}
@@ -116,7 +116,7 @@ def _run(
     *,
     config: TrainConfig,
     spec: ModelSpec,
-    task: Task,
+    task: TrainingTask,
     own: Mapping[str, Any],
     out: Path,
     progress: bool,
@@ -195,12 +195,12 @@ def resolve_device(name: str) -> torch.device:
 def train(
     fabric: Any,
     model: Transformer,
-    task: Task,
+    task: TrainingTask,
     config: TrainConfig,
     own: Mapping[str, Any],
     out: Path,
     report: Reporter,
-) -> tuple[Progress, Judgement]:
+) -> tuple[Progress, RunJudgement]:
     """Take the remaining steps and judge the result; a loss that is not finite ends the run."""
     wrapped = fabric.setup(differentiated(model, config), move_to_device=False)
     optimizer = make_optimizer(rate_groups(model, config), config)
@@ -235,8 +235,8 @@ def train(
 
 def _ended_trained(
     model: torch.nn.Module,
-    held_out: list[Batch],
-    task: Task,
+    held_out: list[TextBatch],
+    task: TrainingTask,
     config: TrainConfig,
     state: Progress,
 ) -> bool:
@@ -248,7 +248,7 @@ def _ended_trained(
     return verdict is RunOutcome.TRAINED
 
 
-def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> Iterator[Batch]:
+def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> Iterator[TextBatch]:
     """Batches from where ``state`` stands, which moves along; epoch e is ordered by (seed, e)."""
     while state.step < config.steps and (not state.rows or np.isfinite(state.rows[-1]["loss"])):
         order = np.random.default_rng([config.seed, state.epoch])
@@ -258,7 +258,7 @@ def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> It
         state.epoch, state.batch = state.epoch + 1, 0
 
 
-def write_log(path: Path, rows: list[Row]) -> None:
+def write_log(path: Path, rows: list[LogRow]) -> None:
     """The log as Parquet, a row a step, written whole or not at all."""
     schema: dict[str, Any] = {
         "step": pl.Int32,

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from numerics.data.batches import Batch
+from numerics.data.batches import TextBatch
 from numerics.data.tokenizer import PADDING
 
 
@@ -102,7 +102,7 @@ def _at_least_float32(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def batch_loss(model: nn.Module, batch: Batch, smoothing: float) -> Float[Tensor, ""]:
+def batch_loss(model: nn.Module, batch: TextBatch, smoothing: float) -> Float[Tensor, ""]:
     """Mean of ℓ(y) over the tokens of a batch, teacher-forced."""
     logits_BTV = model(batch.source_BS, batch.target_BT, batch.padding_BS)
     losses_BT = token_losses(logits_BTV, batch.expected_BT, smoothing, consume=True)
@@ -110,7 +110,7 @@ def batch_loss(model: nn.Module, batch: Batch, smoothing: float) -> Float[Tensor
 
 
 @torch.no_grad()
-def sentence_losses(model: nn.Module, batches: list[Batch], smoothing: float) -> SentenceLosses:
+def sentence_losses(model: nn.Module, batches: list[TextBatch], smoothing: float) -> SentenceLosses:
     """ℓ summed by sentence, without dropout, accumulated in float64 on the CPU."""
     training = model.training
     model.eval()

@@ -43,7 +43,7 @@ class RunOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class LossEstimate:
     """A mean over tokens with its 95 % interval, sentences being the independent units."""
 
     value: float
@@ -52,15 +52,15 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RunJudgement:
     """The outcome of a run with everything the rule looked at."""
 
     outcome: RunOutcome
     reason: str
     """One line with the numbers that decided."""
-    validation: Estimate
+    validation: LossEstimate
     """Validation loss per token."""
-    gain: Estimate
+    gain: LossEstimate
     """Baseline's loss minus validation loss, paired by sentence."""
     unigram_loss: float
     uniform_loss: float
@@ -91,7 +91,7 @@ def unigram_losses(
     return SentenceLosses(torch.cat(losses), torch.cat(tokens))
 
 
-def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> Estimate:
+def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> LossEstimate:
     """R = Σ s_i / Σ n_i with the delta method's 95 % interval.
 
     Var R ≈ Σ (s_i − R n_i)² N / ((N − 1) (Σ n_i)²) over N independent sentences.
@@ -100,13 +100,13 @@ def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> 
     --------
     >>> sums = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     >>> ratio_estimate(sums, torch.tensor([1, 2, 3]))  # every sentence has the same ratio
-    Estimate(value=1.0, low=1.0, high=1.0)
+    LossEstimate(value=1.0, low=1.0, high=1.0)
     """
     n, total = len(sums_N), float(tokens_N.sum())
     value = float(sums_N.sum()) / total
     scatter = float((sums_N - value * tokens_N).square().sum())
     half = 1.96 * math.sqrt(scatter * n / max(n - 1, 1)) / total
-    return Estimate(value, value - half, value + half)
+    return LossEstimate(value, value - half, value + half)
 
 
 def best_constant(unigram_loss: float, uniform_loss: float) -> tuple[float, str]:
@@ -124,7 +124,7 @@ def best_constant(unigram_loss: float, uniform_loss: float) -> tuple[float, str]
 
 def judge(
     model: SentenceLosses, unigram: SentenceLosses, vocabulary: int, *, finite: bool
-) -> Judgement:
+) -> RunJudgement:
     """Apply the rule to the losses on the validation sentences.
 
     Parameters
@@ -160,7 +160,7 @@ def judge(
         reason = f"{gain.value:.4g} below {name}, {decided}within the margin {margin:.4g}"
         if gain.value < 0:
             reason = f"{-gain.value:.4g} above {name}"
-    return Judgement(outcome, reason, validation, gain, unigram.mean, uniform)
+    return RunJudgement(outcome, reason, validation, gain, unigram.mean, uniform)
 
 
 def outcome_so_far(

@@ -16,7 +16,7 @@ from numerics.stores.folder import ResultFolder
 from numerics.stores.provenance import Provenance
 from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
 from numerics.training.config import TrainConfig
-from numerics.training.outcome import Judgement, RunOutcome
+from numerics.training.outcome import RunJudgement, RunOutcome
 from theory.errors import InputError
 
 CONFIG, PROVENANCE, OUTCOME = "config.json", "provenance.json", "outcome.json"
@@ -129,7 +129,7 @@ def complete(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_outcome(
     out: Path,
-    judgement: Judgement,
+    judgement: RunJudgement,
     provenance: Provenance,
     *,
     steps: int,

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from numerics.models.blocks import watch_norms
 from numerics.signals.coherence import alignment
 
-Inputs = dict[str, list[Tensor]]
+NormInputs = dict[str, list[Tensor]]
 STACKS = {"encoder": "source_embedding", "decoder": "target_embedding"}
 HALVES = ("lower", "upper")
 COLUMNS = (
@@ -39,7 +39,7 @@ COLUMNS = (
 
 
 @contextmanager
-def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
+def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[NormInputs]:
     """Mean token norms of whatever enters a layer norm inside the block, by stack.
 
     Those after the decoder's self-attention stand under ``self_attention`` as well, lowest first.
@@ -52,7 +52,7 @@ def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
     >>> seen["encoder"]
     [tensor(2.)]
     """
-    seen: Inputs = {name: [] for name in (*STACKS, "self_attention")}
+    seen: NormInputs = {name: [] for name in (*STACKS, "self_attention")}
 
     def read(name: str, x_BTD: Tensor) -> None:
         norm = x_BTD.detach().norm(dim=-1).mean()
@@ -65,7 +65,7 @@ def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
 
 
 def signals(
-    model: nn.Module, before: dict[str, Tensor], seen: Inputs, rate: float
+    model: nn.Module, before: dict[str, Tensor], seen: NormInputs, rate: float
 ) -> dict[str, float]:
     """The logged columns of one step, from the tables before it and the layer norms' inputs."""
     tables = dict(model.named_parameters())

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from numerics.data.batches import Batch, share
-from numerics.training.checkpoint import Row
+from numerics.data.batches import TextBatch, share
+from numerics.training.checkpoint import LogRow
 from numerics.training.config import TrainConfig
 from numerics.training.objective import batch_loss
 from numerics.training.schedules import learning_rate
@@ -26,10 +26,10 @@ def training_step(
     fabric: Any,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    batch: Batch,
+    batch: TextBatch,
     config: TrainConfig,
     taken: int,
-) -> Row:
+) -> LogRow:
     """One optimizer step after ``taken`` others; none if the loss is not finite."""
     started = time.perf_counter()
     rate, processes = learning_rate(config, taken), fabric.world_size

@@ -17,7 +17,7 @@ from numerics.linearization.update_directions import (
     MUONS,
     PER_TENSOR,
     Direction,
-    rule_named,
+    step_rule_named,
 )
 from numerics.own_model.measurement.noise import without_noise
 from numerics.own_model.measurement.private_copy import Parameters
@@ -40,7 +40,7 @@ def optimizer_names() -> tuple[str, ...]:
 
 def require_optimizer(name: str) -> None:
     """Raise unless the update rule and its numbers are known; the error offers the nearest name."""
-    rule_named(name)
+    step_rule_named(name)
 
 
 def sign_like(name: str) -> bool:
@@ -51,7 +51,7 @@ def sign_like(name: str) -> bool:
     >>> sign_like("adamw"), sign_like("sgd"), sign_like("radam")
     (True, False, False)
     """
-    return rule_named(name).sign_like
+    return step_rule_named(name).sign_like
 
 
 def steps(
@@ -86,7 +86,7 @@ def steps(
     >>> steps("adamw:weight_decay=0.01", [{"w": torch.tensor([3.0, -2.0])}], theta)["w"]
     tensor([-1.0100,  0.9900])
     """
-    rule = rule_named(optimizer)
+    rule = step_rule_named(optimizer)
     if rule.sign_like:
         history = [without_noise(gradients) for gradients in history]
     if rule.scale_free:

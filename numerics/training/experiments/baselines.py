@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from numerics.figures.style import STYLE
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.panels import (
     GREY,
     MARKS,
@@ -70,7 +70,7 @@ def configs(
     )
 
 
-def trains(runs: Runs, scheme: str) -> Finding:
+def trains(runs: Runs, scheme: str) -> ExperimentFinding:
     """Reproduced if ``scheme`` trains wherever T-Fixup does, all seeds, and at some depth at all.
 
     Parameters
@@ -88,29 +88,29 @@ def trains(runs: Runs, scheme: str) -> Finding:
         f"N = {depth} {told(matching(own, layers=depth))}" for depth in values_of(own, "layers")
     )
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line, scope=scope)
     if not depths or not own:
-        return Finding(Answer.UNDECIDED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=scope)
     trained = [all_trained(matching(own, layers=depth)) for depth in depths]
     if all(trained):
-        return Finding(Answer.REPRODUCED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, scope=scope)
     stuck = any(none_trained(matching(own, layers=depth)) for depth in depths)
-    answer = Answer.NOT_REPRODUCED if stuck else Answer.UNDECIDED
-    return Finding(answer, line, scope=scope)
+    answer = ExperimentAnswer.NOT_REPRODUCED if stuck else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, scope=scope)
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """Reproduced if every baseline trains without warm-up while the control does not."""
     found = [trains(runs, scheme) for scheme in SCHEMES]
     line = "; ".join(f"{one.answer}: {one.line}" for one in found)
     control = matching(runs, scheme=CONTROL)
     line += f"; control {CONTROL} {told(control)}"
     answers = {one.answer for one in found}
-    if Answer.NOT_REPRODUCED in answers:
-        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(runs))
-    good = answers == {Answer.REPRODUCED} and none_trained(control)
-    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
-    return Finding(answer, line, scope=range_of(runs))
+    if ExperimentAnswer.NOT_REPRODUCED in answers:
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line, scope=range_of(runs))
+    good = answers == {ExperimentAnswer.REPRODUCED} and none_trained(control)
+    answer = ExperimentAnswer.REPRODUCED if good else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, scope=range_of(runs))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

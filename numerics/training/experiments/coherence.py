@@ -22,7 +22,7 @@ from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import read_log
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.fig4a import configs as tfixup_configs
 from numerics.training.experiments.panels import (
     COLD,
@@ -36,7 +36,7 @@ from numerics.training.experiments.panels import (
 from numerics.training.experiments.selection import Runs, matching, range_of, values_of
 from numerics.training.recorded import RecordedRun
 
-Growth = Callable[[RecordedRun, str], float]
+RunGrowth = Callable[[RecordedRun, str], float]
 """A run's growth along the skip path of a stack."""
 BLOCKS = {"encoder": 1, "decoder": 2}
 """Attention blocks a layer."""
@@ -75,7 +75,7 @@ def coherent_growth(run: RecordedRun, stack: str) -> float:
 
 
 def exponents(
-    runs: Runs, stack: str, growth_of: Growth = trained_growth
+    runs: Runs, stack: str, growth_of: RunGrowth = trained_growth
 ) -> tuple[Exponent, Exponent, Exponent]:
     """Powers of L in √(1 + ρ²L), in the growth as trained, and in the growth if aligned.
 
@@ -89,7 +89,7 @@ def exponents(
     return first, second, third
 
 
-def decide(runs: Runs, *, growth_of: Growth = trained_growth) -> Finding:
+def decide(runs: Runs, *, growth_of: RunGrowth = trained_growth) -> ExperimentFinding:
     """Reproduced if, in both stacks, the growth is flat in L where √(1 + ρ²L) is, and only there.
 
     *Flat*: the 95 % interval of the exponent lies within the tolerance; not flat: it lies outside.
@@ -110,10 +110,12 @@ def decide(runs: Runs, *, growth_of: Growth = trained_growth) -> Finding:
         decisive = decisive or growth
     assert decisive is not None
     if None in agree and False not in agree:
-        answer = Answer.UNDECIDED
+        answer = ExperimentAnswer.UNDECIDED
     else:
-        answer = Answer.REPRODUCED if all(agree) else Answer.NOT_REPRODUCED
-    return Finding(answer, "; ".join(told), decisive.value, decisive.interval, scope=range_of(runs))
+        answer = ExperimentAnswer.REPRODUCED if all(agree) else ExperimentAnswer.NOT_REPRODUCED
+    return ExperimentFinding(
+        answer, "; ".join(told), decisive.value, decisive.interval, scope=range_of(runs)
+    )
 
 
 def _at_depth(runs: Runs, depth: int, stack: str) -> str:

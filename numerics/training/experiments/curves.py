@@ -11,7 +11,7 @@ from numerics.training import recorded
 from numerics.training.outcome import best_constant
 from numerics.training.recorded import RecordedRun
 
-Named = Callable[[RecordedRun], str]
+RunName = Callable[[RecordedRun], str]
 BESIDE = 5
 """Runs above which the legend stands beside the axes."""
 
@@ -21,7 +21,7 @@ def read_log(run: RecordedRun) -> pl.DataFrame:
     return recorded.read_log(run.path)
 
 
-def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = False) -> Figure:
+def draw_losses(runs: Sequence[RecordedRun], name: RunName, *, by_depth: bool = False) -> Figure:
     """Validation loss over steps, a line a run, with that of the best predictor that reads nothing.
 
     Parameters

@@ -29,7 +29,7 @@ SMALL: Mapping[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000}
 """Settings of every experiment's runs where it says nothing else: sizes for minutes, not hours."""
 
 
-class Answer(StrEnum):
+class ExperimentAnswer(StrEnum):
     """What the runs say to the experiment's claim."""
 
     REPRODUCED = "reproduced at this scale"
@@ -38,10 +38,10 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExperimentFinding:
     """The answer with the numbers that decided."""
 
-    answer: Answer
+    answer: ExperimentAnswer
     line: str
     value: float | None = None
     """Size of the effect, where one number says it."""
@@ -63,7 +63,7 @@ class Experiment:
     quick: tuple[TrainConfig, ...]
     budget: tuple[float, float]
     """Minutes on two CPU cores, full and quick."""
-    decide: Callable[[Sequence[RecordedRun]], Finding]
+    decide: Callable[[Sequence[RecordedRun]], ExperimentFinding]
     draw: Callable[[Sequence[RecordedRun]], Figure]
     reads: str = ""
     """The experiment whose runs these are, and in whose folder they stand; its own if empty."""
@@ -102,7 +102,7 @@ def reproduce(
     workers: int = 1,
     data: str | None = None,
     report: Callable[[RecordedRun], None] = lambda _: None,
-) -> Finding:
+) -> ExperimentFinding:
     """Take the runs that are still to take, decide, and write verdict and figure.
 
     Parameters

@@ -33,7 +33,12 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import read_log
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     COLD,
     GREY,
@@ -165,7 +170,7 @@ def stability(tfixup: Runs) -> tuple[list[Interval], list[Interval]]:
     )
 
 
-def decide_on(runs: Runs, *, faded: float = 1.0, larger: float = 1.0) -> Finding:
+def decide_on(runs: Runs, *, faded: float = 1.0, larger: float = 1.0) -> ExperimentFinding:
     """The rule on some seeds.
 
     Parameters
@@ -199,12 +204,17 @@ def decide_on(runs: Runs, *, faded: float = 1.0, larger: float = 1.0) -> Finding
     )
     scope = range_of(cold) + f" (with warm-up and T-Fixup {len(warm)} and {len(tfixup)} seeds)"
     if all(part is True for part in parts):
-        return Finding(Answer.REPRODUCED, line, *fallen, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, *fallen, scope=scope)
     no = False in parts
-    return Finding(Answer.NOT_REPRODUCED if no else Answer.UNDECIDED, line, *fallen, scope=scope)
+    return ExperimentFinding(
+        ExperimentAnswer.NOT_REPRODUCED if no else ExperimentAnswer.UNDECIDED,
+        line,
+        *fallen,
+        scope=scope,
+    )
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """The rule on the fresh seeds where there are any, told beside that on the others."""
     fresh, others = (of_seeds(runs, fresh=fresh) for fresh in (True, False))
     if not fresh or not others:
@@ -212,7 +222,7 @@ def decide(runs: Runs) -> Finding:
     found, seen = decide_on(fresh), decide_on(others)
     line = f"seeds {_seeds(fresh)}, drawn after the rule was written: {found.line}; "
     line += f"seeds {_seeds(others)}: {seen.answer}, {seen.line}"
-    return Finding(found.answer, line, found.value, found.interval, scope=found.scope)
+    return ExperimentFinding(found.answer, line, found.value, found.interval, scope=found.scope)
 
 
 def below(found: Interval, bound: float) -> bool | None:

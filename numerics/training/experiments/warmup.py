@@ -29,7 +29,12 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import read_log
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     COLD,
     OWN,
@@ -56,10 +61,10 @@ from numerics.training.experiments.selection import (
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
-Rule = Literal["adam", "radam"]
+OptimizerName = Literal["adam", "radam"]
 COMPARABLE = 0.1
 """Nats a token; BLEU differences of 0.5, the paper's, go with a few hundredths to a tenth."""
-REPRODUCED = Answer.REPRODUCED
+REPRODUCED = ExperimentAnswer.REPRODUCED
 FIRST = 5
 """Steps over which the gradients' balance is taken."""
 
@@ -69,7 +74,7 @@ def configs(
 ) -> tuple[TrainConfig, ...]:
     """Post-LN with Adam, warmed up and not, and RAdam; Pre-LN and Admin; T-Fixup."""
     base = {**SMALL, "signals": True, **settings}
-    models: tuple[tuple[str, Rule, int], ...] = (
+    models: tuple[tuple[str, OptimizerName, int], ...] = (
         ("post-ln", "adam", warmup),
         ("post-ln", "adam", 0),
         ("post-ln", "radam", 0),
@@ -98,7 +103,7 @@ def cold(runs: Runs) -> list[RecordedRun]:
     return matching(runs, scheme="post-ln", optimizer="adam", warmup=0)
 
 
-def needs_warmup(runs: Runs) -> Finding:
+def needs_warmup(runs: Runs) -> ExperimentFinding:
     """Reproduced if Post-LN trains with warm-up and not without, at every depth where it can.
 
     Undecided if it trains with warm-up nowhere.
@@ -111,12 +116,14 @@ def needs_warmup(runs: Runs) -> Finding:
     )
     value, interval = _excess(runs, cold(runs))
     if not able:
-        return Finding(Answer.UNDECIDED, line, value, interval, scope=range_of(runs))
+        return ExperimentFinding(
+            ExperimentAnswer.UNDECIDED, line, value, interval, scope=range_of(runs)
+        )
     needed = [none_trained(cold(matching(runs, layers=depth))) for depth in able]
-    return Finding(_answer(needed), line, value, interval, scope=range_of(runs))
+    return ExperimentFinding(_answer(needed), line, value, interval, scope=range_of(runs))
 
 
-def needs_warmup_when_deep(runs: Runs) -> Finding:
+def needs_warmup_when_deep(runs: Runs) -> ExperimentFinding:
     """`needs_warmup` at the deepest stack that trains with it alone."""
     depths = values_of(runs, "layers")
     able = [d for d in depths if all_trained(warm(matching(runs, layers=d)))]
@@ -133,7 +140,7 @@ def depth_text(runs: Runs) -> str:
     return f"from some depth on, at the rate {rate:g}: at {needing[0]} + {needing[0]} layers"
 
 
-def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> Finding:
+def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
     """Reproduced if Pre-LN without warm-up ends no more than the margin above the baseline.
 
     Over pairs of one depth and seed, by the 95 % interval of the mean difference. With ``raised``
@@ -145,13 +152,15 @@ def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> Finding:
     line = f"Pre-LN without warm-up {told(own)}; warmed-up Post-LN {told(warm(runs))}; "
     line += f"difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats a token"
     if diverged(own) or interval[0] > COMPARABLE:
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=scope)
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, line, value, interval, scope=scope
+        )
     good = all_trained(own) and interval[1] <= COMPARABLE
-    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
-    return Finding(answer, line, value, interval, scope=scope)
+    answer = ExperimentAnswer.REPRODUCED if good else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, value, interval, scope=scope)
 
 
-def admin_trains(runs: Runs, *, raised: float = 0.0) -> Finding:
+def admin_trains(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
     """Reproduced if Admin trains without warm-up, Post-LN does not, and Admin ends lower.
 
     *Lower*: than the warmed-up Post-LN, by the 95 % interval of the mean difference. With
@@ -163,10 +172,12 @@ def admin_trains(runs: Runs, *, raised: float = 0.0) -> Finding:
     line = f"Admin without warm-up {told(own)}; Post-LN without {told(cold(runs))}, with "
     line += f"{told(warm(runs))}; difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
     if diverged(own) or interval[0] > 0:
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=scope)
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, line, value, interval, scope=scope
+        )
     good = all_trained(own) and not all_trained(cold(runs)) and interval[1] < 0
-    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
-    return Finding(answer, line, value, interval, scope=scope)
+    answer = ExperimentAnswer.REPRODUCED if good else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, value, interval, scope=scope)
 
 
 def imbalance(run: RecordedRun) -> float:
@@ -177,7 +188,7 @@ def imbalance(run: RecordedRun) -> float:
     return sum(ratios) / max(len(ratios), 1)
 
 
-def gradients_not_the_cause(runs: Runs) -> Finding:
+def gradients_not_the_cause(runs: Runs) -> ExperimentFinding:
     """Reproduced if balance does not separate the trained runs from the rest, without warm-up.
 
     Were imbalance the cause, every run that fails would be less balanced than every run that
@@ -193,11 +204,11 @@ def gradients_not_the_cause(runs: Runs) -> Finding:
         for name in names
     )
     if not good or not bad:
-        return Finding(Answer.UNDECIDED, line, scope=range_of(without))
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=range_of(without))
     separated = max(good) < min(bad)
     value = min(bad) - max(good)
-    answer = Answer.NOT_REPRODUCED if separated else Answer.REPRODUCED
-    return Finding(answer, line, value, scope=range_of(without))
+    answer = ExperimentAnswer.NOT_REPRODUCED if separated else ExperimentAnswer.REPRODUCED
+    return ExperimentFinding(answer, line, value, scope=range_of(without))
 
 
 def dealt_by_balance(runs: Runs, balanced: RunOutcome = RunOutcome.TRAINED) -> list[RecordedRun]:
@@ -209,11 +220,11 @@ def dealt_by_balance(runs: Runs, balanced: RunOutcome = RunOutcome.TRAINED) -> l
     return [replace(run, outcome=outcome) for run, outcome in zip(without, outcomes, strict=True)]
 
 
-def _answer(each: Sequence[bool]) -> Answer:
+def _answer(each: Sequence[bool]) -> ExperimentAnswer:
     """All, none, or some of the depths."""
     if all(each):
-        return Answer.REPRODUCED
-    return Answer.UNDECIDED if any(each) else Answer.NOT_REPRODUCED
+        return ExperimentAnswer.REPRODUCED
+    return ExperimentAnswer.UNDECIDED if any(each) else ExperimentAnswer.NOT_REPRODUCED
 
 
 def _excess(runs: Runs, own: Runs, raised: float = 0.0) -> tuple[float, tuple[float, float]]:
@@ -227,7 +238,7 @@ def _excess(runs: Runs, own: Runs, raised: float = 0.0) -> tuple[float, tuple[fl
     )
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """Whether Post-LN needs warm-up, with the other statements told beside."""
     first = needs_warmup(runs)
     rules = {

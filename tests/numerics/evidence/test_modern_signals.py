@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from numerics.evidence import modern_signals
-from numerics.evidence.modern_signals import ROWS, Row, grown, last, log_grown, per_layer
+from numerics.evidence.modern_signals import ROWS, SignalRow, grown, last, log_grown, per_layer
 from numerics.evidence.stack_signals import Signals
 from theory.claims import Context
 
@@ -35,17 +35,17 @@ def test_made_up_signals_have_the_value_asked_for(statistic):
     assert statistic(made(statistic, 0.7)) == pytest.approx(0.7)
 
 
-def inside(row: Row) -> float:
+def inside(row: SignalRow) -> float:
     """A power that the claim states."""
     ends = [end for end in (row.low, row.high) if abs(end) < np.inf]
     return (row.low + row.high) / 2 if len(ends) == 2 else row.high - 0.4
 
 
-def outside(row: Row) -> float:
+def outside(row: SignalRow) -> float:
     return row.high + 0.6
 
 
-def decided(monkeypatch, row: Row, own: float, other: float, noise: float = 0.01):
+def decided(monkeypatch, row: SignalRow, own: float, other: float, noise: float = 0.01):
     """The observation where the row's scheme has one power and its control another."""
 
     def signals(scheme, depth, seed, change=None):

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from numerics.evidence import modern_updates
-from numerics.evidence.modern_updates import DEPTHS, ROWS, Row
+from numerics.evidence.modern_updates import DEPTHS, ROWS, UpdateRow
 from numerics.evidence.recorded_sweep import SweepRows
 from numerics.statistics.tolerances import tolerance
 from theory.claims import Context
@@ -16,7 +16,7 @@ IDS = [f"{row.claim}-{row.optimizer}-{row.reading.value}" for row in ROWS]
 MARGIN = tolerance("stack-exponent")
 
 
-def rows_of(powers, row: Row, noise: float, seeds: int) -> pl.DataFrame:
+def rows_of(powers, row: UpdateRow, noise: float, seeds: int) -> pl.DataFrame:
     """Rows of a sweep in which schemes and parts have given powers of N; others have N^0.3."""
     found = []
     for scheme in row.schemes:
@@ -32,7 +32,7 @@ def rows_of(powers, row: Row, noise: float, seeds: int) -> pl.DataFrame:
 
 
 def decided(
-    monkeypatch, row: Row, own: float, other: float, *, noise=0.02, deviation=None, seeds=6
+    monkeypatch, row: UpdateRow, own: float, other: float, *, noise=0.02, deviation=None, seeds=6
 ):
     """The observation where the row's exponent is ``own`` and its control's ``other``."""
     base = 0.3 if row.against else 0.0
@@ -50,7 +50,7 @@ def decided(
     return item
 
 
-def told_apart(row: Row) -> float:
+def told_apart(row: UpdateRow) -> float:
     """The power of a control that the check must call what the row says."""
     return 0.0 if row.accepted else 0.8
 

@@ -9,7 +9,7 @@ from torch.optim._muon import _zeropower_via_newtonschulz
 from torch.testing import assert_close
 
 from numerics.linearization.orthogonal_steps import SCALINGS, orthogonal_step
-from numerics.linearization.update_directions import MUONS, direction, rule_named
+from numerics.linearization.update_directions import MUONS, direction, step_rule_named
 from numerics.measure.finite_updates import finite_update
 from numerics.measure.updates import measure_update
 from numerics.models import Architecture, ModelSpec, single_stack
@@ -55,7 +55,7 @@ def last_step(make, theta, history):
 def test_the_step_is_torchs(name, make, shape, steps):
     history, theta = gradients(steps, shape), 3 * gradients(1, shape, seed=1)[0]
     taken, before = last_step(make, theta, history)
-    made = rule_named(name)(history[-1], before, past=history[:-1])
+    made = step_rule_named(name)(history[-1], before, past=history[:-1])
     assert_close(made, taken, rtol=1e-6, atol=1e-6)
 
 
@@ -71,19 +71,19 @@ def test_the_step_is_torchs(name, make, shape, steps):
 def test_a_rule_with_other_numbers_is_told_from_torchs(asked, make):
     history, theta = gradients(2), 3 * gradients(1, seed=1)[0]
     taken, before = last_step(make, theta, history)
-    made = rule_named(asked)(history[-1], before, past=history[:-1])
+    made = step_rule_named(asked)(history[-1], before, past=history[:-1])
     assert float((made - taken).norm() / taken.norm()) > 0.01
 
 
 def test_adafactor_takes_a_small_tensor_for_a_thousandth_and_does_not_divide_by_zero():
     gradient, zero = gradients(1)[0], torch.zeros(SHAPE, dtype=torch.float64)
     taken, before = last_step(lambda p: torch.optim.Adafactor(p, lr=RATE), zero, [gradient])
-    made = rule_named("adafactor")(gradient, before)
+    made = step_rule_named("adafactor")(gradient, before)
     assert_close(made, taken, rtol=1e-6, atol=1e-9)
     assert made.square().mean().sqrt() <= 1.0001e-3
-    assert_close(rule_named("adafactor")(zero, gradient), zero)
+    assert_close(step_rule_named("adafactor")(zero, gradient), zero)
     assert_close(direction("adam", [zero], zero), zero)
-    assert_close(rule_named("adam:eps=0")(zero), zero)
+    assert_close(step_rule_named("adam:eps=0")(zero), zero)
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6), (5, 5), (24, 3)])
@@ -97,7 +97,7 @@ def test_muon_has_the_size_and_the_place_of_torchs(name, adjusted, shape):
         theta,
         history,
     )
-    made = rule_named(f"{name}:weight_decay=0.1")(history[-1], before, past=history[:-1])
+    made = step_rule_named(f"{name}:weight_decay=0.1")(history[-1], before, past=history[:-1])
     turned, exact = taken + 0.1 * before, made + 0.1 * before
     cosine = (turned * exact).sum() / (turned.norm() * exact.norm())
     # Five Newton-Schulz iterations in bfloat16 leave singular values between 0.7 and 1.2.
@@ -140,7 +140,7 @@ def test_each_scaling_keeps_what_it_is_named_after(shape):
 @pytest.mark.parametrize("name", MUONS)
 def test_muon_leaves_tables_and_vectors_to_adam(name):
     (gradient,), theta = gradients(1), gradients(1, seed=1)[0]
-    rule = rule_named(name)
+    rule = step_rule_named(name)
     for parameter in ("target_embedding", "target_positions", "output"):
         assert_close(
             rule(gradient, theta, parameter=parameter), -gradient.sign(), rtol=1e-6, atol=1e-6
@@ -151,7 +151,7 @@ def test_muon_leaves_tables_and_vectors_to_adam(name):
 
 def test_factors_by_role_are_those_of_torchs_groups():
     gradient, theta = gradients(1)[0], gradients(1, seed=1)[0]
-    rule = rule_named("adamw:weight_decay=0.1:eps=0.3").with_rates(
+    rule = step_rule_named("adamw:weight_decay=0.1:eps=0.3").with_rates(
         {"hidden": 0.5}, {"matrices": 4.0}, {"hidden": 0.25}
     )
     taken, _ = last_step(
@@ -166,7 +166,7 @@ def test_factors_by_role_are_those_of_torchs_groups():
 
 def test_factors_of_one_packed_matrix_leave_the_others_alone():
     gradient, theta = gradients(1)[0], gradients(1, seed=1)[0]
-    plain = rule_named("adamw:weight_decay=0.1:eps=0.3")
+    plain = step_rule_named("adamw:weight_decay=0.1:eps=0.3")
     name = "decoder.0.self_attention.branch.in_proj"
     one = plain.with_rates({}, {}, {"decoder.self_attention.k": 9.0})
     changed = one(gradient, theta, parameter=name) - plain(gradient, theta, parameter=name)
@@ -186,7 +186,7 @@ def test_factors_of_one_packed_matrix_leave_the_others_alone():
 )
 def test_numbers_that_a_rule_does_not_have_are_named(name, message):
     with pytest.raises(InputError, match=message):
-        rule_named(name)
+        step_rule_named(name)
 
 
 def small(scheme="pre-ln", seed=0, layers=2):
@@ -221,7 +221,7 @@ def test_epsilon_is_relative_to_a_cotangent_of_norm_1():
     taken, _ = last_step(
         lambda p: torch.optim.Adam(p, lr=RATE, eps=c * 0.3), 0 * gradient, [c * gradient]
     )
-    assert_close(rule_named("adam:eps=0.3")(gradient), taken)
+    assert_close(step_rule_named("adam:eps=0.3")(gradient), taken)
 
 
 @pytest.mark.parametrize("earlier", [1, 5, 25])

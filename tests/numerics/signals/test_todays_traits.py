@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from numerics.linearization.groupings import INNER_BIASES, OUTPUT_BIASES, REST
-from numerics.measure.attention_gain import Point, gain, q_bar
+from numerics.measure.attention_gain import AttentionPoint, gain, q_bar
 from numerics.measure.finite_updates import finite_update
 from numerics.measure.output_biases import bias_tangents
 from numerics.measure.updates import measure_update
@@ -239,7 +239,7 @@ def test_what_needs_heads_of_its_own_says_so_of_grouped_ones():
         align_(model)
     with pytest.raises(InputError, match=message):
         set_coherence_(attention, 0.5, 1.0, generator())
-    point = Point(attention, x[0], x[1])
+    point = AttentionPoint(attention, x[0], x[1])
     with pytest.raises(InputError, match=f"the theorem on attention needs {message}"):
         q_bar(point)
     assert gain(point) > 0  # differentiated automatically, whatever the heads
@@ -257,7 +257,7 @@ def test_what_needs_heads_of_its_own_says_so_of_grouped_ones():
 def test_the_theorem_on_attention_refuses_what_is_not_eq_5(case, message):
     model, x = todays_model(case, biases=False), stream_input()
     with pytest.raises(InputError, match=message):
-        Point(model.encoder[0].attention.branch, x[0], x[1]).split()
+        AttentionPoint(model.encoder[0].attention.branch, x[0], x[1]).split()
 
 
 @pytest.mark.parametrize("case", ["grouped", "rotary", "olmo2", "t5", "zero-out", "u-mup"])

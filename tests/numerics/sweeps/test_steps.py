@@ -15,12 +15,12 @@ from numerics.linearization.cotangents import cross_entropy_cotangent
 from numerics.models import Architecture, single_stack
 from numerics.models.tokens import random_batch
 from numerics.schemes import build
-from numerics.sweeps.grid import Settings, SweepConfig, Task
+from numerics.sweeps.grid import SweepConfig, SweepSettings, SweepTask
 from numerics.sweeps.run import run_sweep
 from numerics.sweeps.task import drawn, loss_of, measure_task
 from theory.errors import InputError
 
-SMALL = Settings(
+SMALL = SweepSettings(
     architecture="decoder-only",
     d_model=8,
     d_ff=12,
@@ -35,7 +35,7 @@ SMALL = Settings(
 
 
 def values(settings=SMALL, scheme="zero-out", optimizer="sgd", depth=2):
-    rows = measure_task(Task(settings, scheme, optimizer, depth, 0))
+    rows = measure_task(SweepTask(settings, scheme, optimizer, depth, 0))
     return {
         row["quantity"]: row["value"]
         for row in rows.filter(pl.col("part") == "total").iter_rows(named=True)
@@ -69,7 +69,7 @@ def test_the_first_step_of_a_small_rate_is_the_limit_and_k_steps_are_k_times_it(
 def test_steps_on_the_real_loss_are_those_of_torchs_optimizer(name):
     settings = replace(SMALL, loss="cross-entropy", lr=0.05)
     found = values(settings, scheme="pre-ln", optimizer=name)
-    model, batch = drawn(Task(settings, "pre-ln", name, 2, 0))
+    model, batch = drawn(SweepTask(settings, "pre-ln", name, 2, 0))
     model = model.double()
     moved = [p for n, p in model.named_parameters() if n != "output"]
     optimizer = {
@@ -116,8 +116,8 @@ def test_settings_of_first_steps_have_the_hashes_of_recorded_sweeps():
         held = json.loads((place / "manifest.json").read_text())["settings"]
         row = pl.read_parquet(place / "rows.parquet").row(0, named=True)
         depth = max(row["n_encoder"], row["n_decoder"])
-        own = Settings(**held)
-        task = Task(own, row["scheme"], row["optimizer"], depth, row["seed"])
+        own = SweepSettings(**held)
+        task = SweepTask(own, row["scheme"], row["optimizer"], depth, row["seed"])
         assert task.hash == row["task"]
         assert own.stored() == held
         for changed in (replace(own, steps=2, lr=0.1), replace(own, earlier=3)):
@@ -139,17 +139,20 @@ def test_earlier_noise_makes_momentum_larger_and_adam_smaller():
 
 def test_by_layer_the_step_is_that_of_the_parts():
     settings = replace(SMALL, loss="cross-entropy", steps=1, lr=None, detail="layer")
-    rows = measure_task(Task(settings, "pre-ln", "sgd", 2, 0))
+    rows = measure_task(SweepTask(settings, "pre-ln", "sgd", 2, 0))
     energy = {
         row["part"]: row["value"]
         for row in rows.filter(pl.col("quantity") == "gradient_energy").iter_rows(named=True)
     }
     layers = energy["decoder.mlp.0"] + energy["decoder.mlp.1"]
     assert layers == pytest.approx(energy["decoder.mlp"], rel=1e-4)
-    model, batch = drawn(Task(settings, "pre-ln", "sgd", 2, 0))
+    model, batch = drawn(SweepTask(settings, "pre-ln", "sgd", 2, 0))
     assert (
         loss_of(
-            Task(replace(settings, loss="random"), "pre-ln", "sgd", 2, 0), model, batch, unit=True
+            SweepTask(replace(settings, loss="random"), "pre-ln", "sgd", 2, 0),
+            model,
+            batch,
+            unit=True,
         )
         is None
     )
@@ -189,7 +192,7 @@ def test_the_command_prints_what_the_steps_did(capsys, tmp_path):
     assert "without a gradient" in told
     grid = SweepConfig(
         ("zero-out",), ("sgd",), (1, 2), 2,
-        Settings(
+        SweepSettings(
             architecture="decoder-only", d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4,
             steps=2, lr=0.01,
         ),
