@@ -125,8 +125,8 @@ class SweepSettings:
     def stored(self) -> dict[str, object]:
         """The settings as manifests and hashes have them.
 
-        The first sweeps had encoder-decoders by part, and the limit of a first step along a random
-        cotangent, and did not say so: neither do later ones.
+        Defaults are omitted, so that hashes of sweeps recorded before these settings existed stay
+        valid.
         """
         unsaid = {
             **{"architecture": "encoder-decoder", "detail": "part"},
