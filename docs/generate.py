@@ -18,6 +18,7 @@ PAPERS = {
     "xiong": "Xiong et al. 2020",
     "admin": "Admin (Liu et al. 2020)",
     "radam": "RAdam (Liu et al. 2020)",
+    "libraries": "Libraries",
     "ours": "Questions of our own",
 }
 OTHERS = "Other named schemes"

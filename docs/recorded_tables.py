@@ -71,6 +71,27 @@ def predictions() -> str:
     return _table(header, rows) + f"\n\n```sh\n{summary['provenance']['command']}\n```"
 
 
+def libraries() -> str:
+    """Each statement about a library, the version that it was decided on, and what was found."""
+    recorded = json.loads((RESULTS / "verify" / "verdicts.json").read_text("utf-8"))
+    rows = []
+    for claim in recorded["claims"]:
+        if claim["paper"] == "libraries":
+            first, *_ = claim["evidence"]
+            told = first["scope"].partition(",")[0] or first["summary"]
+            found = (
+                f"{first['value']:.3g} for {first['expected']:.3g}"
+                if first["passed"] is not None
+                else "—"
+            )
+            name = claim["id"].partition(".")[2]
+            rows.append(
+                (f"`{name}`", claim["statement"], told, claim["verdict"], found, claim["summary"])
+            )
+    header = ("row", "statement", "decided on", "verdict", "found for stated", "as shipped")
+    return _table(header, rows)
+
+
 def _percent(value: float) -> str:
     return f"{100 * value:.1f} %" if value < 1 else "more than 100 %"
 
@@ -86,4 +107,5 @@ def write_tables(folder: Path) -> None:
     for name, (sweep, parts, from_depth) in SWEEPS.items():
         text = f"{exponents(sweep, parts, from_depth)}\n\nRecorded by\n\n{commands(sweep)}\n"
         (folder / f"{name}.txt").write_text(text, "utf-8")
+    (folder / "recorded_libraries.txt").write_text(libraries() + "\n", "utf-8")
     (folder / "recorded_predictions.txt").write_text(predictions() + "\n", "utf-8")

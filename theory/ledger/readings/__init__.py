@@ -7,6 +7,7 @@ Every claim that training speaks about has one, and so has every statement of a 
 from collections.abc import Mapping
 
 from theory.ledger.readings import (
+    of_libraries,
     of_modern,
     of_rivals_theory,
     of_rivals_training,
@@ -25,6 +26,7 @@ READINGS: Mapping[str, StatementReading] = {
         of_rivals_training,
         of_modern,
         of_transfer,
+        of_libraries,
     )
     for reading in part.READINGS
 }
