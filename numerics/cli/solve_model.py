@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from theory.errors import InputError
@@ -25,6 +26,9 @@ class ModelQuery:
     base_layers: int
     complete: bool
     json: bool
+    measure: str | None = None
+    seeds: int = 2
+    out: Path | None = None
 
 
 def run(query: ModelQuery) -> int:
@@ -36,6 +40,12 @@ def run(query: ModelQuery) -> int:
     if not text.isdigit() or int(text) == 0:
         raise InputError(f"a model needs a number of layers of at least 1, got {text!r}")
     layers, base = int(text), query.base_layers
+    if query.out is not None and query.measure is None:
+        raise InputError(f"--out is read with --measure alone, got {query.out}")
+    if query.measure is not None:
+        from numerics.cli.solve_measured import run as measured
+
+        return measured(query)
     solution = solve_factory(
         load_factory(query.model),
         query.optimizer,

@@ -39,14 +39,14 @@ def _layerscale() -> nn.Module:
 
 
 def _vision() -> nn.Module:
-    from timm.models.vision_transformer import VisionTransformer
+    from timm.models.vision_transformer import VisionTransformer  # pyright: ignore[reportMissingImports]
 
     return VisionTransformer(img_size=16, patch_size=8, embed_dim=WIDTH, depth=1, num_heads=4)
 
 
 def _deepnorm() -> nn.Module:
-    from torchscale.architecture.config import EncoderConfig
-    from torchscale.architecture.encoder import Encoder
+    from torchscale.architecture.config import EncoderConfig  # pyright: ignore[reportMissingImports]
+    from torchscale.architecture.encoder import Encoder  # pyright: ignore[reportMissingImports]
 
     sizes: dict[str, Any] = {
         "encoder_layers": LAYERS,
