@@ -96,6 +96,7 @@ def _document(query: ModelQuery, solution: ModelSolution, layers: int) -> dict[s
             for role in found.structure.trained
         },
         "tables": dict(solution.recipe.tables),
+        "notes": list(solution.notes),
         "missed": [f"{i.condition}: N^({i.power})" for i in found.judgement.missed],
         "code": _code(query, layers),
     }
@@ -160,5 +161,7 @@ def _print(query: ModelQuery, solution: ModelSolution, layers: int) -> None:
             f"{factors.weight_decay:.4g}", f"{factors.epsilon:.4g}",
         )  # fmt: skip
     console.print(table)
+    for note in solution.notes:
+        console.print(f"note: {note}", markup=False)
     for line in _code(query, layers):
         console.print(line, markup=False, soft_wrap=True)

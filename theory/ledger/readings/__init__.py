@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from theory.ledger.readings import (
     of_libraries,
     of_modern,
+    of_modern_questions,
     of_rivals_theory,
     of_rivals_training,
     of_theory,
@@ -25,6 +26,7 @@ READINGS: Mapping[str, StatementReading] = {
         of_rivals_theory,
         of_rivals_training,
         of_modern,
+        of_modern_questions,
         of_transfer,
         of_libraries,
     )
