@@ -98,7 +98,8 @@ def common_part(depths: Sequence[int], changes: Sequence[float]) -> CommonPart |
     )
     ends = (float((level - half) / deepest), float((level + half) / deepest))
     logs = np.log(np.array(depths, float)), np.log(squares)
-    powers = logs[1] - np.polyval(np.polyfit(*logs, 1), logs[0])
+    line = np.polyval(np.polyfit(*logs, 1), logs[0])
+    powers = np.asarray(logs[1] - line, np.float64)
     return CommonPart(
         float(level / deepest),
         ends,
