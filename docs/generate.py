@@ -42,6 +42,7 @@ OUTPUTS = {
     "solve_depth_mup": "solve --recipe depth-mup --optimizer adamw",
     "check_llama": f"check {MY_LLAMA} --values 2,4,8,16 --optimizers adamw --seeds 2",
     "solve_llama": f"solve --model {MY_LLAMA} --optimizer adamw --layers 32 --base-layers 4",
+    "rates": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2 --rates depth-mup",
     "audit": f"audit {MY_DECODER} --recipe gpt2 --values 4",
 }
 """Commands whose output the tutorials show."""
@@ -193,7 +194,7 @@ def schemes() -> str:
 def recipes() -> str:
     """Every recipe by role, with what one step moves."""
     from theory.parametrisations.judgement import judge
-    from theory.parametrisations.powers import Rule
+    from theory.parametrisations.powers import RolePowers
     from theory.parametrisations.recipes import RECIPES
     from theory.parametrisations.step_laws import law_named
 
@@ -214,7 +215,7 @@ def recipes() -> str:
                 *(f"`{side}`" for side in (r.multiplier, r.std, r.rate, r.weight_decay, r.epsilon)),
             )
             for role, r in rules
-            if r != Rule()
+            if r != RolePowers()
         ]
         moved = ", ".join(
             f"{law} {judge(recipe, law_named(law)).total.power}" for law in ("sgd", "adamw", "muon")

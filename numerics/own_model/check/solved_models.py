@@ -14,8 +14,8 @@ from numerics.own_model.check.common_part import CommonPart, common_part
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import module_function
 from numerics.own_model.measurement.measure import update_of
+from numerics.recipes.factors_by_parameter import factors_by_parameter
 from numerics.recipes.initialize import initialize_
-from numerics.recipes.param_groups import rates_by_parameter
 from numerics.recipes.solved import ModelSolution, solve_traced
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from numerics.structure.types import Structure
@@ -255,7 +255,10 @@ def _measured(
     structure = solution.structure
     generator = torch.Generator().manual_seed(seed)
     initialize_(built.model, solution.recipe, generator, built.batch, structure=structure)
-    rates = None if flat_rates else rates_by_parameter(built.model, solution.recipe, structure)
+    rates = None
+    if not flat_rates:
+        own = factors_by_parameter(built.model, solution.recipe, structure)
+        rates = {name: factors.rate for name, factors in own.items()}
     with measuring():
         # Without the layers one by one, the cost of a depth is N's and not N²'s.
         moved = update_of(
