@@ -18,7 +18,8 @@ from numerics.models import ModelSpec, Positions
 from numerics.models.roles import matrices
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
-from numerics.statistics.exponents import fitted, power_law
+from numerics.statistics.exponents import fitted
+from numerics.statistics.row_exponents import row_exponent
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import Settings, SweepConfig
 from numerics.sweeps.run import run_sweep
@@ -149,15 +150,16 @@ def code_goal(context: Context) -> Iterator[Observation]:
     rows = found.rows
     fits, margin = fits_of(rows, "sgd", SHORT.schemes), tolerance("flat-exponent")
     totals = {
-        scheme: fitted(power_law(points["n_encoder"].to_list(), points["value"].to_list()))
-        for scheme in SHORT.schemes
-        for points in [
-            rows.filter(
-                (pl.col("scheme") == scheme)
-                & (pl.col("part") == "total")
-                & (pl.col("quantity") == "update")
+        scheme: fitted(
+            row_exponent(
+                rows.filter(
+                    (pl.col("scheme") == scheme)
+                    & (pl.col("part") == "total")
+                    & (pl.col("quantity") == "update")
+                )
             )
-        ]
+        )
+        for scheme in SHORT.schemes
     }
     unscaled, scaled = (totals[scheme] for scheme in SHORT.schemes)
     flat = {name: fit.equivalent(0.0, margin) for name, fit in totals.items()}
