@@ -30,6 +30,7 @@ from numerics.training.experiments.panels import (
     panels,
 )
 from numerics.training.experiments.phase import BUDGET
+from numerics.training.experiments.power import neighbourhood_told
 from numerics.training.experiments.selection import (
     Runs,
     all_trained,
@@ -87,16 +88,18 @@ def trains(runs: Runs, scheme: str) -> Finding:
     line = f"{scheme}: " + "; ".join(
         f"N = {depth} {told(matching(own, layers=depth))}" for depth in values_of(own, "layers")
     )
+    cost = f"; {neighbourhood_told([*own, *reference])}"
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line, scope=scope)
+        return Finding(Answer.NOT_REPRODUCED, line + cost, scope=scope)
     if not depths or not own:
         return Finding(Answer.UNDECIDED, line, scope=scope)
     trained = [all_trained(matching(own, layers=depth)) for depth in depths]
     if all(trained):
         return Finding(Answer.REPRODUCED, line, scope=scope)
     stuck = any(none_trained(matching(own, layers=depth)) for depth in depths)
-    answer = Answer.NOT_REPRODUCED if stuck else Answer.UNDECIDED
-    return Finding(answer, line, scope=scope)
+    if stuck:
+        return Finding(Answer.NOT_REPRODUCED, line + cost, scope=scope)
+    return Finding(Answer.UNDECIDED, line, scope=scope)
 
 
 def decide(runs: Runs) -> Finding:

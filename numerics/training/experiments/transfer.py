@@ -31,7 +31,7 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
-from numerics.training.experiments.transfer_runs import configs
+from numerics.training.experiments.transfer_runs import MORE_SEEDS, configs
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -253,7 +253,7 @@ def _nats(paid: Estimate | str) -> str:
 TRANSFER = Experiment(
     name="transfer",
     question="Does the best learning rate carry over in depth?",
-    full=configs(),
+    full=configs(more=MORE_SEEDS),
     quick=configs(("completep", "tfixup"), (2, 4, 8), (0,), steps=20, validate_every=20),
     budget=(28.0, 1.5),
     decide=decide,
