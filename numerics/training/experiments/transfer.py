@@ -12,7 +12,7 @@ plateau has no optimum.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import ceil, inf, isfinite
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +24,7 @@ from numerics.statistics.estimates import Estimate
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from numerics.training.experiments.experiment import Answer, Experiment, Finding
 from numerics.training.experiments.panels import GREY, in_order, panels
+from numerics.training.experiments.power import minutes
 from numerics.training.experiments.selection import (
     Runs,
     matching,
@@ -117,6 +118,8 @@ def carries_over(runs: Runs, scheme: str, power: float = 0.0) -> Finding:
     low, high = (end - power for end in found.exponent.interval)
     within = Estimate(found.exponent.value - power, low, high).within(0.0, MARGIN)
     answer = {True: Answer.REPRODUCED, False: Answer.NOT_REPRODUCED, None: Answer.UNDECIDED}[within]
+    if answer is Answer.UNDECIDED:
+        line += f"; {_cost(own, low, high)}"
     against = answer is Answer.NOT_REPRODUCED
     return Finding(
         answer,
@@ -125,6 +128,23 @@ def carries_over(runs: Runs, scheme: str, power: float = 0.0) -> Finding:
         (low, high),
         scope,
         neighbourhood_of(own) if against else "",
+    )
+
+
+def _cost(own: Runs, low: float, high: float) -> str:
+    """What would decide: how many seeds bring the interval clear of the nearer bound.
+
+    The interval narrows as 1/√n around the middle that these seeds have, which may move.
+    """
+    middle, half = (low + high) / 2, (high - low) / 2
+    seeds = len(values_of(own, "seed"))
+    apart = min(abs(middle - MARGIN), abs(middle + MARGIN))
+    needed = max(seeds + 1, ceil(seeds * (half / apart) ** 2)) if apart else inf
+    if not isfinite(needed):
+        return "the middle lies on the bound, so that no number of seeds decides"
+    return (
+        f"if the middle stays where {seeds} seeds have it, {needed:,} seeds decide: "
+        f"{minutes(own) / seeds * (needed - seeds):,.0f} minutes of one core more"
     )
 
 

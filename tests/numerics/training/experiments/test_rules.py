@@ -81,12 +81,25 @@ def test_cost_is_told_where_seeds_leave_it_open(tmp_path):
     found = fig4a.decide(runs)
     assert found.answer is OPEN
     seeds = power.seeds_needed(power.deviation(ends), fig4a.MARGIN)
-    assert f"an interval of ± 0.02 nats, which decides whatever its middle, takes {seeds}" in (
-        found.line
-    )
-    half = stats.t.ppf(0.975, seeds - 1) * power.deviation(ends) / seeds**0.5
-    less = stats.t.ppf(0.975, seeds - 2) * power.deviation(ends) / (seeds - 1) ** 0.5
-    assert half <= fig4a.MARGIN < less
+    assert f"0.02 nats wide, which decides wherever it lies, takes {seeds}" in found.line
+    wide = 2 * stats.t.ppf(0.975, seeds - 1) * power.deviation(ends) / seeds**0.5
+    less = 2 * stats.t.ppf(0.975, seeds - 2) * power.deviation(ends) / (seeds - 1) ** 0.5
+    assert wide <= fig4a.MARGIN < less
+
+
+@pytest.mark.parametrize("middle", [-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5])
+def test_as_many_seeds_as_are_told_decide_wherever_the_middle_is(middle, tmp_path):
+    """An interval as narrow as the margin cannot hold both its ends; one twice as wide can."""
+    spread = 0.01
+    seeds = power.seeds_needed(spread, fig4a.MARGIN)
+    quantiles = stats.norm.ppf((np.arange(seeds) + 0.5) / seeds)
+    ends = middle * fig4a.MARGIN + spread * quantiles / np.std(quantiles, ddof=1)
+    runs = []
+    for config in fig4a.configs((3, 6, 12), range(seeds)):
+        end = 2.0 - (float(ends[config.seed]) if config.layers == 12 else 0.0)
+        path = logged(tmp_path / f"{len(runs)}", validation_loss=[end, end])
+        runs.append(run_of(config, loss=end, path=path))
+    assert fig4a.decide(runs).answer is not OPEN
 
 
 @pytest.mark.parametrize(
