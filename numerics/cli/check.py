@@ -11,7 +11,7 @@ from theory.errors import InputError
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckCommand:
     """Measure how far one optimizer step moves your model, over depth or width, with a verdict.
 
     The factory is called with each size and returns a module, or a module and a batch. Measured is
