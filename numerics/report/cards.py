@@ -63,6 +63,14 @@ class TextTable:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A drawing with its caption."""
+
+    caption: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
 class EvidenceCard:
     """One piece of evidence."""
 
@@ -73,6 +81,9 @@ class EvidenceCard:
     control: str
     rejected: bool
     figure: Markup | None = None
+    """The value with its interval over what is asked."""
+    recorded: Figure | None = None
+    """The figure of the recorded runs that the check reads."""
     details: tuple[Fact, ...] = ()
 
     @property
@@ -120,14 +131,6 @@ class Card:
     def sound(self) -> bool:
         """Whether every negative control was rejected."""
         return all(check.rejected for check in self.checks)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A drawing with its caption."""
-
-    caption: str
-    drawing: Markup
 
 
 @dataclass(frozen=True)
