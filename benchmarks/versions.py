@@ -83,7 +83,7 @@ def main() -> None:
         python = installed(home, asked.python, asked.end)
     start = time.perf_counter()
     words = ["-m", "pytest", "-q", "-n", "2", "-m", "not slow and not models and not chromium"]
-    # The run-time check of shapes is left out: it belongs to the tests of the code, and old versions
+    # The run-time check of shapes is left out: it serves the code, and old versions
     # of its plugin refuse packages that a folder's conftest has imported.
     words += ["-o", "addopts=--import-mode=importlib --doctest-modules", "-p", "no:cacheprovider"]
     ran = subprocess.run([python, *words, *TESTS], cwd=ROOT, capture_output=True, text=True)

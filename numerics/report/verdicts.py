@@ -27,10 +27,10 @@ STYLES: Mapping[str, str] = {
 COUNTED: Mapping[str, tuple[str, str]] = {
     "holds": ("holds", "hold"),
     "holds-with": ("holds with a hypothesis", "hold with a hypothesis"),
-    "reproduced at this scale": ("reproduced at this scale",) * 2,
-    "not seen at this scale": ("not seen at this scale",) * 2,
+    "reproduced at this scale": ("reproduced at this scale", "reproduced at this scale"),
+    "not seen at this scale": ("not seen at this scale", "not seen at this scale"),
     "fails": ("fails", "fail"),
-    "undecided": ("undecided",) * 2,
+    "undecided": ("undecided", "undecided"),
 }
 """The outcomes after the number one and after larger numbers."""
 PAPERS: Mapping[str, str] = {

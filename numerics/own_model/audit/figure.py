@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from numerics.figures.style import BAD, GOOD, GREY, STYLE, Drawing
-from numerics.own_model.audit.audit import Audit
+from numerics.own_model.audit.record import AuditRecord
 from theory.errors import InputError
 
 _NARROW = 1.1
 """The axis shows at least this factor both ways."""
 
 
-def draw_audit(found: Audit) -> Figure:
+def draw_audit(found: AuditRecord) -> Figure:
     """One row per role; needs no display.
 
     Raises

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from numerics.own_model.check.check import check
 from numerics.own_model.check.laws import GrowthLaw, growth_law
-from numerics.own_model.check.types import Check, OptimizerCheck, SizeSeries
+from numerics.own_model.check.result import Check
+from numerics.own_model.check.types import OptimizerCheck, SizeSeries
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import module_function
 from numerics.own_model.measurement.measure import measure_module
