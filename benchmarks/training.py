@@ -245,7 +245,7 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
 
 
 def table(cells: list[dict[str, Any]], threads: int) -> Table:
-    """Medians and ratios, a row a contestant."""
+    """Medians and ratios, one row per contestant."""
     shown = Table(title=f"a training step at 64-128-2, threads: {threads}")
     seconds = "CPU s a step" if threads == 1 else "s a step"
     for column in ("N", "tokens", "", seconds, "times torch's throughput"):

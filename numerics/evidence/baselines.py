@@ -1,8 +1,8 @@
 """The named baselines measured: ‖Δf‖/η by kind of parameter, and what layer norm takes.
 
-An SGD step of one's matrices, of the embedded inputs, and of what a wiring adds (layer norms' gains
-and biases, α, ω) are told apart: published scales are derived for matrices, and a layer norm's bias
-moves the output whatever the scales are.
+Three kinds of parameters are measured apart: matrices, embedded inputs, and what a wiring adds
+(gains and biases of layer norms, α, ω). Published scales are derived for matrices, while the bias
+of a layer norm moves the output whatever the scales are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ BOTH = Architecture.ENCODER_DECODER
 
 @dataclass(frozen=True)
 class GroupNorms:
-    """Norms of tangents of every group, one row a model, with the depths."""
+    """Norms of the tangents of every group, one row per model, with the depths."""
 
     depths: tuple[int, ...]
     tangents: Sequence[Mapping[str, Tensor]] = field(repr=False)
@@ -68,7 +68,7 @@ def measured(
     value_power: float = 0.0,
     times: int = 1,
 ) -> GroupNorms:
-    """Tangents of a scheme's models at ``times`` the seeds.
+    """Measure a scheme's models, with ``times`` as many seeds as usual.
 
     ``value_power`` p multiplies W_v by L^(-p) once it is drawn.
     """
@@ -91,7 +91,7 @@ def measured(
 
 
 def few_outputs(context: Context) -> GroupNorms:
-    """ReZero's tangents with one token and d = 4: every block moves the same few outputs."""
+    """Measure ReZero with one token and d = 4, where every block moves the same few outputs."""
     rows, depths = [], []
     for depth in FEW_DEPTHS:
         spec = ModelSpec(1, depth, d_model=4, d_ff=8, vocabulary=30)
@@ -188,7 +188,7 @@ def fixup(context: Context) -> Iterator[Observation]:
 
 @provides("dtfixup.scale", kind=Kind.MEASUREMENT)
 def dt_fixup(context: Context) -> Iterator[Observation]:
-    """DT-Fixup's matrices in an encoder alone."""
+    """DT-Fixup's matrices keep the update flat in an encoder without a decoder."""
     alone = Architecture.ENCODER_ONLY
     fit = measured("dt-fixup", context, architecture=alone).exponent(MATRICES)
     bare = measured("xavier", context, architecture=alone).exponent(MATRICES)
@@ -202,7 +202,7 @@ def dt_fixup(context: Context) -> Iterator[Observation]:
 
 @provides("ours.rezero-update", kind=Kind.MEASUREMENT)
 def rezero(context: Context) -> Iterator[Observation]:
-    """ReZero's scalars and inputs, as nothing else moves while α = 0; and the scalars at η/N."""
+    """ReZero's scalars and inputs, since nothing else moves while α = 0; also at rate η/N."""
     found = measured("rezero", context)
     whole, still = found.exponent(OWN, INPUTS), found.exponent(INPUTS)
     yield _evidence(
@@ -266,7 +266,7 @@ def distance_from_isometry(scheme: str, depth: int, seed: int, *, alpha: float =
 
 @provides("ours.dlcl-update", kind=Kind.MEASUREMENT)
 def dlcl(context: Context) -> Iterator[Observation]:
-    """DLCL's matrices, Pre-LN and Post-LN forms, initialised to row averages."""
+    """DLCL's matrices in its Pre-LN and Post-LN forms, with weights that start as averages."""
     pre, post = (measured(name, context).exponent(MATRICES) for name in ("dlcl-pre", "dlcl-post"))
     flat = measured("tfixup", context, times=3).exponent(MATRICES)
     larger = max(pre, post, key=lambda fit: fit.value)
@@ -302,7 +302,7 @@ def shortcut_share(scheme: str, context: Context) -> Exponent:
 
 @provides("dsinit.scale", "dsinit.code", kind=Kind.MEASUREMENT)
 def ds_init(context: Context) -> Iterator[Observation]:
-    """What layer norm leaves of the residual path: with 1/√l on matrices, and on variances."""
+    """What DS-Init's layer norms leave of the residual path: 1/√l on matrices, or on variances."""
     paper, code = (shortcut_share(name, context) for name in ("ds-init", "ds-init-code"))
     for claim, fit, other, name in (
         ("dsinit.scale", paper, code, "the code's form"),
@@ -319,7 +319,7 @@ def ds_init(context: Context) -> Iterator[Observation]:
 
 @provides("lri.scale", kind=Kind.MEASUREMENT)
 def lri(context: Context) -> Iterator[Observation]:
-    """Mean square of what enters layer norm: below 1 at the first block, above it at later MLPs."""
+    """The mean square into LRI's layer norms: below 1 at the first block, above 1 at later MLPs."""
     first, later = [], []
     for seed in range(1000 * context.seed, 1000 * context.seed + 4 * SEEDS[context.level]):
         model, generator = encoder("lri", 4, seed)

@@ -32,17 +32,17 @@ OFF = replace(TFIXUP, power=2.0)
 
 @dataclass(frozen=True)
 class DepthSeries:
-    """One number a model, with the models' depths."""
+    """One number per model, with the models' depths."""
 
     depths: tuple[int, ...]
     values: tuple[float, ...]
 
     def fit(self) -> Exponent:
-        """Its power of the depth."""
+        """The power of the depth that the numbers follow."""
         return fitted(cautious(self.depths, self.values))
 
     def follows(self, power: float, margin: float) -> bool | None:
-        """Whether it goes as N^power."""
+        """Whether the numbers follow N^power."""
         fit = cautious(self.depths, self.values)
         return False if isinstance(fit, NoExponent) else fit.equivalent(power, margin)
 
@@ -50,7 +50,7 @@ class DepthSeries:
 def drawn(
     scheme: Scheme, context: Context, depths: Sequence[int] | None = None
 ) -> Iterator[tuple[int, Transformer, TokenBatch, torch.Generator]]:
-    """Independent models of every depth, each with its batch and what else is to be drawn."""
+    """Draw independent models of every depth, each with its batch and its generator."""
     for depth in depths or DEPTHS[context.level]:
         for number in range(SEEDS[context.level]):
             seed = 10_000 * context.seed + 100 * depth + number
@@ -61,7 +61,7 @@ def drawn(
 
 
 def scope_at(context: Context) -> str:
-    """Which models `drawn` draws."""
+    """The range of models that `drawn` covers, in words."""
     depths = DEPTHS[context.level]
     return f"N = {depths[0]}…{depths[-1]}, 64-128-2, {SEEDS[context.level]} seeds"
 

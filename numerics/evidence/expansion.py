@@ -4,8 +4,8 @@ With u on the output, θ_E the encoder's parameters and embedded input and θ_D 
 
     Δ_D = −J_D J_Dᵀ u,    Δ_E = −(∂f_d/∂f_e) J_E J_Eᵀ (∂f_d/∂f_e)ᵀ u
 
-come from automatic differentiation and Δf(η) = f(θ − η Jᵀu) − f(θ) from two calls of the model. The
-expansion is right if ‖Δf/η − (Δ_D + Δ_E)‖ = O(η); the printed minus sign leaves 2‖Δ_E‖.
+come from automatic differentiation, and Δf(η) = f(θ − η Jᵀu) − f(θ) comes from two calls of the
+model. The expansion is right if ‖Δf/η − (Δ_D + Δ_E)‖ = O(η); the printed minus sign leaves 2‖Δ_E‖.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ def split(model: Transformer, cotangent: Cotangent, generator: torch.Generator) 
 
 @provides("tfixup.eq3", kind=Kind.MEASUREMENT)
 def expansion(context: Context) -> Iterator[Observation]:
-    """The order in η of what each sign leaves."""
+    """The order in η of the remainder, with the right sign and with the printed one."""
     generator = torch.Generator().manual_seed(context.seed)
     model = build("tfixup", SPEC, generator, dtype=torch.float64).eval()
     batch = random_batch(SPEC, generator, sequences=2, tokens=4)

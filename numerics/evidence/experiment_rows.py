@@ -1,7 +1,7 @@
-"""What each training experiment says about which claims, with the variants that keep it honest.
+"""The claims that each training experiment speaks about, with variants of the runs as controls.
 
-A variant renames runs or deals out their outcomes anew, so that the very rule that judges the runs
-judges it too: once the statement is made false, once it is made true.
+A variant renames runs or reassigns their outcomes, and the rule that judges the runs judges the
+variant too. One variant makes the statement false, another makes it true.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,6 @@ from numerics.training.outcome import RunOutcome
 from theory.claims import Reading
 
 TRAINED, STUCK = RunOutcome.TRAINED, RunOutcome.STUCK
-_COLD = "Post-LN without warm-up in its place"
 _XAVIER = "Xavier without layer norm in its place"
 
 

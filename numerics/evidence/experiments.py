@@ -1,12 +1,13 @@
-"""The papers' training experiments as evidence: recorded runs, each rule applied to them afresh.
+"""The papers' training experiments as evidence: each rule is applied anew to the recorded runs.
 
 A row names a claim, the experiment whose runs speak about it, the rule that reads the answer off
-the runs, and two variants of the runs: one in which the statement is false, which the rule must
-call not reproduced, and one in which it is true, which it must call reproduced. The first is the
-control of an answer in favour or of none, the second that of an answer against; a rule that cannot
-decide its control has not passed it. What the experiment itself wrote down as its answer is not
-used, and a run whose stored outcome its own numbers contradict is an error. Nothing is said where
-runs are missing. With ``rerun`` the runs on generated data are repeated.
+the runs, and two variants of the runs. In the first variant the statement is false, and the rule
+must call it not reproduced. In the second it is true, and the rule must call it reproduced. The
+first is the control of a positive answer and of no answer; the second is the control of a negative
+answer. A rule that cannot decide its control has not passed it. The answer that the experiment
+itself wrote down is not used, and a run whose stored outcome contradicts its own numbers is an
+error. A row yields nothing where runs are missing. With ``rerun`` the runs on generated data are
+repeated.
 """
 
 import math
@@ -111,7 +112,7 @@ def rejudged(run: RecordedRun) -> RunOutcome:
 
 @contextmanager
 def recorded(name: str, context: Context) -> Iterator[list[RecordedRun]]:
-    """The full runs of an experiment, repeated where ``rerun`` asks; empty where one is missing."""
+    """The full runs of an experiment, repeated if ``rerun`` asks for it; empty if incomplete."""
     experiment = EXPERIMENTS[name]
     folder = context.results / (experiment.reads or name)
     paths = [folder / label(config) for config in experiment.full]
@@ -133,7 +134,7 @@ def recorded(name: str, context: Context) -> Iterator[list[RecordedRun]]:
 
 
 def repeat(run: RecordedRun, out: Path, translated: int) -> RecordedRun:
-    """Take a recorded run again, from its stored settings, with its translations."""
+    """Repeat a recorded run from its stored settings, with its translations."""
     names = {field.name for field in fields(TrainConfig)}
     settings: dict[str, Any] = {k: v for k, v in run.config.items() if k in names}
     settings["betas"] = tuple(settings["betas"])

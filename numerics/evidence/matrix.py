@@ -1,8 +1,8 @@
 """Theorem 3.1 with matrices and with a finite step, measured on real attention modules in float64.
 
-The gain tr J Jᵀ and the eigenvalues of J Jᵀ come from automatic differentiation, the change of a
-finite step from calling the module twice; the bounds are `theory.attention.matrix_theorem`'s and
-`theory.attention.finite_step`'s.
+The gain tr J Jᵀ and the eigenvalues of J Jᵀ come from automatic differentiation. The change of a
+finite step comes from two calls of the module. The bounds come from
+`theory.attention.matrix_theorem` and `theory.attention.finite_step`.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ TOKENS = (1, 2, 5, 20)
 
 
 def cancelling() -> AttentionPoint:
-    """Two heads, v₁w₁ = −v₂w₂, q = 0, no attended mean: what the hypothesis on heads excludes.
+    """Two heads that cancel (v₁w₁ = −v₂w₂, q = 0, no attended mean), which the hypothesis excludes.
 
     Examples
     --------

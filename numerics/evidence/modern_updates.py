@@ -1,8 +1,8 @@
 """Powers of the depth in one step's ‖Δf‖/η, of today's schemes, read from the recorded sweep.
 
-A claim that a change is Θ(η) is tested as the exponent 0; a claim that two schemes have one power,
-as the exponent 0 of their ratio at equal depth and seed, where the random numbers are the same. A
-few recorded tasks are measured again before the record is believed.
+A claim that a change is Θ(η) is tested as the exponent 0. A claim that two schemes have the same
+power is tested as the exponent 0 of their ratio at equal depth and seed, where both use the same
+random numbers. A few recorded tasks are measured again before the record is believed.
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ class UpdateRow:
 
 
 def _both(claim: str, scheme: str) -> tuple[UpdateRow, ...]:
-    """Under SGD and under Adam, with u-μP, which is flat, as what must be accepted."""
+    """One row under SGD and one under Adam; u-μP, which is flat, must be accepted."""
     return tuple(UpdateRow(claim, scheme, rule, "u-mup", True) for rule in ("sgd", "adam"))
 
 

@@ -1,11 +1,12 @@
 """The zero-parameter prediction of ‖Jᵀu‖² against its measurement, part by part.
 
 "Within 5 %" is decided as an equivalence: |deviation| + 2 standard errors ≤ 5 % for every part. A
-part is off where |deviation| − 2 standard errors > 5 %, and otherwise undecided; one undecided part
+part is off where |deviation| − 2 standard errors > 5 %, and otherwise undecided. One undecided part
 leaves its scheme undecided.
 
-Quick: the recorded means of 128 draws at N = 1, 4 and 12 are judged against predictions made now,
-and one of the record's cells is measured again. Full: measured now, with more draws and deeper.
+The quick level compares the recorded means of 128 draws at N = 1, 4 and 12 with predictions made
+now, and measures one of the record's cells again. The full level measures everything now, with more
+draws and deeper models.
 """
 
 import json
@@ -70,8 +71,8 @@ def scaled(parts: Sequence[PartComparison], factor: float) -> tuple[PartComparis
 def rejects_neighbours(parts: Sequence[PartComparison], margin: float) -> bool:
     """Whether predictions off by 10 % are refuted, and none off by 5 % is accepted.
 
-    The measurement of a right theory lies 5 % from predictions times 1.05: on the bound itself, so
-    that undecided is the right answer there and *within the margin* the wrong one.
+    A right theory's measurement lies 5 % from predictions times 1.05. That is the bound itself, so
+    *undecided* is the right answer there and *within the margin* is the wrong one.
     """
     refuted = [agreement(scaled(parts, factor), margin) for factor in (0.9, 1.1)]
     accepted = [agreement(scaled(parts, factor), margin) for factor in (0.95, 1.05)]

@@ -1,7 +1,7 @@
-"""Rows of a recorded sweep as evidence: believed only after some of its tasks are measured again.
+"""Rows of a recorded sweep as evidence, after some of its tasks have been measured again.
 
-At the quick level a provider reads the record. At the full level, on `--rerun`, and where nothing
-is recorded, it measures instead.
+The quick level reads the record. The full level measures instead; so does ``--rerun``, and so does
+a checkout in which nothing is recorded.
 """
 
 from collections.abc import Callable

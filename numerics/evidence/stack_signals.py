@@ -27,7 +27,7 @@ WIDTH = 32
 
 @dataclass(frozen=True)
 class Signals:
-    """What passes through the blocks of one model, two blocks a layer."""
+    """What passes through the blocks of one model, with two blocks per layer."""
 
     stream: Floats
     """Mean square of the stream before each block, and of the last one behind it."""

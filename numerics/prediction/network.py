@@ -5,7 +5,7 @@ norms stand, and what multiplies the skip path and the branch:
 
     none, r-fixup     x + G(x); R-Fixup's last matrices are 0, so its scalars have no gradient
     post-ln           LN(x + G(x))
-    deepnorm, admin   LN(α x + G(x)), α a number a stack or the ω that the theory profiles itself
+    deepnorm, admin   LN(α x + G(x)), with one α per stack or the ω that the theory profiles itself
     pre-ln            x + G(LN(x))
     rezero            x + γ G(x) at γ = 0
     dlcl-pre, -post   as pre-ln and post-ln, of averages over all layers below

@@ -5,7 +5,7 @@ width of the stream. A parallel branch that holds an attention and an MLP counts
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -235,8 +235,3 @@ def entries(view: TensorView, shape: tuple[int, ...]) -> int:
     if view.axis is not None and view.rows is not None:
         sizes[view.axis] = len(view.rows)
     return prod(sizes)
-
-
-def matrices_of(found: tuple[ParameterPlace, ...]) -> Iterator[ParameterPlace]:
-    """The places that are matrices within branches."""
-    return (place for place in found if place.is_matrix)

@@ -23,8 +23,6 @@ from torch import Tensor, nn
 from numerics.structure.default_batch import ModelBatch, default_batch
 from theory.errors import InputError, nearest
 
-DEPTH_NAMES = ("depth", "layers", "n", "n_layer", "n_layers", "num_layers", "num_hidden_layers")
-"""Names under which a factory usually takes its depth; others are taken by position."""
 WIDTH_NAMES = ("width", "d_model", "dim", "d", "n_embd", "hidden_size")
 """Names under which a factory usually takes its width."""
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from numerics.structure.additions import Additions, Link
 from numerics.structure.branch_nodes import BranchNodes, GraphParts
 from numerics.structure.graph import Graph, Ref, members
-from numerics.structure.norms import TracedNorm
 from numerics.structure.steps import BackwardStep, plain_step, signals
 from numerics.structure.streams import Chain
 
@@ -214,8 +213,3 @@ def end_link(additions: Additions, graph: Graph, chain: Chain) -> Link | None:
         if best is None or size > (len(best.norms), len(best.steps)):
             best = link
     return best
-
-
-def common_norms(end: Link | None) -> tuple[TracedNorm, ...]:
-    """The norms between the last addition and what reads the stream, in order."""
-    return () if end is None else end.norms[::-1]

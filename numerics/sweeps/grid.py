@@ -1,9 +1,9 @@
 """A sweep as data: settings × (schemes, optimizers, depths, seeds), each task with a content hash.
 
-The grid may grow, the settings may not: two sweeps share a folder exactly when their settings
-agree, whatever their grids. Random streams are named by (root seed, depth, seed, purpose), so that
-every (depth, seed) point is independent of every other, while schemes and optimizers at one point
-share tokens, cotangent and the uniform numbers behind the weights: comparisons are paired.
+The grid may grow, but the settings may not: two sweeps share a folder exactly when their settings
+agree, whatever their grids. Random streams are named by (root seed, depth, seed, purpose), so every
+(depth, seed) point is independent of every other. Schemes and optimizers at one point share tokens,
+cotangent and the uniform numbers behind the weights, so comparisons between them are paired.
 """
 
 import hashlib

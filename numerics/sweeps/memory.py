@@ -1,6 +1,7 @@
-"""Memory of one measurement, from the sizes alone: linear in depth, refused where it cannot fit.
+"""The memory of one measurement, estimated from sizes before it starts; too large ones are refused.
 
-Numbers kept at the peak, with R = B·T rows, D, F = d_ff, H heads, per residual block:
+The estimate is linear in depth. It counts the numbers kept at the peak per residual block, with
+R = B·T rows, width D, F = d_ff and H heads:
 
     tape      closed forms: `numerics.linearization.closed_form.memory`. Automatic differentiation
               holds the graphs of the forward and of the reverse pass: 15RD + 3BHT² of attention,
@@ -57,7 +58,7 @@ def measurement_bytes(
     logits = sequences * spec.heads * tokens**2
     tangents = len(ALL_PARTS) * (rows * (8 * spec.d_model + 2 * spec.d_ff) + 2 * logits)
     numbers = stacks + tables + tangents
-    # float64 is a copy beside the float32 model that was drawn.
+    # A float64 measurement keeps the float32 model that was drawn beside its own copy.
     size = {"float32": 4, "float64": 8 + 4 * _weights(spec) / numbers}[dtype]
     return round(PROCESS + ALLOCATOR * size * numbers)
 
@@ -108,7 +109,7 @@ def check_memory(tasks: Iterable[SweepTask], engine: Executors) -> None:
     tasks = list(tasks)
     if not tasks:
         return
-    # Seeds take the same memory: one task stands for them.
+    # All seeds take the same memory, so one task per point is estimated.
     different = {(task.scheme, task.optimizer, task.depth): task for task in tasks}
     largest = max(different.values(), key=task_bytes)
     room = engine.memory_each(len(tasks), largest.settings.device)

@@ -1,4 +1,4 @@
-"""A sweep read back from its folder: its rows, the command that made it, its exponents, its figure.
+"""A sweep read back from its folder: its rows, its command, its exponents and its figure.
 
 ``tfixup sweep --out FOLDER`` or `numerics.sweeps.run.run_sweep` writes the folder.
 """
@@ -39,7 +39,7 @@ class RecordedSweep:
         return exponent_table(self.rows)
 
     def plot(self, *, parts: tuple[str, ...] | None = None, **options: Any) -> Figure:
-        """Draw curves over the depth; of many schemes, their exponents with 95 % intervals.
+        """Draw curves over depth, or the exponents with 95 % intervals where schemes are many.
 
         Parameters
         ----------

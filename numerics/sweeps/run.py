@@ -1,8 +1,9 @@
-"""‖Δf‖/η over schemes × optimizers × depths × seeds, resumable, and the depth exponents of it.
+"""Run a grid of measurements, go on after an interruption, and read depth exponents off the rows.
 
-Every finished task is kept in the output folder at once, so a sweep that was killed goes on where
-it stopped, and one with the same settings and a larger grid measures what is new. A task that fails
-twice becomes a row that carries its error; a restarted sweep tries it again.
+The rows hold ‖Δf‖/η over schemes × optimizers × depths × seeds. Every finished task is stored at
+once, so a sweep that was killed goes on where it stopped. A sweep with the same settings and a
+larger grid measures only what is new. A task that fails twice becomes a row that carries its error;
+a restarted sweep tries it again.
 """
 
 import time
@@ -101,7 +102,7 @@ def run_sweep(
 def _stored(
     store: SweepStore | None, tasks: Iterable[SweepTask], again: Collection[str]
 ) -> tuple[pl.DataFrame, list[SweepTask]]:
-    """The rows that are there and stay, and the tasks to measure."""
+    """The stored rows that stay, and the tasks that remain to be measured."""
     rows = empty_rows() if store is None else store.rows()
     replaced = {task.hash for task in tasks if task.scheme in again}
     known = set(rows["task"]) - replaced
@@ -136,9 +137,9 @@ def _measured(
 
 
 def _keep(frames: Iterator[pl.DataFrame], store: SweepStore) -> list[pl.DataFrame]:
-    """Store every frame as it comes and return those of tasks that failed.
+    """Store every frame as it arrives and return the frames of tasks that failed.
 
-    No more than a pack of frames is held in memory, so that a sweep of any length takes the same.
+    At most one pack of frames is in memory, so memory does not grow with the length of a sweep.
     """
     failed: list[pl.DataFrame] = []
     loose: dict[Path, pl.DataFrame] = {}

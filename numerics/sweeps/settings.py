@@ -98,7 +98,8 @@ class SweepSettings:
     def stored(self) -> dict[str, object]:
         """The settings as manifests and hashes have them.
 
-        The first sweeps had encoder-decoders by part and did not say so: neither do later ones.
+        Defaults are omitted, so that hashes of sweeps recorded before these settings existed stay
+        valid.
         """
         unsaid = {"architecture": "encoder-decoder", "detail": "part"}
         return {k: v for k, v in asdict(self).items() if k not in unsaid or v != unsaid[k]}

@@ -1,6 +1,6 @@
 """One task of a sweep, from its streams of random numbers to its rows.
 
-A worker imports this module and not the rest of the sweep, whose statistics are slow to load.
+A worker process imports only this module, because the statistics of a sweep are slow to load.
 """
 
 import time
@@ -54,8 +54,8 @@ def rates_of(task: SweepTask) -> Mapping[str, float]:
 def measure_task(task: SweepTask) -> pl.DataFrame:
     """Run one task: draw the model, measure, and return its rows.
 
-    On the CPU it uses one thread: sums split among threads have other last digits, and rows would
-    depend on how many workers share the cores.
+    On the CPU it uses one thread. Sums that are split among threads differ in their last digits, so
+    rows would otherwise depend on how many workers share the cores.
     """
     with one_thread():
         return _measured(task)
@@ -63,7 +63,7 @@ def measure_task(task: SweepTask) -> pl.DataFrame:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute in one thread; the number before is restored."""
+    """Let torch compute in one thread; the former number of threads is restored afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -99,9 +99,9 @@ def _measured(task: SweepTask) -> pl.DataFrame:
 def _details(
     task: SweepTask, model: Transformer, batch: TokenBatch, generator: torch.Generator, dtype: str
 ) -> Iterator[dict[str, object]]:
-    """Values below the parts, of the same step in the same precision.
+    """Values of groups inside the parts, from the same step in the same precision.
 
-    By layer also the attention logits' root mean square, ``logits_rms``.
+    By layer these include ``logits_rms``, the root mean square of the attention logits.
     """
     model = in_precision(model, getattr(torch, dtype)).eval()
     [found] = linearize(

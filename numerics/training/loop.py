@@ -1,8 +1,9 @@
 """The training loop: teacher forcing, any schedule, one or several processes.
 
 A run is a pure function of its config and data: weights come from the seed, the order of epoch e
-from (seed, e), dropout from (seed, step). The log is a row a step (`step.py`), with the validation
-loss where it was taken. Lightning Fabric gives device, precision and processes.
+from (seed, e), and dropout from (seed, step). The log has one row per step (`step.py`), with the
+validation loss at the steps where it was taken. Lightning Fabric handles device, precision and
+processes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,7 +52,7 @@ def run_training(
     Parameters
     ----------
     config
-        The run; the same config and folder always mean the same run.
+        The run's settings; the same config and folder always mean the same run.
     out
         Folder of the run: new, or holding this very run. A finished run is read, not repeated.
     progress
@@ -85,7 +86,8 @@ def run_training(
         recorded.claim_folder(out, own)
         if recorded.is_finished(out):  # by the process that held the lock before
             return recorded.read_run(out)
-        # Bound, not passed: Fabric looks into arguments for modules, and stops at frozen ones.
+        # Fabric searches launch's arguments for modules and fails at frozen dataclasses, so the
+        # arguments are bound beforehand.
         run = partial(
             _run,
             config=config,
@@ -156,7 +158,7 @@ def _run(
 
 
 def model_spec(config: TrainConfig) -> ModelSpec:
-    """The model of a run: √d embedding multiplier, sinusoidal positions unless it has others."""
+    """The model's specification: embedding multiplier √d, and sinusoidal positions by default."""
     encoder, decoder = config.depths
     return ModelSpec(
         encoder_layers=encoder,
@@ -173,7 +175,7 @@ def model_spec(config: TrainConfig) -> ModelSpec:
 
 
 def differentiated(model: Transformer, config: TrainConfig) -> torch.nn.Module:
-    """Wrap the model for training: closed forms of its gradients where nothing else is asked for.
+    """Wrap the model for training, with closed forms of its gradients where they apply.
 
     Automatic differentiation serves other wirings, dropout, the signals' hooks, automatic mixed
     precision and several processes.
@@ -249,7 +251,7 @@ def _ended_trained(
 
 
 def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> Iterator[TextBatch]:
-    """Batches from where ``state`` stands, which moves along; epoch e is ordered by (seed, e)."""
+    """Yield the batches that ``state`` has not seen and advance it; (seed, e) orders epoch e."""
     while state.step < config.steps and (not state.rows or np.isfinite(state.rows[-1]["loss"])):
         order = np.random.default_rng([config.seed, state.epoch])
         for batch in islice(batches(data, config.tokens, order), state.batch, None):
@@ -259,7 +261,7 @@ def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> It
 
 
 def write_log(path: Path, rows: list[LogRow]) -> None:
-    """The log as Parquet, a row a step, written whole or not at all."""
+    """Write the log as Parquet, one row per step, atomically."""
     schema: dict[str, Any] = {
         "step": pl.Int32,
         "loss": pl.Float64,

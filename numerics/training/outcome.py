@@ -1,11 +1,11 @@
-"""What became of a run, by a stated rule: trained, stuck or diverged.
+"""The rule that says how a run ended: trained, stuck or diverged.
 
 The *baseline* is the loss of the best predictor that ignores its input, measured on the same
 validation tokens under the same loss as the model's. There are two such predictors, and the better
-one counts. The *unigram* knows the frequencies p of the training targets (one added to every
-count): with smoothing ε and V classes it predicts q = (1 − ε) p + ε/V, which minimises the training
-loss among constant q. Knowing nothing at all, q = 1/V, costs log V; on text unlike the training
-text the unigram costs more than that.
+one counts. The *unigram* knows the frequencies p of the training targets, with one added to every
+count. With smoothing ε and V classes it predicts q = (1 − ε) p + ε/V, which minimises the training
+loss among constant q. The *uniform* predictor q = 1/V costs log V. It wins on text that is unlike
+the training text.
 
 The rule, for the validation loss after the last step:
 
@@ -13,7 +13,7 @@ The rule, for the validation loss after the last step:
   more than `DIVERGED_MARGIN` nats a token;
 - *trained*: the gain (baseline minus model loss) exceeds `STUCK_MARGIN` of the baseline, for the
   whole 95 % interval of the gain;
-- *stuck*: neither, the model does no better than it would without reading its input.
+- *stuck*: neither of these; the model does no better than one that ignores its input.
 """
 
 import math
@@ -44,7 +44,7 @@ class RunOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class LossEstimate:
-    """A mean over tokens with its 95 % interval, sentences being the independent units."""
+    """A mean over tokens with its 95 % interval; sentences are the independent units."""
 
     value: float
     low: float
@@ -83,7 +83,7 @@ def unigram_losses(
 ) -> SentenceLosses:
     """ℓ of the unigram baseline summed by sentence, for padded batches of expected tokens."""
     logits_V = unigram_logits(counts_V, smoothing)
-    # Constant predictions: one table of ℓ(y) by token, looked up.
+    # A constant prediction has one loss per token type, so a table of V losses is looked up.
     every = torch.arange(len(counts_V))[None]
     table_V = token_losses(logits_V.expand(1, len(counts_V), -1), every, smoothing)[0]
     losses = [table_V[expected_BT].sum(1) for expected_BT in expected]
@@ -166,5 +166,5 @@ def judge(
 def outcome_so_far(
     model: SentenceLosses, unigram: SentenceLosses, vocabulary: int, *, finite: bool
 ) -> RunOutcome:
-    """What the run would count as if it ended now."""
+    """The outcome that the run would have if it ended now."""
     return judge(model, unigram, vocabulary, finite=finite).outcome

@@ -1,12 +1,12 @@
-"""What Figs. 2 and 3 of T-Fixup watch during the first steps, and coherence.
+"""The quantities that T-Fixup's Figs. 2 and 3 show during the first steps, and coherence.
 
-Logged where ``signals`` is set, a stack being the encoder or the decoder:
+They are logged where ``signals`` is set; a stack is the encoder or the decoder:
 
     gradient_STACK        ‖∂L/∂E‖/√p of the stack's embedding table E of p entries
     adam_update_STACK     mean |ΔE|/η over its entries: Adam's update before the rate
     norm_input_STACK      mean ‖x‖ over the tokens that enter the stack's layer norms, 0 without any
-    norm_self_attention_HALF   the same of those after the decoder's self-attention, in its lower
-                          or upper half of layers (Fig. 3a,b)
+    norm_self_attention_HALF   the same for the norms after the decoder's self-attention, in the
+                          lower or upper half of the layers (Fig. 3a,b)
     coherence_STACK, strength_STACK, skip_growth_STACK   of the stack's attention products
                           (`numerics.signals.coherence.alignment`), after the step
 """
@@ -42,7 +42,7 @@ COLUMNS = (
 def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[NormInputs]:
     """Mean token norms of whatever enters a layer norm inside the block, by stack.
 
-    Those after the decoder's self-attention stand under ``self_attention`` as well, lowest first.
+    The key ``self_attention`` lists those after the decoder's self-attention, lowest layer first.
 
     Examples
     --------

@@ -73,7 +73,7 @@ def _read(text: ParallelText, config: TrainConfig) -> ParallelText:
 
 
 def _require_known(validation: Encoded) -> None:
-    """Refuse a validation text that is mostly of characters that training never shows."""
+    """Refuse a validation text whose characters are mostly absent from the training text."""
     tokens = np.concatenate(validation.targets)
     written = tokens[~np.isin(tokens, (PADDING, BEGIN, END))]
     unknown = int((written == UNKNOWN).sum())
@@ -85,7 +85,7 @@ def _require_known(validation: Encoded) -> None:
 
 
 def _fitting(data: Encoded, config: TrainConfig, part: str) -> tuple[Encoded, int]:
-    """The pairs that are short enough, and the number of others, which may be an error."""
+    """The pairs that are short enough; none at all is an error."""
     limit = min(config.max_length or config.tokens, config.tokens)
     found, dropped = without_long(data, limit)
     if dropped and config.too_long == "error":

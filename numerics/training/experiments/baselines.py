@@ -1,13 +1,15 @@
 """Which named baselines train without warm-up, at 6, 12, 24 and 50 layers.
 
-Fixup (R-Fixup), DS-Init, DLCL, LRI, DeepNorm, ReZero, DT-Fixup and admin-torch's ω, each under one
-rule: Adam at one rate from the first step. A baseline *trains without warm-up* if it trains at
-every depth and seed; it does not if some run diverges, or is stuck at a depth where T-Fixup trains
-in as many steps. Xavier without layer norm is the control: it must not train at the greatest
-depth. T-Fixup's own runs bound what the budget allows: depths at which it is stuck say nothing.
+The baselines are Fixup (R-Fixup), DS-Init, DLCL, LRI, DeepNorm, ReZero, DT-Fixup and admin-torch's
+ω. All use Adam at one rate from the first step. A baseline *trains without warm-up* if it trains
+at every depth and seed. It does not if some run diverges, or is stuck at a depth where
+T-Fixup trains in as many steps. Xavier without layer norm is the control: it must not train at the
+greatest depth. T-Fixup's own runs bound what the budget allows: a depth at which T-Fixup is stuck
+decides nothing.
 
-Reduced: 64-128-2, generated sentences of a small vocabulary, 50 steps of 256 tokens. The published
-recipes of most of these schemes warm up; nothing here says how they do then (`tables.py`).
+The scale is reduced: 64-128-2, generated sentences of a small vocabulary, 50 steps of 256 tokens.
+Most of these schemes are published with a warm-up; this experiment says nothing about that case
+(`tables.py` does).
 """
 
 from collections.abc import Sequence
@@ -114,7 +116,7 @@ def decide(runs: Runs) -> ExperimentFinding:
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A panel a scheme: depth across, its loss at the end up, T-Fixup's as a line."""
+    """Draw one panel per scheme: its loss at the end over depth, with T-Fixup's as a line."""
     schemes = list(dict.fromkeys(str(run.config["scheme"]) for run in runs))
     across = min(len(schemes), 5)
     down = -(-len(schemes) // across)

@@ -1,11 +1,11 @@
 """Where training moves the attention blocks: alignment and growth along the skip path.
 
-For a stack's attention products W_l = W_o W_v: their mean coherence ρ with the identity, their
-strength, and the growth ‖Π (I + W_l)‖_F²/d of a random token through the products alone, after
-every step. `theory.residual_stream.coherence`: with blocks of T-Fixup's strength, growth is Θ(1) in
-the number L of blocks if and only if ρ = O(L^(-1/2)). The question here is whether *trained* stacks
-obey it: r = ρ √L and the growth, against depth, at the end of T-Fixup's training. The growth that
-the same strengths would give fully aligned, (1 + s)^{2L}, is the contrast.
+The runs log three quantities of a stack's attention products W_l = W_o W_v after every step: their
+mean coherence ρ with the identity, their strength, and the growth ‖Π (I + W_l)‖_F²/d of a random
+token through the products alone. By `theory.residual_stream.coherence`, blocks of T-Fixup's
+strength give growth Θ(1) in the number L of blocks if and only if ρ = O(L^(-1/2)). The question is
+whether *trained* stacks obey it: r = ρ √L and the growth, over depth, at the end of T-Fixup's
+training. The contrast is (1 + s)^{2L}, the growth of equally strong blocks that are fully aligned.
 
 Reduced: 64-128-2, generated sentences, 150 steps of 256 tokens.
 """
@@ -77,7 +77,7 @@ def coherent_growth(run: RecordedRun, stack: str) -> float:
 def exponents(
     runs: Runs, stack: str, growth_of: RunGrowth = trained_growth
 ) -> tuple[Exponent, Exponent, Exponent]:
-    """Powers of L in √(1 + ρ²L), in the growth as trained, and in the growth if aligned.
+    """The powers of L in √(1 + ρ²L), in the growth as trained, and in the growth of aligned blocks.
 
     The first stays bounded exactly where r = ρ√L does, and is positive where ρ is not.
     """
@@ -92,9 +92,9 @@ def exponents(
 def decide(runs: Runs, *, growth_of: RunGrowth = trained_growth) -> ExperimentFinding:
     """Reproduced if, in both stacks, the growth is flat in L where √(1 + ρ²L) is, and only there.
 
-    *Flat*: the 95 % interval of the exponent lies within the tolerance; not flat: it lies outside.
-    Undecided where an interval does neither. With another ``growth_of`` that growth takes the
-    trained one's place, such as the one at ρ = 1, which the trained ρ does not explain: a control.
+    An exponent is *flat* if its 95 % interval lies within the tolerance, and not flat if it lies
+    outside. Otherwise the answer is undecided. ``growth_of`` replaces the trained growth: the
+    growth at ρ = 1, which the trained ρ does not explain, is the control.
     """
     margin, told, agree = tolerance("trained-growth-exponent"), [], []
     decisive = None

@@ -17,12 +17,12 @@ BESIDE = 5
 
 
 def read_log(run: RecordedRun) -> pl.DataFrame:
-    """A run's log, a row a step."""
+    """A run's log, one row per step."""
     return recorded.read_log(run.path)
 
 
 def draw_losses(runs: Sequence[RecordedRun], name: RunName, *, by_depth: bool = False) -> Figure:
-    """Validation loss over steps, a line a run, with that of the best predictor that reads nothing.
+    """Draw validation loss over steps, one line per run, and the best constant prediction's loss.
 
     Parameters
     ----------

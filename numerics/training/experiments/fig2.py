@@ -15,11 +15,12 @@ four things, each by the 95 % interval of a geometric mean over seeds:
 - *stable*: in no fifth of T-Fixup's steps does g, over g_1, vanish, nor Δ, over Δ_1, leave the
   factor `STABLE`.
 
-Reproduced if all four are so, not reproduced if one is decidedly not so, else undecided. How long
-the gradients stay away is no part of the statement: the share of seeds that are back at the end is
-told beside it.
+The answer is *reproduced* if all four hold, *not reproduced* if one decidedly does not, and else
+*undecided*. The statement does not say how long the gradients stay away; the finding reports the
+share of seeds whose gradients are back at the end.
 
-The rule was written with the logs of seeds 0 to 9 in view. `FRESH` seeds, drawn afterwards, decide.
+The rule was written after the logs of seeds 0 to 9 were seen. The `FRESH` seeds, drawn afterwards,
+decide.
 
 Reduced: 64-128-2 for 512-1024-4, 12 + 12 layers for 6 + 6 (narrow Post-LN models train without
 warm-up at 6), generated sentences, 200 steps of 512 tokens for 100 of 4,000, warm-up over 400.

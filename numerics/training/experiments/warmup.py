@@ -1,8 +1,8 @@
 """Who needs warm-up: Post-LN with and without, Pre-LN, Admin and RAdam, side by side.
 
-The statements of two papers about the same few runs, at each depth and seed:
+Two papers make statements about these few runs, at each depth and seed:
 
-- Post-LN needs warm-up (Xiong et al.): with it the model trains, without it not;
+- Post-LN needs warm-up (Xiong et al.): the model trains with it and not without it;
 - Pre-LN without warm-up is comparable to the warmed-up baseline (Xiong et al.): its loss is no
   more than `COMPARABLE` above;
 - Admin stabilises early training and ends lower (Liu et al. 2020b): it trains without warm-up where
@@ -14,10 +14,11 @@ The statements of two papers about the same few runs, at each depth and seed:
 Reduced: 64-128-2 at 2 and 6 layers, generated sentences with a vocabulary of 200, 500 steps of 256
 tokens, a warm-up of 200, four seeds.
 
-The rate 1.5e-3 was chosen after trying 1e-3 and 3e-3 at 6 layers: at 1e-3 Post-LN trains without
-warm-up too, more slowly, and at 3e-3 not even with it. The answers belong to this rate; `phase.py`
-has the others. "Trains" means in so many steps; `fig3c.py` gives Post-LN without warm-up many more,
-and `radam.py` asks whether RAdam, whose runs stand beside these, replaces the warm-up.
+The rate 1.5e-3 was chosen after trying 1e-3 and 3e-3 at 6 layers. At 1e-3 Post-LN trains without
+warm-up too, though more slowly; at 3e-3 it does not train even with warm-up. The answers belong to
+this rate; `phase.py` has other rates. "Trains" means within the 500 steps; `fig3c.py` gives Post-LN
+without warm-up many more. `radam.py` asks whether RAdam, whose runs are here too, replaces the
+warm-up.
 """
 
 import math
@@ -143,8 +144,8 @@ def depth_text(runs: Runs) -> str:
 def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
     """Reproduced if Pre-LN without warm-up ends no more than the margin above the baseline.
 
-    Over pairs of one depth and seed, by the 95 % interval of the mean difference. With ``raised``
-    Pre-LN's losses count that much more: a control.
+    The decision is by the 95 % interval of the mean difference over pairs of one depth and seed.
+    ``raised`` is added to Pre-LN's losses, as a control.
     """
     own = matching(runs, scheme="pre-ln")
     value, interval = _excess(runs, own, raised)
@@ -163,8 +164,8 @@ def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
 def admin_trains(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
     """Reproduced if Admin trains without warm-up, Post-LN does not, and Admin ends lower.
 
-    *Lower*: than the warmed-up Post-LN, by the 95 % interval of the mean difference. With
-    ``raised`` Admin's losses count that much more: a control.
+    *Lower* means lower than the warmed-up Post-LN, by the 95 % interval of the mean difference.
+    ``raised`` is added to Admin's losses, as a control.
     """
     own = matching(runs, scheme="admin")
     value, interval = _excess(runs, own, raised)
@@ -191,8 +192,8 @@ def imbalance(run: RecordedRun) -> float:
 def gradients_not_the_cause(runs: Runs) -> ExperimentFinding:
     """Reproduced if balance does not separate the trained runs from the rest, without warm-up.
 
-    Were imbalance the cause, every run that fails would be less balanced than every run that
-    trains: then not reproduced. Undecided if all train, or none.
+    If imbalance were the cause, every run that fails would be less balanced than every run that
+    trains; the answer is then *not reproduced*. It is *undecided* if all runs train, or none.
     """
     without = [run for run in matching(runs, optimizer="adam", warmup=0)]
     good = [imbalance(run) for run in without if all_trained([run])]
@@ -221,14 +222,14 @@ def dealt_by_balance(runs: Runs, balanced: RunOutcome = RunOutcome.TRAINED) -> l
 
 
 def _answer(each: Sequence[bool]) -> ExperimentAnswer:
-    """All, none, or some of the depths."""
+    """The answer from the depths: reproduced at all, at none, or at some of them."""
     if all(each):
         return ExperimentAnswer.REPRODUCED
     return ExperimentAnswer.UNDECIDED if any(each) else ExperimentAnswer.NOT_REPRODUCED
 
 
 def _excess(runs: Runs, own: Runs, raised: float = 0.0) -> tuple[float, tuple[float, float]]:
-    """Mean validation loss over the warmed-up Post-LN's, paired by depth and seed."""
+    """Mean excess of validation loss over the warmed-up Post-LN's, paired by depth and seed."""
     return mean_interval(
         [
             run.validation_loss - base.validation_loss + raised
