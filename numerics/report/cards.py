@@ -164,7 +164,7 @@ def number(value: object) -> str:
 
 
 def span(low: object, high: object) -> str:
-    """An interval.
+    """An interval as the page prints it, with four digits of each end.
 
     Examples
     --------

@@ -72,7 +72,7 @@ def growth(depths: Sequence[int | float], values: Sequence[float]) -> Growth:
     Parameters
     ----------
     depths, values
-        One entry a measurement, all positive; depths from 2 on, repeated where there are several
+        One entry per measurement, all positive; depths from 2 on, repeated where there are several
         seeds.
 
     Returns

@@ -17,7 +17,7 @@ GROUPS = 4
 
 
 def draw_check(found: CheckRecord) -> Figure:
-    """One panel an optimizer: total, and the groups with the largest shares; needs no display."""
+    """One panel per optimizer: total, and the groups with the largest shares; needs no display."""
     with mpl.rc_context(STYLE):
         count = len(found.optimizers)
         figure = Drawing(figsize=(3.4 * count + 0.4, 3.7))

@@ -121,7 +121,7 @@ def growth_law(sizes: Sequence[int | float], values: Sequence[float]) -> GrowthL
     Parameters
     ----------
     sizes, values
-        One entry a measurement; sizes repeat where there are several seeds.
+        One entry per measurement; sizes repeat where there are several seeds.
 
     Returns
     -------

@@ -18,7 +18,7 @@ class SizeSeries:
     """One quantity at every size and seed, and the law that it follows."""
 
     sizes: tuple[int, ...]
-    """One entry a measurement; sizes repeat over seeds."""
+    """One entry per measurement; sizes repeat over seeds."""
     values: tuple[float, ...]
     law: GrowthLaw
 

@@ -42,7 +42,7 @@ def exponent(series: SizeSeries) -> float:
 def totals(
     make: Callable[[int], Model], values: Sequence[int], optimizer: str = "sgd", seeds: int = 3
 ) -> SizeSeries:
-    """The total alone, which takes one pass a model."""
+    """The total alone, which takes one pass per model."""
     sizes: list[int] = []
     found: list[float] = []
     for size in values:
