@@ -187,7 +187,7 @@ def schemes() -> str:
 def recipes() -> str:
     """Every recipe by role, with what one step moves."""
     from theory.parametrisations.judgement import judge
-    from theory.parametrisations.powers import Rule
+    from theory.parametrisations.powers import RolePowers
     from theory.parametrisations.recipes import RECIPES
     from theory.parametrisations.step_laws import law_named
 
@@ -208,7 +208,7 @@ def recipes() -> str:
                 *(f"`{side}`" for side in (r.multiplier, r.std, r.rate, r.weight_decay, r.epsilon)),
             )
             for role, r in rules
-            if r != Rule()
+            if r != RolePowers()
         ]
         moved = ", ".join(
             f"{law} {judge(recipe, law_named(law)).total.power}" for law in ("sgd", "adamw", "muon")
