@@ -36,6 +36,7 @@ def write_all(folder: Path) -> None:
 MY_DECODER = f"{Path(__file__).parent / 'tutorials' / 'my_decoder.py'}:make"
 OUTPUTS = {
     "check": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2",
+    "rates": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2 --rates depth-mup",
     "audit": f"audit {MY_DECODER} --recipe gpt2 --values 4",
 }
 """Commands whose output the tutorials show."""

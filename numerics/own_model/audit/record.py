@@ -54,4 +54,6 @@ class AuditRecord:
         faults, remarks = len(self.faults), len(self.findings) - len(self.faults)
         found = plural(faults, "finding") if faults else "No findings"
         also = f" and {plural(remarks, 'remark')}" if remarks else ""
-        return f"{found}{also} {against}: {agree} of {len(drawn)} drawn tensors agree."
+        frozen = sum(row.place.frozen and is_drawn(row.place, row.sample) for row in self.rows)
+        rest = f"; {frozen} frozen are not compared" if frozen else ""
+        return f"{found}{also} {against}: {agree} of {len(drawn)} drawn tensors agree{rest}."
