@@ -1,4 +1,4 @@
-"""Figures of a sweep: ‖Δf‖/η against depth N, log–log, a column a part, a row an optimizer.
+"""Figures of a sweep: ‖Δf‖/η against depth N, log–log, by part and optimizer.
 
 A line is the geometric mean over seeds, its band the range of the seeds, the number at its end the
 depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow at
