@@ -99,7 +99,7 @@ def random_point(
 
 
 def jacobian(point: AttentionPoint) -> Float[Tensor, "TD P"]:
-    """∂G/∂(m, q, k, v, w), one row an output coordinate."""
+    """∂G/∂(m, q, k, v, w), one row per output coordinate."""
     held = {name: value.detach() for name, value in point.module.named_parameters()}
 
     def output(theta: Mapping[str, Tensor], memory: Tensor) -> Tensor:

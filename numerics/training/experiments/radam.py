@@ -104,7 +104,7 @@ def dealt(runs: Runs, outcome: RunOutcome) -> list[RecordedRun]:
 
 
 def draw(runs: Runs) -> Figure:
-    """Validation losses, a column a rate."""
+    """Validation losses, one column per rate."""
     return fig3c.draw_rates(runs, ("radam",))
 
 

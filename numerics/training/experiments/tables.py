@@ -307,7 +307,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
         left.plot(depths, means, lw=1.3, label=name, color=shades[name])
         left.scatter([run.config["layers"] for run in own], map_bleu(own), s=12, color=shades[name])
     depth_ticks(left, depths)
-    left.set(xlabel="layers N", ylabel="BLEU, a point a seed")
+    left.set(xlabel="layers N", ylabel="BLEU, one point per seed")
     left.legend(frameon=False, fontsize=7, loc="upper right", ncols=2)
     left.set_ylim(top=left.get_ylim()[1] * 1.3)
     marks = dict(zip(depths, ("o", "s", "D", "v"), strict=False))
