@@ -36,7 +36,8 @@ class SweepRows:
         """What a summary says of the repeated tasks; nothing where all rows were measured now."""
         if self.deviation is None:
             return ""
-        found = "equal the record" if self.deviation == 0 else f"differ by at most {self.deviation:.0e}"
+        equal = self.deviation == 0
+        found = "equal the record" if equal else f"differ by at most {self.deviation:.0e}"
         return f"; some of the tasks, measured again now, {found}"
 
 

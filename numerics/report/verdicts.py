@@ -6,6 +6,7 @@ pipe, in a log and on a terminal of 60 columns.
 
 import csv
 import io
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -189,17 +190,30 @@ def every_row(verdicts: Iterable["Verdict"], width: int) -> Iterator[tuple[str, 
         yield "", ""
 
 
+_FINDING = re.compile(r"; (?![^(]*\))")
+"""What separates two findings: a semicolon that is not inside parentheses."""
+
+
 def markdown(verdicts: Iterable["Verdict"]) -> str:
     """A Markdown table: statement, verdict, what the evidence says.
 
-    The third column is what holds instead where there is such a statement, else what was found.
+    The third column is what holds instead, where there is such a statement. Elsewhere it is the
+    first finding of a measurement, or of another check where nothing was measured. ``tfixup explain
+    CLAIM`` prints all findings.
     """
     lines = ["| statement | verdict | what the evidence says |", "|---|---|---|"]
     for item in verdicts:
-        found = item.qualification or next((one.summary for one in reversed(item.evidence)), "")
+        found = item.qualification or _first_finding(item)
         cells = (f"{item.claim.statement} ({item.claim.where})", f"**{item.outcome}**", found)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
+
+
+def _first_finding(item: "Verdict") -> str:
+    """The first finding of a measurement, or of another check where nothing was measured."""
+    measured = [one for one in item.evidence if str(one.kind) == "measurement"]
+    told = measured or list(item.evidence)
+    return _FINDING.split(told[-1].summary)[0] if told else ""
 
 
 def as_csv(verdicts: Iterable["Verdict"]) -> str:
