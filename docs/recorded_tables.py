@@ -11,6 +11,7 @@ RESULTS = Path(__file__).parent.parent / "results"
 SWEEPS = {
     "recorded_sweep": ("sweep", ("total", "encoder", "decoder"), 6),
     "recorded_schemes": ("schemes", ("total",), 6),
+    "recorded_positions": ("positions", ("total", "encoder", "decoder"), 6),
     "recorded_modern": ("modern-64", ("total",), 4),
 }
 """Generated table: the sweep's folder, the parts that it shows, and the least depth fitted."""

@@ -36,7 +36,8 @@ class SweepRows:
         """What a summary says of the repeated tasks; nothing where all rows were measured now."""
         if self.deviation is None:
             return ""
-        return f"; some of the tasks, measured again now, differ by at most {self.deviation:.0e}"
+        found = "equal the record" if self.deviation == 0 else f"differ by at most {self.deviation:.0e}"
+        return f"; some of the tasks, measured again now, {found}"
 
 
 def recorded_or_fresh(

@@ -27,7 +27,7 @@ class Comparison:
     outcomes: Mapping[str, Sequence[RunOutcome]]
     """One outcome a seed, by scheme."""
     losses: Mapping[str, Sequence[float]]
-    """Validation losses in nats a token, by scheme."""
+    """Validation losses in nats per token, by scheme."""
     settings: Mapping[str, object]
 
     def all_are(self, scheme: str, *wanted: RunOutcome) -> bool | None:
@@ -110,7 +110,7 @@ def _observations(
         yield Observation(
             passed=None if None in parts else all(parts),
             summary=f"{group.data}, {group.layers} + {group.layers} layers: "
-            f"{group.told(scheme)}; {group.told(bad)} nats a token",
+            f"{group.told(scheme)}; {group.told(bad)} nats per token",
             control=Control("the two schemes exchanged", False in exchanged),
             value=group.told(scheme),
             expected=f"{scheme} {outcome}, {bad} {expected}",

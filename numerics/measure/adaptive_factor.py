@@ -40,7 +40,7 @@ def sampled_variance(
     degrees
         ρ, how many gradients are averaged.
     draws
-        Values of ψ in all, at least two a group.
+        Values of ψ in all, at least two per group.
     generator
         Draws the gradients.
     groups

@@ -28,12 +28,12 @@ class AttentionPoint:
 
     @property
     def heads(self) -> int:
-        """H."""
+        """How many heads there are, H."""
         return self.module.heads
 
     @property
     def head_width(self) -> int:
-        """d' = d/H."""
+        """Width of a head, d' = d/H."""
         return self.query.shape[-1] // self.module.heads
 
     def split(self) -> Mapping[str, Float[Tensor, "H a b"]]:
@@ -99,7 +99,7 @@ def random_point(
 
 
 def jacobian(point: AttentionPoint) -> Float[Tensor, "TD P"]:
-    """∂G/∂(m, q, k, v, w), one row an output coordinate."""
+    """∂G/∂(m, q, k, v, w), one row per output coordinate."""
     held = {name: value.detach() for name, value in point.module.named_parameters()}
 
     def output(theta: Mapping[str, Tensor], memory: Tensor) -> Tensor:

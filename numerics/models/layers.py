@@ -1,6 +1,6 @@
 """A layer of either stack: its residual blocks. Shape suffixes as in ``attention.py``.
 
-Which blocks a layer has is said by `numerics.models.spec.ModelSpec.layer_blocks`.
+Which blocks per layer has is said by `numerics.models.spec.ModelSpec.layer_blocks`.
 """
 
 import torch

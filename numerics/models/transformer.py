@@ -75,7 +75,7 @@ class Transformer(nn.Module):
         if positions_PD is not None:
             if tokens > len(positions_PD):
                 raise InputError(
-                    f"tokens a sequence must be at most max_tokens = {len(positions_PD)}, "
+                    f"tokens per sequence must be at most max_tokens = {len(positions_PD)}, "
                     f"got {tokens}"
                 )
             x_BTD = x_BTD + self.spec.position_scale * positions_PD[:tokens]

@@ -1,6 +1,6 @@
 """ReZero (Bachlechner et al., UAI 2021): Xavier, no layer norm, y + α G(y) with α = 0.
 
-One trainable α a layer serves all its blocks.
+One trainable α per layer serves all its blocks.
 """
 
 from numerics.models.wiring import WIRINGS

@@ -10,7 +10,7 @@ the training text.
 The rule, for the validation loss after the last step:
 
 - *diverged*: a training or validation loss was not finite, or the validation loss exceeds log V by
-  more than `DIVERGED_MARGIN` nats a token;
+  more than `DIVERGED_MARGIN` nats per token;
 - *trained*: the gain (baseline minus model loss) exceeds `STUCK_MARGIN` of the baseline, for the
   whole 95 % interval of the gain;
 - *stuck*: neither of these; the model does no better than one that ignores its input.

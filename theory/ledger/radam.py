@@ -4,7 +4,7 @@ from theory.claims import Claim, Outcome
 
 _GAUSSIAN = "independent gradients N(0, σ²)"
 _REDUCED = (
-    "reduced scale: 64-128-2, 6 layers, 256 tokens a step, 5,000 steps or twenty plateaus of the "
+    "reduced scale: 64-128-2, 6 layers, 256 tokens per step, 5,000 steps or twenty plateaus of the "
     "warmed-up model; rates 7.5e-4, 1.5e-3 and 3e-3"
 )
 

@@ -181,7 +181,7 @@ ROWS = (
                 "fig3c",
                 "the six curves Adam/SGD × layer norm × warm-up",
                 "Fig. 3c",
-                "6 + 6 layers, 256 tokens a step, 5,000 to 12,000 steps without warm-up; three "
+                "6 + 6 layers, 256 tokens per step, 5,000 to 12,000 steps without warm-up; three "
                 "rates of Adam and four of SGD, a factor 2 apart",
             ),
             (

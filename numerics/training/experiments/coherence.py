@@ -39,7 +39,7 @@ from numerics.training.recorded import RecordedRun
 RunGrowth = Callable[[RecordedRun, str], float]
 """A run's growth along the skip path of a stack."""
 BLOCKS = {"encoder": 1, "decoder": 2}
-"""Attention blocks a layer."""
+"""Attention blocks per layer."""
 COLUMNS = tuple(
     f"{quantity}_{stack}" for stack in BLOCKS for quantity in ("coherence", "skip_growth")
 )

@@ -47,7 +47,7 @@ def draw_losses(runs: Sequence[RecordedRun], name: RunName, *, by_depth: bool = 
         axes.set_ylim(low, min(high, runs[0].uniform_loss + 1.5))
         best, baseline = best_constant(runs[0].unigram_loss, runs[0].uniform_loss)
         axes.axhline(best, color="#777777", lw=0.8, ls=":", label=baseline.removeprefix("the "))
-        axes.set(xlabel="step", ylabel="validation loss, nats a token")
+        axes.set(xlabel="step", ylabel="validation loss, nats per token")
         where = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if beside else {}
         axes.legend(frameon=False, fontsize=7.5, **where)
         figure.tight_layout()

@@ -16,8 +16,8 @@ if Adam needs warm-up at some rate, SGD recovers at some rate, and without layer
 not reproduced if, at every rate that says anything, Adam does not need it or SGD does not recover,
 or if without layer norm every run trains; else undecided.
 
-Reduced: 64-128-2 at 6 + 6 layers, generated sentences with a vocabulary of 200, 256 tokens a step,
-a warm-up of 200 steps. SGD has momentum 0.9.
+Reduced: 64-128-2 at 6 + 6 layers, generated sentences with a vocabulary of 200, 256 tokens per
+step, a warm-up of 200 steps. SGD has momentum 0.9.
 """
 
 from collections.abc import Mapping, Sequence
@@ -224,12 +224,12 @@ def as_stated(runs: Runs, sgd: RunOutcome = RunOutcome.TRAINED) -> list[Recorded
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """Validation losses, a row an optimizer, a column a rate."""
+    """Validation losses, one row per optimizer and one column per rate."""
     return draw_rates(runs, ("adam", "sgd"))
 
 
 def draw_rates(runs: Runs, rules: Sequence[str]) -> Figure:
-    """Post-LN's validation losses with layer norm, a row an optimizer, a column a rate of Adam's.
+    """Post-LN's validation losses with layer norm, one row per optimizer, one column per Adam rate.
 
     Each panel has the bound below which a run counts as trained, and the step up to which a run
     without warm-up is given time.
@@ -242,7 +242,7 @@ def draw_rates(runs: Runs, rules: Sequence[str]) -> Figure:
             _panel(panel, runs, rule, rate)
         for panel in row[len(rates) :]:
             panel.set_visible(False)
-        row[0].set_ylabel("validation loss, nats a token")
+        row[0].set_ylabel("validation loss, nats per token")
     bare = matching(runs, scheme="xavier")
     told = ", ".join(f"{_name(run)} {run.outcome}" for run in bare)
     if axes[0][0].get_legend_handles_labels()[0]:

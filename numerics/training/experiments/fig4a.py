@@ -103,7 +103,7 @@ def decide(runs: Runs, *, lowered: float = 0.0) -> ExperimentFinding:
     course, (low, high) = mean_interval(courses)
     shallow, deep = (run.config["layers"] for run in both[0])
     told += (
-        f"; N = {deep} ends {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats a token "
+        f"; N = {deep} ends {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats per token "
         f"lower than N = {shallow}, over its course {course:+.3f} [{low:+.3f}, {high:+.3f}]"
     )
     scope = range_of(runs)
@@ -127,7 +127,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
     for depth, shade in in_order(depths).items():
         courses(left, matching(runs, layers=depth), validation, shade, f"N = {depth}")
     loss_lines(left, runs[0])
-    left.set(xlabel="step", ylabel="validation loss, nats a token")
+    left.set(xlabel="step", ylabel="validation loss, nats per token")
     left.legend(frameon=False, fontsize=7, loc="lower left")
     both = pairs(runs)
     curves = [
@@ -156,7 +156,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
     shallow, deep = (run.config["layers"] for run in both[0])
     baseline(right, 0.0, f"as N = {shallow}", where=0.02)
     bound(right, MARGIN, "the least that counts", where=0.02)
-    right.set(xlabel="step", ylabel=f"N = {deep} is lower by, nats a token")
+    right.set(xlabel="step", ylabel=f"N = {deep} is lower by, nats per token")
     return finished(figure)
 
 

@@ -1,4 +1,4 @@
-"""Fig. 4b of T-Fixup: 64-128-2 at 6 to 200 layers a side, no layer norm, no warm-up.
+"""Fig. 4b of T-Fixup: 64-128-2 at 6 to 200 layers per side, no layer norm, no warm-up.
 
 Reduced: generated sentences with a vocabulary of 400, 250 steps of 512 tokens (quick: 30 of 256)
 for 50,000 updates. The experiment can fail, and Xavier's initialisation without layer norm must not
@@ -68,7 +68,7 @@ def decide(runs: Sequence[RecordedRun]) -> ExperimentFinding:
     line = ", ".join(
         f"N = {run.config['layers']} {run.outcome} ({run.validation_loss:.2f})" for run in curves
     )
-    line += f"; unigram {curves[0].unigram_loss:.2f} nats a token; control: " + ", ".join(
+    line += f"; unigram {curves[0].unigram_loss:.2f} nats per token; control: " + ", ".join(
         f"{CONTROL} N = {run.config['layers']} {run.outcome}" for run in controls
     )
     others = [run for run in runs if run not in curves and run not in controls]
@@ -130,7 +130,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
         axes.set(xlabel="step")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1.0, 0.59))
-    left.set(ylabel="validation loss, nats a token")
+    left.set(ylabel="validation loss, nats per token")
     return finished(figure)
 
 

@@ -72,7 +72,7 @@ def decide(runs: Runs) -> ExperimentFinding:
             for large in matching(own, tokens=sizes[-1], seed=small.config["seed"])
         ]
     )
-    line += f"; × {sizes[-1] // sizes[0]} ends {value:.2f} nats a token lower"
+    line += f"; × {sizes[-1] // sizes[0]} ends {value:.2f} nats per token lower"
     if diverged(own):
         return ExperimentFinding(
             ExperimentAnswer.NOT_REPRODUCED, line, value, interval, scope=range_of(own)
@@ -94,7 +94,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
         name = f"Post-LN, {run.config['tokens']:,} tokens"
         courses(axes, [run], validation, COLD, name, ls=dash)
     loss_lines(axes, runs[0])
-    axes.set(xlabel="step", ylabel="validation loss, nats a token")
+    axes.set(xlabel="step", ylabel="validation loss, nats per token")
     axes.legend(frameon=False, fontsize=7, loc="lower left")
     return finished(figure)
 

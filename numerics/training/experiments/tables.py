@@ -262,8 +262,8 @@ def _cost(runs: Runs, open_: Sequence[BleuComparison]) -> str:
     )
     told = cost_told(spread, NOISE, each, "BLEU", LEVEL)
     return (
-        f"{len(open_)} of them open: seeds scatter by {spread:.2g} BLEU, and {told}; no "
-        "number of seeds narrows what the sentences leave open"
+        f"{len(open_)} of them open: {told}; the held-out sentences leave an uncertainty of their "
+        "own, which more seeds do not narrow"
     )
 
 
@@ -307,7 +307,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
         left.plot(depths, means, lw=1.3, label=name, color=shades[name])
         left.scatter([run.config["layers"] for run in own], map_bleu(own), s=12, color=shades[name])
     depth_ticks(left, depths)
-    left.set(xlabel="layers N", ylabel="BLEU, a point a seed")
+    left.set(xlabel="layers N", ylabel="BLEU, one point per seed")
     left.legend(frameon=False, fontsize=7, loc="upper right", ncols=2)
     left.set_ylim(top=left.get_ylim()[1] * 1.3)
     marks = dict(zip(depths, ("o", "s", "D", "v"), strict=False))

@@ -151,7 +151,7 @@ def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
     value, interval = _excess(runs, own, raised)
     scope = range_of(own)
     line = f"Pre-LN without warm-up {told(own)}; warmed-up Post-LN {told(warm(runs))}; "
-    line += f"difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats a token"
+    line += f"difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats per token"
     if diverged(own) or interval[0] > COMPARABLE:
         return ExperimentFinding(
             ExperimentAnswer.NOT_REPRODUCED, line, value, interval, scope=scope
@@ -266,7 +266,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
             courses(panel, own, validation, shades[model], model, gid="deciding")
         loss_lines(panel, here[0])
         panel.set(title=f"N = {depth}", xlabel="step")
-    row[0].set_ylabel("validation loss, nats a token")
+    row[0].set_ylabel("validation loss, nats per token")
     row[0].legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1.0, 0.73))
     return finished(figure)
 

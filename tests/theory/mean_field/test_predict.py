@@ -245,7 +245,7 @@ def test_one_decoder_layer_by_hand():
 
 
 def worked_example(layers, assumptions=EVERYTHING):
-    """theory §5: 64-128-2, 16 random tokens a side, T-Fixup, embeddings not multiplied."""
+    """theory §5: 64-128-2, 16 random tokens per side, T-Fixup, embeddings not multiplied."""
     x = (9 * layers) ** -0.5
     inputs = EmbeddedTokens(16, x / D)
     a = (math.sqrt(11 / 18) - 1 / 3) / math.sqrt(layers)

@@ -22,7 +22,7 @@ from numerics.training.recorded import LOG, RecordedRun
 from numerics.training.schedules import learning_rate
 
 UNIGRAM, UNIFORM = 4.5, 5.3
-"""Losses of the predictors that ignore their input, in nats a token."""
+"""Losses of the predictors that ignore their input, in nats per token."""
 HALF = 0.05
 """Half-width of a run's interval over sentences."""
 
