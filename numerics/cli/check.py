@@ -7,7 +7,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from theory.errors import InputError
+from theory.errors import integer_of, words_of
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,16 @@ class Check:
     def run(self) -> int:
         """Measure, print, store."""
         from numerics.own_model.check.check import check
+        from numerics.stores.files import require_folder
         from numerics.structure.user_factory import UserCodeError
 
+        if self.out is not None:
+            require_folder(self.out)
         try:
             found = check(
                 self.model,
                 numbers("values", self.values),
-                words(self.optimizers),
+                words_of("optimizers", self.optimizers),
                 over=self.over,
                 seeds=self.seeds,
                 lr=self.lr,
@@ -134,25 +137,6 @@ def numbers(name: str, text: str) -> tuple[int, ...]:
     >>> numbers("values", "2,x")
     Traceback (most recent call last):
     ...
-    theory.errors.InputError: values must be integers separated by commas, got 'x'
+    theory.errors.InputError: values must be integers in plain digits, got 'x'
     """
-    found: list[int] = []
-    for piece in words(text):
-        try:
-            found.append(int(piece))
-        except ValueError:
-            raise InputError(
-                f"{name} must be integers separated by commas, got {piece!r}"
-            ) from None
-    return tuple(found)
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Comma-separated words without blanks.
-
-    Examples
-    --------
-    >>> words("sgd, adamw,")
-    ('sgd', 'adamw')
-    """
-    return tuple(piece.strip() for piece in text.split(",") if piece.strip())
+    return tuple(integer_of(name, word) for word in words_of(name, text))
