@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,6 +84,9 @@ class Running:
     pid: int
     limits: Limits
     started: float = field(default_factory=time.monotonic)
+    pipes: tuple[int, int] = (-1, -1)
+    """Read ends of what it prints: pipes, since a limit on the size of files must not hit them."""
+    printed: tuple[bytearray, bytearray] = field(default_factory=lambda: (bytearray(), bytearray()))
     stopped: str = ""
     memory: int = 0
     looked: float = 0.0
@@ -92,6 +95,7 @@ class Running:
         """What became of it, or ``None`` while it runs; stops it beyond its limits."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         now = time.monotonic()
+        self._drain()
         if not pid:
             if now - self.looked > 10 * POLL:
                 self.looked = now
@@ -101,17 +105,17 @@ class Running:
                 elif now - self.started > self.limits.seconds:
                     self.kill("time")
             return None
-        shown = [
-            (self.folder / name).read_bytes().decode(errors="replace") for name in ("out", "err")
-        ]
-        return Ran(
-            self.words,
-            os.waitstatus_to_exitcode(status),
-            *shown,
-            now - self.started,
-            self.memory,
-            self.stopped,
-        )
+        for pipe in self.pipes:
+            os.close(pipe)
+        out, err = (part.decode(errors="replace") for part in self.printed)
+        code = os.waitstatus_to_exitcode(status)
+        return Ran(self.words, code, out, err, now - self.started, self.memory, self.stopped)
+
+    def _drain(self) -> None:
+        for pipe, part in zip(self.pipes, self.printed, strict=True):
+            with suppress(BlockingIOError):
+                while read := os.read(pipe, 1 << 16):
+                    part += read
 
     def kill(self, reason: str = "killed", *, alone: bool = False) -> None:
         """SIGKILL to all processes of the session, or to the leader ``alone``."""
@@ -155,8 +159,8 @@ def start(
     words
         The words after ``tfixup``.
     folder
-        Holds ``work``, its working directory, ``tmp``, its folder of temporary files, and ``out``
-        and ``err``, what it prints; made where it is missing.
+        Holds ``work``, its working directory, and ``tmp``, its folder of temporary files; made
+        where it is missing.
     limits
         When it is stopped.
     prepare
@@ -166,12 +170,17 @@ def start(
         (folder / name).mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
+    (out, to_out), (err, to_err) = os.pipe(), os.pipe()
     pid = os.fork()
     if pid:
-        return Running(tuple(words), folder, pid, limits or Limits())
+        for pipe in (out, err):
+            os.set_blocking(pipe, False)
+        for pipe in (to_out, to_err):
+            os.close(pipe)
+        return Running(tuple(words), folder, pid, limits or Limits(), pipes=(out, err))
     code = 70
     try:
-        _become(folder, words)
+        _become(folder, words, to_out, to_err)
         prepare()
         code = _code(words)
     finally:
@@ -185,15 +194,13 @@ def start(
         os._exit(code)
 
 
-def _become(folder: Path, words: Sequence[str]) -> None:
+def _become(folder: Path, words: Sequence[str], out: int, err: int) -> None:
     os.setsid()
     os.chdir(folder / "work")
     os.environ["TMPDIR"] = str(folder / "tmp")
     os.environ["COLUMNS"] = "100"
     sys.argv = ["tfixup", *words]
     nothing = os.open(os.devnull, os.O_RDONLY)
-    kinds = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    out, err = (os.open(folder / name, kinds, 0o600) for name in ("out", "err"))
     for source, target in ((nothing, 0), (out, 1), (err, 2)):
         os.dup2(source, target)
         os.close(source)
