@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from numerics.cli.main import run as command
-from numerics.executors import DaskCluster, Engine, Local
+from numerics.executors import DaskCluster, Executors, Local
 from numerics.report.verdicts import summary
 from numerics.stores.files import write_json
 from numerics.stores.provenance import command_line, provenance
-from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
 from numerics.verify import as_document, from_document, providers
 from theory.claims import Context, verdict
@@ -35,7 +35,7 @@ FLAT = 1.5
 list of tasks grows with the grid, the rows must not."""
 EVERY = 0.5
 """Seconds between two samples of the memory."""
-SMALLEST = Settings(
+SMALLEST = SweepSettings(
     architecture="encoder-only", d_model=2, d_ff=2, heads=1, vocabulary=4, sequences=1, tokens=2
 )
 SCHEMES = ("tfixup", "xavier", "post-ln", "pre-ln", "rezero")
@@ -91,7 +91,7 @@ class _Memory:
         return statistics.median(value for _, value in part)
 
 
-def sweep(engine: Engine, name: str, tasks: int, folder: Path) -> Load:
+def sweep(engine: Executors, name: str, tasks: int, folder: Path) -> Load:
     """Sweep ``tasks`` tasks on an engine, then open the folder again."""
     config = grid(tasks)
     count = len(config.tasks())

@@ -18,7 +18,7 @@ DEPTH = 6
 
 
 @dataclass(frozen=True)
-class Audit:
+class AuditCommand:
     """Compare every tensor of your model with what an initialisation recipe asks of it.
 
     Tensor by tensor: its role, found by tracing and not by names, the standard deviation and the
@@ -46,8 +46,9 @@ class Audit:
 
     def run(self) -> int:
         """Build, audit, print."""
+        from numerics.own_model.audit.report import document
         from numerics.recipes import recipe_named
-        from numerics.stores.files import require_writable
+        from numerics.stores.files import require_writable, write_json
         from numerics.structure.user_factory import UserCodeError, load_factory
 
         require_within(0, 2**63 - 1, seed=self.seed)
@@ -62,7 +63,12 @@ class Audit:
             if self.traceback:
                 print(raised.full, file=sys.stderr)
             raise
-        self._print(audits)
+        documents = [{"depth": depth} | document(found) for depth, found in audits.items()]
+        whole = {"model": self.model, "audits": documents}
+        # The work is shown first: what the disk may refuse comes last.
+        self._print(audits, whole)
+        if self.json is not None:
+            write_json(self.json, whole)
         return 0 if all(found.clean for found in audits.values()) else 1
 
     def _depths(self, factory: "UserFactory") -> list[int | None]:
@@ -116,19 +122,14 @@ class Audit:
             notes.append(f"The factory takes a depth, and --values gives none: built at {DEPTH}.")
         return replace(found, findings=findings, notes=(*notes, *found.notes))
 
-    def _print(self, audits: "dict[int | None, Result]") -> None:
+    def _print(self, audits: "dict[int | None, Result]", whole: dict[str, object]) -> None:
         import json
 
         from rich.console import Console
 
-        from numerics.own_model.audit.report import annotations, document, print_audit
-        from numerics.stores.files import write_json
+        from numerics.own_model.audit.report import annotations, print_audit
 
         several = len(audits) > 1
-        documents = [{"depth": depth} | document(found) for depth, found in audits.items()]
-        whole = {"model": self.model, "audits": documents}
-        if self.json is not None:
-            write_json(self.json, whole)
         if self.format == "json":
             print(json.dumps(whole, indent=1, allow_nan=False))
             return

@@ -11,7 +11,7 @@ from theory.errors import integer_of, words_of
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckCommand:
     """Measure how far one optimizer step moves your model, over depth or width, with a verdict.
 
     The factory is called with each size and returns a module, or a module and a batch. Measured is
@@ -84,9 +84,10 @@ class Check:
                 print(raised.full, file=sys.stderr)
             raise
         document = found.document()
+        # The work is shown first: what the disk may refuse comes last.
+        self._print(found, document)
         if self.out is not None:
             self._store(found, document)
-        self._print(found, document)
         return found.exit_code
 
     def _print(self, found: object, document: dict[str, object]) -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from numerics.sweeps.settings import Settings
+from numerics.sweeps.settings import SweepSettings
 from theory.errors import InputError, integer_of, require_within, words_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from numerics.executors import Engine
+    from numerics.executors import Executors
     from numerics.sweeps.grid import SweepConfig
 
 LEAST_DEPTHS = 3
@@ -55,8 +55,8 @@ class Sweep:
     """Slurm's partition; the default is the cluster's own."""
     minutes: int = 60
     """Time limit of a Slurm job, one task each."""
-    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: Settings(device="auto")
+    settings: Annotated[SweepSettings, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: SweepSettings(device="auto")
     )
     """What all tasks share."""
     from_depth: int = 6
@@ -84,7 +84,7 @@ class Sweep:
             settings=replace(self.settings, device=_device(self.settings.device)),
         )
 
-    def engine(self, config: "SweepConfig") -> "Engine":
+    def engine(self, config: "SweepConfig") -> "Executors":
         """Where the tasks run."""
         import os
 

@@ -61,13 +61,14 @@ def linearize(
     Examples
     --------
     >>> import torch
-    >>> from numerics.linearization.update_directions import rule_named
+    >>> from numerics.linearization.update_directions import step_rule_named
     >>> from numerics.models.tokens import random_batch
     >>> from numerics.schemes import build
     >>> generator = torch.Generator().manual_seed(0)
     >>> model = build("tfixup", ModelSpec(1, 1), generator).eval()
     >>> batch = random_batch(model.spec, generator, sequences=1, tokens=2)
-    >>> [found] = linearize([model], [batch], [torch.ones_like], rule_named("sgd"), groups="layer")
+    >>> sgd = step_rule_named("sgd")
+    >>> [found] = linearize([model], [batch], [torch.ones_like], sgd, groups="layer")
     >>> found.groups[:3]
     ('embeddings', 'encoder.attention.0', 'encoder.mlp.0')
     """

@@ -167,10 +167,10 @@ class StepRule:
 
         Examples
         --------
-        >>> rule = rule_named("sign").with_rates({"hidden": 0.5})
+        >>> rule = step_rule_named("sign").with_rates({"hidden": 0.5})
         >>> rule(torch.tensor([2.0, -3.0]), parameter="encoder.0.mlp.branch.bias1")
         tensor([-0.5000,  0.5000])
-        >>> rule_named("sgd").with_rates({"hidden": 0.5}).rates
+        >>> step_rule_named("sgd").with_rates({"hidden": 0.5}).rates
         {}
         """
         return replace(self, rates=dict(rates)) if self.adaptive else self
@@ -198,7 +198,7 @@ class StepRule:
 
         Examples
         --------
-        >>> rule_named("sign")(torch.tensor([2.0, -3.0]))
+        >>> step_rule_named("sign")(torch.tensor([2.0, -3.0]))
         tensor([-1.,  1.])
         """
         factors = factors_of(parameter, self.rates) if self.rates else (1.0,)
@@ -227,7 +227,7 @@ class StepRule:
 RULES: Mapping[str, StepRule] = {name: StepRule(name, way) for name, way in DIRECTIONS.items()}
 
 
-def rule_named(optimizer: str) -> StepRule:
+def step_rule_named(optimizer: str) -> StepRule:
     """Look the step rule of an optimizer up.
 
     Raises
@@ -260,4 +260,4 @@ def direction(name: str, history: GradientHistory, theta: Tensor) -> Tensor:
     if any(gradient.shape != theta.shape for gradient in history):
         shapes = sorted({tuple(gradient.shape) for gradient in history})
         raise InputError(f"gradients must have the shape {tuple(theta.shape)}, got {shapes}")
-    return rule_named(name).direction(history, theta)
+    return step_rule_named(name).direction(history, theta)

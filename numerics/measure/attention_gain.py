@@ -19,7 +19,7 @@ from theory.errors import InputError, require_positive
 
 
 @dataclass(frozen=True)
-class Point:
+class AttentionPoint:
     """One attention block at a point; the module's convention is (fan_out, fan_in)."""
 
     module: Attention
@@ -53,7 +53,7 @@ def random_point(
     generator: torch.Generator,
     *,
     scale: float = 1.0,
-) -> Point:
+) -> AttentionPoint:
     """Xavier-sized matrices, v and w times ``scale``; tokens and queries of RMS d^(-1/2).
 
     Examples
@@ -74,10 +74,10 @@ def random_point(
         module.in_proj.copy_(drawn(3 * width, width))
         module.in_proj[2 * width :] *= scale
         module.out_proj.copy_(drawn(width, width) * scale)
-    return Point(module, drawn(queries, width), drawn(tokens, width))
+    return AttentionPoint(module, drawn(queries, width), drawn(tokens, width))
 
 
-def jacobian(point: Point) -> Float[Tensor, "TD P"]:
+def jacobian(point: AttentionPoint) -> Float[Tensor, "TD P"]:
     """∂G/∂(m, q, k, v, w), one row an output coordinate."""
     held = {name: value.detach() for name, value in point.module.named_parameters()}
 
@@ -89,12 +89,12 @@ def jacobian(point: Point) -> Float[Tensor, "TD P"]:
     return torch.cat([part.flatten(1) for part in (*slopes.values(), by_memory)], dim=1)
 
 
-def gain(point: Point) -> float:
+def gain(point: AttentionPoint) -> float:
     """tr J Jᵀ, the mean over random directions of what a step moves G by."""
     return float(jacobian(point).square().sum())
 
 
-def q_bar(point: Point) -> float:
+def q_bar(point: AttentionPoint) -> float:
     """Q̄ = T ‖Σ_h v w‖² + Σ_h (‖A m‖² ‖w‖² + d ‖A m v‖²)."""
     part = point.split()
     logits = (point.query @ part["q"]) @ (point.memory @ part["k"]).transpose(-1, -2)
@@ -105,7 +105,7 @@ def q_bar(point: Point) -> float:
     return float(len(point.query) * whole.square().sum() + each.sum())
 
 
-def upper_bound(point: Point) -> float:
+def upper_bound(point: AttentionPoint) -> float:
     """(H/κ)(1 + 3 c² B⁸) Q̄, with the κ and the B of this point."""
     part = point.split()
     products = part["v"] @ part["w"]

@@ -22,7 +22,7 @@ from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.engines import LinearizationEngine, check_engine, linearize
 from numerics.linearization.measured_function import InputKind, check_inputs, in_precision
 from numerics.linearization.types import Cotangent, Linearization
-from numerics.linearization.update_directions import StepRule, rule_named
+from numerics.linearization.update_directions import StepRule, step_rule_named
 from numerics.measure.accuracy import agree, in_doubt, rounded_again
 from numerics.measure.inputs import require_fitting
 from numerics.measure.report import UpdateReport
@@ -104,7 +104,7 @@ def measure_update(
         raise InputError(f"cotangent must be a function of f, got {cotangent!r}")
     u, *before = _cotangents(model, batch, generator, earlier, cotangent)
     steps = [[u], *([one] for one in before)]
-    rule = rule_named(optimizer).with_rates(rates or {})
+    rule = step_rule_named(optimizer).with_rates(rates or {})
     return _measure([model], _Problem([batch], steps, rule, inputs, engine), dtype)[0]
 
 
@@ -164,14 +164,14 @@ def measure_updates(
     each = zip(models, batches, generators, strict=True)
     drawn = [_cotangents(*one, earlier) for one in each]
     by_step = [list(step) for step in zip(*drawn, strict=True)]
-    rule = rule_named(optimizer).with_rates(rates or {})
+    rule = step_rule_named(optimizer).with_rates(rates or {})
     return _measure(models, _Problem(batches, by_step, rule, inputs, engine), dtype)
 
 
 def _check_options(optimizer: str, dtype: str, earlier: int, inputs: str, engine: str) -> None:
     if not isinstance(optimizer, str):
         raise InputError(f"optimizer must be a name, got {optimizer!r}")
-    rule_named(optimizer)
+    step_rule_named(optimizer)
     check_inputs(inputs)
     check_engine(engine)
     if dtype not in _DTYPES:

@@ -22,7 +22,7 @@ from numerics.models.wiring import BranchFactor, Parallel, Shortcut
 
 
 @dataclass(frozen=True)
-class Place:
+class BlockPlace:
     """Where a block stands in its model."""
 
     stack: str
@@ -55,7 +55,7 @@ class Residual(nn.Module):
     multipliers start: Admin's ω, SkipInit's γ, LayerScale's λ.
     """
 
-    def __init__(self, branch: nn.Module, spec: ModelSpec, place: Place) -> None:
+    def __init__(self, branch: nn.Module, spec: ModelSpec, place: BlockPlace) -> None:
         super().__init__()
         self.branch = branch
         self.wiring = wiring = spec.wiring.at(place.layer, spec.layers(place.stack))

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from numerics.models.attention import Attention
-from numerics.models.blocks import Place, Residual
+from numerics.models.blocks import BlockPlace, Residual
 from numerics.models.mlp import MLP
 from numerics.models.spec import ModelSpec, Positions
 from numerics.models.wiring import BranchFactor, Parallel
@@ -21,7 +21,7 @@ class Layer(nn.Module):
         super().__init__()
         self.blocks = spec.layer_blocks(stack)
         self.parallel = spec.wiring.parallel
-        places = [Place(stack, layer, kind) for kind in self.blocks]
+        places = [BlockPlace(stack, layer, kind) for kind in self.blocks]
         shared = self.parallel is Parallel.ONE_NORM
         self.norm = places[0].norm(spec) if shared else None
         for place in places:
@@ -63,7 +63,7 @@ class Layer(nn.Module):
         return y_BTD
 
 
-def _branch(spec: ModelSpec, place: Place) -> nn.Module:
+def _branch(spec: ModelSpec, place: BlockPlace) -> nn.Module:
     inside = spec.wiring.norm_inside
     if place.kind == "mlp":
         return MLP(

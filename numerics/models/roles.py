@@ -41,7 +41,7 @@ RESCALERS = ("omega", "alpha", "shift", "shift1", "shift2", "scale", "branch_sca
 
 
 @dataclass(frozen=True)
-class Matrix:
+class RoleTensor:
     """One weight matrix of the model, or one scalar or vector, seen through its role."""
 
     role: str
@@ -150,7 +150,7 @@ def contains(part: str, leaf: str) -> bool:
     return part in ("total", leaf) or leaf.startswith(part + ".")
 
 
-def matrices(model: Transformer) -> Iterator[Matrix]:
+def matrices(model: Transformer) -> Iterator[RoleTensor]:
     """Every weight matrix of the residual blocks, q, k, v taken apart, in model order."""
     d = model.spec.d_model
     for name, parameter in model.named_parameters():
@@ -162,14 +162,14 @@ def matrices(model: Transformer) -> Iterator[Matrix]:
         else:
             continue
         for key, view in views.items():
-            yield Matrix(f"{leaf}.{key}", int(name.split(".")[1]), name, view)
+            yield RoleTensor(f"{leaf}.{key}", int(name.split(".")[1]), name, view)
 
 
-def rescalers(model: Transformer) -> Iterator[Matrix]:
+def rescalers(model: Transformer) -> Iterator[RoleTensor]:
     """Every trainable scalar and vector of the wiring, in model order."""
     for name, parameter in model.named_parameters():
         head, _, last = name.rpartition(".")
         if last in RESCALERS:
             stack, layer, *block = head.split(".")
             role = ".".join([stack, *block[:1], last])
-            yield Matrix(role, int(layer), name, parameter)
+            yield RoleTensor(role, int(layer), name, parameter)

@@ -7,14 +7,14 @@ from torch import nn
 from numerics.models.transformer import Transformer
 from numerics.recipes import recipe_named
 from numerics.recipes.factors import Factors
-from numerics.recipes.place import MATRICES, Place, places, setting_of
+from numerics.recipes.place import MATRICES, ParameterPlace, places, setting_of
 from numerics.recipes.published_factors import PublishedFactors, published_factors
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
 from numerics.schemes import SCHEMES
 from numerics.schemes import param_groups as of_schemes
 from numerics.schemes.scheme import Scheme
-from numerics.structure.default_batch import Batch, default_batch
+from numerics.structure.default_batch import ModelBatch, default_batch
 from numerics.structure.types import Structure
 from theory.errors import InputError
 from theory.parametrisations.recipes import RECIPES as PUBLISHED
@@ -27,7 +27,7 @@ def param_groups(
     *,
     weight_decay: float = 0.0,
     eps: float = 1e-8,
-    batch: Batch | None = None,
+    batch: ModelBatch | None = None,
     structure: Structure | None = None,
     base_layers: int = 2,
     base_width: int = 256,
@@ -111,11 +111,11 @@ def _rule(
 
 def _groups(
     model: nn.Module,
-    found: Sequence[Place],
+    found: Sequence[ParameterPlace],
     rule: Recipe | PublishedFactors,
     base: tuple[float, float, float],
 ) -> list[dict[str, object]]:
-    by_name: dict[str, list[Place]] = {}
+    by_name: dict[str, list[ParameterPlace]] = {}
     for place in found:
         by_name.setdefault(place.name, []).append(place)
     groups: dict[tuple[Factors, bool], list[nn.Parameter]] = {}
@@ -137,7 +137,7 @@ def _groups(
     ]
 
 
-def _one(name: str, own: Sequence[Place], rule: Recipe | PublishedFactors) -> Factors:
+def _one(name: str, own: Sequence[ParameterPlace], rule: Recipe | PublishedFactors) -> Factors:
     asked = {rule.factors_of(place): place for place in own}
     if len(asked) > 1:
         words = ", ".join(f"{place.role} {f.rate:.4g}" for f, place in asked.items())
@@ -147,7 +147,7 @@ def _one(name: str, own: Sequence[Place], rule: Recipe | PublishedFactors) -> Fa
 
 def rates_by_parameter(model: nn.Module, recipe: Recipe, structure: Structure) -> dict[str, float]:
     """The recipe's factor on the learning rate of every parameter, by name."""
-    found: dict[str, list[Place]] = {}
+    found: dict[str, list[ParameterPlace]] = {}
     for place in places(structure, model):
         found.setdefault(place.name, []).append(place)
     return {name: _one(name, own, recipe).rate for name, own in found.items()}

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from numerics.models import ModelSpec, Transformer
 from numerics.models.attention import Attention
-from numerics.models.blocks import Place, Residual
+from numerics.models.blocks import BlockPlace, Residual
 from theory.errors import InputError, require_positive
 
 
@@ -170,7 +170,7 @@ def attention_stack(blocks: int, width: int) -> nn.Sequential:
     """
     require_positive(blocks=blocks, width=width)
     spec = ModelSpec(1, 1, d_model=width, d_ff=width, heads=1)
-    place = Place("encoder", 0, "attention")
+    place = BlockPlace("encoder", 0, "attention")
     stack = nn.Sequential(
         *(Residual(Attention(width, 1, biases=False), spec, place) for _ in range(blocks))
     ).double()

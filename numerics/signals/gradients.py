@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from numerics.models import Transformer
-from numerics.models.roles import Matrix, matrices
+from numerics.models.roles import RoleTensor, matrices
 from numerics.signals.residual_stream import Call
 
 
@@ -63,7 +63,7 @@ def matrix_gradients(
     )
 
 
-def _own(matrix: Matrix, slope: Tensor) -> Tensor:
+def _own(matrix: RoleTensor, slope: Tensor) -> Tensor:
     letter = matrix.role.rpartition(".")[2]
     return slope.chunk(3)["qkv".index(letter)] if letter in ("q", "k", "v") else slope
 

@@ -24,7 +24,6 @@ from numerics.signals.layer_dependency import dependency
 from theory.errors import InputError, nearest
 
 KINDS = ("gaussian", "sign", "gradient")
-PAPER_SIGN = 1e-4
 
 
 def perturbed(

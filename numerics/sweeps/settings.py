@@ -17,7 +17,7 @@ DETAILS: tuple[str, ...] = get_args(Detail)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class SweepSettings:
     """Sizes, inputs and precision of every model in a sweep."""
 
     architecture: str = "encoder-decoder"
@@ -76,7 +76,7 @@ class Settings:
 
         Examples
         --------
-        >>> spec = Settings(architecture="decoder-only").spec(6)
+        >>> spec = SweepSettings(architecture="decoder-only").spec(6)
         >>> spec.encoder_layers, spec.decoder_layers
         (0, 6)
         """
@@ -99,7 +99,8 @@ class Settings:
     def stored(self) -> dict[str, object]:
         """The settings as manifests and hashes have them.
 
-        The first sweeps had encoder-decoders by part and did not say so: neither do later ones.
+        Defaults are omitted, so that hashes of sweeps recorded before these settings existed stay
+        valid.
         """
         unsaid = {"architecture": "encoder-decoder", "detail": "part"}
         return {k: v for k, v in asdict(self).items() if k not in unsaid or v != unsaid[k]}

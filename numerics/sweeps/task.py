@@ -1,6 +1,6 @@
 """One task of a sweep, from its streams of random numbers to its rows.
 
-A worker imports this module and not the rest of the sweep, whose statistics are slow to load.
+A worker process imports only this module, because the statistics of a sweep are slow to load.
 """
 
 import time
@@ -13,7 +13,7 @@ import torch
 from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.engines import linearize
 from numerics.linearization.measured_function import in_precision
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.measure.by_group import norms
 from numerics.measure.report import UpdateReport
 from numerics.measure.updates import measure_update
@@ -22,16 +22,16 @@ from numerics.models.roles import ALL_PARTS
 from numerics.models.tokens import TokenBatch, output_shape, random_batch
 from numerics.schemes import build, scheme_named
 from numerics.signals.branches import branch_calls, logits_rms
-from numerics.sweeps.grid import Task
+from numerics.sweeps.grid import SweepTask
 from numerics.sweeps.store import task_rows
 
 
-def stream(task: Task, purpose: str) -> torch.Generator:
+def stream(task: SweepTask, purpose: str) -> torch.Generator:
     """Start one of a task's streams of random numbers: ``weights``, ``batch`` or ``cotangent``."""
     return torch.Generator().manual_seed(task.stream(purpose))
 
 
-def drawn(task: Task) -> tuple[Transformer, TokenBatch]:
+def drawn(task: SweepTask) -> tuple[Transformer, TokenBatch]:
     """Draw a task's model and batch from its streams."""
     settings, spec = task.settings, task.settings.spec(task.depth)
     model = build(task.scheme, spec, stream(task, "weights"), device=settings.device)
@@ -45,17 +45,17 @@ def drawn(task: Task) -> tuple[Transformer, TokenBatch]:
     return model, batch
 
 
-def rates_of(task: Task) -> Mapping[str, float]:
+def rates_of(task: SweepTask) -> Mapping[str, float]:
     """Factors on the learning rate that the task's scheme prescribes for Adam and its like."""
     scheme = scheme_named(task.scheme)
     return scheme.prescribe(scheme.adapt(task.settings.spec(task.depth))).rates
 
 
-def measure_task(task: Task) -> pl.DataFrame:
+def measure_task(task: SweepTask) -> pl.DataFrame:
     """Run one task: draw the model, measure, and return its rows.
 
-    On the CPU it uses one thread: sums split among threads have other last digits, and rows would
-    depend on how many workers share the cores.
+    On the CPU it uses one thread. Sums that are split among threads differ in their last digits, so
+    rows would otherwise depend on how many workers share the cores.
     """
     with one_thread():
         return _measured(task)
@@ -63,7 +63,7 @@ def measure_task(task: Task) -> pl.DataFrame:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch compute in one thread; the number before is restored."""
+    """Let torch compute in one thread; the former number of threads is restored afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -72,7 +72,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _measured(task: Task) -> pl.DataFrame:
+def _measured(task: SweepTask) -> pl.DataFrame:
     started = time.perf_counter()
     settings = task.settings
     model, batch = drawn(task)
@@ -97,18 +97,18 @@ def _measured(task: Task) -> pl.DataFrame:
 
 
 def _details(
-    task: Task, model: Transformer, batch: TokenBatch, generator: torch.Generator, dtype: str
+    task: SweepTask, model: Transformer, batch: TokenBatch, generator: torch.Generator, dtype: str
 ) -> Iterator[dict[str, object]]:
-    """Values below the parts, of the same step in the same precision.
+    """Values of groups inside the parts, from the same step in the same precision.
 
-    By layer also the attention logits' root mean square, ``logits_rms``.
+    By layer these include ``logits_rms``, the root mean square of the attention logits.
     """
     model = in_precision(model, getattr(torch, dtype)).eval()
     [found] = linearize(
         [model],
         [batch],
         [random_cotangent(output_shape(model.spec, batch), generator)],
-        rule_named(task.optimizer).with_rates(rates_of(task)),
+        step_rule_named(task.optimizer).with_rates(rates_of(task)),
         groups=task.settings.detail,
         inputs=task.settings.inputs,
     )
@@ -123,7 +123,7 @@ def _details(
             yield _row(part, "logits_rms", value)
 
 
-def _common(task: Task) -> dict[str, object]:
+def _common(task: SweepTask) -> dict[str, object]:
     settings, spec = task.settings, task.settings.spec(task.depth)
     return {
         "task": task.hash,
@@ -167,7 +167,7 @@ def _row(part: str, quantity: str, value: float) -> dict[str, object]:
     return {"part": part, "quantity": quantity, "value": value, "finite": finite}
 
 
-def failed_rows(task: Task, error: BaseException) -> pl.DataFrame:
+def failed_rows(task: SweepTask, error: BaseException) -> pl.DataFrame:
     """The one row of a task that failed."""
     value = {"part": "total", "quantity": "update", "value": None, "finite": False}
     first_line = next(iter(str(error).strip().splitlines()), "")

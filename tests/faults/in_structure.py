@@ -6,8 +6,8 @@ STRUCTURE_FAULTS = (
     Fault(
         "query and key exchanged",
         "numerics/structure/attention.py",
-        "return Attention(query.node, key.node, other.node, first.node, second.node)",
-        "return Attention(key.node, query.node, other.node, first.node, second.node)",
+        "return AttentionCall(query.node, key.node, other.node, first.node, second.node)",
+        "return AttentionCall(key.node, query.node, other.node, first.node, second.node)",
         ("tests/models/test_structures.py::test_structure_is_right[llama2.c-like]",),
     ),
     Fault(

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.errors import InputError, nearest
-from theory.scales.stacks import Block, Branch, Stack
+from theory.scales.stacks import Block, NormPolynomial, Stack
 
-Change = Callable[[sp.Expr, sp.Expr], sp.Expr]
+NormChange = Callable[[sp.Expr, sp.Expr], sp.Expr]
 DECAY = sp.Rational(9, 10)
 """Of momentum, and Adam's β₁, where no other is given."""
 
@@ -26,7 +26,7 @@ class UpdateRule:
     """A map from gradients to steps."""
 
     name: str
-    change: Change
+    change: NormChange
     """(∂G/∂θ, θ) ↦ the change of G in units of η."""
     power: int
     """How often the change contains what lies between a block and the output: 2 when the step is
@@ -95,20 +95,20 @@ RULES: dict[str, UpdateRule] = {
 }
 
 
-def rule_named(name: str) -> UpdateRule:
+def update_rule_named(name: str) -> UpdateRule:
     """Look a rule up; an unknown name is an error that offers the nearest."""
     if name not in RULES:
         raise nearest(name, RULES, "optimizer")
     return RULES[name]
 
 
-def branch_gain(branch: Branch, rule: UpdateRule, shortcut: sp.Expr = sp.S.One) -> sp.Expr:
+def branch_gain(branch: NormPolynomial, rule: UpdateRule, shortcut: sp.Expr = sp.S.One) -> sp.Expr:
     """Σ over trained slots of the rule's change: that of the branch in one step, divided by η.
 
     Examples
     --------
     >>> a, b = sp.symbols("a b", positive=True)
-    >>> pair = Branch(a * b, (a, b))
+    >>> pair = NormPolynomial(a * b, (a, b))
     >>> [branch_gain(pair, rule) for rule in (SGD, SIGN, LAYERWISE)]
     [a**2 + b**2, a + b, 2*a*b]
     """

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from numerics.own_model.audit.branch_findings import branch_findings, exchanged_places, paths
-from numerics.own_model.audit.comparison import Row, compare, measure, parameters_of
-from numerics.own_model.audit.end_findings import FirstLoss, end_findings, first_loss
+from numerics.own_model.audit.comparison import AuditRow, compare, measure, parameters_of
+from numerics.own_model.audit.end_findings import UntrainedLoss, end_findings, first_loss
 from numerics.own_model.audit.finding import Finding, count_names, label, plural, ranked
 from numerics.own_model.audit.nearest import Nearest, is_drawn, nearest_recipe
 from numerics.own_model.audit.recipe_findings import missing_findings, recipe_findings
@@ -33,10 +33,10 @@ from numerics.recipes import recipe_named
 from numerics.recipes.asked import tie_words
 from numerics.recipes.ends import Ends, Input, setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
-from numerics.recipes.place import Place, Setting, places
+from numerics.recipes.place import ModelSizes, ParameterPlace, places
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
-from numerics.structure.default_batch import Batch, default_batch
+from numerics.structure.default_batch import ModelBatch, default_batch
 from numerics.structure.types import Structure
 from numerics.structure.user_factory import require_measurable, run_model, seeded
 
@@ -54,17 +54,17 @@ class Audit:
     """Whether the user named the recipe."""
     nearest: Nearest | None
     """The recipe that explains most tensors; ``None`` where nothing is drawn or one was named."""
-    rows: tuple[Row, ...]
+    rows: tuple[AuditRow, ...]
     """Every view of every parameter, measured and compared."""
     findings: tuple[Finding, ...]
     """What is not as it should be, the gravest first."""
     notes: tuple[str, ...]
     """What was decided, left out or not understood, in sentences."""
     structure: Structure
-    setting: Setting
+    setting: ModelSizes
     inputs: tuple[tuple[Input, ...], ...]
     """Per stream its inputs with their shares."""
-    loss: FirstLoss | None
+    loss: UntrainedLoss | None
     """The first loss, where the output is logits."""
 
     @property
@@ -105,7 +105,7 @@ class Audit:
 def audit(
     model: nn.Module,
     recipe: str | Recipe | None = None,
-    batch: Batch | None = None,
+    batch: ModelBatch | None = None,
     *,
     names: Sequence[str] = (),
     output: Callable[[object], object] | None = None,
@@ -154,7 +154,7 @@ def audit(
     )
 
 
-def run_model_quietly(model: nn.Module, batch: Batch) -> None:
+def run_model_quietly(model: nn.Module, batch: ModelBatch) -> None:
     """One forward, so that a batch that does not fit is the user's own error and no other."""
     modes = {module: module.training for module in model.modules()}
     try:
@@ -172,7 +172,7 @@ def audit_structure(
     ends: Ends,
     recipe: Recipe | None,
     *,
-    batch: Batch,
+    batch: ModelBatch,
     names: Sequence[str] = (),
     notes: tuple[str, ...] = (),
 ) -> Audit:
@@ -208,9 +208,9 @@ def audit_structure(
 def _findings(
     model: nn.Module,
     structure: Structure,
-    rows: tuple[Row, ...],
+    rows: tuple[AuditRow, ...],
     recipe: Recipe | None,
-    setting: Setting,
+    setting: ModelSizes,
     nearest: Nearest | None,
     *,
     given: bool,
@@ -222,7 +222,7 @@ def _findings(
         if not mixed:
             whole = {name for f in found if f.kind == "torch-defaults" for name in f.tensors}
             wrong = {label(row.place) for row in rows if row.problem and row.place.is_matrix}
-            exchanged: set[Place] = set()
+            exchanged: set[ParameterPlace] = set()
             # Where every matrix is torch's, the branches' factors say nothing more.
             if structure.understood and not (wrong and wrong <= whole):
                 branches = tuple(paths(rows, structure, recipe, setting))
@@ -243,7 +243,7 @@ def _findings(
 
 
 def _notes(
-    rows: Sequence[Row],
+    rows: Sequence[AuditRow],
     recipe: Recipe | None,
     structure: Structure,
     parameters: dict[str, Tensor],

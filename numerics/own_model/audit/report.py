@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from numerics.own_model.audit.audit import Audit
-from numerics.own_model.audit.comparison import Row
+from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import pattern, plural
 from numerics.own_model.audit.nearest import placement_of
 from numerics.recipes.recipe import WIRINGS
@@ -85,14 +85,14 @@ def table(found: Audit) -> Table:
     return shown
 
 
-def _groups(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+def _groups(rows: Iterable[AuditRow]) -> dict[tuple[str, str], list[AuditRow]]:
+    groups: dict[tuple[str, str], list[AuditRow]] = defaultdict(list)
     for row in rows:
         groups[pattern(row.place.name), row.place.role].append(row)
     return groups
 
 
-def _constants(rows: Iterable[Row]) -> str:
+def _constants(rows: Iterable[AuditRow]) -> str:
     values = {row.asked.value for row in rows if row.asked is not None}
     return f"all {values.pop():g}" if len(values) == 1 else ""
 
@@ -148,7 +148,7 @@ def document(found: Audit) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: AuditRow) -> dict[str, Any]:
     place, sample = row.place, row.sample
     return {
         "parameter": place.name,

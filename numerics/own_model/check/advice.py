@@ -7,7 +7,7 @@ step bounded, whatever the model; the other sentences depend on how the model is
 
 from collections.abc import Sequence
 
-from numerics.own_model.check.types import GroupCheck, OptimizerCheck, Series
+from numerics.own_model.check.types import GroupCheck, OptimizerCheck, SizeSeries
 from numerics.own_model.measurement.groups import starred
 from numerics.own_model.measurement.update_steps import SIGN_LIKE
 from numerics.statistics.exponents import Exponent
@@ -203,7 +203,7 @@ def _rate(axis: str, one: OptimizerCheck) -> list[str]:
     ]
 
 
-def _power(series: Series) -> str:
+def _power(series: SizeSeries) -> str:
     fit = series.law.exponent
     return f", N^{fit.value:.2f}" if isinstance(fit, Exponent) else ""
 

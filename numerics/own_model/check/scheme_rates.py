@@ -5,7 +5,7 @@ follow from the foreign model's depth and width, and the roles from its structur
 """
 
 from numerics.recipes.from_scheme import prescribed, role_in_scheme
-from numerics.recipes.place import Place, places, setting_of
+from numerics.recipes.place import ParameterPlace, places, setting_of
 from numerics.schemes import scheme_named
 from numerics.structure.types import Structure
 from numerics.structure.user_factory import Built
@@ -69,7 +69,7 @@ def scheme_rates(scheme: str, built: Built, structure: Structure | None) -> dict
     return found
 
 
-def _names(place: Place, role: str | None) -> tuple[str, ...]:
+def _names(place: ParameterPlace, role: str | None) -> tuple[str, ...]:
     """Names under which a factor may stand, the most specific first."""
     if role is not None:
         return (role, "matrices", "hidden")

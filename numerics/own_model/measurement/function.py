@@ -15,7 +15,7 @@ from numerics.own_model.measurement.private_copy import (
     in_dtype,
     private_copy,
 )
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.private_copy import without_cache
 from numerics.structure.record import NoDropout
 from numerics.structure.user_factory import user_error
@@ -30,7 +30,7 @@ class ModuleFunction:
     """f(θ) of a private copy of a module, on one batch."""
 
     copied: PrivateCopy
-    batch: Batch
+    batch: ModelBatch
     measured: Measured
     valid: Tensor | None
     """Where the output counts, or ``None`` for everywhere."""
@@ -122,7 +122,7 @@ class ModuleFunction:
 
 def module_function(
     model: torch.nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     *,
     output: Output = None,
     mask: Tensor | None = None,
@@ -162,14 +162,14 @@ def module_function(
 
 def _in_precision(
     model: torch.nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     output: Output,
     mask: Tensor | None,
     dtype: torch.dtype | None,
 ) -> ModuleFunction:
     copied = private_copy(model, dtype)
     args, kwargs = without_cache(copied.module, in_dtype(batch, dtype))
-    own_batch: Batch = args
+    own_batch: ModelBatch = args
     if kwargs:
         named = zip(inspect.signature(copied.module.forward).parameters, args, strict=False)
         own_batch = dict(named) | kwargs

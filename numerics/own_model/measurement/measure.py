@@ -31,7 +31,7 @@ from numerics.own_model.measurement.tangents import (
     tangents,
 )
 from numerics.own_model.measurement.update_steps import SIGN_LIKE, require_optimizer, steps
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.types import Structure
 
 
@@ -69,7 +69,7 @@ class ModuleUpdate:
 
 def measure_module(
     model: nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     optimizers: Sequence[str] = ("sgd",),
     *,
     seed: int = 0,

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.module_copy import copy_module
 from theory.errors import InputError
 
@@ -123,7 +123,7 @@ def in_dtype(value: Any, dtype: torch.dtype | None) -> Any:
     return value
 
 
-def called(module: nn.Module, batch: Batch) -> object:
+def called(module: nn.Module, batch: ModelBatch) -> object:
     """The module on a batch, whose mutable containers are copied first."""
     if isinstance(batch, Mapping):
         return module(**batch)

@@ -11,26 +11,26 @@ from numerics.models.spec import Architecture, ModelSpec
 from numerics.recipes import ALIASES, RECIPES, recipe_named
 from numerics.recipes.draw import xavier
 from numerics.recipes.from_scheme import SchemeRecipe
-from numerics.recipes.place import Place, Setting, Stack
+from numerics.recipes.place import ModelSizes, ParameterPlace, RecipeStream
 from numerics.schemes import SCHEMES
 from numerics.structure.types import Branch, TensorView
 from theory.errors import InputError
 
 
-def _setting(layers: int, d: int = 768, *, encoder: int = 0, per_layer: int = 2) -> Setting:
+def _setting(layers: int, d: int = 768, *, encoder: int = 0, per_layer: int = 2) -> ModelSizes:
     if encoder:
         stacks = {
-            "encoder": Stack("encoder", encoder, 2 * encoder),
-            "decoder": Stack("decoder", layers, 3 * layers),
+            "encoder": RecipeStream("encoder", encoder, 2 * encoder),
+            "decoder": RecipeStream("decoder", layers, 3 * layers),
         }
     else:
-        stacks = {"stream": Stack("stream", layers, per_layer * layers)}
-    return Setting(d, 4 * d, 1000, 64, stacks)
+        stacks = {"stream": RecipeStream("stream", layers, per_layer * layers)}
+    return ModelSizes(d, 4 * d, 1000, 64, stacks)
 
 
 def _place(
-    role: str, setting: Setting, layer: int = 1, stack: str = "stream", kind: str = ""
-) -> Place:
+    role: str, setting: ModelSizes, layer: int = 1, stack: str = "stream", kind: str = ""
+) -> ParameterPlace:
     d = setting.d_model
     fans = {"w_in": (d, 4 * d), "gate": (d, 4 * d), "w_out": (4 * d, d), "head": (d, 1000)}
     fan_in, fan_out = fans.get(role, (d, d))
@@ -41,13 +41,13 @@ def _place(
     )  # fmt: skip
     outside = role in ("head", "embedding", "positions")
     view = TensorView("w", role, None, None, fan_in, fan_out, 1, None if outside else 0)  # pyright: ignore[reportArgumentType]
-    return Place(
+    return ParameterPlace(
         view, None if outside else branch, stack, 0 if outside else layer, (fan_out, fan_in),
         "Linear", fan_in, False,
     )  # fmt: skip
 
 
-def _std(recipe: str, role: str, setting: Setting, **where: object) -> float:
+def _std(recipe: str, role: str, setting: ModelSizes, **where: object) -> float:
     draw = recipe_named(recipe).ask(_place(role, setting, **where), setting)  # pyright: ignore[reportArgumentType]
     assert draw is not None
     return draw.std

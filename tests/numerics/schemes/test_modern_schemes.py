@@ -15,7 +15,7 @@ from numerics.models.norms import Gain, NormKind
 from numerics.models.roles import factors_of, matrices, roles_of
 from numerics.models.tokens import random_batch
 from numerics.schemes import SCHEMES, build, scheme_named
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from theory.errors import InputError
 
 N = 8
@@ -278,14 +278,14 @@ def test_numbers_behind_a_colon_change_a_scheme():
 @pytest.mark.parametrize("cut", [2.0, 3.0])
 def test_cut_normals_shrink(cut):
     tensor = torch.empty(400, 400, dtype=torch.float64)
-    draw = Draw(0.5, cut=cut)
+    draw = WeightDraw(0.5, cut=cut)
     draw.fill_(tensor, _generator())
     assert float(tensor.abs().max()) <= 0.5 * cut
     assert float(tensor.std()) == pytest.approx(draw.true_std, rel=0.01)
     assert draw.true_std == pytest.approx(_cut(0.5, cut), rel=1e-3)
     assert float(tensor.std()) != pytest.approx(0.5, rel=0.01)
     with pytest.raises(InputError, match="std must be"):
-        Draw(-1.0)
+        WeightDraw(-1.0)
 
 
 def test_t_fixup_says_that_gates_are_not_in_its_condition():

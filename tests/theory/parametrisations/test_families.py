@@ -4,7 +4,7 @@ import sympy as sp
 from theory.parametrisations.certificates import Contradiction
 from theory.parametrisations.conditions import STANDARD
 from theory.parametrisations.families import Question, multiplier, rate, solve, std
-from theory.parametrisations.recipes import recipe_named
+from theory.parametrisations.recipes import power_recipe_named
 from theory.parametrisations.step_laws import law_named
 from theory.parametrisations.structures import structure_named
 
@@ -100,8 +100,8 @@ def test_mup_over_the_width(law, inputs, hidden, outputs):
 
 def test_members_meet_and_others_do_not():
     found = solve(asked())
-    assert found.contains(recipe_named("completep").powers())
-    assert not found.contains(recipe_named("gpt2").powers())
+    assert found.contains(power_recipe_named("completep").powers())
+    assert not found.contains(power_recipe_named("gpt2").powers())
     assert solve(asked("sgd")).members == ("depth-mup-sgd",)
 
 

@@ -6,7 +6,7 @@ from theory.scales import stacks
 from theory.scales.architectures import encoder_decoder
 from theory.scales.learning_rates import change_power
 from theory.scales.solver import solve
-from theory.scales.stacks import V_D, V_E, W_D, W_E, Block, Branch, M, Stack, X, Y
+from theory.scales.stacks import V_D, V_E, W_D, W_E, Block, M, NormPolynomial, Stack, X, Y
 from theory.scales.tfixup_constants import N
 from theory.scales.update_rules import (
     RULES,
@@ -16,9 +16,9 @@ from theory.scales.update_rules import (
     block_gain,
     branch_gain,
     momentum,
-    rule_named,
     sensitivity,
     stack_gain,
+    update_rule_named,
 )
 
 D, THETA = sp.symbols("D theta", positive=True)
@@ -39,7 +39,7 @@ D, THETA = sp.symbols("D theta", positive=True)
     ],
 )
 def test_each_rule_by_name(name, change, power):
-    rule = rule_named(name)
+    rule = update_rule_named(name)
     assert sp.simplify(rule.change(D, THETA) - change) == 0
     assert (rule.name, rule.power) == (name, power)
 
@@ -61,8 +61,8 @@ def test_without_decay_momentum_is_sgd_and_adams_noise_is_whole():
 
 
 def test_a_gain_is_the_sum_over_what_is_trained():
-    whole = Branch(V_E * W_E * X, (V_E, W_E, X), (X,))
-    weights = Branch(V_E * W_E * X, (V_E, W_E), (X,))
+    whole = NormPolynomial(V_E * W_E * X, (V_E, W_E, X), (X,))
+    weights = NormPolynomial(V_E * W_E * X, (V_E, W_E), (X,))
     assert branch_gain(whole, SIGN) - branch_gain(weights, SIGN) == V_E * W_E
     assert branch_gain(weights, SGD, sp.Integer(2)) == (W_E**2 * X**2 + V_E**2 * X**2) / 4
     assert block_gain(Block("both", (whole, weights)), SIGN) == branch_gain(
@@ -98,9 +98,12 @@ def test_gated_and_parallel_blocks():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Branch(V_E * W_E, (V_E, X)), "slots must occur in its output v_e.w_e: x"),
-        (lambda: Branch(V_E * W_E, (V_E,), (Y,)), "slots must occur in its output v_e.w_e: y"),
-        (lambda: Branch(V_E - W_E, (V_E,)), "sum of positive terms, got v_e - w_e"),
+        (lambda: NormPolynomial(V_E * W_E, (V_E, X)), "slots must occur in its output v_e.w_e: x"),
+        (
+            lambda: NormPolynomial(V_E * W_E, (V_E,), (Y,)),
+            "slots must occur in its output v_e.w_e: y",
+        ),
+        (lambda: NormPolynomial(V_E - W_E, (V_E,)), "sum of positive terms, got v_e - w_e"),
     ],
 )
 def test_a_branch_must_be_a_positive_polynomial_in_its_slots(build, message):
