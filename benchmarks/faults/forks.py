@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from numerics.cli import main
@@ -199,6 +200,8 @@ def _become(folder: Path, words: Sequence[str], out: int, err: int) -> None:
     os.chdir(folder / "work")
     os.environ["TMPDIR"] = str(folder / "tmp")
     os.environ["COLUMNS"] = "100"
+    # Workers that are spawned import the parent's main module; the command itself has a light one.
+    sys.modules["__main__"] = ModuleType("__main__")
     sys.argv = ["tfixup", *words]
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (out, 1), (err, 2)):
