@@ -1,7 +1,7 @@
 """What a folder of results holds, apart from times: two runs with equal fingerprints are the same.
 
-Numbers count to the last bit. Wall times, the dates they were taken on, checksums of files that
-hold times, and the history of a sweep that was begun twice are left out.
+Numbers count to the last bit. Left out are wall times, the dates they were taken on, the code's
+commit, checksums of files that hold times, and the history of a sweep that was begun twice.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import torch
 
 from numerics.stores.seals import opened
 
-TIMES = ("seconds", "created", "tokens_per_second", "sha256", "files", "wall_seconds")
+TIMES = ("seconds", "created", "tokens_per_second", "sha256", "files", "wall_seconds", "commit")
 """Keys of JSON objects that a second run of the same command may change."""
 
 

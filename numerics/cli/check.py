@@ -105,14 +105,15 @@ class CheckCommand:
             print_check(found)
 
     def _store(self, found: object, document: dict[str, object]) -> None:
+        from numerics.figures.style import save
         from numerics.own_model.check.figure import draw_check
         from numerics.own_model.check.types import Check as Result
-        from numerics.stores.files import atomically, write_json
+        from numerics.stores.files import write_json
+        from numerics.stores.folder import ResultFolder
         from numerics.stores.provenance import command_line, provenance
 
         assert isinstance(found, Result)
         assert self.out is not None
-        self.out.mkdir(parents=True, exist_ok=True)
         made = provenance(
             command=command_line(),
             config={**vars(self), "out": str(self.out)},
@@ -121,11 +122,11 @@ class CheckCommand:
             dtype=self.dtype,
             seconds=found.seconds,
         )
-        write_json(self.out / "check.json", {**document, "provenance": made})
-        figure = draw_check(found)
-        for suffix in ("svg", "png"):
-            with atomically(self.out / f"check.{suffix}") as path:
-                figure.savefig(path, format=suffix, dpi=150)
+        names = ("check.json", "check.svg", "check.png")
+        with ResultFolder(self.out, names[0], "check", names).exclusively():
+            write_json(self.out / names[0], {**document, "provenance": made})
+            for name in names[1:]:
+                save(draw_check(found), self.out / name)
 
 
 def numbers(name: str, text: str) -> tuple[int, ...]:
