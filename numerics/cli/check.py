@@ -27,8 +27,9 @@ class CheckCommand:
     values: str = "2,4,8,16,32"
     """The sizes, comma-separated: at least three, and four for a law of growth."""
     optimizers: str = "sgd,adamw,muon"
-    """Whose first step is measured, comma-separated: sgd, momentum, sign, adam, adamw, lion, lamb,
-    muon."""
+    """Whose first step is measured, comma-separated: sgd, momentum, sign, adam, adamw, radam, lion,
+    lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε stand behind
+    colons: adamw:weight_decay=0.01."""
     seeds: int = 4
     """Models a size, each drawn under a seeded global generator."""
     lr: float | None = None

@@ -40,7 +40,8 @@ class Sweep:
     """Independent seeds per depth."""
     optimizers: str = "sgd,sign"
     """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, adamw, radam,
-    lion, lamb, muon."""
+    lion, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε stand
+    behind colons: adamw:weight_decay=0.1:eps=0.001, ε for a cotangent of norm 1."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
     again: str = ""
@@ -108,7 +109,7 @@ class Sweep:
         """Measure, then print the table of exponents."""
         from rich.console import Console
 
-        from numerics.cli.sweep_values import measured_lines
+        from numerics.cli.sweep_values import measured_lines, step_lines
         from numerics.report.verdicts import hanging, show
         from numerics.sweeps.run import exponent_table, run_sweep, with_depth
 
@@ -126,6 +127,7 @@ class Sweep:
         rows = run_sweep(config, self.out, engine=engine, progress=self.progress, again=again)
         console = Console()
         show(console, measured_lines(rows, console.width))
+        show(console, step_lines(rows))
         deep = [depth for depth in config.depths if depth >= self.from_depth]
         if len(deep) < LEAST_DEPTHS:
             told = (

@@ -15,7 +15,7 @@ from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
-from theory.arguments.modern import RMS_ONE
+from theory.arguments.modern import APART, RMS_ONE
 from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
 RECORD = "modern"
@@ -64,6 +64,11 @@ def _at_rms_one(row: UpdateRow) -> UpdateRow:
     return replace(row, reading=Reading.RESTRICTED, text=RMS_ONE)
 
 
+def _where_apart(row: UpdateRow) -> UpdateRow:
+    """Of branches of degree one between RMS norms, which pass on what they add."""
+    return replace(row, reading=Reading.RESTRICTED, text=APART)
+
+
 ROWS: tuple[UpdateRow, ...] = (
     *_both("modern.gpt2-update", _GPT2),
     _at_rms_one(UpdateRow("modern.gpt2-update", f"{_GPT2}:embedding_std=1", "sgd", "u-mup", True)),
@@ -74,10 +79,17 @@ ROWS: tuple[UpdateRow, ...] = (
     _at_rms_one(UpdateRow("modern.completep-update", _COMPLETEP, "adam", _SMALL, False)),
     UpdateRow("modern.u-mup-update", "u-mup", "adam", _GPT2, False),
     UpdateRow("modern.sub-ln-update", "sub-ln", "sgd", "u-mup", True),
+    UpdateRow("modern.sub-ln-update", "sub-ln-rms", "sgd", "u-mup", True),
     UpdateRow("ours.completep-sgd", _COMPLETEP, "sgd", "u-mup", True, "decoder.mlp"),
     UpdateRow("ours.peri-ln-exponent", f"peri-ln{_STD}", "adam", _GPT2, False, against=_FLAT),
     *(
         UpdateRow("ours.olmo2-exponent", f"olmo2{_STD}", rule, _GPT2, False, against=_FLAT)
+        for rule in ("sgd", "adam")
+    ),
+    *(
+        _where_apart(
+            UpdateRow("ours.olmo2-exponent", f"olmo2-relu{_STD}", rule, _GPT2, False, against=_FLAT)
+        )
         for rule in ("sgd", "adam")
     ),
     *_both("ours.wang-update", "small-init-wang"),

@@ -37,12 +37,33 @@ class AttentionPoint:
         return self.query.shape[-1] // self.module.heads
 
     def split(self) -> Mapping[str, Float[Tensor, "H a b"]]:
-        """q, k, v as (H, d, d') and w as (H, d', d), the theory's orientation."""
+        """q, k, v as (H, d, d') and w as (H, d', d), the theory's orientation.
+
+        Raises
+        ------
+        InputError
+            For attention that is not Eq. 5: grouped heads, QK-norm, another power of d', rotary
+            positions, a norm inside.
+        """
+        _require_eq_5(self.module)
         d, inner = self.query.shape[-1], self.head_width
         stacked = self.module.in_proj.detach().unflatten(0, (3, self.heads, inner))
         q, k, v = (part.transpose(-1, -2) for part in stacked)
         w = self.module.out_proj.detach().T.reshape(self.heads, inner, d)
         return {"q": q, "k": k, "v": v, "w": w}
+
+
+def _require_eq_5(module: Attention) -> None:
+    """The theorem's closed forms are those of Eq. 5."""
+    module.require_own_heads("the theorem on attention")
+    others = {
+        "QK-norm": module.q_norm is not None,
+        f"logits times d'^{module.traits.power:g}": module.traits.power != -0.5,
+        "rotary positions": module.rotary,
+        "a norm before w": module.inner_norm is not None,
+    }
+    if found := next((name for name, there in others.items() if there), None):
+        raise InputError(f"the theorem on attention is that of Eq. 5, got {found}")
 
 
 def random_point(

@@ -7,6 +7,7 @@ part ``embeddings``. Parts add up: ``encoder`` is every part that begins with it
 Trainable scalars and vectors of the wiring are named likewise: ``encoder.attention.omega`` (Admin),
 ``encoder.mlp.scale`` and ``encoder.mlp.shift`` (R-Fixup) belong to their block's part. What a layer
 or a stack shares has a part of its own below the stack: ``encoder.alpha`` (ReZero),
+``encoder.damping`` (GPAS),
 ``encoder.history`` (DLCL), ``encoder.norm`` (the final layer norm).
 """
 
@@ -36,7 +37,7 @@ _MATRIX_NAMES = {
     **{name: name for name in ("out_proj", "w1", "w2", "w3")},
 }
 """Parameters that hold one weight matrix, with the last word of its role."""
-RESCALERS = ("omega", "alpha", "shift", "shift1", "shift2", "scale", "branch_scale")
+RESCALERS = ("omega", "alpha", "damping", "shift", "shift1", "shift2", "scale", "branch_scale")
 """Last words of the roles of the wiring's trainable scalars and vectors."""
 
 

@@ -140,6 +140,7 @@ def _undescribed(wiring: Wiring) -> tuple[str, ...]:
         "norm inside the branch": wiring.norm_inside,
         "norms before and after one block": wiring.norm_before and wiring.norm_after,
         "layers of two kinds": wiring.after_share > 0,
+        "gates that damp the stream": wiring.damped,
         "parallel blocks": wiring.parallel is not Parallel.NO,
         "trained multiplier of a block's branch": wiring.branch
         in (BranchFactor.SCALAR, BranchFactor.VECTOR),

@@ -178,9 +178,11 @@ _RULES = {
     "torchtitan-w2": "N(0, 0.02), writers of layer l ÷ √(2l), embeddings N(0, 1)",
     "t5": "N(0, 1/√fan_in), q also ÷ √d', embeddings N(0, 1)",
     "sub-ln": "Xavier × √ln(2N) on v, out and MLP, norms inside the branches",
+    "sub-ln-rms": "Sub-LN's, with RMS norms",
     "sub-ln-torchscale": "Sub-LN's, but on encoder-attention; q, k, v ÷ √2",
     "peri-ln": "N(0, 0.02), norms before branches, on their outputs and on the embeddings",
     "olmo2": "N(0, 0.02) cut at 3σ, norms on the branches' outputs, QK-norm",
+    "olmo2-relu": "OLMo 2's, without its gate",
     "layernorm-scaling": "N(0, 0.02), norms of layer l × 1/√l",
     "mix-ln": "N(0, 0.02), Post-LN in the lowest quarter of the layers",
     "dyt": "N(0, 0.02), tanh(x/2) for the norms",
@@ -192,6 +194,7 @@ _RULES = {
     "deepscalelm": "branches of variance 1 × 1/√L, the stream × √(1 − 1/L)",
     "deepscalelm-code": "DeepScaleLM's with β² = 0.005 whatever the depth",
     "skip-init": "Xavier, branches × a trained scalar from 0",
+    "gpas": "N(0, 0.02), a gate of each layer from 0 that damps the stream",
 }
 
 

@@ -37,6 +37,10 @@ class GPT2Recipe(Recipe):
         del place, setting
         return truncated(self.std, self.cut)
 
+    def other(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
+        """The base for a router, which is a linear layer like any other."""
+        return self.table(place, setting) if place.is_router else None
+
 
 GPT2_RECIPE = GPT2Recipe(
     "gpt2",

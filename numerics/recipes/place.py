@@ -114,6 +114,13 @@ class ParameterPlace:
         """
         return self.role in MATRICES and ".parametrizations." not in self.name
 
+    @property
+    def is_router(self) -> bool:
+        """Whether it chooses among experts: a narrow linear layer within an MLP's branch."""
+        within = self.branch is not None and self.branch.kind in ("mlp", "gated-mlp")
+        narrow = self.fans[1] < self.fans[0]
+        return self.role == "other" and within and self.module == "Linear" and narrow
+
 
 def setting_of(
     structure: Structure,

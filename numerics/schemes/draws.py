@@ -64,7 +64,7 @@ class WeightDraw:
         return self.std * math.sqrt(1 - 2 * self.cut * density / inside)
 
     def fill_(self, tensor: Tensor, generator: torch.Generator) -> None:
-        """WeightDraw every entry of a tensor in place."""
+        """Draw every entry of a tensor in place."""
         if self.kind == "uniform":
             uniform_(tensor, self.std * 3**0.5, generator)
         elif self.cut == math.inf:

@@ -28,7 +28,7 @@ EVERY_ARCHITECTURE = frozenset(Architecture)
 _START = dict.fromkeys(
     (
         *("in_bias", "q_bias", "k_bias", "v_bias", "out_bias", "bias1", "bias2", "bias3"),
-        *("alpha", "shift", "shift1", "shift2"),
+        *("alpha", "damping", "shift", "shift1", "shift2"),
     ),
     0.0,
 ) | {"scale": 1.0}

@@ -66,7 +66,8 @@ def measurement_bytes(
 def _block_weights(spec: ModelSpec, block: str) -> int:
     if block == "mlp":
         return (3 if spec.mlp.gated else 2) * spec.d_model * spec.d_ff
-    return 4 * spec.d_model**2
+    keys = spec.key_heads / spec.heads
+    return round((2 + 2 * keys) * spec.d_model**2)
 
 
 def _weights(spec: ModelSpec) -> int:
@@ -94,14 +95,21 @@ def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, clo
 def task_bytes(task: SweepTask, dtype: str | None = None) -> int:
     """Bytes of one task; dtype ``auto`` is float64, which it takes where float32 overflows."""
     settings = task.settings
-    wanted = "float32" if (dtype or settings.dtype) == "float32" else "float64"
-    return measurement_bytes(
-        scheme_named(task.scheme).adapt(settings.spec(task.depth)),
+    steps = settings.steps > 1
+    wanted = "float32" if (dtype or settings.dtype) == "float32" and not steps else "float64"
+    spec = scheme_named(task.scheme).adapt(settings.spec(task.depth))
+    needed = measurement_bytes(
+        spec,
         sequences=settings.sequences,
         tokens=settings.tokens,
         dtype=wanted,
-        closed=settings.detail == "part" and step_rule_named(task.optimizer).elementwise,
+        closed=settings.detail == "part"
+        and step_rule_named(task.optimizer).elementwise
+        and not steps,
     )
+    # Real steps keep every gradient, as noise before a step does; in float64 at most.
+    kept = settings.earlier + (settings.steps if steps else 0)
+    return needed + kept * 8 * _weights(spec)
 
 
 def check_memory(tasks: Iterable[SweepTask], engine: Executors) -> None:

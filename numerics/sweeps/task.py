@@ -4,25 +4,27 @@ A worker process imports only this module, because the statistics of a sweep are
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import polars as pl
 import torch
 
-from numerics.linearization.cotangents import random_cotangent
+from numerics.linearization.cotangents import cross_entropy_cotangent, random_cotangent
 from numerics.linearization.engines import linearize
 from numerics.linearization.measured_function import in_precision
-from numerics.linearization.update_directions import step_rule_named
+from numerics.linearization.types import Cotangent
+from numerics.linearization.update_directions import StepRule, step_rule_named
 from numerics.measure.by_group import norms
 from numerics.measure.report import UpdateReport
 from numerics.measure.updates import measure_update
 from numerics.models import ModelSpec, Transformer
 from numerics.models.roles import ALL_PARTS
 from numerics.models.tokens import TokenBatch, output_shape, random_batch
-from numerics.schemes import build, scheme_named
+from numerics.schemes import Prescription, build, scheme_named
 from numerics.signals.branches import branch_calls, logits_rms
 from numerics.sweeps.grid import SweepTask
+from numerics.sweeps.step_rows import step_values
 from numerics.sweeps.store import task_rows
 
 
@@ -45,10 +47,30 @@ def drawn(task: SweepTask) -> tuple[Transformer, TokenBatch]:
     return model, batch
 
 
-def rates_of(task: SweepTask) -> Mapping[str, float]:
-    """Factors on the learning rate that the task's scheme prescribes for Adam and its like."""
+def prescribed(task: SweepTask) -> Prescription:
+    """What the task's scheme prescribes, its factors for Adam and its like among it."""
     scheme = scheme_named(task.scheme)
-    return scheme.prescribe(scheme.adapt(task.settings.spec(task.depth))).rates
+    return scheme.prescribe(scheme.adapt(task.settings.spec(task.depth)))
+
+
+def rule_of(task: SweepTask) -> StepRule:
+    """The task's update rule with its scheme's factors."""
+    own = prescribed(task)
+    return step_rule_named(task.optimizer).with_rates(own.rates, own.weight_decays, own.epsilons)
+
+
+def loss_of(
+    task: SweepTask, model: Transformer, batch: TokenBatch, *, unit: bool
+) -> Cotangent | None:
+    """The gradient of the task's loss at f; ``None`` where it is the random cotangent.
+
+    Labels are the next tokens, the first after the last; of an encoder alone its own.
+    """
+    if task.settings.loss == "random":
+        return None
+    spec = task.settings.spec(task.depth)
+    labels = batch.target_BT.roll(-1, 1) if spec.has_decoder else batch.source_BS
+    return cross_entropy_cotangent(model, labels, unit=unit)
 
 
 def measure_task(task: SweepTask) -> pl.DataFrame:
@@ -76,6 +98,7 @@ def _measured(task: SweepTask) -> pl.DataFrame:
     started = time.perf_counter()
     settings = task.settings
     model, batch = drawn(task)
+    own = prescribed(task)
     report = measure_update(
         model,
         batch,
@@ -83,11 +106,19 @@ def _measured(task: SweepTask) -> pl.DataFrame:
         optimizer=task.optimizer,
         inputs=settings.inputs,
         dtype=settings.dtype,
-        rates=rates_of(task),
+        cotangent=loss_of(task, model, batch, unit=True),
+        earlier=settings.earlier,
+        rates=own.rates,
+        weight_decays=own.weight_decays,
+        epsilons=own.epsilons,
     )
     values = list(_values(report, _parts(settings.spec(task.depth))))
     if settings.detail != "part":
-        values += _details(task, model, batch, stream(task, "cotangent"), report.dtype)
+        values += _details(task, model, batch, report.dtype)
+    if settings.steps > 1:
+        u = loss_of(task, model, batch, unit=False) or _random(task, model, batch)[0]
+        taken = step_values(model, batch, u, rule_of(task), settings)
+        values += [_row("total", quantity, value) for quantity, value in taken]
     common = _common(task) | {
         "dtype": report.dtype,
         "accurate": report.accurate,
@@ -96,21 +127,29 @@ def _measured(task: SweepTask) -> pl.DataFrame:
     return task_rows(common, values)
 
 
+def _random(task: SweepTask, model: Transformer, batch: TokenBatch) -> list[Cotangent]:
+    """The random cotangent of the measured step, then earlier ones, as `measure_update` draws."""
+    generator, shape = stream(task, "cotangent"), output_shape(model.spec, batch)
+    return [random_cotangent(shape, generator) for _ in range(1 + task.settings.earlier)]
+
+
 def _details(
-    task: SweepTask, model: Transformer, batch: TokenBatch, generator: torch.Generator, dtype: str
+    task: SweepTask, model: Transformer, batch: TokenBatch, dtype: str
 ) -> Iterator[dict[str, object]]:
     """Values of groups inside the parts, from the same step in the same precision.
 
     By layer these include ``logits_rms``, the root mean square of the attention logits.
     """
+    drawn_u, *past = _random(task, model, batch)
     model = in_precision(model, getattr(torch, dtype)).eval()
     [found] = linearize(
         [model],
         [batch],
-        [random_cotangent(output_shape(model.spec, batch), generator)],
-        step_rule_named(task.optimizer).with_rates(rates_of(task)),
+        [loss_of(task, model, batch, unit=True) or drawn_u],
+        rule_of(task),
         groups=task.settings.detail,
         inputs=task.settings.inputs,
+        earlier=[[one] for one in past],
     )
     columns = {"update": norms(found).tolist(), "gradient_energy": found.energies.tolist()}
     for quantity, numbers in columns.items():

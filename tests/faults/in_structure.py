@@ -69,17 +69,21 @@ STRUCTURE_FAULTS = (
     ),
     Fault(
         "flat decided by the value without its interval",
-        "numerics/own_model/check/laws.py",
+        "numerics/statistics/growth_laws.py",
         "    if fit.interval[1] <= flat:\n        why",
         "    if fit.value <= flat:\n        why",
-        ("tests/numerics/own_model/check/test_laws.py::test_a_flat_line_through_scatter_is_open",),
+        (
+            "tests/numerics/statistics/test_boundedness.py::test_a_flat_line_through_scatter_is_open",
+        ),
     ),
     Fault(
         "growth that reaches infinity called open",
-        "numerics/own_model/check/laws.py",
+        "numerics/statistics/growth_laws.py",
         "return GrowthLaw(None, True, NoExponent(reason), {}, {}, reason)",
         "return GrowthLaw(None, None, NoExponent(reason), {}, {}, reason)",
-        ("tests/numerics/own_model/check/test_laws.py::test_overflow_grows_and_zeros_are_bounded",),
+        (
+            "tests/numerics/statistics/test_boundedness.py::test_overflow_grows_and_zeros_are_bounded",
+        ),
     ),
     Fault(
         "the driver of growth is the one that falls",

@@ -112,7 +112,8 @@ def run_history(
     >>> from theory.mean_field.attention_moments import Fluctuations
     >>> from theory.moments.softmax_moments import uniform
     >>> setting = NetworkSetting(64, 128, lambda n, *_: uniform(n), Fluctuations())
-    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, {"w1": 2 / 192, "w2": 2 / 192}, Norm.PRE)
+    >>> variances = {"w1": 2 / 192, "w2": 2 / 192}
+    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, variances, NormPlace.PRE)
     >>> tape = run_history(((4.0,),), (mlp,), HistoryWiring.PRE, "decoder", None, setting)
     >>> [type(one).__name__ for one in tape.operations]
     ['Normed', 'Summed', 'Branched', 'Normed', 'Summed', 'Normed']

@@ -203,7 +203,8 @@ class StructurePowers:
         """Power of the number of entries, and (ε − 1) times it."""
         entries = sp.Integer(sum(self._fans(role)))
         matrix = self.structure.kinds[role] == "hidden"
-        return entries, (self.law.shape_power(matrix=matrix) - 1) * entries
+        own = self.law.scaling_power(self._fans(role), matrix=matrix)
+        return entries, (self.law.shape_power(matrix=matrix) - 1) * entries + own
 
     def step(self, role: str, gradient: sp.Expr, t: sp.Expr = END) -> sp.Expr:
         """Size of the change of one entry of θ in a step, for layers of number N^t."""

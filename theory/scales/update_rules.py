@@ -53,6 +53,27 @@ def momentum(decay: sp.Expr = DECAY) -> UpdateRule:
     )
 
 
+def momentum_noise(decay: sp.Expr = DECAY) -> UpdateRule:
+    """Heavy-ball momentum where ∂L/∂f is zero-mean noise: gradients add up in mean square.
+
+    Their sum has the RMS √(Σ_k decay^(2k)) = (1 − decay²)^(-1/2) of one gradient's.
+
+    Examples
+    --------
+    >>> D, theta = sp.symbols("D theta", positive=True)
+    >>> momentum_noise(sp.Rational(3, 5)).change(D, theta)
+    5*D**2/4
+    """
+    if not 0 <= decay < 1:
+        raise InputError(f"the decay of momentum must lie in [0, 1), got {decay}")
+    return UpdateRule(
+        "momentum-noise",
+        lambda derivative, _: derivative**2 / sp.sqrt(1 - decay**2),
+        2,
+        f"momentum's steady state on a noisy ∂L/∂f: g × a factor of RMS (1 − {decay}²)^(-1/2)",
+    )
+
+
 def adam_noise(beta: sp.Expr = DECAY) -> UpdateRule:
     """Adam where ∂L/∂f is zero-mean noise: sign(D) times one factor of RMS √((1 − β₁)/(1 + β₁)).
 
@@ -84,6 +105,7 @@ _STEADY = "Adam's first step, and its steady state where the gradient's sign sta
 RULES: dict[str, UpdateRule] = {
     "sgd": SGD,
     "momentum": momentum(),
+    "momentum-noise": momentum_noise(),
     "sign": SIGN,
     "adam": UpdateRule("adam", SIGN.change, 1, f"{SIGN.meaning}: {_STEADY}"),
     "adamw": UpdateRule("adamw", SIGN.change, 1, f"{SIGN.meaning}, and θ decays: {_STEADY}"),
@@ -91,8 +113,25 @@ RULES: dict[str, UpdateRule] = {
     "lion": UpdateRule("lion", SIGN.change, 1, "θ ← θ − η sign(interpolated g)"),
     "lars": UpdateRule("lars", LAYERWISE.change, 1, "θ ← θ − η ‖θ‖ g/‖g‖ in each tensor"),
     "lamb": LAYERWISE,
+    "adafactor": UpdateRule(
+        "adafactor", LAYERWISE.change, 1, "θ ← θ − η RMS(θ) u/max(1, RMS(u)) in each tensor"
+    ),
     "muon": ORTHOGONAL,
+    "muon-match-rms-adamw": UpdateRule(
+        "muon-match-rms-adamw",
+        ORTHOGONAL.change,
+        1,
+        "θ ← θ − 0.2 η √max(rows, columns) U Vᵀ, g = U Σ Vᵀ: entries of RMS 0.2 η",
+    ),
+    "muon-spectral": UpdateRule(
+        "muon-spectral",
+        ORTHOGONAL.change,
+        1,
+        "θ ← θ − η √(rows/columns) U Vᵀ, g = U Σ Vᵀ: what a matrix computes moves by RMS η",
+    ),
 }
+MUONS = ("muon", "muon-match-rms-adamw", "muon-spectral")
+"""Names of the rules that step a hidden matrix by an orthogonal one."""
 
 
 def update_rule_named(name: str) -> UpdateRule:

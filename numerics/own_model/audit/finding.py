@@ -18,6 +18,7 @@ SEVERITY = {
     "wrong-base": 81,
     "wrong-tensor": 80,
     "branch-factor": 78,
+    "unprofiled": 77,
     "shortcut": 76,
     "scale": 70,
     "one-tensor": 68,

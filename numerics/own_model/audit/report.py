@@ -61,14 +61,15 @@ def table(found: Audit) -> Table:
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
     right: dict[str, int] = defaultdict(int)
-    for (name, role), rows in _groups(found.rows).items():
+    for (name, role, frozen), rows in _groups(found.rows).items():
         factors = [row.factor for row in rows if row.factor is not None]
         asked = [row.asked for row in rows if row.asked is not None]
         wrong = any(row.problem for row in rows)
         if asked and not factors and not wrong:
             right[f"{role} {_constants(rows)}"] += len(rows)
             continue
-        mark = "[dim]–[/]" if not asked else "[red]✗[/]" if wrong else "[green]✓[/]"
+        unasked = "[dim]frozen[/]" if frozen else "[dim]–[/]"
+        mark = unasked if not asked else "[red]✗[/]" if wrong else "[green]✓[/]"
         shown.add_row(
             str(len(rows)) if len(rows) > 1 else "",
             escape(name if len(name) <= NAME else "…" + name[-NAME + 1 :]),
@@ -85,10 +86,10 @@ def table(found: Audit) -> Table:
     return shown
 
 
-def _groups(rows: Iterable[AuditRow]) -> dict[tuple[str, str], list[AuditRow]]:
-    groups: dict[tuple[str, str], list[AuditRow]] = defaultdict(list)
+def _groups(rows: Iterable[AuditRow]) -> dict[tuple[str, str, bool], list[AuditRow]]:
+    groups: dict[tuple[str, str, bool], list[AuditRow]] = defaultdict(list)
     for row in rows:
-        groups[pattern(row.place.name), row.place.role].append(row)
+        groups[pattern(row.place.name), row.place.role, row.place.frozen].append(row)
     return groups
 
 
@@ -174,6 +175,7 @@ def _row(row: AuditRow) -> dict[str, Any]:
         "tolerance": row.tolerance,
         "agrees": row.agrees,
         "problem": row.problem,
+        "frozen": place.frozen,
     }
 
 

@@ -6,15 +6,15 @@ is measured, in total, by role and by layer; the law that it follows over the si
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
+from numerics.linearization.update_directions import BETAS
 from numerics.own_model.check.advice import (
     advice,
     copies_sentence,
     driver_sentence,
     wiring_sentence,
 )
-from numerics.own_model.check.laws import growth_law
 from numerics.own_model.check.settings import CheckSettings
 from numerics.own_model.check.sizes import Measurement, Rates, build, measure_size, same_function
 from numerics.own_model.check.types import (
@@ -28,9 +28,11 @@ from numerics.own_model.measurement.groups import starred
 from numerics.own_model.measurement.output import Output
 from numerics.own_model.measurement.probe import FP16_MAX
 from numerics.own_model.measurement.sites import BLOCKS, EMBEDDING
-from numerics.schemes import scheme_named
+from numerics.recipes.factors_by_parameter import require_factors
+from numerics.statistics.growth_laws import growth_law
 from numerics.structure.user_factory import UserFactory, as_factory, load_factory
 from theory.errors import InputError
+from theory.radam.rectification import BEHAVIOURS, length
 
 BF16_MAX = 3.3895e38
 """The largest number of bfloat16."""
@@ -78,7 +80,7 @@ def check(
         What f is: None for the input of the head, ``logits``, an attribute, or a function.
     rates
         Factor on the learning rate by parameter: ``(name, parameter) -> float``, or the name of a
-        scheme whose factors by role they are, such as ``completep``.
+        scheme or parametrisation whose factors by role they are, such as ``completep``.
 
     Returns
     -------
@@ -112,7 +114,7 @@ def check(
         output=output,
     )
     if isinstance(rates, str):
-        scheme_named(rates)
+        require_factors(rates)
     made = _factory(factory)
     firsts = {size: build(made, settings, size, 0) for size in settings.values}
     _require_sizes_differ(made, settings, firsts)
@@ -315,4 +317,10 @@ def _notes(every: Sequence[Measurement]) -> tuple[str, ...]:
         )
     if any(m.structure is not None and m.structure.shared for m in every):
         found.append("Parameters are shared across depth: a layer has no part of its own in them.")
+    if any("radam" in m.updates for m in every):
+        later = next(t for t in count(1) if BEHAVIOURS["torch"].adapts(length(t, BETAS[1])))
+        found.append(
+            "radam: measured is step 1, which averages gradients as momentum does; Adam's rule "
+            f"comes from step {later} on, where ρ_t > 5."
+        )
     return tuple(dict.fromkeys(found))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from numerics.own_model.check.scheme_rates import scheme_rates
 from numerics.own_model.check.settings import RATE, CheckSettings
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import (
@@ -20,6 +19,7 @@ from numerics.own_model.measurement.private_copy import called, in_dtype, privat
 from numerics.own_model.measurement.probe import ForwardSizes, probe
 from numerics.own_model.measurement.sites import Sites, site_changes
 from numerics.own_model.measurement.walk import Walk, walk
+from numerics.recipes.factors_by_parameter import factors_by_parameter
 from numerics.structure.default_batch import ModelBatch
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure
@@ -28,7 +28,7 @@ from theory.errors import InputError
 
 Rates = Callable[[str, nn.Parameter], float] | str
 """Factor on the learning rate of one parameter, as a parametrisation gives it, or the name of a
-scheme whose factors by role they are."""
+scheme or published parametrisation whose factors by role they are."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def _measure(
 ) -> Measurement:
     factors = None
     if isinstance(rates, str):
-        factors = scheme_rates(rates, built, structure)
+        found = factors_by_parameter(built.model, rates, structure)
+        factors = {name: own.rate for name, own in found.items()}
     elif rates is not None:
         factors = {name: rates(name, p) for name, p in built.model.named_parameters()}
     function = _function(built.model, built.batch, settings)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from numerics.own_model.check.laws import GrowthLaw
 from numerics.own_model.measurement.probe import FirstLoss
 from numerics.own_model.measurement.walk import Walk
+from numerics.statistics.growth_laws import GrowthLaw
 from numerics.stores.files import jsonable
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from numerics.own_model.measurement.conditions import any_attention
 from numerics.own_model.measurement.output import Measured, Output, find_measured, leaves
 from numerics.own_model.measurement.padding import valid_positions
 from numerics.own_model.measurement.private_copy import (
@@ -175,7 +176,8 @@ def _in_precision(
         own_batch = dict(named) | kwargs
     try:
         before = _generators()
-        measured = find_measured(copied.module, own_batch, output)
+        with any_attention():
+            measured = find_measured(copied.module, own_batch, output)
         value = measured.first
         assert value is not None
         _require_own_parameters(model, value)

@@ -101,11 +101,19 @@ def private_copy(model: nn.Module, dtype: torch.dtype | None = None) -> PrivateC
         module.to(dtype)
     slots, parameters = _slots(module, aliases)
     if not parameters:
-        raise InputError(f"a model must have trainable parameters, {type(model).__name__} has none")
+        raise InputError(
+            f"a model must have trainable parameters, {type(model).__name__} has none: every "
+            "requires_grad is False"
+        )
     notes = [
         f"{name} and {first} are two parameters in one memory: taken as one tensor."
         for name, first in aliases.items()
     ]
+    if still := sum(not p.requires_grad for p in module.parameters()):
+        notes.append(
+            f"{still} of {still + len(parameters)} parameters are frozen (requires_grad=False): "
+            "the step does not move them."
+        )
     if trains:
         notes.append(f"{len(trains)} batch norm(s) use the statistics of the batch.")
     return PrivateCopy(module, slots, parameters, tuple(notes))

@@ -18,10 +18,10 @@ from theory.errors import InputError
 PEAKS = """
 import re, sys
 from pathlib import Path
-from numerics.sweeps.run import Settings, Task, measure_task
+from numerics.sweeps.run import SweepSettings, SweepTask, measure_task
 scheme, dtype, *depths = sys.argv[1:]
 for depth in depths:
-    rows = measure_task(Task(Settings(dtype=dtype), scheme, "sgd", int(depth), 0))
+    rows = measure_task(SweepTask(SweepSettings(dtype=dtype), scheme, "sgd", int(depth), 0))
     assert rows["finite"].all()
     kib = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
     print(int(kib) * 1024)

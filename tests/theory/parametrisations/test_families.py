@@ -78,7 +78,13 @@ def test_squared_scales_are_what_one_scale_for_all_gives_under_adam():
 
 @pytest.mark.parametrize(
     ("law", "inputs", "hidden", "outputs"),
-    [("adam", 0, -1, -1), ("sgd", 1, 0, -1), ("muon", 0, 0, -1)],
+    [
+        ("adam", 0, -1, -1),
+        ("sgd", 1, 0, -1),
+        ("muon", 0, 0, -1),
+        ("muon-spectral", 0, 0, -1),
+        ("muon-match-rms-adamw", 0, -HALF, -1),
+    ],
 )
 def test_mup_over_the_width(law, inputs, hidden, outputs):
     found = solve(

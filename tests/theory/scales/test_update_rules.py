@@ -16,6 +16,7 @@ from theory.scales.update_rules import (
     block_gain,
     branch_gain,
     momentum,
+    momentum_noise,
     sensitivity,
     stack_gain,
     update_rule_named,
@@ -35,7 +36,11 @@ D, THETA = sp.symbols("D theta", positive=True)
         ("lion", D, 1),
         ("lars", D * THETA, 1),
         ("lamb", D * THETA, 1),
+        ("momentum-noise", 10 * D**2 / sp.sqrt(19), 2),
+        ("adafactor", D * THETA, 1),
         ("muon", D, 1),
+        ("muon-match-rms-adamw", D, 1),
+        ("muon-spectral", D, 1),
     ],
 )
 def test_each_rule_by_name(name, change, power):
@@ -45,10 +50,10 @@ def test_each_rule_by_name(name, change, power):
 
 
 def test_no_rule_is_left_out():
-    assert len(RULES) == 10
+    assert len(RULES) == 14
 
 
-@pytest.mark.parametrize("build", [momentum, adam_noise])
+@pytest.mark.parametrize("build", [momentum, momentum_noise, adam_noise])
 @pytest.mark.parametrize("decay", [1, -sp.Rational(1, 10), 2])
 def test_decays_outside_their_range_are_refused(build, decay):
     with pytest.raises(InputError, match=r"must lie in \[0, 1\), got"):
@@ -57,6 +62,7 @@ def test_decays_outside_their_range_are_refused(build, decay):
 
 def test_without_decay_momentum_is_sgd_and_adams_noise_is_whole():
     assert momentum(sp.S.Zero).change(D, THETA) == D**2
+    assert momentum_noise(sp.S.Zero).change(D, THETA) == D**2
     assert adam_noise(sp.S.Zero).change(D, THETA) == D
 
 

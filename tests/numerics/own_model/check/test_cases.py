@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from numerics.own_model.check.check import check
-from numerics.own_model.check.laws import GrowthLaw, growth_law
 from numerics.own_model.check.types import Check, OptimizerCheck, SizeSeries
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import module_function
 from numerics.own_model.measurement.measure import measure_module
 from numerics.own_model.measurement.probe import probe
 from numerics.statistics.exponents import Exponent, power_law
+from numerics.statistics.growth_laws import GrowthLaw, growth_law
 from numerics.structure.trace import trace_structure
 from tests.numerics.own_model.check.models import (
     Block,
