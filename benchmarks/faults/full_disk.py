@@ -23,8 +23,8 @@ from benchmarks.faults.long_commands import (
     COMMANDS,
     CONTROL,
     LongCommand,
-    break_the_store,
     words,
+    write_in_place,
 )
 from benchmarks.faults.record import FOLDER, record
 
@@ -123,7 +123,7 @@ def main() -> None:
         own = [trial for trial in found if trial.command == name]
         print(f"{name}: {len(own)} disks, {sum(bool(t.faults) for t in own)} failed", flush=True)
     found += into_full()
-    broken = replace(CONTROL, name="sweep, broken store", prepare=break_the_store)
+    broken = replace(CONTROL, name="sweep, broken store", prepare=write_in_place)
     control = trials(broken, (1_000, 4_000))
     bad = [trial for trial in found if trial.faults]
     content = {

@@ -96,6 +96,21 @@ COMMANDS = (
 )
 
 
+def write_in_place() -> None:
+    """Plant a store without temporary files: the control, which a full disk must expose."""
+    from collections.abc import Iterator
+    from contextlib import contextmanager
+    from pathlib import Path
+
+    @contextmanager
+    def in_place(path: Path) -> Iterator[Path]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield path
+
+    for module in (files, store, checkpoint, loop):
+        module.atomically = in_place
+
+
 def break_the_store() -> None:
     """Plant a store that writes in place and slowly: the control, which a kill must expose."""
     import time
