@@ -224,6 +224,8 @@ SOLVE = Grammar(
         "--axis": _chosen("depth width"),
         "--base-layers": _sized("1 2"),
         "--model": MODEL,
+        "--seeds": Option((), NO_SIZE),
+        "--out": Option((), (), ODD_FOLDERS),
     },
     ("--parallel", "--no-ties", "--complete", "--json"),
 )
