@@ -5,7 +5,7 @@ INSTALLED := $(VENV)/.installed
 OLDEST_PYTHON ?= python3.11
 NEWEST_PYTHON ?= python3.13
 
-.PHONY: verify test test-all planted mutants lint types bench notebook docs wheel callbacks versions record readme clean
+.PHONY: verify test test-all planted mutants faults load lint types bench notebook docs wheel callbacks versions record readme clean
 
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
@@ -18,6 +18,15 @@ test-all: $(INSTALLED)
 
 planted: $(INSTALLED)
 	$(BIN)/python -m benchmarks.planted
+
+faults: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.faults.kills
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.faults.flips
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.faults.full_disk
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.faults.fuzz
+
+load: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load --tasks 100000
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,mutation]'

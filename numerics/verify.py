@@ -27,7 +27,7 @@ from theory.claims import (
     Verdict,
     verdict,
 )
-from theory.errors import InputError
+from theory.errors import InputError, words_of
 from theory.ledger import LEDGER, unknown_claim
 
 
@@ -74,7 +74,7 @@ def selected(pattern: str) -> tuple[Claim, ...]:
     >>> [claim.id for claim in selected("tfixup.eq[67],ours.*-scale")]
     ['tfixup.eq6', 'tfixup.eq7', 'ours.adam-scale']
     """
-    patterns = [word.strip() for word in pattern.split(",")]
+    patterns = words_of("claims", pattern)
     for word in patterns:
         if not any(_matches(claim, word) for claim in LEDGER):
             raise unknown_claim(word)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
 
-from theory.errors import InputError
+from theory.errors import integer_of, require_within, words_of
 
 if TYPE_CHECKING:
     from numerics.own_model.audit.audit import Audit as Result
@@ -46,11 +46,16 @@ class AuditCommand:
 
     def run(self) -> int:
         """Build, audit, print."""
+        from numerics.own_model.audit.report import document
         from numerics.recipes import recipe_named
+        from numerics.stores.files import require_writable, write_json
         from numerics.structure.user_factory import UserCodeError, load_factory
 
+        require_within(0, 2**63 - 1, seed=self.seed)
         if self.recipe is not None:
             recipe_named(self.recipe)
+        if self.json is not None:
+            require_writable(self.json)
         try:
             factory = load_factory(self.model)
             audits = {depth: self._audit(factory, depth) for depth in self._depths(factory)}
@@ -58,19 +63,22 @@ class AuditCommand:
             if self.traceback:
                 print(raised.full, file=sys.stderr)
             raise
-        self._print(audits)
+        documents = [{"depth": depth} | document(found) for depth, found in audits.items()]
+        whole = {"model": self.model, "audits": documents}
+        # The work is shown first: what the disk may refuse comes last.
+        self._print(audits, whole)
+        if self.json is not None:
+            write_json(self.json, whole)
         return 0 if all(found.clean for found in audits.values()) else 1
 
     def _depths(self, factory: "UserFactory") -> list[int | None]:
         if self.values is None:
             return [DEPTH if factory.needs else None]
         depths: list[int | None] = []
-        for word in filter(None, (w.strip() for w in self.values.split(","))):
-            if not word.isdigit() or int(word) < 1:
-                raise InputError(f"values must be depths of at least 1, got {word!r}")
-            depths.append(int(word))
-        if not depths:
-            raise InputError("values must hold at least one depth, got none")
+        for word in words_of("values", self.values):
+            depth = integer_of("values", word)
+            require_within(1, 100_000, values=depth)
+            depths.append(depth)
         return depths
 
     def _audit(self, factory: "UserFactory", depth: int | None) -> "Result":
@@ -99,7 +107,7 @@ class AuditCommand:
                 parameters[name].zero_()  # whatever memory held, the other tensors can be audited
         require_measurable(built.model)
         batch = None if built.batch == () else built.batch
-        names = tuple(filter(None, (name.strip() for name in self.names.split(","))))
+        names = words_of("names", self.names) if self.names else ()
         found = audit(built.model, self.recipe, batch, names=names)
         again = overwritten(bare, seed=self.seed)
         findings = ranked(
@@ -114,19 +122,14 @@ class AuditCommand:
             notes.append(f"The factory takes a depth, and --values gives none: built at {DEPTH}.")
         return replace(found, findings=findings, notes=(*notes, *found.notes))
 
-    def _print(self, audits: "dict[int | None, Result]") -> None:
+    def _print(self, audits: "dict[int | None, Result]", whole: dict[str, object]) -> None:
         import json
 
         from rich.console import Console
 
-        from numerics.own_model.audit.report import annotations, document, print_audit
+        from numerics.own_model.audit.report import annotations, print_audit
 
         several = len(audits) > 1
-        documents = [{"depth": depth} | document(found) for depth, found in audits.items()]
-        whole = {"model": self.model, "audits": documents}
-        if self.json is not None:
-            self.json.parent.mkdir(parents=True, exist_ok=True)
-            self.json.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n")
         if self.format == "json":
             print(json.dumps(whole, indent=1, allow_nan=False))
             return

@@ -7,7 +7,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from theory.errors import InputError
+from theory.errors import integer_of, words_of
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,16 @@ class CheckCommand:
     def run(self) -> int:
         """Measure, print, store."""
         from numerics.own_model.check.check import check
+        from numerics.stores.files import require_folder
         from numerics.structure.user_factory import UserCodeError
 
+        if self.out is not None:
+            require_folder(self.out)
         try:
             found = check(
                 self.model,
                 numbers("values", self.values),
-                words(self.optimizers),
+                words_of("optimizers", self.optimizers),
                 over=self.over,
                 seeds=self.seeds,
                 lr=self.lr,
@@ -82,9 +85,10 @@ class CheckCommand:
                 print(raised.full, file=sys.stderr)
             raise
         document = found.document()
+        # The work is shown first: what the disk may refuse comes last.
+        self._print(found, document)
         if self.out is not None:
             self._store(found, document)
-        self._print(found, document)
         return found.exit_code
 
     def _print(self, found: object, document: dict[str, object]) -> None:
@@ -102,14 +106,15 @@ class CheckCommand:
             print_check(found)
 
     def _store(self, found: object, document: dict[str, object]) -> None:
+        from numerics.figures.style import save
         from numerics.own_model.check.figure import draw_check
         from numerics.own_model.check.result import Check as Result
-        from numerics.stores.files import atomically, write_json
+        from numerics.stores.files import write_json
+        from numerics.stores.folder import ResultFolder
         from numerics.stores.provenance import command_line, provenance
 
         assert isinstance(found, Result)
         assert self.out is not None
-        self.out.mkdir(parents=True, exist_ok=True)
         made = provenance(
             command=command_line(),
             config={**vars(self), "out": str(self.out)},
@@ -118,11 +123,11 @@ class CheckCommand:
             dtype=self.dtype,
             seconds=found.seconds,
         )
-        write_json(self.out / "check.json", {**document, "provenance": made})
-        figure = draw_check(found)
-        for suffix in ("svg", "png"):
-            with atomically(self.out / f"check.{suffix}") as path:
-                figure.savefig(path, format=suffix, dpi=150)
+        names = ("check.json", "check.svg", "check.png")
+        with ResultFolder(self.out, names[0], "check", names).exclusively():
+            write_json(self.out / names[0], {**document, "provenance": made})
+            for name in names[1:]:
+                save(draw_check(found), self.out / name)
 
 
 def numbers(name: str, text: str) -> tuple[int, ...]:
@@ -135,25 +140,6 @@ def numbers(name: str, text: str) -> tuple[int, ...]:
     >>> numbers("values", "2,x")
     Traceback (most recent call last):
     ...
-    theory.errors.InputError: values must be integers separated by commas, got 'x'
+    theory.errors.InputError: values must be integers in plain digits, got 'x'
     """
-    found: list[int] = []
-    for piece in words(text):
-        try:
-            found.append(int(piece))
-        except ValueError:
-            raise InputError(
-                f"{name} must be integers separated by commas, got {piece!r}"
-            ) from None
-    return tuple(found)
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Comma-separated words without blanks.
-
-    Examples
-    --------
-    >>> words("sgd, adamw,")
-    ('sgd', 'adamw')
-    """
-    return tuple(piece.strip() for piece in text.split(",") if piece.strip())
+    return tuple(integer_of(name, word) for word in words_of(name, text))

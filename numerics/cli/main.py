@@ -11,6 +11,7 @@ import io
 import os
 import sys
 import traceback
+from concurrent.futures import BrokenExecutor
 from typing import Annotated, get_args
 
 from tyro.conf import subcommand
@@ -90,6 +91,9 @@ def run(arguments: list[str]) -> int:
         where = f" {failed.filename}" if failed.filename else ""
         told = failed.strerror or _first_line(failed)
         return _failed(failed, f"the system refused{where}: {told}", MACHINE)
+    except BrokenExecutor as died:
+        told = "a worker process died twice at the same task, perhaps of a full memory"
+        return _failed(died, told, MACHINE)
     except Exception as fault:
         told = f"{type(fault).__name__}: {_first_line(fault)}"
         hint = "a fault of this program; TFIXUP_TRACEBACK=1 shows where"

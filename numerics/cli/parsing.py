@@ -6,6 +6,7 @@ the width of the terminal.
 """
 
 import io
+import re
 import shutil
 import sys
 import textwrap
@@ -19,10 +20,14 @@ import tyro
 from tyro.conf import arg
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from theory.errors import InputError
+
 METAVARS: Mapping[type, str] = {str: "STR", int: "INT", float: "FLOAT", Path: "PATH"}
 """The kinds of values that an option may have, as the help shows them."""
 WIDEST = 100
 """Characters of a line of prose in the help, also on a wider terminal."""
+
+_EMPTY = re.compile(r"--[\w-]+=")
 
 _registry = ConstructorRegistry()
 
@@ -73,7 +78,13 @@ def parsed(kind: Any, prog: str, arguments: Sequence[str], description: str | No
         The words after it.
     description
         What the help says first; the docstring of the class unless given.
+
+    Raises
+    ------
+    InputError
+        If a word is empty.
     """
+    _refuse_empty(arguments)
     held = _Held(sys.stdout)
     root: Any = Annotated[kind, arg(name="")]
     try:
@@ -88,6 +99,15 @@ def parsed(kind: Any, prog: str, arguments: Sequence[str], description: str | No
     finally:
         width = min(shutil.get_terminal_size().columns, WIDEST)
         print(wrapped(held.getvalue(), width), end="")
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Raise at an empty word: as a path it would be the working directory, as a name any name."""
+    for before, word in zip(("", *arguments), arguments, strict=False):
+        name = before if word == "" and before.startswith("--") else word
+        if word == "" or _EMPTY.fullmatch(word):
+            shown = name.strip("-=") or "an argument"
+            raise InputError(f"{shown} needs a value, got an empty one: leave it out")
 
 
 def wrapped(text: str, width: int) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from theory.errors import InputError
+from theory.errors import InputError, nearest, require_within, words_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,9 +34,14 @@ class Plot:
 
     def run(self) -> int:
         """Read, draw, write whole or not at all, and print the file's name."""
-        from numerics.figures.style import save
+        from numerics.figures.style import require_suffix, save
+        from numerics.stores.files import require_writable
         from numerics.training.recorded import OUTCOME
 
+        require_within(1, 100_000, from_depth=self.from_depth)
+        if self.out is not None:
+            require_suffix(self.out)
+            require_writable(self.out)
         runs = not (self.folder / "manifest.json").exists() and any(self.folder.rglob(OUTCOME))
         figure, out = self._losses() if runs else self._sweep()
         save(figure, self.out or self.folder / out)
@@ -92,12 +97,10 @@ class Plot:
 
     def _named(self, there: list[str]) -> list[str]:
         """The schemes asked for, of those that are there."""
-        from theory.errors import nearest
-
         known = list(dict.fromkeys(there))
         if self.schemes.strip() == "all":
             return known
-        names = [name.strip() for name in self.schemes.split(",") if name.strip()]
+        names = list(words_of("schemes", self.schemes))
         for name in names:
             if name not in known:
                 raise nearest(name, known, "scheme")

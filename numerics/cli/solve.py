@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from numerics.cli.solve_query import SolveQuery
+from theory.errors import require_within
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -33,6 +34,8 @@ class Solve(SolveQuery):
 
     def run(self) -> int:
         """Print scales, formulas, what was assumed and the conditions' left sides."""
+        if self.base_layers is not None:
+            require_within(1, 10**9, base_layers=self.base_layers)
         if self.model is not None:
             from numerics.cli import solve_model
             from numerics.cli.solve_options import refuse_beside_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 LONGEST_NAME = 40
 """Characters of a depth's name: longer ones are no names, and tables and formulas repeat them."""
 MOST_LAYERS = 10**9
-_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,12}|/0*[1-9]\d{0,11})?")
+_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,12}|/0*[1-9]\d{0,11})?", re.ASCII)
+_NUMBERS_NAMES = ("nan", "inf", "infinity", "oo", "zoo", "pi", "e", "i", "true", "false", "none")
+"""Names of numbers and values, in small letters: a formula in one of them would be misread."""
 
 
 def refuse_unread(query: SolveQuery, preset: Preset | None) -> None:
@@ -29,6 +32,9 @@ def refuse_unread(query: SolveQuery, preset: Preset | None) -> None:
         that the architecture or the preset does not have; ``layers`` beside both depths; or an
         option that needs a decoder with a memory.
     """
+    if query.axis != "depth" or query.base_layers is not None:
+        option = "--base-layers" if query.axis == "depth" else "--axis"
+        raise InputError(f"{option} is read with --recipe, --structure or --powers alone")
     if preset is not None:
         given = (
             ("--architecture", query.architecture is not None),
@@ -118,10 +124,14 @@ def depth(name: str, text: str) -> sp.Expr:
 
     if text.isidentifier():
         if len(text) > LONGEST_NAME:
-            raise InputError(f"{name} must have a name of at most {LONGEST_NAME} letters: {text}")
+            raise InputError(
+                f"{name} must have a name of at most {LONGEST_NAME} letters, got {text!r:.60}"
+            )
+        if text.lower() in _NUMBERS_NAMES or keyword.iskeyword(text) or not text.strip("_"):
+            raise InputError(f"{name} must be a symbol such as N, or an integer, got {text!r}")
         return sp.Symbol(text, positive=True)
     if _NUMBER.fullmatch(text) is None:
-        raise InputError(f"{name} must be a symbol or an integer of at least 1, got {text!r}")
+        raise InputError(f"{name} must be a symbol or an integer of at least 1, got {text!r:.60}")
     number = sp.Rational(text)
     if number > MOST_LAYERS:
         raise InputError(f"{name} must be at most {MOST_LAYERS}, got {text}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from numerics.training.config import TrainConfig
-from theory.errors import InputError, require_within
+from theory.errors import InputError, require_positive, require_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,7 @@ class Train(TrainConfig):
             for name in ("beam", "length_penalty"):
                 if getattr(self, name) != getattr(type(self), name):
                     raise InputError(f"{name} needs --evaluate, the set to translate")
+        require_positive(steps=self.steps, checkpoint_every=self.checkpoint_every)
         # One checkpoint at each multiple, and one at the last step.
         kept = -(-self.steps // self.checkpoint_every)
         if self.evaluate is not None and self.average > kept:

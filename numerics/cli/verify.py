@@ -95,10 +95,10 @@ class Verify:
         )
 
         from numerics.verify import verify
-        from theory.errors import require_positive
+        from theory.errors import require_within
 
         workers = (os.cpu_count() or 1) if self.workers is None else self.workers
-        require_positive(workers=workers)
+        require_within(1, 1_000, workers=workers)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),

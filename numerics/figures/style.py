@@ -106,6 +106,12 @@ def _power(value: float, _: object = None) -> str:
     return {0: "1", 1: "10"}.get(power, f"10{raised}")
 
 
+def require_suffix(path: Path) -> None:
+    """Raise `InputError` unless a figure can have that name."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"a figure must end in {', '.join(SUFFIXES)}, got {path.name!r:.60}")
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write the figure, whole or not at all, in the format of the suffix.
 
@@ -114,8 +120,7 @@ def save(figure: Figure, path: Path) -> None:
     InputError
         If the suffix is not one of `SUFFIXES`.
     """
-    if path.suffix not in SUFFIXES:
-        raise InputError(f"a figure must end in {', '.join(SUFFIXES)}, got {path.name!r}")
+    require_suffix(path)
     metadata = {"Date": None} if path.suffix == ".svg" else None
     with mpl.rc_context(STYLE), atomically(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=160, metadata=metadata)

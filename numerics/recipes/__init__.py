@@ -13,7 +13,7 @@ from numerics.recipes.small_init import SMALL_INIT, WANG_INIT
 from numerics.recipes.t5 import T5_RECIPE
 from numerics.recipes.torch_defaults import TORCH, TORCH_TRANSFORMER
 from numerics.schemes.flat import Flat
-from theory.errors import InputError, nearest
+from theory.errors import InputError, nearest, words_of
 
 _OWN = (
     *(GPT2_RECIPE, BERT, LLAMA_FLAT, LLAMA_DEPTH, SMALL_INIT, WANG_INIT, MITCHELL, T5_RECIPE),
@@ -54,12 +54,12 @@ def recipe_named(name: str) -> Recipe:
     ...
     theory.errors.InputError: std of recipe gpt2 must be a number, got 'thin'
     """
-    base, _, settings = name.partition(":")
+    base, colon, settings = name.partition(":")
     key = ALIASES.get(base, base)
     if key not in RECIPES:
         raise nearest(base, [*RECIPES, *ALIASES], "recipe")
     recipe = RECIPES[key]
-    for setting in filter(None, settings.split(",")):
+    for setting in words_of(f"numbers of recipe {base}", settings) if colon else ():
         recipe = replace(recipe, **_number(setting, recipe))
     return recipe
 

@@ -5,7 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 
@@ -91,6 +91,33 @@ def require_writable(path: Path) -> None:
             raise PermissionError(13, "not writable", str(target))
     except OSError as error:
         raise InputError(f"cannot write to {path}: {error.strerror or error}") from None
+
+
+def require_folder(path: Path) -> None:
+    """Raise before any work unless files can be written into a folder at ``path``.
+
+    The folder and those above it may be missing: they are tried, and nothing is left behind.
+
+    Raises
+    ------
+    InputError
+        If ``path`` is empty, is a file, lies below one, or may not be written.
+    """
+    if str(path) in ("", "."):
+        raise InputError("out must be a folder of its own, got the working directory")
+    made = []
+    try:
+        made = [one for one in (path, *path.parents) if not one.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".probe.{os.getpid()}.part"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write to {path}: {error.strerror or error}") from None
+    finally:
+        for one in made:
+            with suppress(OSError):
+                one.rmdir()
 
 
 def leftover_of(name: str) -> str | None:

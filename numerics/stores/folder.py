@@ -8,7 +8,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -42,11 +42,8 @@ class ResultFolder:
         InputError
             If the path is a file, or a folder with other people's files and no marker.
         """
-        if not self.path.exists():
-            return
-        if not self.path.is_dir():
-            raise InputError(f"the output must be a folder, got the file {self.path}")
-        if self.is_ours:
+        self._require_folder()
+        if not self.path.exists() or self.is_ours:
             return
         strangers = sorted(
             entry.name for entry in self.path.iterdir() if not self._is_leftover(entry)
@@ -57,17 +54,24 @@ class ResultFolder:
                 f"it has no {self.marker} and holds {strangers[0]}"
             )
 
+    def _require_folder(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"the output must be a folder, got the file {self.path}")
+
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """Keep other processes from writing, and remove what a killed one left unfinished.
 
-        The lock is the kernel's, on the folder itself: a process that dies lets go of it.
+        The lock is the kernel's, on the folder itself: a process that dies lets go of it. Folders
+        that were made for it are removed again if nothing was written into them.
 
         Raises
         ------
         InputError
-            If another process writes to the folder.
+            If the path is a file, or another process writes to the folder.
         """
+        self._require_folder()
+        made = [one for one in (self.path, *self.path.parents) if not one.exists()]
         self.path.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDONLY)
         try:
@@ -77,6 +81,9 @@ class ResultFolder:
                     entry.unlink(missing_ok=True)
             yield
         finally:
+            for one in made:
+                with suppress(OSError):  # it holds something
+                    one.rmdir()
             os.close(handle)
 
     def _lock(self, handle: int) -> None:

@@ -74,8 +74,12 @@ def commit() -> str:
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
+        # Without its optional lock: one that a killed process leaves would block the user's git.
         ran = subprocess.run(
-            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
+            ["git", "--no-optional-locks", "-C", str(here), *words],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return ran.stdout.strip()
 

@@ -67,6 +67,7 @@ class SweepSettings:
         require_within(1, 1_000_000, sequences=self.sequences, tokens=self.tokens)
         require_within(1, 1_000_000, d_model=self.d_model, d_ff=self.d_ff, heads=self.heads)
         require_within(1, 100_000_000, vocabulary=self.vocabulary)
+        require_within(0, 2**63 - 1, root_seed=self.root_seed)
         if self.embedding_multiplier is not None:
             require_within(1e-6, 1e6, embedding_multiplier=self.embedding_multiplier)
         check_inputs(self.inputs)

@@ -241,6 +241,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "decay_steps": (1, 1_000_000_000),
     "weight_decay": (0, 1e3),
     "clip": (0, 1e12),
+    "dropout": (0, 0.95),
     "seed": (0, 2**40),
     "data_seed": (0, 2**40),
     "threads": (1, 1_024),

@@ -6,7 +6,7 @@ from typing import get_args
 from numerics.own_model.check.types import Axis
 from numerics.own_model.measurement.output import Output
 from numerics.own_model.measurement.update_steps import require_optimizer
-from theory.errors import InputError, nearest
+from theory.errors import InputError, nearest, require_positive, require_within
 
 DTYPES = ("auto", "float64", "float32", "float16", "bfloat16")
 LEAST_SIZES = 3
@@ -57,8 +57,18 @@ class CheckSettings:
             require_optimizer(name)
         if self.dtype not in DTYPES:
             raise nearest(self.dtype, DTYPES, "dtype")
-        for name, value in (("seeds", self.seeds), ("steps", self.steps)):
-            if value < 1:
-                raise InputError(f"{name} must be at least 1, got {value}")
-        if self.lr is not None and not self.lr > 0:
-            raise InputError(f"lr must be positive, got {self.lr}")
+        unread = "depth" if self.over == "depth" else "width"
+        if getattr(self, unread) is not None:
+            other = "width" if unread == "depth" else "depth"
+            raise InputError(
+                f"{unread} is read over {other} alone, got {getattr(self, unread)} over {self.over}"
+            )
+        for name in ("depth", "width"):
+            if (size := getattr(self, name)) is not None:
+                require_within(1, 10**9, **{name: size})
+        require_positive(seeds=self.seeds, steps=self.steps)
+        require_within(1, 10_000, seeds=self.seeds)
+        require_within(1, 1_000_000, steps=self.steps)
+        require_within(1, 10**9, values=max(self.values))
+        if self.lr is not None:
+            require_within(1e-30, 1e30, lr=self.lr)

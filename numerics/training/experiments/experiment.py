@@ -7,6 +7,7 @@ another one, and may translate a held-out set with each run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,13 +19,16 @@ from numerics.executors import outcomes
 from numerics.executors.local import Local
 from numerics.figures.style import save
 from numerics.stores.files import write_json
+from numerics.stores.folder import ResultFolder
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import evaluate_run
 from numerics.training.loop import run_training
 from numerics.training.recorded import RecordedRun, read_run
 from numerics.training.task import load_corpus
-from theory.errors import InputError, require_positive
+from theory.errors import InputError, require_within
 
+VERDICT, FIGURE = "verdict.json", "figure.svg"
+"""Names of an experiment's files beside the folders of its runs."""
 SMALL: Mapping[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000}
 """Settings of every experiment's runs where it says nothing else: sizes for minutes, not hours."""
 
@@ -123,9 +127,10 @@ def reproduce(
     Raises
     ------
     InputError
-        If the folder holds runs of another scale or version, or fewer than one worker is asked for.
+        If the folder holds runs of another scale or version, another process takes the experiment
+        there, or fewer than one worker is asked for.
     """
-    require_positive(workers=workers)
+    require_within(1, 1_000, workers=workers)
     configs = experiment.configs(quick=quick, data=data)
     names = [label(config) for config in configs]
     if len(set(names)) != len(names):
@@ -137,21 +142,29 @@ def reproduce(
         for config, name in zip(configs, names, strict=True)
     ]
     found: dict[Path, RecordedRun] = {}
-    for run in _runs(tasks, workers):
-        found[run.path] = run
-        report(run)
-    runs = [found[task.out] for task in tasks]
-    finding = experiment.decide(runs)
-    save(experiment.draw(runs), own / "figure.svg")
-    content = {
-        "experiment": experiment.name,
-        "question": experiment.question,
-        "scale": "quick" if quick else "full",
-        **asdict(finding),
-        "runs": {run.path.name: f"{run.outcome}: {run.reason}" for run in runs},
-    }
-    write_json(own / "verdict.json", content)
+    with ExitStack() as locks:
+        for folder in sorted({own, held}):
+            locks.enter_context(place(folder).exclusively())
+        for run in _runs(tasks, workers):
+            found[run.path] = run
+            report(run)
+        runs = [found[task.out] for task in tasks]
+        finding = experiment.decide(runs)
+        save(experiment.draw(runs), own / FIGURE)
+        content = {
+            "experiment": experiment.name,
+            "question": experiment.question,
+            "scale": "quick" if quick else "full",
+            **asdict(finding),
+            "runs": {run.path.name: f"{run.outcome}: {run.reason}" for run in runs},
+        }
+        write_json(own / VERDICT, content)
     return finding
+
+
+def place(folder: Path) -> ResultFolder:
+    """The folder of an experiment: its marker, and the files that stand in it beside the runs."""
+    return ResultFolder(folder, VERDICT, "experiment", (VERDICT, FIGURE))
 
 
 def folder_name(name: str, *, quick: bool) -> str:

@@ -121,7 +121,7 @@ def test_a_clean_model_exits_with_0(my: str, capsys: pytest.CaptureFixture[str])
 def test_a_wrong_model_exits_with_1_and_says_what(
     my: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    out = tmp_path / "results" / "audit.json"
+    out = tmp_path / "audit.json"
     options = ["--recipe", "gpt2", "--values", "2,12", "--json", str(out)]
     assert run(["audit", f"{my}:flat", *options]) == 1
     printed = " ".join(capsys.readouterr().out.split())

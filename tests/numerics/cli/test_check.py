@@ -157,3 +157,16 @@ def test_bad_options_are_refused_in_one_line(
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert words in said
+
+
+def test_what_is_stored_repeats_to_the_bit_and_a_killed_runs_leftovers_go(tmp_path):
+    words = ["check", "benchmarks.faults.stack:stack", "--values", "1,2,3", "--seeds", "1"]
+    one, other = tmp_path / "one", tmp_path / "other"
+    other.mkdir()
+    (other / ".check.png.7.part").touch()
+    for out in (one, other):
+        assert run([*words, "--optimizers", "sgd", "--out", str(out)]) in (0, 1)
+    names = ["check.json", "check.png", "check.svg"]
+    assert sorted(path.name for path in other.iterdir()) == names
+    for name in names[1:]:
+        assert (one / name).read_bytes() == (other / name).read_bytes()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 
 import polars as pl
 import pytest
@@ -27,6 +28,7 @@ ARGUMENTS = ["verify", "--claims", "tfixup.eq1"]
         (ZeroDivisionError("1/0"), 3, "ZeroDivisionError: 1/0"),
         (pl.exceptions.PanicException("index out of range"), 2, "could not be read"),
         (ValueError(""), 3, "ValueError: no message"),
+        (BrokenProcessPool("died"), 3, "a worker process died twice"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )

@@ -31,7 +31,10 @@ SWEEP = ["sweep", "--d-model", "16", "--d-ff", "32", "--heads", "2", "--no-progr
         (["--minutes", "-5"], "between"),
         (["--from-depth", "-5"], "between"),
         (["--workers", "1000000"], "between"),
-        (["--out", ""], "out must be a folder"),
+        (["--out", ""], "out needs a value"),
+        (["--out="], "out needs a value"),
+        (["--out", "."], "out must be a folder"),
+        (["--root-seed", "-1"], "between 0 and"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -89,6 +92,8 @@ TRAIN = ["train", "--layers", "1", "--d-model", "16", "--d-ff", "32", "--heads",
         (["--evaluate", "validation", "--length-penalty", "nan"], "length_penalty must be between"),
         (["--evaluate", "validation", "--average", "50"], "average must be at most 6"),
         (["--beam", "7"], "beam needs --evaluate"),
+        (["--checkpoint-every", "0"], "checkpoint_every must be an integer of at least 1"),
+        (["--dropout", "0.999999999"], "dropout must be between 0 and 0.95"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -100,3 +105,52 @@ def test_training_refuses(monkeypatch, tmp_path, capsys, options, told):
     assert told in shown
     assert len(shown) < 400
     assert list(tmp_path.iterdir()) == []
+
+
+FACTORY = "benchmarks.faults.stack:stack"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        *((["solve", "--layers", name], "must be a symbol such as N") for name in ("nan", "E")),
+        *((["solve", "--layers", name], "must be a symbol such as N") for name in ("oo", "lambda")),
+        (["solve", "--layers", "_"], "must be a symbol such as N"),
+        (["solve", "--layers", "०६"], "must be a symbol or an integer"),
+        (["solve", "--layers", "a" * 100_000], "a name of at most"),
+        (["solve", "--axis", "nope"], "--axis is read with"),
+        (["solve", "--base-layers", "3"], "--base-layers is read with"),
+        (["solve", "--recipe", "gpt2", "--base-layers", "0"], "base_layers must be between 1 and"),
+        (["solve", "--architecture="], "architecture needs a value"),
+        (["verify", "--workers", "1000000"], "workers must be between"),
+        (["verify", "--claims", "eq1,eq1"], "without repetition"),
+        (["reproduce", "fig4c", "--workers", "1000000"], "workers must be between"),
+        (["check", FACTORY, "--seeds", "100000000"], "seeds must be between"),
+        (["check", FACTORY, "--steps", "100000000"], "steps must be between"),
+        (["check", FACTORY, "--lr", "inf"], "lr must be between"),
+        (["check", FACTORY, "--optimizers", "sgd,sgd"], "without repetition"),
+        (["check", FACTORY, "--values", "1,,2"], "without gaps"),
+        (["check", FACTORY, "--depth", "1"], "depth is read over width alone"),
+        (["check", FACTORY, "--out", "plain"], "cannot write to plain"),
+        (["audit", FACTORY, "--seed", "-1"], "seed must be between"),
+        (["audit", FACTORY, "--values", "1,1"], "without repetition"),
+        (["audit", FACTORY, "--values", "٣"], "plain digits"),
+        (["audit", FACTORY, "--names", "a,,b"], "without gaps"),
+        (["audit", FACTORY, "--recipe", "gpt2:"], "without gaps"),
+        (["audit", FACTORY, "--json", "missing/a.json"], "cannot write to missing"),
+        (["plot", "plain", "--from-depth", "-1"], "from_depth must be between"),
+        (["plot", "plain", "--out", "a.txt"], "a figure must end in"),
+        (["plot", "plain", "--out", "missing/a.svg"], "cannot write to missing"),
+        (["explain", ""], "an argument needs a value"),
+    ],
+    ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else "",
+)
+def test_the_other_commands_refuse(monkeypatch, tmp_path, capsys, words, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plain").write_text("text")
+    assert run(words) == 2
+    shown = capsys.readouterr().err
+    assert told in shown
+    assert shown.count("\n") == 1
+    assert len(shown) < 400
+    assert [path.name for path in tmp_path.iterdir()] == ["plain"]

@@ -4,10 +4,18 @@ import os
 import stat
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
-from numerics.stores.files import atomically, leftover_of, read_json, require_writable, write_json
+from numerics.stores.files import (
+    atomically,
+    leftover_of,
+    read_json,
+    require_folder,
+    require_writable,
+    write_json,
+)
 from theory.errors import InputError
 
 
@@ -39,8 +47,6 @@ def test_a_device_is_written_into_and_stays_one():
 
 
 def require_device():
-    from pathlib import Path
-
     return Path("/dev/null")
 
 
@@ -68,6 +74,24 @@ def test_a_target_that_cannot_be_written_is_refused_before_the_work(tmp_path, mo
         require_writable(Path(name))
     assert "\n" not in str(caught.value)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "file", "file/a", "x" * 300])
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    with pytest.raises(InputError) as caught:
+        require_folder(Path(name))
+    assert "\n" not in str(caught.value)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
+
+
+def test_a_folder_that_can_be_written_is_left_as_it_is(tmp_path):
+    require_folder(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "c").mkdir()
+    require_folder(tmp_path / "c")
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["c"]
 
 
 def test_a_target_that_can_be_written_is_left_as_it_is(tmp_path):

@@ -41,6 +41,27 @@ def test_a_file_in_the_folders_place_is_refused(tmp_path):
         folder(tmp_path / "out").require_usable()
 
 
+def test_folders_made_for_the_lock_alone_are_removed(tmp_path):
+    with folder(tmp_path / "a" / "b").exclusively():
+        assert (tmp_path / "a" / "b").is_dir()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    with folder(tmp_path / "mine").exclusively():
+        pass
+    with folder(tmp_path / "a").exclusively():
+        (tmp_path / "a" / "log.parquet").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "mine"]
+
+
+def test_a_file_cannot_be_locked_as_a_folder(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with (
+        pytest.raises(InputError, match="must be a folder, got the file"),
+        folder(tmp_path / "out").exclusively(),
+    ):
+        pass
+
+
 def _hold(path, locked, release):
     with folder(path).exclusively():
         locked.set()

@@ -31,6 +31,7 @@ from numerics.training.experiments.experiment import (
     ExperimentAnswer,
     ExperimentFinding,
     label,
+    place,
     reproduce,
 )
 from numerics.training.loop import run_training
@@ -176,10 +177,28 @@ def test_names_that_collide_are_refused(tmp_path):
     twice = Experiment("x", "?", (), (TrainConfig(), TrainConfig()), (1.0, 1.0), count, fig4b.draw)
     with pytest.raises(InputError, match="must differ in their names"):
         reproduce(twice, tmp_path, quick=True)
-    with pytest.raises(InputError, match="workers must be an integer of at least 1, got 0"):
+    with pytest.raises(InputError, match="workers must be between 1 and 1000, got 0"):
         reproduce(twice, tmp_path, quick=True, workers=0)
     with pytest.raises(InputError, match="unknown experiment 'fig4'"):
         experiments.experiment_named("fig4")
+
+
+def test_one_process_at_a_time_takes_an_experiment(tmp_path):
+    short = replace(EXPERIMENTS["fig4b"], quick=SMALL["fig4b"])
+    folder = tmp_path / "fig4b-quick"
+    with (
+        place(folder).exclusively(),
+        pytest.raises(InputError, match="another experiment is writing to"),
+    ):
+        reproduce(short, tmp_path, quick=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_experiment_left_unfinished_is_removed_and_nothing_else(tmp_path):
+    for name in (".verdict.json.7.part", ".figure.svg.7.part", ".thesis.tex.7.part"):
+        (tmp_path / name).touch()
+    with place(tmp_path).exclusively():
+        assert [path.name for path in tmp_path.iterdir()] == [".thesis.tex.7.part"]
 
 
 @pytest.mark.parametrize(
