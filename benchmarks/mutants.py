@@ -12,8 +12,9 @@ inside a string are not drawn: they change no mathematics. The share that is kil
 from a sample, so it is stored with Wilson's interval. Reasons why survivors change nothing are
 read from ``results/mutation/reasons.json`` (module and difference → reason).
 
-The tests are the fast ones of the named folders. Slow tests and those of other people's models are
-left out, so that a share is a lower bound on what the whole suite kills.
+The tests are the fast ones of the named folders, with those that the fast run leaves out for their
+number alone (marker ``many``). Slow tests and those of other people's models are left out, so that
+a share is a lower bound on what the whole suite kills.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from benchmarks.mutated_copy import ROOT, MutatedCopy, Ran, mutated_copy
 from numerics.stores.files import write_json
 from numerics.stores.provenance import Provenance, command_line, provenance
 
-FAST = ("-m", "not slow and not models and not chromium and not coq and not gpu")
+FAST = ("-m", "(not slow or many) and not models and not chromium and not coq and not gpu")
 PATIENCE = 5.0
 BUDGET = 40.0
 """Seconds of tests per mutant, as they last unaltered; more tests than fit are left out."""
@@ -183,10 +184,11 @@ def tests_of(mutant: Mutant, ran: Ran) -> list[str]:
     names: set[str] = set()
     for line in range(mutant.line, mutant.last + 1):
         names |= set(lines.get(str(line), ()))
-    if (
-        "" in names
-    ):  # a line that runs when the module is imported: every test of the module sees it
-        names |= {name for own in lines.values() for name in own}
+    if "" in names:
+        # A line that runs when the module is imported: every test of the module sees it, and where
+        # the module is data alone, with no line that runs inside a test, every test of the group.
+        inside = {name for own in lines.values() for name in own} - {""}
+        names |= inside or ran.seconds.keys()
     found, total = [], 0.0
     for name in sorted((n for n in names if n in ran.seconds), key=lambda n: ran.seconds[n]):
         total += ran.seconds[name]
