@@ -81,7 +81,10 @@ GROUPS: Mapping[str, Group] = {
             "tests/numerics/own_model/check/test_laws.py",
         ),
     ),
-    "structure": Group(("numerics/structure/*.py",), ("tests/numerics/structure",)),
+    "structure": Group(
+        ("numerics/structure/*.py",),
+        ("tests/numerics/structure", "tests/models/test_structures.py"),
+    ),
     "recipes": Group(
         ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/own_model/audit")
     ),
