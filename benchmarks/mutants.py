@@ -78,6 +78,7 @@ GROUPS: Mapping[str, Group] = {
             "tests/numerics/training/test_outcome.py",
             "tests/numerics/training/experiments",
             "tests/numerics/evidence/test_rules.py",
+            "tests/numerics/evidence/test_experiments.py",
             "tests/numerics/own_model/check/test_laws.py",
         ),
     ),
