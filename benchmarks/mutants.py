@@ -188,13 +188,15 @@ def tests_of(mutant: Mutant, ran: Ran) -> list[str]:
     names: set[str] = set()
     for line in range(mutant.line, mutant.last + 1):
         names |= set(lines.get(str(line), ()))
+    first = names
     if "" in names:
-        # A line that runs when the module is imported: every test of the module sees it, and where
-        # the module is data alone, with no line that runs inside a test, every test of the group.
-        inside = {name for own in lines.values() for name in own} - {""}
-        names |= inside or ran.seconds.keys()
+        # A line that runs when the module is imported: whatever stands there may be read by any
+        # test, and most likely by those that the module's other lines run in.
+        first = {name for own in lines.values() for name in own}
+        names = {*first, *ran.seconds}
     found, total = [], 0.0
-    for name in sorted((n for n in names if n in ran.seconds), key=lambda n: ran.seconds[n]):
+    known = (name for name in names if name in ran.seconds)
+    for name in sorted(known, key=lambda n: (n not in first, ran.seconds[n])):
         total += ran.seconds[name]
         if total > BUDGET and found:
             break

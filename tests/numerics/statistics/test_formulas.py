@@ -106,6 +106,11 @@ def test_the_bootstrap_has_its_level_and_its_seed() -> None:
     assert ratio == pytest.approx(stats.norm.ppf(0.75) / stats.norm.ppf(0.975), rel=0.1)
     assert width(seed=1) != width()
     assert width(seed=0) == width()
+    x, y = np.log(depths), np.log(own)
+    drawn = np.random.default_rng(3).integers(len(x), size=(RESAMPLES, len(x)))
+    slopes = [np.polyfit(x[rows], y[rows], 1)[0] for rows in drawn]
+    mine = np.quantile(slopes, [0.025, 0.975])
+    assert bootstrap_interval(depths, own, seed=3) == pytest.approx(mine, abs=1e-3)
     found = fitted(cautious(depths, own, confidence=0.5))
     low, high = bootstrap_interval(depths, own, confidence=0.5)
     plain = fitted(power_law(depths, own, confidence=0.5)).interval
