@@ -26,7 +26,7 @@ from numerics.measure.updates import measure_update
 from numerics.statistics.tolerances import tolerance
 from numerics.stores.files import write_json
 from numerics.stores.provenance import command_line, provenance
-from numerics.sweeps.grid import Task
+from numerics.sweeps.grid import SweepTask
 from numerics.sweeps.store import SweepStore, open_for_reading
 from numerics.sweeps.task import drawn, stream
 
@@ -63,7 +63,7 @@ class Check:
     measured: float
 
 
-def large_tasks(store: SweepStore, least: float) -> Iterator[tuple[Task, pl.DataFrame]]:
+def large_tasks(store: SweepStore, least: float) -> Iterator[tuple[SweepTask, pl.DataFrame]]:
     """Every large task of a sweep, with its recorded rows of the standing parts."""
     rows = store.rows().filter(pl.col("quantity").is_in(QUANTITIES))
     for (name,), own in rows.group_by(["task"], maintain_order=True):
@@ -72,12 +72,12 @@ def large_tasks(store: SweepStore, least: float) -> Iterator[tuple[Task, pl.Data
             continue
         first = own.row(0, named=True)
         depth = max(first["n_encoder"], first["n_decoder"])
-        task = Task(store.settings, first["scheme"], first["optimizer"], depth, first["seed"])
+        task = SweepTask(store.settings, first["scheme"], first["optimizer"], depth, first["seed"])
         assert task.hash == name, f"{task} is not the task that was recorded"
         yield task, own
 
 
-def checked(sweep: str, task: Task, rows: pl.DataFrame) -> Check:
+def checked(sweep: str, task: SweepTask, rows: pl.DataFrame) -> Check:
     """Measure a task again, and find the value that deviates most."""
     model, batch = drawn(task)
     report = measure_update(

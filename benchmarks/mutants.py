@@ -61,7 +61,7 @@ GROUPS: Mapping[str, Group] = {
     "schemes": Group(("numerics/schemes/*.py",), ("tests/numerics/schemes",)),
     "statistics": Group(
         ("numerics/statistics/*.py",),
-        ("tests/numerics/statistics", "tests/numerics/own_model/check/test_laws.py"),
+        ("tests/numerics/statistics",),
     ),
     "decision rules": Group(
         (
@@ -70,7 +70,7 @@ GROUPS: Mapping[str, Group] = {
             "numerics/training/experiments/plateau.py",
             "numerics/training/experiments/power.py",
             "numerics/training/experiments/selection.py",
-            "numerics/own_model/check/laws.py",
+            "numerics/statistics/growth_laws.py",
             "numerics/evidence/experiment_rows.py",
         ),
         (
@@ -79,7 +79,7 @@ GROUPS: Mapping[str, Group] = {
             "tests/numerics/training/experiments",
             "tests/numerics/evidence/test_rules.py",
             "tests/numerics/evidence/test_experiments.py",
-            "tests/numerics/own_model/check/test_laws.py",
+            "tests/numerics/statistics/test_boundedness.py",
         ),
     ),
     "structure": Group(

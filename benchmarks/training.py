@@ -35,7 +35,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from numerics.data.batches import Batch, batches
+from numerics.data.batches import TextBatch, batches
 from numerics.data.tokenizer import PADDING
 from numerics.models import ModelSpec
 from numerics.models.attention import fuse_attention
@@ -49,7 +49,7 @@ from numerics.training.optimizers import make_optimizer
 from numerics.training.step import training_step
 from numerics.training.task import load_corpus, prepare
 
-Step = Callable[[Batch], object]
+Step = Callable[[TextBatch], object]
 GOAL = 1.5
 """Least throughput of tfixup in units of torch's."""
 SCHEMES = ("tfixup", "post-ln")
@@ -124,7 +124,7 @@ def bare_step(config: TrainConfig, *, fused: bool) -> Step:
     rule = {"lr": config.lr, "betas": config.betas}
     optimizer = torch.optim.Adam(model.parameters(), **rule, fused=fused or None)
 
-    def step(batch: Batch) -> float:
+    def step(batch: TextBatch) -> float:
         optimizer.zero_grad()
         logits_BTV = model(batch.source_BS, batch.target_BT, batch.padding_BS)
         loss = F.cross_entropy(
@@ -156,7 +156,7 @@ def recorded_step(model: nn.Module, config: TrainConfig) -> Step:
     return lambda batch: training_step(fabric, wrapped, optimizer, batch, config, 0)
 
 
-def products(spec: ModelSpec, batch: Batch) -> Iterator[tuple[int, int, int]]:
+def products(spec: ModelSpec, batch: TextBatch) -> Iterator[tuple[int, int, int]]:
     """(rows, fan-out, fan-in) of every product of a weight with the stream."""
     s, t, d = batch.source_BS.numel(), batch.target_BT.numel(), spec.d_model
     for rows, layers in ((s, spec.encoder_layers), (t, spec.decoder_layers)):
@@ -177,7 +177,7 @@ def floor_step(config: TrainConfig) -> Step:
     streams = {width: torch.randn(rows, width, generator=drawn) for width in widths}
 
     @torch.inference_mode()
-    def step(batch: Batch) -> None:
+    def step(batch: TextBatch) -> None:
         for rows, out, into in products(spec, batch):
             x, g, weight = streams[into][:rows], streams[out][:rows], streams[into][:out]
             torch.mm(x, weight.T)
@@ -199,7 +199,7 @@ def contestants(config: TrainConfig) -> dict[str, Step]:
 
 
 def time_interleaved(
-    steps: dict[str, Step], given: list[Batch], clock: Callable[[], float]
+    steps: dict[str, Step], given: list[TextBatch], clock: Callable[[], float]
 ) -> dict[str, list[float]]:
     """Seconds of every contestant on every batch but the first, which warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
@@ -245,7 +245,7 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
 
 
 def table(cells: list[dict[str, Any]], threads: int) -> Table:
-    """Medians and ratios, a row a contestant."""
+    """Medians and ratios, one row per contestant."""
     shown = Table(title=f"a training step at 64-128-2, threads: {threads}")
     seconds = "CPU s a step" if threads == 1 else "s a step"
     for column in ("N", "tokens", "", seconds, "times torch's throughput"):

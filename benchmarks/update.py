@@ -32,7 +32,7 @@ from rich.table import Table
 
 from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.engines import LinearizationEngine, linearize
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.measure.updates import measure_update, measure_updates
 from numerics.models import ModelSpec
 from numerics.models.roles import matrices
@@ -115,7 +115,7 @@ def contestants(settings: Settings) -> dict[str, Callable[[], float | None]]:
             [model],
             [batch],
             [cotangent],
-            rule_named("sgd"),
+            step_rule_named("sgd"),
             groups="total",
             inputs="table",
             engine=engine,

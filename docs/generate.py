@@ -36,6 +36,7 @@ def write_all(folder: Path) -> None:
 MY_DECODER = f"{Path(__file__).parent / 'tutorials' / 'my_decoder.py'}:make"
 OUTPUTS = {
     "check": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2",
+    "rates": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2 --rates depth-mup",
     "audit": f"audit {MY_DECODER} --recipe gpt2 --values 4",
 }
 """Commands whose output the tutorials show."""
@@ -187,7 +188,7 @@ def schemes() -> str:
 def recipes() -> str:
     """Every recipe by role, with what one step moves."""
     from theory.parametrisations.judgement import judge
-    from theory.parametrisations.powers import Rule
+    from theory.parametrisations.powers import RolePowers
     from theory.parametrisations.recipes import RECIPES
     from theory.parametrisations.step_laws import law_named
 
@@ -208,7 +209,7 @@ def recipes() -> str:
                 *(f"`{side}`" for side in (r.multiplier, r.std, r.rate, r.weight_decay, r.epsilon)),
             )
             for role, r in rules
-            if r != Rule()
+            if r != RolePowers()
         ]
         moved = ", ".join(
             f"{law} {judge(recipe, law_named(law)).total.power}" for law in ("sgd", "adamw", "muon")

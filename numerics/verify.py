@@ -47,7 +47,7 @@ def providers_by_name() -> dict[str, Provider]:
 
 
 @dataclass(frozen=True)
-class Job:
+class ProviderJob:
     """One provider, by the name under which a worker process finds it."""
 
     name: str
@@ -111,13 +111,13 @@ def verify(
     wanted = {claim.id for claim in claims}
     known = providers_by_name()
     jobs = [
-        Job(name, context)
+        ProviderJob(name, context)
         for name, provider in known.items()
         if wanted & set(provider.claims)
         and (provider.level is Level.QUICK or context.level is Level.FULL)
     ]
     found: dict[str, tuple[Evidence, ...]] = {}
-    for job, outcome in outcomes(Job.run, jobs, Local(workers)):
+    for job, outcome in outcomes(ProviderJob.run, jobs, Local(workers)):
         if isinstance(outcome, Exception):
             outcome = unmade(known[job.name], outcome)
         found[job.name] = outcome

@@ -40,7 +40,7 @@ TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
-class Job:
+class CoqJob:
     """One file to compile, with the files that must exist before."""
 
     name: str
@@ -147,7 +147,7 @@ def _diagnosis(name: str, output: str) -> tuple[int, str]:
     return int(place[1]) if place else 0, f"{name}.v{where}: {first}{note}"
 
 
-def keys_of(jobs: list[Job]) -> dict[str, str]:
+def keys_of(jobs: list[CoqJob]) -> dict[str, str]:
     """A digest per job of all that its outcome depends on: the prover, its text, what it needs."""
     by_name = {job.name: job for job in jobs}
     found: dict[str, str] = {}
@@ -162,7 +162,7 @@ def keys_of(jobs: list[Job]) -> dict[str, str]:
 
 
 def compile_all(
-    folder: Path, jobs: list[Job], workers: int, cache: CompilationCache | None = None
+    folder: Path, jobs: list[CoqJob], workers: int, cache: CompilationCache | None = None
 ) -> dict[str, Compiled]:
     """Compile every job once what it needs is compiled; one that needs a failed file is not tried.
 
@@ -240,9 +240,9 @@ def check(
     reason = unusable()
     if reason:
         return tuple(_unchecked(theorem, reason) for theorem in theorems)
-    real = [Job(name, text, imports(text)) for name, text in files.items()]
+    real = [CoqJob(name, text, imports(text)) for name, text in files.items()]
     real.sort(key=lambda job: -_height(job.name, files))
-    audit = Job("Audit", audit_text(theorems), tuple(files))
+    audit = CoqJob("Audit", audit_text(theorems), tuple(files))
     attempts = {theorem.name: _attempts(theorem, alter(theorem), files) for theorem in theorems}
     altered = [attempt.job for of in attempts.values() for attempt in of]
     with tempfile.TemporaryDirectory(prefix="tfixup-coq-") as name:
@@ -260,7 +260,7 @@ class Attempt:
     """An altered statement to compile, and the line of the change."""
 
     what: str
-    job: Job
+    job: CoqJob
     line: int
 
     def outcome(self, compiled: Compiled) -> Altered:
@@ -274,7 +274,7 @@ def _attempts(
     found = []
     for index, change in enumerate(changes):
         text, line = altered_text(files[theorem.file], theorem.name, change)
-        job = Job(f"Altered_{theorem.name}_{index}", text, imports(text))
+        job = CoqJob(f"Altered_{theorem.name}_{index}", text, imports(text))
         found.append(Attempt(change.what, job, line))
     return tuple(found)
 

@@ -13,12 +13,12 @@ from typing import Any
 import sympy as sp
 
 TOKEN = re.compile(r"\s*(=>|:=|[A-Za-z_][\w']*|\d+(?:\.\d+)?|[-+*/^()])(?:%nat)?")
-Value = Any
+CoqValue = Any
 """A SymPy expression, or a function of further arguments."""
 
 
 @dataclass(frozen=True)
-class Definition:
+class CoqDefinition:
     """A Coq definition: its parameters and its body, in tokens."""
 
     name: str
@@ -26,7 +26,7 @@ class Definition:
     body: tuple[str, ...]
 
 
-def definitions(text: str) -> dict[str, Definition]:
+def definitions(text: str) -> dict[str, CoqDefinition]:
     """Every ``Definition`` of a file that is a formula.
 
     Examples
@@ -40,7 +40,7 @@ def definitions(text: str) -> dict[str, Definition]:
     for name, typed, body in re.findall(pattern, bare, flags=re.DOTALL):
         groups = re.findall(r"\(([^:()]*):", typed)
         words = tuple(word for group in groups for word in group.split())
-        found[name] = Definition(name, words, tokens(body))
+        found[name] = CoqDefinition(name, words, tokens(body))
     return found
 
 
@@ -57,7 +57,7 @@ def tokens(text: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-FUNCTIONS: Mapping[str, Callable[[Value], Value]] = {
+FUNCTIONS: Mapping[str, Callable[[CoqValue], CoqValue]] = {
     "sqrt": sp.sqrt,
     "exp": sp.exp,
     "ln": sp.log,
@@ -80,17 +80,17 @@ class Reader:
     """
 
     def __init__(self, texts: list[str]) -> None:
-        self.known: dict[str, Definition] = {}
+        self.known: dict[str, CoqDefinition] = {}
         for text in texts:
             self.known |= definitions(text)
 
-    def __call__(self, name: str, *arguments: Value) -> Value:
+    def __call__(self, name: str, *arguments: CoqValue) -> CoqValue:
         """The definition ``name`` at these arguments; missing ones give a function of the rest."""
         if name not in self.known:
             raise ValueError(f"no definition {name} could be read")
         return self._apply(self.known[name], arguments)
 
-    def _apply(self, known: Definition, arguments: tuple[Value, ...]) -> Value:
+    def _apply(self, known: CoqDefinition, arguments: tuple[CoqValue, ...]) -> CoqValue:
         if not known.body:
             raise ValueError(f"the definition of {known.name} cannot be read")
         if len(arguments) < len(known.parameters):
@@ -104,10 +104,12 @@ class Reader:
 class _Evaluation:
     """One pass over the tokens of a body, precedence climbing."""
 
-    def __init__(self, reader: Reader, words: tuple[str, ...], names: Mapping[str, Value]) -> None:
+    def __init__(
+        self, reader: Reader, words: tuple[str, ...], names: Mapping[str, CoqValue]
+    ) -> None:
         self.reader, self.words, self.names, self.place = reader, words, dict(names), 0
 
-    def whole(self) -> Value:
+    def whole(self) -> CoqValue:
         value = self.expression()
         if self.place != len(self.words):
             raise ValueError(f"cannot read the Coq formula at {' '.join(self.words[self.place :])}")
@@ -123,7 +125,7 @@ class _Evaluation:
         self.place += 1
         return word
 
-    def expression(self) -> Value:
+    def expression(self) -> CoqValue:
         if self.peek() == "let":
             self.take()
             name = self.take()
@@ -140,7 +142,7 @@ class _Evaluation:
             value = value + sign * self.product()
         return value
 
-    def function(self) -> Value:
+    def function(self) -> CoqValue:
         """``fun j => body``: the body is read again for each argument."""
         self.take("fun")
         name = self.take()
@@ -154,13 +156,13 @@ class _Evaluation:
         body = self.words[start:end]
         return lambda value: _Evaluation(self.reader, body, {**names, name: value}).whole()
 
-    def product(self) -> Value:
+    def product(self) -> CoqValue:
         value = self.unary()
         while self.peek() in ("*", "/"):
             value = value * self.unary() if self.take() == "*" else value / self.unary()
         return value
 
-    def unary(self) -> Value:
+    def unary(self) -> CoqValue:
         if self.peek() == "-":
             self.take()
             return -self.unary()
@@ -169,21 +171,21 @@ class _Evaluation:
             return 1 / self.power()
         return self.power()
 
-    def power(self) -> Value:
+    def power(self) -> CoqValue:
         value = self.application()
         if self.peek() == "^":
             self.take()
             return value ** self.power()
         return value
 
-    def application(self) -> Value:
+    def application(self) -> CoqValue:
         head = self.atom()
         arguments = []
         while self.peek() not in ("", ")", "+", "-", "*", "/", "^", "in"):
             arguments.append(self.atom())
         return head(*arguments) if arguments else head
 
-    def atom(self) -> Value:
+    def atom(self) -> CoqValue:
         word = self.take()
         if word == "(":
             value = self.expression()

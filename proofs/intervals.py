@@ -14,7 +14,7 @@ import sympy as sp
 from proofs import jacobian_norm, scheme_constants, variance
 from proofs.enclosure import BITS, Enclosure, enclose
 from proofs.result import Altered, Machine, Result, Support, evidence
-from proofs.scheme_constants import Scheme, schemes
+from proofs.scheme_constants import SchemeCase, schemes
 from theory.claims import Context, Evidence, Kind, Reading, provides
 from theory.scales import conditions, stacks
 from theory.scales.stacks import N_E, V_E, W_E, X
@@ -108,7 +108,7 @@ def decoder_constant() -> Result:
     )
 
 
-def scheme_result(scheme: Scheme) -> Result:
+def scheme_result(scheme: SchemeCase) -> Result:
     """Certify a scheme's constants to 15 digits, and its conditions at the enclosures."""
     start = time.perf_counter()
     solved = scheme_constants.solved_by(scheme)

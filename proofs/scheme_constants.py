@@ -18,7 +18,7 @@ from flint import arb, ctx
 
 from proofs.enclosure import BITS, Enclosure, around, ball, enclose
 from theory.scales import presets
-from theory.scales.architecture import Architecture
+from theory.scales.architecture import StackLayout
 from theory.scales.architectures import encoder_decoder, single
 from theory.scales.conditions import system
 from theory.scales.solver import solve
@@ -31,26 +31,26 @@ NEAR = "1e-9"
 
 
 @dataclass(frozen=True)
-class Scheme:
+class SchemeCase:
     """An architecture at depth 1, and the update rule whose conditions it meets."""
 
     name: str
-    architecture: Architecture
+    architecture: StackLayout
     rule: UpdateRule = SGD
 
 
-def schemes() -> tuple[Scheme, ...]:
+def schemes() -> tuple[SchemeCase, ...]:
     """Every scheme whose constants are enclosed."""
     both = encoder_decoder(ONE, ONE)
     return (
-        Scheme("tfixup", both),
-        Scheme("tfixup, steps by the sign", both, SIGN),
-        Scheme("tfixup, encoder only", single("encoder", ONE)),
-        Scheme("tfixup, gated MLP", encoder_decoder(ONE, ONE, mlp="gated")),
-        Scheme("r-fixup", presets.r_fixup(ONE, ONE)),
-        Scheme("deepnorm", presets.deepnorm(ONE, ONE)),
-        Scheme("deepnorm, single stack", presets.deepnorm_single(ONE)),
-        Scheme("dt-fixup, μ = 1", presets.dt_fixup(ONE, ONE)),
+        SchemeCase("tfixup", both),
+        SchemeCase("tfixup, steps by the sign", both, SIGN),
+        SchemeCase("tfixup, encoder only", single("encoder", ONE)),
+        SchemeCase("tfixup, gated MLP", encoder_decoder(ONE, ONE, mlp="gated")),
+        SchemeCase("r-fixup", presets.r_fixup(ONE, ONE)),
+        SchemeCase("deepnorm", presets.deepnorm(ONE, ONE)),
+        SchemeCase("deepnorm, single stack", presets.deepnorm_single(ONE)),
+        SchemeCase("dt-fixup, μ = 1", presets.dt_fixup(ONE, ONE)),
     )
 
 
@@ -87,13 +87,13 @@ def polynomial_of(value: sp.Expr) -> sp.Poly:
     return sp.Poly(sp.minimal_polynomial(value, _t), _t)
 
 
-def solved_by(scheme: Scheme) -> Mapping[sp.Symbol, sp.Expr]:
+def solved_by(scheme: SchemeCase) -> Mapping[sp.Symbol, sp.Expr]:
     """The norm of every slot at depth 1, from the theory's solver."""
     return solve(scheme.architecture, scheme.rule).scales
 
 
 def constants(
-    scheme: Scheme, solved: Mapping[sp.Symbol, sp.Expr], shift: sp.Rational = sp.S.One
+    scheme: SchemeCase, solved: Mapping[sp.Symbol, sp.Expr], shift: sp.Rational = sp.S.One
 ) -> Constants:
     """Certify a scheme's constants; ``shift`` multiplies them, for the altered statements."""
     values = {slot: value * shift for slot, value in solved.items()}
@@ -108,7 +108,9 @@ def constants(
     return Constants(scheme.name, roots, {name: str(side) for name, side in sides.items()}, near)
 
 
-def _left_sides(scheme: Scheme, values: Mapping[sp.Symbol, sp.Expr]) -> Iterator[tuple[str, arb]]:
+def _left_sides(
+    scheme: SchemeCase, values: Mapping[sp.Symbol, sp.Expr]
+) -> Iterator[tuple[str, arb]]:
     """Left side of each exact condition at the enclosures of the slots."""
     precision = ctx.prec
     ctx.prec = BITS

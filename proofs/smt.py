@@ -23,7 +23,7 @@ TIMEOUT_MS = 20_000
 
 
 @dataclass(frozen=True)
-class Answer:
+class SolverAnswer:
     """A solver's answer: ``sat`` with a point, ``unsat``, or ``unknown``."""
 
     status: str
@@ -88,7 +88,7 @@ def smtlib(constraints: Sequence[sp.Basic]) -> str:
     return "\n".join(["(set-logic QF_NRA)", *asserted, ""])
 
 
-def ask(constraints: Sequence[sp.Basic]) -> Answer:
+def ask(constraints: Sequence[sp.Basic]) -> SolverAnswer:
     """Ask z3 whether the constraints have a common real solution."""
     solver = z3.SolverFor("QF_NRA")
     solver.set("timeout", TIMEOUT_MS)
@@ -98,7 +98,7 @@ def ask(constraints: Sequence[sp.Basic]) -> Answer:
     if status == "sat":
         model = solver.model()
         point = {str(name): str(model[name]) for name in model.decls()}
-    return Answer(status, point)
+    return SolverAnswer(status, point)
 
 
 def _decided(item: Statement, again: Rechecker) -> Result:

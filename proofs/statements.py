@@ -89,7 +89,7 @@ def equations() -> tuple[Statement, ...]:
 
 
 @dataclass(frozen=True)
-class Attention:
+class ScalarAttention:
     """Scalar attention over n tokens with free weights: K, Q̄ and the constraints.
 
     Parameters enter K only through A = v², W = w², a = q k y and r = (q² + k²) y², which become the
@@ -112,7 +112,7 @@ def renamed(expression: sp.Expr) -> sp.Expr:
     return inner.subs({attention.v**2: A, attention.w**2: W})
 
 
-def attention_of(length: int) -> Attention:
+def attention_of(length: int) -> ScalarAttention:
     """Scalar attention over ``length`` tokens, with m̄ and V tied to the weights.
 
     K is that of ``theory.attention.scalar``.
@@ -129,7 +129,9 @@ def attention_of(length: int) -> Attention:
         sp.Eq(attention.mean, sp.Add(*(s * m for s, m in pairs))),
         sp.Eq(attention.variance, sp.Add(*(s * (m - attention.mean) ** 2 for s, m in pairs))),
     )
-    return Attention(renamed(explicit).subs(indexed), renamed(Q_BAR), weights, memory, constraints)
+    return ScalarAttention(
+        renamed(explicit).subs(indexed), renamed(Q_BAR), weights, memory, constraints
+    )
 
 
 def whole_lower_bound(length: int) -> Statement:
@@ -148,11 +150,11 @@ def whole_lower_bound(length: int) -> Statement:
     )
 
 
-def _tilts(model: Attention) -> list[sp.Expr]:
+def _tilts(model: ScalarAttention) -> list[sp.Expr]:
     return [1 + a * (m - attention.mean) for m in model.memory]
 
 
-def _free(model: Attention, ties: tuple[sp.Basic, ...]) -> tuple[sp.Basic, ...]:
+def _free(model: ScalarAttention, ties: tuple[sp.Basic, ...]) -> tuple[sp.Basic, ...]:
     """The constraints on the weights, and the ties that are needed."""
     return (*_ge(*model.weights), sp.Eq(sp.Add(*model.weights), 1), *ties)
 

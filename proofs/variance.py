@@ -34,7 +34,7 @@ PIECES = 30
 
 
 @dataclass(frozen=True)
-class Value:
+class VarianceAt:
     """The variance at one ρ, ``low`` < Var[ψ] < ``high``, as decimal strings."""
 
     rho: int
@@ -62,25 +62,25 @@ def variance(rho: arb) -> arb:
     return rho / (rho - 2) * (1 - ratio((rho - 1) / 2))
 
 
-def table() -> tuple[Value, ...]:
+def table() -> tuple[VarianceAt, ...]:
     """The variance at each ρ of `TABLE`, between two neighbouring decimals.
 
     Examples
     --------
     >>> table()[0]
-    Value(rho=5, low='0.2519560614053747', high='0.2519560614053748')
+    VarianceAt(rho=5, low='0.2519560614053747', high='0.2519560614053748')
     """
     with _precision():
         return tuple(_value(rho) for rho in TABLE)
 
 
-def _value(rho: int) -> Value:
+def _value(rho: int) -> VarianceAt:
     ball = variance(arb(rho))
     below = int((ball.lower() * 10**PLACES).floor().unique_fmpz() or 0)
     low, high = (Fraction(below + step, 10**PLACES) for step in (0, 1))
     if not _ball(low) < ball < _ball(high):
         raise ArithmeticError(f"Var[ψ] at ρ = {rho} is too close to a decimal: {ball}")
-    return Value(rho, f"0.{below:0{PLACES}d}", f"0.{below + 1:0{PLACES}d}")
+    return VarianceAt(rho, f"0.{below:0{PLACES}d}", f"0.{below + 1:0{PLACES}d}")
 
 
 def _ball(number: Fraction) -> arb:

@@ -46,11 +46,11 @@ True
 >>> isinstance(part, tfixup.PartComparison) and abs(part.deviation) < 0.5
 True
 
-A sweep measures a grid that a `SweepConfig` and its `Settings` describe, and `exponent_table`
+A sweep measures a grid that a `SweepConfig` and its `SweepSettings` describe, and `exponent_table`
 reads the depth exponents off its rows. `power_law` fits one, an `Exponent` with its interval, or
 says why there is `NoExponent`:
 
->>> grid = tfixup.SweepConfig(("tfixup",), ("sgd",), (6, 8, 10), 2, tfixup.Settings())
+>>> grid = tfixup.SweepConfig(("tfixup",), ("sgd",), (6, 8, 10), 2, tfixup.SweepSettings())
 >>> rows = tfixup.run_sweep(grid)
 >>> table = tfixup.exponent_table(rows)
 >>> {"part", "exponent", "low", "high"} <= set(table.columns)
@@ -226,7 +226,7 @@ if TYPE_CHECKING:
     from numerics.sweeps.recorded import read_sweep as read_sweep
     from numerics.sweeps.run import exponent_table as exponent_table
     from numerics.sweeps.run import run_sweep as run_sweep
-    from numerics.sweeps.settings import Settings as Settings
+    from numerics.sweeps.settings import SweepSettings as SweepSettings
     from numerics.training.config import TrainConfig as TrainConfig
     from numerics.training.loop import run_training as train  # noqa: F401
     from numerics.training.recorded import RecordedRun as RecordedRun
@@ -241,7 +241,7 @@ if TYPE_CHECKING:
     from theory.errors import InputError as InputError
     from theory.ledger import LEDGER as LEDGER
     from theory.mean_field.predict import Prediction as Prediction
-    from theory.scales.architectures import architecture_named as architecture  # noqa: F401
+    from theory.scales.architectures import layout_named as architecture  # noqa: F401
     from theory.scales.solver import Solution as Solution
     from theory.scales.solver import solve as solve
 
@@ -284,7 +284,7 @@ _HOMES = {
     "PartComparison": "numerics.prediction.compare",
     # sweeps over the depth
     "SweepConfig": "numerics.sweeps.grid",
-    "Settings": "numerics.sweeps.settings",
+    "SweepSettings": "numerics.sweeps.settings",
     "run_sweep": "numerics.sweeps.run",
     "exponent_table": "numerics.sweeps.run",
     "read_sweep": "numerics.sweeps.recorded",
@@ -295,7 +295,7 @@ _HOMES = {
     # scales
     "solve": "theory.scales.solver",
     "Solution": "theory.scales.solver",
-    "architecture": "theory.scales.architectures:architecture_named",
+    "architecture": "theory.scales.architectures:layout_named",
     # statements
     "LEDGER": "theory.ledger",
     "Claim": "theory.claims",

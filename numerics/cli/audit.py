@@ -18,7 +18,7 @@ DEPTH = 6
 
 
 @dataclass(frozen=True)
-class Audit:
+class AuditCommand:
     """Compare every tensor of your model with what an initialisation recipe asks of it.
 
     Tensor by tensor: its role, found by tracing and not by names, the standard deviation and the

@@ -11,7 +11,7 @@ from theory.errors import InputError
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckCommand:
     """Measure how far one optimizer step moves your model, over depth or width, with a verdict.
 
     The factory is called with each size and returns a module, or a module and a batch. Measured is
@@ -27,8 +27,9 @@ class Check:
     values: str = "2,4,8,16,32"
     """The sizes, comma-separated: at least three, and four for a law of growth."""
     optimizers: str = "sgd,adamw,muon"
-    """Whose first step is measured, comma-separated: sgd, momentum, sign, adam, adamw, lion, lamb,
-    muon."""
+    """Whose first step is measured, comma-separated: sgd, momentum, sign, adam, adamw, radam, lion,
+    lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε stand behind
+    colons: adamw:weight_decay=0.01."""
     seeds: int = 4
     """Models a size, each drawn under a seeded global generator."""
     lr: float | None = None

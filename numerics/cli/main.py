@@ -16,8 +16,8 @@ from typing import Annotated, get_args
 from tyro.conf import subcommand
 
 from numerics.cli.ascii_letters import use_spelled_letters
-from numerics.cli.audit import Audit
-from numerics.cli.check import Check
+from numerics.cli.audit import AuditCommand
+from numerics.cli.check import CheckCommand
 from numerics.cli.derive import Derive
 from numerics.cli.explain import Explain
 from numerics.cli.list import List
@@ -43,8 +43,8 @@ Command = (
     | Annotated[Train, subcommand("train")]
     | Annotated[Reproduce, subcommand("reproduce")]
     | Annotated[Report, subcommand("report")]
-    | Annotated[Check, subcommand("check")]
-    | Annotated[Audit, subcommand("audit")]
+    | Annotated[CheckCommand, subcommand("check")]
+    | Annotated[AuditCommand, subcommand("audit")]
     | Annotated[List, subcommand("list")]
 )
 COMMANDS = {kind.__metadata__[0].name: kind.__origin__ for kind in get_args(Command)}

@@ -11,7 +11,7 @@ from numerics.cli.solve_query import SolveQuery
 if TYPE_CHECKING:
     import sympy as sp
 
-    from theory.scales.architecture import Architecture
+    from theory.scales.architecture import StackLayout
     from theory.scales.presets import Preset
     from theory.scales.solver import Solution
     from theory.scales.update_rules import UpdateRule
@@ -62,9 +62,9 @@ class Solve(SolveQuery):
         from theory.errors import InputError
         from theory.scales.presets import preset_named
         from theory.scales.solver import solve
-        from theory.scales.update_rules import rule_named
+        from theory.scales.update_rules import update_rule_named
 
-        rule = rule_named(self.optimizer)
+        rule = update_rule_named(self.optimizer)
         preset = None if self.preset is None else preset_named(self.preset)
         refuse_unread(self, preset)
         depths = tuple(
@@ -97,12 +97,12 @@ class Solve(SolveQuery):
 
     def _built(
         self, preset: Preset | None, encoder_layers: sp.Expr, decoder_layers: sp.Expr
-    ) -> Architecture:
-        from theory.scales.architectures import architecture_named
+    ) -> StackLayout:
+        from theory.scales.architectures import layout_named
 
         if preset is not None:
             return preset.build(encoder_layers, decoder_layers)
-        return architecture_named(
+        return layout_named(
             self.architecture or "encoder-decoder",
             encoder_layers,
             decoder_layers,
@@ -158,7 +158,7 @@ class Solve(SolveQuery):
         }
 
 
-def _solved_or_none(architecture: Architecture, solved: Solution) -> Solution | None:
+def _solved_or_none(architecture: StackLayout, solved: Solution) -> Solution | None:
     """The solution under the same rule; ``None`` where it has no closed form."""
     from theory.errors import InputError
     from theory.scales.solver import solve
@@ -169,6 +169,6 @@ def _solved_or_none(architecture: Architecture, solved: Solution) -> Solution | 
         return None
 
 
-def _formulas(architecture: Architecture, solved: Solution) -> Solution:
+def _formulas(architecture: StackLayout, solved: Solution) -> Solution:
     """The solution with symbols for the depths; where it has no closed form, the one at numbers."""
     return _solved_or_none(architecture, solved) or solved

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import sympy as sp
 
     from numerics.cli.solve_query import SolveQuery
-    from theory.scales.architecture import Architecture
+    from theory.scales.architecture import StackLayout
     from theory.scales.presets import Preset
     from theory.scales.solver import Solution
 
@@ -181,7 +181,7 @@ def mark_leading(document: dict[str, object], depth: str) -> None:
     document["leading"] = f"no closed form in {depth}: leading laws as {depth} → ∞"
 
 
-def _layers(architecture: Architecture, depths: tuple[sp.Expr, ...]) -> dict[str, str]:
+def _layers(architecture: StackLayout, depths: tuple[sp.Expr, ...]) -> dict[str, str]:
     """Depths of the stacks that the architecture has."""
     names = {"encoder-only": ("encoder",), "decoder-only": ("decoder",)}
     wanted = names.get(architecture.name, ("encoder", "decoder"))

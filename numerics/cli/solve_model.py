@@ -96,7 +96,7 @@ def _code(query: ModelQuery, layers: int) -> list[str]:
     complete = ", complete=True" if query.complete else ""
     use = (
         ["hidden = [group for group in groups if group['hidden']]  # for torch.optim.Muon"]
-        if query.optimizer == "muon"
+        if query.optimizer.startswith("muon")
         else [f"optimizer = torch.optim.{optimizers.get(query.optimizer, 'AdamW')}(groups)"]
     )
     return [

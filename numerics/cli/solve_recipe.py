@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sympy as sp
 
-    from theory.parametrisations.judgement import Judgement
-    from theory.parametrisations.recipes import Recipe
+    from theory.parametrisations.judgement import RecipeJudgement
+    from theory.parametrisations.recipes import PowerRecipe
     from theory.parametrisations.step_laws import StepLaw
 
 
@@ -55,17 +55,17 @@ def run(query: RecipeQuery) -> int:
     return 0
 
 
-def _recipe(query: RecipeQuery) -> Recipe | None:
+def _recipe(query: RecipeQuery) -> PowerRecipe | None:
     """The named recipe, or the one that ``--powers`` describes; None when a family is asked for."""
     from theory.errors import InputError
-    from theory.parametrisations.recipes import from_powers, recipe_named
+    from theory.parametrisations.recipes import from_powers, power_recipe_named
 
     if query.recipe is not None:
         if query.powers or query.structure is not None:
             raise InputError(
                 "--recipe has its own structure and powers: give either --recipe or --structure"
             )
-        return recipe_named(query.recipe)
+        return power_recipe_named(query.recipe)
     if not query.powers:
         return None
     given = {}
@@ -82,7 +82,7 @@ def _text(power: sp.Expr) -> str:
     return str(power)
 
 
-def _judged(recipe: Recipe, law: StepLaw, axis: str) -> dict[str, object]:
+def _judged(recipe: PowerRecipe, law: StepLaw, axis: str) -> dict[str, object]:
     from theory.parametrisations.judgement import judge, repaired_rates
 
     judgement = judge(recipe, law, axis)
@@ -117,7 +117,7 @@ def _judged(recipe: Recipe, law: StepLaw, axis: str) -> dict[str, object]:
     }
 
 
-def _changes(judgement: Judgement) -> dict[str, dict[str, object]]:
+def _changes(judgement: RecipeJudgement) -> dict[str, dict[str, object]]:
     return {
         name: {
             "gradient": _text(judgement.gradients.get(name, _first(judgement, name))),
@@ -128,7 +128,7 @@ def _changes(judgement: Judgement) -> dict[str, dict[str, object]]:
     }
 
 
-def _evaluated(recipe: Recipe, query: RecipeQuery) -> dict[str, object]:
+def _evaluated(recipe: PowerRecipe, query: RecipeQuery) -> dict[str, object]:
     """The recipe's numbers at ``--layers`` and the width that it was tuned at."""
     from theory.parametrisations.prescriptions import evaluated
 
@@ -149,7 +149,7 @@ def _layers(query: RecipeQuery) -> int:
     return int(text)
 
 
-def _first(judgement: Judgement, name: str) -> sp.Expr:
+def _first(judgement: RecipeJudgement, name: str) -> sp.Expr:
     """Gradients may agree between kinds of block where changes do not, and the reverse."""
     role = name.split(" in ", maxsplit=1)[0]
     return next(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from numerics.sweeps.settings import Settings
+from numerics.sweeps.settings import SweepSettings
 from theory.errors import InputError, integer_of, require_within, words_of
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from numerics.executors import Engine
+    from numerics.executors import Executors
     from numerics.sweeps.grid import SweepConfig
 
 LEAST_DEPTHS = 3
@@ -40,7 +40,8 @@ class Sweep:
     """Independent seeds per depth."""
     optimizers: str = "sgd,sign"
     """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, adamw, radam,
-    lion, lamb, muon."""
+    lion, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε stand
+    behind colons: adamw:weight_decay=0.1:eps=0.001, ε for a cotangent of norm 1."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
     again: str = ""
@@ -55,8 +56,8 @@ class Sweep:
     """Slurm's partition; the default is the cluster's own."""
     minutes: int = 60
     """Time limit of a Slurm job, one task each."""
-    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(
-        default_factory=lambda: Settings(device="auto")
+    settings: Annotated[SweepSettings, tyro.conf.arg(name="")] = field(
+        default_factory=lambda: SweepSettings(device="auto")
     )
     """What all tasks share."""
     from_depth: int = 6
@@ -84,7 +85,7 @@ class Sweep:
             settings=replace(self.settings, device=_device(self.settings.device)),
         )
 
-    def engine(self, config: "SweepConfig") -> "Engine":
+    def engine(self, config: "SweepConfig") -> "Executors":
         """Where the tasks run."""
         import os
 
@@ -108,7 +109,7 @@ class Sweep:
         """Measure, then print the table of exponents."""
         from rich.console import Console
 
-        from numerics.cli.sweep_values import measured_lines
+        from numerics.cli.sweep_values import measured_lines, step_lines
         from numerics.report.verdicts import hanging, show
         from numerics.sweeps.run import exponent_table, run_sweep, with_depth
 
@@ -126,6 +127,7 @@ class Sweep:
         rows = run_sweep(config, self.out, engine=engine, progress=self.progress, again=again)
         console = Console()
         show(console, measured_lines(rows, console.width))
+        show(console, step_lines(rows))
         deep = [depth for depth in config.depths if depth >= self.from_depth]
         if len(deep) < LEAST_DEPTHS:
             told = (

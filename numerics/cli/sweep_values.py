@@ -45,6 +45,48 @@ def measured_lines(rows: "pl.DataFrame", width: int) -> Iterator[tuple[str, str]
     yield "", ""
 
 
+def step_lines(rows: "pl.DataFrame") -> Iterator[tuple[str, str]]:
+    """Lines with their styles: f's change after each real step, at the least and the largest depth.
+
+    Behind the first step stands the share of tensors that had no gradient for it, if there are any.
+    """
+    import polars as pl
+
+    from numerics.sweeps.run import with_depth
+
+    quantity = pl.col("quantity").str
+    walked = with_depth(rows).filter(quantity.contains(r"^(change|without_gradient)_\d+$"))
+    if walked.is_empty():
+        return
+    yield "‖f(θ_t) − f(θ_0)‖ after t real steps, geometric mean over seeds", "bold"
+    for (scheme, optimizer), own in walked.group_by(["scheme", "optimizer"], maintain_order=True):
+        yield f"{scheme}, {optimizer}", ""
+        depths = sorted(own["depth"].unique().to_list())
+        for depth in dict.fromkeys((depths[0], depths[-1])):
+            at = own.filter(pl.col("depth") == depth)
+            changes = at.filter(quantity.starts_with("change_"))
+            numbers = sorted({int(name.rpartition("_")[2]) for name in changes["quantity"]})
+            means = {
+                t: _mean(at.filter(pl.col("quantity") == f"change_{t}")["value"].to_list())
+                for t in _shown(numbers)
+            }
+            cells = [f"t = {t}: {mean}" for t, mean in means.items()]
+            still = [
+                at.filter(pl.col("quantity") == f"without_gradient_{t}")["value"].mean()
+                for t in numbers[:2]
+            ]
+            told = ""
+            if still[0]:
+                told = f"; without a gradient {still[0]:.0%} of the tensors, then {still[-1]:.0%}"
+            yield f"  N = {depth}  " + ", ".join(cells) + told, ""
+    yield "", ""
+
+
+def _shown(numbers: list[int]) -> list[int]:
+    """The first three steps and powers of 2, and the last."""
+    return [t for t in numbers if t <= 3 or t & (t - 1) == 0 or t == numbers[-1]]
+
+
 def _mean(values: list[float | None]) -> str:
     """The geometric mean; a dash for no value, ``inf`` or ``nan`` where a seed has one."""
     if not values:

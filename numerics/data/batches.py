@@ -37,7 +37,7 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TextBatch:
     """Padded token ids of some sentence pairs."""
 
     source_BS: Int[Tensor, "B S"]
@@ -51,9 +51,9 @@ class Batch:
     tokens: int
     """Number of target tokens to predict."""
 
-    def to(self, device: torch.device) -> "Batch":
+    def to(self, device: torch.device) -> "TextBatch":
         """The same batch on another device."""
-        return Batch(
+        return TextBatch(
             source_BS=self.source_BS.to(device),
             target_BT=self.target_BT.to(device),
             expected_BT=self.expected_BT.to(device),
@@ -107,7 +107,7 @@ def index_batches(
     return batches
 
 
-def make_batch(data: Encoded, indices: Int[np.ndarray, " B"]) -> Batch:
+def make_batch(data: Encoded, indices: Int[np.ndarray, " B"]) -> TextBatch:
     """Pad the chosen pairs; each side is padded to its own longest sentence."""
     source = _pad([data.sources[i] for i in indices])
     expected = _pad([data.targets[i] for i in indices])
@@ -117,10 +117,10 @@ def make_batch(data: Encoded, indices: Int[np.ndarray, " B"]) -> Batch:
     target = np.where(expected == PADDING, PADDING, target)
     source_BS, target_BT, expected_BT = map(torch.from_numpy, (source, target, expected))
     tokens = int((expected != PADDING).sum())
-    return Batch(source_BS, target_BT, expected_BT, source_BS == PADDING, tokens)
+    return TextBatch(source_BS, target_BT, expected_BT, source_BS == PADDING, tokens)
 
 
-def share(batch: Batch, rank: int, processes: int) -> Batch:
+def share(batch: TextBatch, rank: int, processes: int) -> TextBatch:
     """The share of one process: every ``processes``-th pair from ``rank`` on.
 
     ``tokens`` still counts the whole batch.
@@ -133,7 +133,7 @@ def share(batch: Batch, rank: int, processes: int) -> Batch:
     expected_BT = batch.expected_BT[rows]
     if rank >= len(batch.source_BS):
         expected_BT = torch.full_like(expected_BT, PADDING)
-    return Batch(
+    return TextBatch(
         source_BS=batch.source_BS[rows],
         target_BT=batch.target_BT[rows],
         expected_BT=expected_BT,
@@ -166,7 +166,7 @@ def _pad(rows: Sequence[Int[np.ndarray, " _"]]) -> Int[np.ndarray, "B T"]:
 
 def batches(
     data: Encoded, tokens: int, generator: np.random.Generator | None = None
-) -> Iterator[Batch]:
+) -> Iterator[TextBatch]:
     """One pass over the data: every pair exactly once (`index_batches`)."""
     for indices in index_batches(data.sizes(), tokens, generator):
         yield make_batch(data, indices)

@@ -1,4 +1,4 @@
-"""Measurement and training evidence, attached to claims by id."""
+"""Evidence from measurements and from training runs, attached to claims by their ids."""
 
 from numerics.evidence import (
     admin,

@@ -1,7 +1,8 @@
 """Admin's statements measured on real encoders: gradients, layer dependency, output change, ω.
 
-Encoders are Xavier's, 64-128-2, float64, in the wiring of each scheme. Tokens are independent and
-of variance 1, or small where the paper leaves the input out of Pre-LN's stream.
+Encoders are drawn by Xavier's rule, 64-128-2, in float64 and in the wiring of each scheme. Tokens
+are independent and have variance 1; they are small where the paper leaves the input out of
+Pre-LN's stream.
 """
 
 from collections.abc import Iterator, Sequence
@@ -133,7 +134,7 @@ def weights(context: Context) -> Iterator[Observation]:
 
 
 @dataclass(frozen=True)
-class Changes:
+class OutputChanges:
     """Output changes over depths and seeds."""
 
     depths: tuple[int, ...]
@@ -150,7 +151,7 @@ class Changes:
         return fitted(power_law(self.depths, self.values))
 
 
-def changes(scheme: str, kind: str, depths: Sequence[int], seeds: int, root: int) -> Changes:
+def changes(scheme: str, kind: str, depths: Sequence[int], seeds: int, root: int) -> OutputChanges:
     """Var[F(x̂_0, W) − F(x̂_0, W + δ)] of independent draws."""
     at, values = [], []
     for depth in depths:
@@ -164,11 +165,11 @@ def changes(scheme: str, kind: str, depths: Sequence[int], seeds: int, root: int
             with torch.no_grad():
                 values.append(float((model.encode(x) - before).square().mean()))
             at.append(depth)
-    return Changes(tuple(at), tuple(values))
+    return OutputChanges(tuple(at), tuple(values))
 
 
 def _follows(law: Growth, name: str) -> bool | None:
-    """Whether the law is ``name``: false if another is better beyond doubt, else undecided."""
+    """Whether the law is ``name``: false if another law is better beyond doubt, else undecided."""
     if law.best == name:
         return True
     return False if law.deficit[name] >= tolerance("growth-evidence") else None
@@ -198,7 +199,7 @@ def corollaries(context: Context) -> Iterator[Observation]:
         expected=LOGARITHM,
         details={"power": str(pre.power)},
     )
-    # N^1 or not is decided by the exponent; the laws need only rule the logarithm out.
+    # The exponent decides whether the growth is N^1; the laws need only rule out the logarithm.
     linear = all_of([post.power.equivalent(1.0, margin), _follows(post.law, LOGARITHM) is False])
     yield Observation(
         scope=f"N = {SHALLOW[0]}…{SHALLOW[-1]}, width 64, {seeds} seeds, δ {SHARE:g} of W",
@@ -236,7 +237,7 @@ def _omega(context: Context, law: Growth, post: Growth) -> Iterator[Observation]
 
 
 def change_ratio(scheme: str, kind: str, size: float, seed: int) -> float:
-    """Measured output change over Σ β_{i,i}² C_i, six layers."""
+    """Measured output change over Σ β_{i,i}² C_i, for six layers."""
     model, generator = encoder(scheme, 6, seed)
     x = inputs(generator)
     other = perturbed(model, kind, size, generator, x)

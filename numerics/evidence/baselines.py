@@ -1,8 +1,8 @@
 """The named baselines measured: ‖Δf‖/η by kind of parameter, and what layer norm takes.
 
-An SGD step of one's matrices, of the embedded inputs, and of what a wiring adds (layer norms' gains
-and biases, α, ω) are told apart: published scales are derived for matrices, and a layer norm's bias
-moves the output whatever the scales are.
+Three kinds of parameters are measured apart: matrices, embedded inputs, and what a wiring adds
+(gains and biases of layer norms, α, ω). Published scales are derived for matrices, while the bias
+of a layer norm moves the output whatever the scales are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from numerics.evidence.admin import encoder, inputs
 from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.engines import linearize
 from numerics.linearization.groupings import INPUTS, MATRICES, OWN
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.measure.by_group import tangents_by
 from numerics.models import Architecture, ModelSpec
 from numerics.models.roles import EMBEDDINGS
@@ -40,8 +40,8 @@ BOTH = Architecture.ENCODER_DECODER
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Norms of tangents of every group, one row a model, with the depths."""
+class GroupNorms:
+    """Norms of the tangents of every group, one row per model, with the depths."""
 
     depths: tuple[int, ...]
     tangents: Sequence[Mapping[str, Tensor]] = field(repr=False)
@@ -67,8 +67,8 @@ def measured(
     grouping: str = "kind",
     value_power: float = 0.0,
     times: int = 1,
-) -> Parts:
-    """Tangents of a scheme's models at ``times`` the seeds.
+) -> GroupNorms:
+    """Measure a scheme's models, with ``times`` as many seeds as usual.
 
     ``value_power`` p multiplies W_v by L^(-p) once it is drawn.
     """
@@ -87,11 +87,11 @@ def measured(
             u = random_cotangent(output_shape(spec, batch), generator)
             rows.append(tangents_by(grouping, model, batch, u))
             depths.append(depth)
-    return Parts(tuple(depths), rows)
+    return GroupNorms(tuple(depths), rows)
 
 
-def few_outputs(context: Context) -> Parts:
-    """ReZero's tangents with one token and d = 4: every block moves the same few outputs."""
+def few_outputs(context: Context) -> GroupNorms:
+    """Measure ReZero with one token and d = 4, where every block moves the same few outputs."""
     rows, depths = [], []
     for depth in FEW_DEPTHS:
         spec = ModelSpec(1, depth, d_model=4, d_ff=8, vocabulary=30)
@@ -101,12 +101,12 @@ def few_outputs(context: Context) -> Parts:
             model = build("rezero", spec, generator, dtype=torch.float64).eval()
             batch = random_batch(spec, generator, sequences=1, tokens=1)
             u = random_cotangent(output_shape(spec, batch), generator)
-            [found] = linearize([model], [batch], [u], rule_named("sgd"))
+            [found] = linearize([model], [batch], [u], step_rule_named("sgd"))
             by_part = dict(zip(found.groups, found.tangents, strict=True))
             scalars = by_part["encoder.alpha"] + by_part["decoder.alpha"]
             rows.append({OWN: scalars, INPUTS: by_part[EMBEDDINGS]})
             depths.append(depth)
-    return Parts(tuple(depths), rows)
+    return GroupNorms(tuple(depths), rows)
 
 
 def _evidence(
@@ -188,7 +188,7 @@ def fixup(context: Context) -> Iterator[Observation]:
 
 @provides("dtfixup.scale", kind=Kind.MEASUREMENT)
 def dt_fixup(context: Context) -> Iterator[Observation]:
-    """DT-Fixup's matrices in an encoder alone."""
+    """DT-Fixup's matrices keep the update flat in an encoder without a decoder."""
     alone = Architecture.ENCODER_ONLY
     fit = measured("dt-fixup", context, architecture=alone).exponent(MATRICES)
     bare = measured("xavier", context, architecture=alone).exponent(MATRICES)
@@ -202,7 +202,7 @@ def dt_fixup(context: Context) -> Iterator[Observation]:
 
 @provides("ours.rezero-update", kind=Kind.MEASUREMENT)
 def rezero(context: Context) -> Iterator[Observation]:
-    """ReZero's scalars and inputs, as nothing else moves while α = 0; and the scalars at η/N."""
+    """ReZero's scalars and inputs, since nothing else moves while α = 0; also at rate η/N."""
     found = measured("rezero", context)
     whole, still = found.exponent(OWN, INPUTS), found.exponent(INPUTS)
     yield _evidence(
@@ -266,7 +266,7 @@ def distance_from_isometry(scheme: str, depth: int, seed: int, *, alpha: float =
 
 @provides("ours.dlcl-update", kind=Kind.MEASUREMENT)
 def dlcl(context: Context) -> Iterator[Observation]:
-    """DLCL's matrices, Pre-LN and Post-LN forms, initialised to row averages."""
+    """DLCL's matrices in its Pre-LN and Post-LN forms, with weights that start as averages."""
     pre, post = (measured(name, context).exponent(MATRICES) for name in ("dlcl-pre", "dlcl-post"))
     flat = measured("tfixup", context, times=3).exponent(MATRICES)
     larger = max(pre, post, key=lambda fit: fit.value)
@@ -302,7 +302,7 @@ def shortcut_share(scheme: str, context: Context) -> Exponent:
 
 @provides("dsinit.scale", "dsinit.code", kind=Kind.MEASUREMENT)
 def ds_init(context: Context) -> Iterator[Observation]:
-    """What layer norm leaves of the residual path: with 1/√l on matrices, and on variances."""
+    """What DS-Init's layer norms leave of the residual path: 1/√l on matrices, or on variances."""
     paper, code = (shortcut_share(name, context) for name in ("ds-init", "ds-init-code"))
     for claim, fit, other, name in (
         ("dsinit.scale", paper, code, "the code's form"),
@@ -319,7 +319,7 @@ def ds_init(context: Context) -> Iterator[Observation]:
 
 @provides("lri.scale", kind=Kind.MEASUREMENT)
 def lri(context: Context) -> Iterator[Observation]:
-    """Mean square of what enters layer norm: below 1 at the first block, above it at later MLPs."""
+    """The mean square into LRI's layer norms: below 1 at the first block, above 1 at later MLPs."""
     first, later = [], []
     for seed in range(1000 * context.seed, 1000 * context.seed + 4 * SEEDS[context.level]):
         model, generator = encoder("lri", 4, seed)

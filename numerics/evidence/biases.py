@@ -1,7 +1,7 @@
 """Trained output biases, drawn 0 as in the official code: ‖Δf‖/η against depth.
 
-`theory.scales.biases`: each has gain 1 whatever the scales, so that the decoder's is 1 + 3N; a
-factor of (3N)^(-1/2) on them, or a learning rate of η/(3N), brings it back to Θ(1).
+By `theory.scales.biases` every bias has gain 1 whatever the scales, so the decoder's gain is
+1 + 3N. A factor of (3N)^(-1/2) on the biases, or a learning rate of η/(3N), makes it Θ(1) again.
 """
 
 from collections.abc import Iterator

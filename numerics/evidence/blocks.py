@@ -31,18 +31,18 @@ OFF = replace(TFIXUP, power=2.0)
 
 
 @dataclass(frozen=True)
-class Series:
-    """One number a model, with the models' depths."""
+class DepthSeries:
+    """One number per model, with the models' depths."""
 
     depths: tuple[int, ...]
     values: tuple[float, ...]
 
     def fit(self) -> Exponent:
-        """Its power of the depth."""
+        """The power of the depth that the numbers follow."""
         return fitted(cautious(self.depths, self.values))
 
     def follows(self, power: float, margin: float) -> bool | None:
-        """Whether it goes as N^power."""
+        """Whether the numbers follow N^power."""
         fit = cautious(self.depths, self.values)
         return False if isinstance(fit, NoExponent) else fit.equivalent(power, margin)
 
@@ -50,7 +50,7 @@ class Series:
 def drawn(
     scheme: Scheme, context: Context, depths: Sequence[int] | None = None
 ) -> Iterator[tuple[int, Transformer, TokenBatch, torch.Generator]]:
-    """Independent models of every depth, each with its batch and what else is to be drawn."""
+    """Draw independent models of every depth, each with its batch and its generator."""
     for depth in depths or DEPTHS[context.level]:
         for number in range(SEEDS[context.level]):
             seed = 10_000 * context.seed + 100 * depth + number
@@ -61,7 +61,7 @@ def drawn(
 
 
 def scope_at(context: Context) -> str:
-    """Which models `drawn` draws."""
+    """The range of models that `drawn` covers, in words."""
     depths = DEPTHS[context.level]
     return f"N = {depths[0]}…{depths[-1]}, 64-128-2, {SEEDS[context.level]} seeds"
 
@@ -73,7 +73,7 @@ def calls_of(model: Transformer, batch: TokenBatch) -> tuple[BranchCall, ...]:
 
 def own_changes(
     scheme: Scheme, context: Context, depths_wanted: Sequence[int] | None = None
-) -> Mapping[str, Series]:
+) -> Mapping[str, DepthSeries]:
     """Largest, smallest and mean ‖ΔG_l‖/η over the blocks, against depth."""
     depths, rows = [], []
     for depth, model, batch, generator in drawn(scheme, context, depths_wanted):
@@ -87,7 +87,7 @@ def own_changes(
     names = ("largest", "smallest", "mean")
     columns = zip(*rows, strict=True)
     return {
-        name: Series(tuple(depths), tuple(column))
+        name: DepthSeries(tuple(depths), tuple(column))
         for name, column in zip(names, columns, strict=True)
     }
 
@@ -189,9 +189,9 @@ def decoder_gradient(context: Context) -> Iterator[Observation]:
         for depth, model, batch, generator in drawn(TFIXUP, context)
     ]
     depths = tuple(depth for depth, _ in rows)
-    factors = Series(depths, tuple(sums.exact / sums.local for _, sums in rows))
-    remainder = Series(depths, tuple(abs(value - 1) for value in factors.values))
-    fourth = Series(depths, tuple(sums.fourth / sums.local for _, sums in rows))
+    factors = DepthSeries(depths, tuple(sums.exact / sums.local for _, sums in rows))
+    remainder = DepthSeries(depths, tuple(abs(value - 1) for value in factors.values))
+    fourth = DepthSeries(depths, tuple(sums.fourth / sums.local for _, sums in rows))
     fit, other = remainder.fit(), fourth.fit()
     vanishes = remainder.follows(-1.0, margin)
     yield Observation(

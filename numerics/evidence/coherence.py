@@ -1,6 +1,6 @@
 """How much coherence a stack of real attention blocks tolerates: growth against depth and ρ.
 
-Blocks have T-Fixup's strength (3L)^(-1/2). `theory.residual_stream.coherence`: growth in mean
+Blocks have T-Fixup's strength (3L)^(-1/2). By `theory.residual_stream.coherence` the growth in mean
 square is Θ(1) if and only if ρ = O(L^(-1/2)), and tends to exp(2r/√3 + 1/3) at ρ = r L^(-1/2).
 """
 
@@ -37,7 +37,7 @@ def growths(depth: int, coherence: float, draws: int, seed: int) -> list[float]:
 
 
 def _log_growth(draws: int, seed: int) -> Mapping[str, tuple[Exponent, float]]:
-    """By coherence: exponent of log(growth) in L, and the growth at the deepest point."""
+    """By coherence: the exponent in L of the log of the growth, and the deepest growth."""
     found = {}
     for name, power in EXPONENTS.items():
         points = [
@@ -53,7 +53,7 @@ def _log_growth(draws: int, seed: int) -> Mapping[str, tuple[Exponent, float]]:
 
 @provides("ours.coherence", kind=Kind.MEASUREMENT)
 def coherence(context: Context) -> Iterator[Observation]:
-    """log growth flat in L up to ρ = L^(-1/2), growing beyond; 600 blocks aligned and random."""
+    """The log of the growth is flat in L up to ρ = L^(-1/2) and grows beyond."""
     draws = DRAWS[context.level]
     found = _log_growth(draws, context.seed)
     margin = tolerance("log-growth-exponent")

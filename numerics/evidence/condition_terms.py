@@ -1,12 +1,12 @@
-"""Equations 6–8 measured term by term: each monomial rules the gradients where it dominates.
+"""Equations 6–8 measured term by term: each monomial sets the gradients' order where it dominates.
 
 A block's own gradient is ‖Jᵀu‖² with J = ∂G/∂(m, v, w, q, k) and a unit random cotangent u on its
 output (`numerics.signals.branches`), by automatic differentiation. Eq. 6 is about its sum over the
-encoder's blocks, Eq. 7 over the decoder's, Eq. 8 about ‖(∂f/∂m)ᵀu‖² of the whole decoder. The
-norms x, v, w, y, m are given separate powers of N and magnitudes, so that in each case another
-monomial is the largest, and the measured power of N must be that of the printed left side at those
-norms. Without any one monomial the left side has another power in some case: an equation that
-lacks a term, or has another in its place, is refuted.
+encoder's blocks, Eq. 7 about its sum over the decoder's, and Eq. 8 about ‖(∂f/∂m)ᵀu‖² of the whole
+decoder. The norms x, v, w, y, m get separate powers of N and magnitudes, so each case has another
+largest monomial. The measured power of N must be that of the printed left side at those norms. If
+any one monomial is dropped, the left side has another power in some case, so an equation that lacks
+a term, or has another in its place, is refuted.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -179,7 +179,7 @@ def power(left_side: sp.Expr, norms: Norms, depths: Sequence[int]) -> float:
 
 
 def neighbours(number: int) -> Mapping[str, sp.Expr]:
-    """The left side without each of its monomials; of the only one, without each factor.
+    """The left sides that lack one monomial each; a single monomial lacks one factor instead.
 
     Examples
     --------

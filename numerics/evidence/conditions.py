@@ -6,9 +6,9 @@ With unit random cotangents u on the encoder's memory m and on the output f,
     decoder  ‖(∂f/∂θ_d)ᵀ u‖²   (Eq. 7),
     memory   ‖(∂f/∂m)ᵀ u‖²     (Eq. 8)
 
-are measured on whole Transformers with T-Fixup's norms, which set each left side to Θ(1): then what
-it must bound is Θ(1) too. With norms whose exponent is off by 1/4 it is not. Which monomials of a
-left side matter is measured in `numerics.evidence.condition_terms`.
+are measured on whole Transformers with T-Fixup's norms. These norms set each left side to Θ(1), and
+what it must bound is then Θ(1) too. With norms whose exponent is off by 1/4 it is not.
+`numerics.evidence.condition_terms` measures which monomials of a left side matter.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,7 +91,7 @@ def _within(fit: Exponent | NoExponent, target: float) -> bool | None:
 
 @provides("tfixup.eq6", "tfixup.eq7", "tfixup.eq8", "tfixup.memory", kind=Kind.MEASUREMENT)
 def equations(context: Context) -> Iterator[Observation]:
-    """What each left side bounds is flat at the paper's norms; and so is ‖m‖/‖x‖."""
+    """At the paper's norms, what each left side bounds is flat, and so is ‖m‖/‖x‖."""
     found = exponents(TFIXUP, context.seed)
     off = exponents(replace(TFIXUP, power=2.0), context.seed, depths=DEPTHS[:3])
     margin, scope = tolerance("condition-exponent"), _scope(DEPTHS)

@@ -1,8 +1,8 @@
-"""The GOAL measured: depth exponents of lim ‖Δf‖/η, in total and by part.
+"""T-Fixup's GOAL measured: depth exponents of lim ‖Δf‖/η, in total and by part.
 
-Under SGD T-Fixup's exponents must be 0 for the total and for every part, or depth independence is
-trivial: the embeddings' own identity path is Θ(1) by itself. Under the sign update (Adam's first
-step) the theory predicts +1/2 with the paper's scales and 0 with their squares.
+Under SGD the exponents of T-Fixup must be 0 for the total and for every part. A flat total alone
+would be trivial, because the embeddings' identity path is Θ(1) by itself. Under the sign update
+(Adam's first step) the theory predicts +1/2 with the paper's scales and 0 with their squares.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from numerics.models.roles import ALL_PARTS
 from numerics.statistics.estimates import all_of, joint_confidence
 from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
 from numerics.statistics.tolerances import tolerance
-from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
 from theory.claims import Context, Control, Kind, Level, Observation, Reading, provides
 
@@ -35,7 +35,7 @@ Fits = Mapping[str, Exponent | NoExponent]
 def fresh_rows(context: Context, optimizer: str) -> pl.DataFrame:
     """A sweep of both schemes made now."""
     grids = zip((SHALLOW, DEEP[context.level]), SEEDS[context.level], strict=True)
-    settings = replace(Settings(root_seed=context.seed), device=context.device)
+    settings = replace(SweepSettings(root_seed=context.seed), device=context.device)
     return pl.concat(
         run_sweep(SweepConfig(SCHEMES, (optimizer,), depths, seeds, settings))
         for depths, seeds in grids
@@ -51,7 +51,7 @@ def fits_of(
 ) -> Mapping[str, Fits]:
     """Power laws of the update over N ≥ 6, by scheme and part, with the wider of two intervals.
 
-    The intervals of one scheme's parts hold together at 95 %; each by itself if not ``together``.
+    The intervals of one scheme's parts hold jointly at 95 %, or singly if not ``together``.
     """
     confidence = joint_confidence(len(ALL_PARTS) if together else 1)
     chosen = rows.filter(
@@ -93,7 +93,7 @@ def flat_parts(rows: pl.DataFrame, optimizer: str, margin: float) -> Mapping[str
 
 
 def scope_of(rows: pl.DataFrame) -> str:
-    """Which depths, widths and seeds the rows of N ≥ 6 cover.
+    """The depths, widths and seeds that the rows of N ≥ 6 cover.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def range_of(fits: Fits) -> str:
 def goal(context: Context) -> Iterator[Observation]:
     """Every part flat under SGD; scales whose exponent is off by 1/4 are not.
 
-    At the quick level the rows are those of the recorded sweep, some of them measured again.
+    The quick level takes the rows of the recorded sweep and measures some of them again.
     """
     found = recorded_or_fresh(context, RECORD, REPEATED, lambda: fresh_rows(context, "sgd"))
     rows = found.rows

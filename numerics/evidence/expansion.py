@@ -4,8 +4,8 @@ With u on the output, θ_E the encoder's parameters and embedded input and θ_D 
 
     Δ_D = −J_D J_Dᵀ u,    Δ_E = −(∂f_d/∂f_e) J_E J_Eᵀ (∂f_d/∂f_e)ᵀ u
 
-come from automatic differentiation and Δf(η) = f(θ − η Jᵀu) − f(θ) from two calls of the model. The
-expansion is right if ‖Δf/η − (Δ_D + Δ_E)‖ = O(η); the printed minus sign leaves 2‖Δ_E‖.
+come from automatic differentiation, and Δf(η) = f(θ − η Jᵀu) − f(θ) comes from two calls of the
+model. The expansion is right if ‖Δf/η − (Δ_D + Δ_E)‖ = O(η); the printed minus sign leaves 2‖Δ_E‖.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.groupings import groups_of
 from numerics.linearization.measured_function import features_of
 from numerics.linearization.types import Cotangent
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.models import ModelSpec, Transformer
 from numerics.models.tokens import output_shape, random_batch
 from numerics.schemes import build
@@ -52,7 +52,7 @@ def split(model: Transformer, cotangent: Cotangent, generator: torch.Generator) 
     batch = random_batch(model.spec, generator, sequences=2, tokens=4)
     function, parameters = features_of(model, batch)
     groups = groups_of(parameters, "stack")
-    found = linearize(function, parameters, cotangent, rule_named("sgd"), groups)
+    found = linearize(function, parameters, cotangent, step_rule_named("sgd"), groups)
     before, slopes = gradient(function, parameters, cotangent)
     changes = {}
     with torch.no_grad():
@@ -65,7 +65,7 @@ def split(model: Transformer, cotangent: Cotangent, generator: torch.Generator) 
 
 @provides("tfixup.eq3", kind=Kind.MEASUREMENT)
 def expansion(context: Context) -> Iterator[Observation]:
-    """The order in η of what each sign leaves."""
+    """The order in η of the remainder, with the right sign and with the printed one."""
     generator = torch.Generator().manual_seed(context.seed)
     model = build("tfixup", SPEC, generator, dtype=torch.float64).eval()
     batch = random_batch(SPEC, generator, sequences=2, tokens=4)

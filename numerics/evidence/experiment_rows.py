@@ -1,14 +1,14 @@
-"""What each training experiment says about which claims, with the variants that keep it honest.
+"""The claims that each training experiment speaks about, with variants of the runs as controls.
 
-A variant renames runs or deals out their outcomes anew, so that the very rule that judges the runs
-judges it too: once the statement is made false, once it is made true.
+A variant renames runs or reassigns their outcomes, and the rule that judges the runs judges the
+variant too. One variant makes the statement false, another makes it true.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from numerics.evidence.experiments import Row, Rule, Variant, provider
+from numerics.evidence.experiments import DecisionRule, ExperimentRow, Variant, provider
 from numerics.training.experiments import (
     baselines,
     coherence,
@@ -24,7 +24,7 @@ from numerics.training.experiments import (
     transfer,
     warmup,
 )
-from numerics.training.experiments.experiment import Finding
+from numerics.training.experiments.experiment import ExperimentFinding
 from numerics.training.experiments.selection import (
     Runs,
     exchanged,
@@ -36,30 +36,31 @@ from numerics.training.outcome import RunOutcome
 from theory.claims import Reading
 
 TRAINED, STUCK = RunOutcome.TRAINED, RunOutcome.STUCK
-_COLD = "Post-LN without warm-up in its place"
 _XAVIER = "Xavier without layer norm in its place"
 
 
-def _warmup_exchanged(rule: Rule) -> Variant:
+def _warmup_exchanged(rule: DecisionRule) -> Variant:
     """Runs with and without warm-up have changed names."""
 
-    def false(runs: Runs) -> Finding:
+    def false(runs: Runs) -> ExperimentFinding:
         (steps,) = [value for value in values_of(runs, "warmup") if value]
         return rule(exchanged(runs, "warmup", {steps: 0, 0: steps}))
 
     return Variant("runs with and without warm-up exchanged", false)
 
 
-def _schemes_exchanged(rule: Rule, one: str, other: str) -> Rule:
+def _schemes_exchanged(rule: DecisionRule, one: str, other: str) -> DecisionRule:
     return lambda runs: rule(exchanged(runs, "scheme", {one: other, other: one}))
 
 
 def _declared(
-    rule: Rule, trained: Callable[[Runs], Runs], stuck: Callable[[Runs], Runs] = lambda _: ()
+    rule: DecisionRule,
+    trained: Callable[[Runs], Runs],
+    stuck: Callable[[Runs], Runs] = lambda _: (),
 ) -> Variant:
     """These runs count as trained and those as stuck, whatever their numbers."""
 
-    def true(runs: Runs) -> Finding:
+    def true(runs: Runs) -> ExperimentFinding:
         outcomes = {run.path: TRAINED for run in trained(runs)}
         outcomes |= {run.path: STUCK for run in stuck(runs)}
         return rule([replace(r, outcome=outcomes.get(r.path, r.outcome)) for r in runs])
@@ -71,21 +72,21 @@ def _scheme(name: str) -> Callable[[Runs], Runs]:
     return partial(matching, scheme=name)
 
 
-def _depths_mirrored(runs: Runs) -> Finding:
+def _depths_mirrored(runs: Runs) -> ExperimentFinding:
     depths = values_of(runs, "layers")
     return fig4a.decide(exchanged(runs, "layers", dict(zip(depths, depths[::-1], strict=True))))
 
 
-def _largest_batch_diverges(runs: Runs) -> Finding:
+def _largest_batch_diverges(runs: Runs) -> ExperimentFinding:
     largest = matching(runs, scheme="tfixup", tokens=values_of(runs, "tokens")[-1])
     gone = {run.path for run in largest}
     diverged = RunOutcome.DIVERGED
     return fig4c.decide([replace(r, outcome=diverged) if r.path in gone else r for r in runs])
 
 
-def _beside_warm(claim: str, rule: Callable[..., Finding], name: str) -> Row:
+def _beside_warm(claim: str, rule: Callable[..., ExperimentFinding], name: str) -> ExperimentRow:
     """A scheme without warm-up against Post-LN with it."""
-    return Row(
+    return ExperimentRow(
         claim,
         "warmup",
         rule,
@@ -94,7 +95,7 @@ def _beside_warm(claim: str, rule: Callable[..., Finding], name: str) -> Row:
     )
 
 
-def _warm_as_cold(rule: Rule) -> Variant:
+def _warm_as_cold(rule: DecisionRule) -> Variant:
     return Variant(
         "the warmed-up runs pass for those without",
         lambda runs: rule(impostors(runs, warmup.cold(runs), warmup.warm(runs), warmup=0)),
@@ -108,8 +109,10 @@ def _dealt_by_balance(altered: str, *, balanced: RunOutcome) -> Variant:
     )
 
 
-def _needs_warmup(rule: Rule, reading: Reading, text: Callable[[Runs], str] = lambda _: "") -> Row:
-    return Row(
+def _needs_warmup(
+    rule: DecisionRule, reading: Reading, text: Callable[[Runs], str] = lambda _: ""
+) -> ExperimentRow:
+    return ExperimentRow(
         "xiong.needs-warmup",
         "warmup",
         rule,
@@ -120,14 +123,14 @@ def _needs_warmup(rule: Rule, reading: Reading, text: Callable[[Runs], str] = la
     )
 
 
-def _table(claim: str, *names: str) -> Row:
+def _table(claim: str, *names: str) -> ExperimentRow:
     """At least these baselines, all without a name."""
     chosen = names or None
 
-    def rule(runs: Runs) -> Finding:
+    def rule(runs: Runs) -> ExperimentFinding:
         return tables.at_least(runs, chosen)
 
-    return Row(
+    return ExperimentRow(
         claim,
         "tables",
         rule,
@@ -142,20 +145,24 @@ def _table(claim: str, *names: str) -> Row:
     )
 
 
-def _baseline(claim: str, scheme: str) -> Row:
+def _baseline(claim: str, scheme: str) -> ExperimentRow:
     """Whether a baseline trains."""
     rule = partial(baselines.trains, scheme=scheme)
 
-    def false(runs: Runs) -> Finding:
+    def false(runs: Runs) -> ExperimentFinding:
         control = matching(runs, scheme=baselines.CONTROL)
         return rule(impostors(runs, matching(runs, scheme=scheme), control, scheme=scheme))
 
-    return Row(claim, "baselines", rule, Variant(_XAVIER, false), _declared(rule, _scheme(scheme)))
+    return ExperimentRow(
+        claim, "baselines", rule, Variant(_XAVIER, false), _declared(rule, _scheme(scheme))
+    )
 
 
-def _trains(claim: str, experiment: str, rule: Rule, scheme: str, control: str) -> Row:
+def _trains(
+    claim: str, experiment: str, rule: DecisionRule, scheme: str, control: str
+) -> ExperimentRow:
     """A scheme trains where another does not: the two exchanged, and dealt out as stated."""
-    return Row(
+    return ExperimentRow(
         claim,
         experiment,
         rule,
@@ -164,14 +171,14 @@ def _trains(claim: str, experiment: str, rule: Rule, scheme: str, control: str) 
     )
 
 
-def _transfer(claim: str, scheme: str, power: float = 0.0) -> Row:
+def _transfer(claim: str, scheme: str, power: float = 0.0) -> ExperimentRow:
     """A scheme's best rate goes as N^power."""
     rule = partial(transfer.carries_over, scheme=scheme, power=power)
     fallen = Variant(
         "every rate taken for another, N^(-1) times as large",
         lambda runs: rule(transfer.tilted(runs, -1.0)),
     )
-    return Row(
+    return ExperimentRow(
         claim,
         "transfer",
         rule,
@@ -184,13 +191,13 @@ def _transfer(claim: str, scheme: str, power: float = 0.0) -> Row:
     )
 
 
-def _fig2(which: str, *, fresh: bool) -> Row:
+def _fig2(which: str, *, fresh: bool) -> ExperimentRow:
     """The rule of Fig. 2 on the seeds before it or after it."""
 
-    def rule(runs: Runs, **altered: float) -> Finding:
+    def rule(runs: Runs, **altered: float) -> ExperimentFinding:
         return fig2.decide_on(fig2.of_seeds(runs, fresh=fresh), **altered)
 
-    return Row(
+    return ExperimentRow(
         "tfixup.fig2",
         "fig2",
         rule,
@@ -209,14 +216,14 @@ def _fig2(which: str, *, fresh: bool) -> Row:
 ROWS = (
     _fig2("in view when the rule was written", fresh=False),
     _fig2("drawn after it", fresh=True),
-    Row(
+    ExperimentRow(
         "tfixup.fig3ab",
         "fig3ab",
         fig3ab.decide,
         _warmup_exchanged(fig3ab.decide),
         Variant("norms without warm-up grown fourfold", partial(fig3ab.decide, grown=4.0)),
     ),
-    Row(
+    ExperimentRow(
         "tfixup.fig3c",
         "fig3c",
         fig3c.decide,
@@ -226,7 +233,7 @@ ROWS = (
         ),
         Variant("the course that is stated", lambda runs: fig3c.decide(fig3c.as_stated(runs))),
     ),
-    Row(
+    ExperimentRow(
         "tfixup.fig4a",
         "fig4a",
         fig4a.decide,
@@ -234,7 +241,7 @@ ROWS = (
         Variant("the deepest's losses a nat lower", partial(fig4a.decide, lowered=1.0)),
     ),
     _trains("tfixup.fig4b", "fig4b", fig4b.decide, "tfixup", fig4b.CONTROL),
-    Row(
+    ExperimentRow(
         "tfixup.fig4c",
         "fig4c",
         fig4c.decide,
@@ -264,14 +271,14 @@ ROWS = (
     _needs_warmup(warmup.needs_warmup_when_deep, Reading.RESTRICTED, warmup.depth_text),
     _beside_warm("xiong.no-warmup", warmup.pre_ln_comparable, "Pre-LN"),
     _beside_warm("admin.trains", warmup.admin_trains, "Admin"),
-    Row(
+    ExperimentRow(
         "admin.not-gradients",
         "warmup",
         warmup.gradients_not_the_cause,
         _dealt_by_balance("the balanced half counts as trained", balanced=TRAINED),
         _dealt_by_balance("the balanced half counts as stuck", balanced=STUCK),
     ),
-    Row(
+    ExperimentRow(
         "radam.no-warmup",
         "radam",
         radam.decide,
@@ -284,7 +291,7 @@ ROWS = (
             lambda runs: radam.decide(radam.dealt(runs, TRAINED)),
         ),
     ),
-    Row(
+    ExperimentRow(
         "ours.coherence",
         "coherence",
         coherence.decide,

@@ -1,12 +1,13 @@
-"""The papers' training experiments as evidence: recorded runs, each rule applied to them afresh.
+"""The papers' training experiments as evidence: each rule is applied anew to the recorded runs.
 
 A row names a claim, the experiment whose runs speak about it, the rule that reads the answer off
-the runs, and two variants of the runs: one in which the statement is false, which the rule must
-call not reproduced, and one in which it is true, which it must call reproduced. The first is the
-control of an answer in favour or of none, the second that of an answer against; a rule that cannot
-decide its control has not passed it. What the experiment itself wrote down as its answer is not
-used, and a run whose stored outcome its own numbers contradict is an error. Nothing is said where
-runs are missing. With ``rerun`` the runs on generated data are repeated.
+the runs, and two variants of the runs. In the first variant the statement is false, and the rule
+must call it not reproduced. In the second it is true, and the rule must call it reproduced. The
+first is the control of a positive answer and of no answer; the second is the control of a negative
+answer. A rule that cannot decide its control has not passed it. The answer that the experiment
+itself wrote down is not used, and a run whose stored outcome contradicts its own numbers is an
+error. A row yields nothing where runs are missing. With ``rerun`` the runs on generated data are
+repeated.
 """
 
 import math
@@ -20,15 +21,24 @@ from typing import Any
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS
-from numerics.training.experiments.experiment import Answer, Finding, PlannedRun, label
+from numerics.training.experiments.experiment import (
+    ExperimentAnswer,
+    ExperimentFinding,
+    PlannedRun,
+    label,
+)
 from numerics.training.experiments.selection import Runs, values_of
 from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome, best_constant
 from numerics.training.recorded import RecordedRun, read_log, read_run
 from theory.claims import Context, Control, Kind, Level, Observation, Provider, Reading
 from theory.errors import InputError
 
-Rule = Callable[[Runs], Finding]
-PASSED = {Answer.REPRODUCED: True, Answer.NOT_REPRODUCED: False, Answer.UNDECIDED: None}
+DecisionRule = Callable[[Runs], ExperimentFinding]
+PASSED = {
+    ExperimentAnswer.REPRODUCED: True,
+    ExperimentAnswer.NOT_REPRODUCED: False,
+    ExperimentAnswer.UNDECIDED: None,
+}
 SHOWN = (
     "d_model",
     "d_ff",
@@ -50,16 +60,16 @@ class Variant:
 
     altered: str
     """What was altered."""
-    rule: Rule
+    rule: DecisionRule
 
 
 @dataclass(frozen=True)
-class Row:
+class ExperimentRow:
     """What an experiment says about a claim."""
 
     claim: str
     experiment: str
-    rule: Rule
+    rule: DecisionRule
     false: Variant
     """Runs in which the statement is false."""
     true: Variant
@@ -102,7 +112,7 @@ def rejudged(run: RecordedRun) -> RunOutcome:
 
 @contextmanager
 def recorded(name: str, context: Context) -> Iterator[list[RecordedRun]]:
-    """The full runs of an experiment, repeated where ``rerun`` asks; empty where one is missing."""
+    """The full runs of an experiment, repeated if ``rerun`` asks for it; empty if incomplete."""
     experiment = EXPERIMENTS[name]
     folder = context.results / (experiment.reads or name)
     paths = [folder / label(config) for config in experiment.full]
@@ -124,14 +134,14 @@ def recorded(name: str, context: Context) -> Iterator[list[RecordedRun]]:
 
 
 def repeat(run: RecordedRun, out: Path, translated: int) -> RecordedRun:
-    """Take a recorded run again, from its stored settings, with its translations."""
+    """Repeat a recorded run from its stored settings, with its translations."""
     names = {field.name for field in fields(TrainConfig)}
     settings: dict[str, Any] = {k: v for k, v in run.config.items() if k in names}
     settings["betas"] = tuple(settings["betas"])
     return PlannedRun(TrainConfig(**settings), out, translated).run()
 
 
-def observations(row: Row, context: Context) -> Iterator[Observation]:
+def observations(row: ExperimentRow, context: Context) -> Iterator[Observation]:
     """What the runs say about a row's claim; nothing where runs are missing."""
     with recorded(row.experiment, context) as runs:
         if not runs:
@@ -153,17 +163,17 @@ def observations(row: Row, context: Context) -> Iterator[Observation]:
         )
 
 
-def provider(row: Row) -> Provider:
+def provider(row: ExperimentRow) -> Provider:
     """The provider of a row's evidence."""
     which = ", ".join(filter(None, (row.experiment, row.part, row.reading)))
     name = f"{__name__}.{row.claim} ({which})"
     return Provider((row.claim,), Kind.TRAINING, Level.QUICK, partial(observations, row), name)
 
 
-def control(row: Row, finding: Finding, runs: Runs) -> Control:
+def control(row: ExperimentRow, finding: ExperimentFinding, runs: Runs) -> Control:
     """The variant in which the answer has to be the opposite, and whether the rule says so."""
-    against = finding.answer is Answer.NOT_REPRODUCED
+    against = finding.answer is ExperimentAnswer.NOT_REPRODUCED
     variant = row.true if against else row.false
     found = variant.rule(runs).answer
-    right = Answer.REPRODUCED if against else Answer.NOT_REPRODUCED
+    right = ExperimentAnswer.REPRODUCED if against else ExperimentAnswer.NOT_REPRODUCED
     return Control(f"{variant.altered}: {found}", found is right)

@@ -1,8 +1,8 @@
 """Theorem 3.1 with matrices and with a finite step, measured on real attention modules in float64.
 
-The gain tr J Jᵀ and the eigenvalues of J Jᵀ come from automatic differentiation, the change of a
-finite step from calling the module twice; the bounds are `theory.attention.matrix_theorem`'s and
-`theory.attention.finite_step`'s.
+The gain tr J Jᵀ and the eigenvalues of J Jᵀ come from automatic differentiation. The change of a
+finite step comes from two calls of the module. The bounds come from
+`theory.attention.matrix_theorem` and `theory.attention.finite_step`.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,14 @@ from itertools import product
 
 import torch
 
-from numerics.measure.attention_gain import Point, gain, jacobian, q_bar, random_point, upper_bound
+from numerics.measure.attention_gain import (
+    AttentionPoint,
+    gain,
+    jacobian,
+    q_bar,
+    random_point,
+    upper_bound,
+)
 from numerics.models.attention import Attention
 from numerics.statistics.estimates import all_of
 from numerics.statistics.exponents import fitted, power_law
@@ -25,8 +32,8 @@ STEPS = 400
 TOKENS = (1, 2, 5, 20)
 
 
-def cancelling() -> Point:
-    """Two heads, v₁w₁ = −v₂w₂, q = 0, no attended mean: what the hypothesis on heads excludes.
+def cancelling() -> AttentionPoint:
+    """Two heads that cancel (v₁w₁ = −v₂w₂, q = 0, no attended mean), which the hypothesis excludes.
 
     Examples
     --------
@@ -39,7 +46,7 @@ def cancelling() -> Point:
         module.in_proj[2:] = torch.tensor([[1.0, 0.0]] * 4)  # k and v of both heads
         module.out_proj.copy_(torch.tensor([[1.0, -1.0], [0.0, 0.0]]))
     memory = torch.tensor([[1.0, 0.0], [-1.0, 0.0]], dtype=torch.float64)
-    return Point(module, torch.ones(1, 2, dtype=torch.float64), memory)
+    return AttentionPoint(module, torch.ones(1, 2, dtype=torch.float64), memory)
 
 
 @provides("ours.matrix", kind=Kind.MEASUREMENT)
@@ -77,7 +84,7 @@ def bounds(context: Context) -> Iterator[Observation]:
 def _scaled(length: float, seed: int) -> tuple[float, float]:
     """K and Q̄ at one point with v, w and m times L^(-1/4)."""
     point = random_point(4, 2, 3, 2, torch.Generator().manual_seed(seed), scale=length**-0.25)
-    small = Point(point.module, point.query, point.memory * length**-0.25)
+    small = AttentionPoint(point.module, point.query, point.memory * length**-0.25)
     return gain(small), q_bar(small)
 
 
@@ -86,7 +93,7 @@ def spectrum(context: Context) -> Iterator[Observation]:
     """Two equal queries leave a direction that never moves; λ_max stays between its bounds."""
     generator = torch.Generator().manual_seed(context.seed)
     apart = random_point(4, 2, 5, 2, generator)
-    alike = Point(apart.module, apart.query[:1].expand(2, 4), apart.memory)
+    alike = AttentionPoint(apart.module, apart.query[:1].expand(2, 4), apart.memory)
     ratios = []
     for point in (alike, apart):
         values = torch.linalg.svdvals(jacobian(point)).square()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from numerics.evidence.stack_signals import Change, Signals, cloned, drawn, signals
+from numerics.evidence.stack_signals import ModelEdit, Signals, cloned, drawn, signals
 from numerics.models.transformer import Transformer
 from numerics.signals.branches import branch_calls, logits
 from numerics.statistics.estimates import Estimate, all_of, mean_estimate
@@ -51,7 +51,7 @@ def power(
     *,
     depths: Sequence[int] = DEPTHS,
     seeds: int = SEEDS,
-    change: Change | None = None,
+    change: ModelEdit | None = None,
 ) -> Exponent:
     """Exponent in N of a statistic of drawn models."""
     points = [(n, 100 * context.seed + k) for n in depths for k in range(seeds)]
@@ -60,7 +60,7 @@ def power(
 
 
 @dataclass(frozen=True)
-class Row:
+class SignalRow:
     """An exponent that a claim states between two bounds, and a scheme that must be rejected."""
 
     claim: str
@@ -69,26 +69,26 @@ class Row:
     low: float
     high: float
     control: str
-    control_change: Change | None = None
+    control_change: ModelEdit | None = None
     accepted: bool = False
     """Whether the control must be accepted, for a claim that fails."""
-    change: Change | None = None
+    change: ModelEdit | None = None
     depths: tuple[int, ...] = DEPTHS
     seeds: int = SEEDS
 
 
 _NEAR = tolerance("baseline-exponent")
 ROWS = (
-    Row("modern.gpt2-stream", _GPT2, last, -_NEAR, _NEAR, _FLAT),
-    Row("modern.pre-ln-stream", _FLAT, last, 1 - _NEAR, 1 + _NEAR, _FLAT, cloned),
-    Row("modern.peri-ln-stream", f"peri-ln{_STD}", last, 1 - _NEAR, 1 + _NEAR, _GPT2),
-    Row("modern.olmo2-growth", f"olmo2{_STD}", per_layer, -np.inf, -0.5, "skip-init:start=1"),
-    Row("modern.lns-stream", _LNS, last, -np.inf, 0.5, _FLAT),
-    Row("modern.u-mup-stream", "u-mup", last, -_NEAR, _NEAR, _FLAT),
-    Row("modern.deepscalelm-stream", "deepscalelm", last, -_NEAR, _NEAR, _FLAT),
-    Row("modern.deepscalelm-gradient", "deepscalelm", grown, -_NEAR, _NEAR, _FLAT),
-    Row("modern.spike-gradient", f"{_GPT2}:embedding_std=1", grown, -_NEAR, _NEAR, _FLAT),
-    Row(
+    SignalRow("modern.gpt2-stream", _GPT2, last, -_NEAR, _NEAR, _FLAT),
+    SignalRow("modern.pre-ln-stream", _FLAT, last, 1 - _NEAR, 1 + _NEAR, _FLAT, cloned),
+    SignalRow("modern.peri-ln-stream", f"peri-ln{_STD}", last, 1 - _NEAR, 1 + _NEAR, _GPT2),
+    SignalRow("modern.olmo2-growth", f"olmo2{_STD}", per_layer, -np.inf, -0.5, "skip-init:start=1"),
+    SignalRow("modern.lns-stream", _LNS, last, -np.inf, 0.5, _FLAT),
+    SignalRow("modern.u-mup-stream", "u-mup", last, -_NEAR, _NEAR, _FLAT),
+    SignalRow("modern.deepscalelm-stream", "deepscalelm", last, -_NEAR, _NEAR, _FLAT),
+    SignalRow("modern.deepscalelm-gradient", "deepscalelm", grown, -_NEAR, _NEAR, _FLAT),
+    SignalRow("modern.spike-gradient", f"{_GPT2}:embedding_std=1", grown, -_NEAR, _NEAR, _FLAT),
+    SignalRow(
         "modern.dyt-jacobian",
         "dyt:std=0.25:embedding_std=1",
         log_grown,
@@ -98,7 +98,7 @@ ROWS = (
         depths=(8, 16, 32, 64, 128),
         seeds=4,
     ),
-    Row(
+    SignalRow(
         "ours.cloned-stream",
         _FLAT,
         last,
@@ -111,7 +111,7 @@ ROWS = (
 )
 
 
-def _decided(row: Row, fit: Exponent) -> bool | None:
+def _decided(row: SignalRow, fit: Exponent) -> bool | None:
     return Estimate(fit.value, *fit.interval).inside(row.low, row.high)
 
 
@@ -184,7 +184,7 @@ def profiles(context: Context) -> Iterator[Observation]:
         )
 
 
-def first_logits(scheme: str, seed: int, change: Change | None = None) -> torch.Tensor:
+def first_logits(scheme: str, seed: int, change: ModelEdit | None = None) -> torch.Tensor:
     """The first attention's logits in a drawn decoder."""
     model, batch, _ = drawn(scheme, 1, seed)
     if change is not None:
@@ -214,7 +214,7 @@ def sizes(context: Context) -> Iterator[Observation]:
     seeds = range(100 * context.seed, 100 * context.seed + 60)
     margin = tolerance("baseline-exponent")
 
-    def mean_square(change: Change | None) -> Estimate:
+    def mean_square(change: ModelEdit | None) -> Estimate:
         found = [float(first_logits("t5", seed, change).square().mean()) for seed in seeds]
         return mean_estimate(found)
 

@@ -1,7 +1,8 @@
 """The official code against the paper: every role's drawn scale, and whether it meets the GOAL.
 
-For each role the root mean square of the drawn entries is divided by that of Xavier at gain 1 (for
-the embeddings: by d^(-1/2)); the paper prescribes one number for it, the code draws another.
+For each role the root mean square of the drawn entries is divided by that of Xavier at gain 1, or
+by d^(-1/2) for the embeddings. The paper prescribes one value of this scale, and the code draws
+another.
 """
 
 from collections import defaultdict
@@ -20,7 +21,7 @@ from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
 from numerics.statistics.exponents import fitted, power_law
 from numerics.statistics.tolerances import tolerance
-from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
 from theory.claims import Context, Control, Kind, Observation, Reading, provides
 
@@ -95,7 +96,7 @@ def divergences(drawn: Mapping[str, float], written: Mapping[str, float]) -> dic
 
 @provides("tfixup.code-init", kind=Kind.MEASUREMENT)
 def code_init(context: Context) -> Iterator[Observation]:
-    """What is drawn by the paper's prescription against the official code's factors."""
+    """Compare what the paper's prescription draws with the official code's factors."""
     paper = drawn_scales(TFIXUP, context.seed)
     code = drawn_scales(TFIXUP_CODE, context.seed)
     found = divergences(paper, OFFICIAL)
@@ -135,7 +136,7 @@ def code_init(context: Context) -> Iterator[Observation]:
 def _fresh_rows(context: Context) -> pl.DataFrame:
     """A sweep with unscaled sinusoids made now."""
     settings = replace(
-        Settings(root_seed=context.seed),
+        SweepSettings(root_seed=context.seed),
         positions=str(Positions.SINUSOIDAL),
         device=context.device,
     )

@@ -1,9 +1,9 @@
 """The depth power of ‖Δf‖/η under other optimizers, at T-Fixup's scales.
 
-Measured is the decoder's share, whose parameters reach the output without the memory's passage;
-predicted are 1/2 for Lion, Muon and Adam in its steady state on noise, 1/4 for LAMB
-(``theory/scales/learning_rates.py``); SGD's 0 is the claim ``tfixup.goal``. Rules that look at
-whole tensors are measured on a narrower model, as they have no closed forms.
+The decoder's share is measured, because its parameters reach the output without passing through
+the memory. The predictions (``theory/scales/learning_rates.py``) are 1/2 for Lion, Muon and Adam in
+its steady state on noise, and 1/4 for LAMB. SGD's 0 is the claim ``tfixup.goal``. Rules that look
+at whole tensors have no closed forms and are measured on a narrower model.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from theory.scales.learning_rates import change_power
 from theory.scales.solver import solve
 from theory.scales.tfixup_constants import N
 from theory.scales.update_rules import SGD
-from theory.scales.update_rules import rule_named as theory_rule
+from theory.scales.update_rules import update_rule_named as theory_rule
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def predicted(case: Case) -> float:
 
 @provides("ours.optimizers", kind=Kind.MEASUREMENT)
 def powers(context: Context) -> Iterator[Observation]:
-    """Each optimizer's measured power against the predicted one, and one off by 1/4."""
+    """Compare each optimizer's measured power with the predicted one (control: off by 1/4)."""
     margin = tolerance("optimizer-exponent")
     for case in CASES:
         fit, target = exponent(case, context.seed), predicted(case)

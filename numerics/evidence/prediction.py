@@ -1,11 +1,12 @@
 """The zero-parameter prediction of ‖Jᵀu‖² against its measurement, part by part.
 
 "Within 5 %" is decided as an equivalence: |deviation| + 2 standard errors ≤ 5 % for every part. A
-part is off where |deviation| − 2 standard errors > 5 %, and otherwise undecided; one undecided part
+part is off where |deviation| − 2 standard errors > 5 %, and otherwise undecided. One undecided part
 leaves its scheme undecided.
 
-Quick: the recorded means of 128 draws at N = 1, 4 and 12 are judged against predictions made now,
-and one of the record's cells is measured again. Full: measured now, with more draws and deeper.
+The quick level compares the recorded means of 128 draws at N = 1, 4 and 12 with predictions made
+now, and measures one of the record's cells again. The full level measures everything now, with more
+draws and deeper models.
 """
 
 import json
@@ -35,7 +36,7 @@ HYPOTHESES = "mean over draws of the weights, uniform tokens"
 
 
 @dataclass(frozen=True)
-class Table:
+class Comparisons:
     """Comparisons of every part, by scheme and depth."""
 
     cells: Mapping[tuple[str, int], tuple[PartComparison, ...]]
@@ -70,8 +71,8 @@ def scaled(parts: Sequence[PartComparison], factor: float) -> tuple[PartComparis
 def rejects_neighbours(parts: Sequence[PartComparison], margin: float) -> bool:
     """Whether predictions off by 10 % are refuted, and none off by 5 % is accepted.
 
-    The measurement of a right theory lies 5 % from predictions times 1.05: on the bound itself, so
-    that undecided is the right answer there and *within the margin* the wrong one.
+    A right theory's measurement lies 5 % from predictions times 1.05. That is the bound itself, so
+    *undecided* is the right answer there and *within the margin* is the wrong one.
     """
     refuted = [agreement(scaled(parts, factor), margin) for factor in (0.9, 1.1)]
     accepted = [agreement(scaled(parts, factor), margin) for factor in (0.95, 1.05)]
@@ -93,7 +94,7 @@ def _compared(scheme: str, depth: int, rows: Sequence[Mapping[str, Any]]) -> lis
     ]
 
 
-def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Table:
+def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Comparisons:
     """The recorded measurements beside predictions made now, one cell measured again."""
     document = json.loads(path.read_text())
     draws = document["provenance"]["config"]["draws"]
@@ -113,7 +114,7 @@ def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Tabl
         )
     }
     furthest = max(abs(again[part.part] / part.measured - 1) for part in cells[REPEATED])
-    return Table(
+    return Comparisons(
         cells,
         f"{draws} draws",
         f"recorded: results/{RECORD}",
@@ -122,7 +123,7 @@ def recorded(path: Path, schemes: Sequence[str] = (*NAMED, *EXCEPTIONS)) -> Tabl
     )
 
 
-def measured(context: Context) -> Table:
+def measured(context: Context) -> Comparisons:
     """The same measured now."""
     first = 100_000 * context.seed
     cells = {
@@ -130,10 +131,10 @@ def measured(context: Context) -> Table:
         for scheme in (*NAMED, *EXCEPTIONS)
         for depth, draws in DRAWS.items()
     }
-    return Table(cells, f"{min(DRAWS.values())} to {max(DRAWS.values())} draws", "computed")
+    return Comparisons(cells, f"{min(DRAWS.values())} to {max(DRAWS.values())} draws", "computed")
 
 
-def _false_theories(table: Table, margin: float) -> bool:
+def _false_theories(table: Comparisons, margin: float) -> bool:
     """Whether T-Fixup's measurements refute the theory without ReLU's ½ and with other scales."""
     depth = table.depths[1]
     spec, parts = ModelSpec(depth, depth), table.cells["tfixup", depth]
@@ -187,7 +188,7 @@ def prediction(context: Context) -> Iterator[Observation]:
         yield _of_scheme(table, name, false, scope=scope)
 
 
-def _of_scheme(table: Table, name: str, false: bool, *, scope: str) -> Observation:
+def _of_scheme(table: Comparisons, name: str, false: bool, *, scope: str) -> Observation:
     margin, parts = tolerance("prediction"), table.of(name)
     decided = sum(part.within(margin) is not None for part in parts)
     extreme = worst(parts)

@@ -1,7 +1,7 @@
 """RAdam's variance measured: Adam's adaptive factor over drawn Gaussian gradients.
 
-At ρ = 1, the first step, the variance of n values grows as n, as that of a law without a mean does;
-at larger ρ it is compared with `theory.radam.variance`, and so is the first-order form.
+At ρ = 1, the first step, the variance of n values grows as n, as it does for a law without a mean.
+At larger ρ the variance and its first-order form are compared with `theory.radam.variance`.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The page of readings: what each sentence was taken to say, and the neighbourhood that was tried.
 
 ``python -m numerics.evidence.readings`` writes ``docs/readings.md`` from `theory.ledger.readings`
-and from the runs that the experiments list. Nothing of it is typed.
+and from the runs that the experiments list. No part of the page is typed by hand.
 """
 
 from collections.abc import Iterator

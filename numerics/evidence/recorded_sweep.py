@@ -1,7 +1,7 @@
-"""Rows of a recorded sweep as evidence: believed only after some of its tasks are measured again.
+"""Rows of a recorded sweep as evidence, after some of its tasks have been measured again.
 
-At the quick level a provider reads the record. At the full level, on `--rerun`, and where nothing
-is recorded, it measures instead.
+The quick level reads the record. The full level measures instead; so does ``--rerun``, and so does
+a checkout in which nothing is recorded.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from numerics.statistics.tolerances import tolerance
-from numerics.sweeps.grid import Settings, SweepConfig
+from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
 from numerics.sweeps.store import open_for_reading
 from theory.claims import Context, Level
@@ -64,7 +64,7 @@ def recorded_or_fresh(
     return SweepRows(rows, f"recorded: results/{record}", deviation)
 
 
-def reproduced(rows: pl.DataFrame, settings: Settings, repeated: SweepConfig) -> float:
+def reproduced(rows: pl.DataFrame, settings: SweepSettings, repeated: SweepConfig) -> float:
     """Largest relative deviation of recorded values from the same tasks measured now.
 
     Parameters

@@ -1,7 +1,8 @@
 """Growth along the skip path, measured in a linear residual stack of width d.
 
-y_{l+1} = (I + W_l) y_l over L blocks. Incoherent: W_l has independent entries of variance
-1/(3 L d), so E‖W_l y‖² = ‖y‖²/(3L). Coherent: W_l = (3L)^(-1/2) I, of the same strength.
+The stack is y_{l+1} = (I + W_l) y_l over L blocks. Incoherent blocks have independent entries of
+variance 1/(3 L d), so E‖W_l y‖² = ‖y‖²/(3L). Coherent blocks are W_l = (3L)^(-1/2) I, of the same
+strength.
 """
 
 from collections.abc import Iterator

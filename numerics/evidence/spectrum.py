@@ -1,8 +1,8 @@
 """Both ends of the update operator's spectrum against depth: "bounded from above and below".
 
-‖Δf‖/η along one cotangent says nothing about the direction that moves least; λ_max and λ_min of
-J Jᵀ do, over all parameters and over the residual blocks alone: the embeddings' skip path is Θ(1)
-by itself and would hide blocks whose share vanishes.
+‖Δf‖/η along one cotangent says nothing about the direction that moves least, but λ_max and λ_min of
+J Jᵀ do. Both are taken over all parameters and over the residual blocks alone, because the
+embeddings' skip path is Θ(1) by itself and would hide blocks whose share vanishes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ def distinct_tokens(tokens: int) -> TokenBatch:
 
 
 def ends(scheme: Scheme, spec: ModelSpec, tokens: int, seeds: range) -> list[dict[str, float]]:
-    """λ_max and λ_min over all parameters and over the blocks' alone, one row a seed.
+    """λ_max and λ_min over all parameters and over the blocks' alone, one row per seed.
 
     Examples
     --------

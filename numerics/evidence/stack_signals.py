@@ -21,13 +21,13 @@ from numerics.signals.gradients import matrix_gradients
 from numerics.signals.residual_stream import sites
 
 Floats = NDArray[np.float64]
-Change = Callable[[Transformer], None]
+ModelEdit = Callable[[Transformer], None]
 WIDTH = 32
 
 
 @dataclass(frozen=True)
 class Signals:
-    """What passes through the blocks of one model, two blocks a layer."""
+    """What passes through the blocks of one model, with two blocks per layer."""
 
     stream: Floats
     """Mean square of the stream before each block, and of the last one behind it."""
@@ -72,7 +72,7 @@ def cloned(model: Transformer) -> None:
                 value.copy_(first[name])
 
 
-def signals(scheme: str, depth: int, seed: int, change: Change | None = None) -> Signals:
+def signals(scheme: str, depth: int, seed: int, change: ModelEdit | None = None) -> Signals:
     """Draw one model, let ``change`` alter it, and read its signals.
 
     Examples

@@ -1,4 +1,4 @@
-"""Training runs as evidence: what became of T-Fixup, Post-LN and Xavier without warm-up.
+"""Training runs as evidence: how T-Fixup, Post-LN and Xavier end without warm-up.
 
 Runs are recorded under ``results/train/DATA/SCHEME-LAYERS-SEED``. Schemes are compared only where
 everything but scheme and seed agrees. With ``rerun`` the runs on generated data are repeated.

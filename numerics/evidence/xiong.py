@@ -1,7 +1,8 @@
 """Xiong et al. measured in their own setting: Lemmas 1 and 2, Theorem 1's exponents, the decay.
 
-Every number is a mean over independent draws with Student's interval, decided as equivalence is:
-the whole interval inside the margin. Exponents are fitted over layers L, and over widths d.
+Every number is a mean over independent draws with Student's interval. It is decided as an
+equivalence: the whole interval must lie inside the margin. Exponents are fitted over layers L and
+over widths d.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -162,7 +163,7 @@ def last_gradients(
         output = model.encode(x)[:, 0]
         slopes = torch.randn(output.shape, generator=generator, dtype=torch.float64)
         slopes = slopes / slopes.norm(dim=1, keepdim=True) * width**0.5
-        # A loss each: their gradients must not be added up before the norm is taken.
+        # Each loss is differentiated by itself: the norm is taken before gradients are summed.
         each = [
             float(torch.autograd.grad(row, weight, slope, retain_graph=True)[0].norm())
             for row, slope in zip(output, slopes, strict=True)

@@ -8,7 +8,7 @@ items on any of them, and tries each item at most twice.
 from pathlib import Path
 
 from numerics.executors.dask_cluster import DaskCluster as DaskCluster
-from numerics.executors.engine import Engine as Engine
+from numerics.executors.engine import Executors as Executors
 from numerics.executors.local import InlineExecutor as InlineExecutor
 from numerics.executors.local import Local as Local
 from numerics.executors.outcomes import outcomes as outcomes
@@ -27,7 +27,7 @@ def engine_named(
     partition: str | None = None,
     minutes: int = 60,
     gigabytes: int | None = None,
-) -> Engine:
+) -> Executors:
     """The engine of that name, with its options.
 
     Parameters

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from numerics.executors.engine import Engine
+from numerics.executors.engine import Executors
 from numerics.executors.machine import free_bytes, threads_each
 from numerics.stores.provenance import versions
 from theory.errors import InputError, extra, require_positive
@@ -22,7 +22,7 @@ CONNECT_SECONDS = 5
 """Seconds to wait for a scheduler, and for its first worker."""
 
 
-class DaskCluster(Engine):
+class DaskCluster(Executors):
     """``workers`` processes of one thread under a local scheduler, or those at ``address``."""
 
     def __init__(self, workers: int, address: str | None = None) -> None:

@@ -4,10 +4,10 @@ from abc import ABC, abstractmethod
 from concurrent.futures import Executor
 
 
-class Engine(ABC):
+class Executors(ABC):
     """Makes executors. Entering one connects it, so that an unreachable cluster is found early."""
 
-    def __enter__(self) -> "Engine":
+    def __enter__(self) -> "Executors":
         return self
 
     def __exit__(self, *raised: object) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from typing import ParamSpec, TypeVar
 
-from numerics.executors.engine import Engine
+from numerics.executors.engine import Executors
 from numerics.executors.machine import free_bytes, threads_each
 from theory.errors import require_positive
 
@@ -43,7 +43,7 @@ class InlineExecutor(Executor):
 
 
 @dataclass(frozen=True)
-class Local(Engine):
+class Local(Executors):
     """A pool of ``workers`` spawned processes, or this process for one worker."""
 
     workers: int

@@ -6,7 +6,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from queue import SimpleQueue
 from typing import TypeVar
 
-from numerics.executors.engine import Engine
+from numerics.executors.engine import Executors
 from theory.errors import InputError
 
 T = TypeVar("T")
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 def outcomes(
-    function: Callable[[T], R], items: Iterable[T], engine: Engine
+    function: Callable[[T], R], items: Iterable[T], engine: Executors
 ) -> Iterator[tuple[T, R | Exception]]:
     """Yield every item with ``function(item)`` as they finish; an exception after two failures.
 
@@ -42,7 +42,7 @@ def outcomes(
 
 
 def _attempt(
-    function: Callable[[T], R], waiting: deque[T], engine: Engine, in_flight: int
+    function: Callable[[T], R], waiting: deque[T], engine: Executors, in_flight: int
 ) -> Iterator[tuple[T, R | Exception]]:
     """Attempt every item once, on a new executor whenever one breaks."""
     while waiting:

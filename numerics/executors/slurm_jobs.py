@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from numerics.executors.engine import Engine
+from numerics.executors.engine import Executors
 from theory.errors import InputError, extra, require_positive
 
 P = ParamSpec("P")
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class SlurmJobs(Engine):
+class SlurmJobs(Executors):
     """An engine of Slurm jobs whose files are in ``folder``, which every node must see."""
 
     folder: Path

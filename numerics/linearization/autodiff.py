@@ -72,10 +72,10 @@ def linearize(
     Examples
     --------
     >>> from numerics.linearization.groupings import Piece
-    >>> from numerics.linearization.update_directions import rule_named
+    >>> from numerics.linearization.update_directions import step_rule_named
     >>> found = linearize(lambda p: p["a"] * p["b"],
     ...     {"a": torch.tensor([2.0]), "b": torch.tensor([3.0])}, torch.ones_like,
-    ...     rule_named("sgd"), {"a": [Piece("a")], "b": [Piece("b")]})
+    ...     step_rule_named("sgd"), {"a": [Piece("a")], "b": [Piece("b")]})
     >>> found.tangents.flatten().tolist(), found.energies.tolist()
     ([-9.0, -4.0], [9.0, 4.0])
     """

@@ -28,10 +28,21 @@ def random_cotangent(shape: Sequence[int], generator: torch.Generator) -> Cotang
     return lambda output: unit.to(device=output.device, dtype=output.dtype)
 
 
-def cross_entropy_cotangent(model: Transformer, labels_BT: Int[Tensor, "B T"]) -> Cotangent:
+def cross_entropy_cotangent(
+    model: Transformer, labels_BT: Int[Tensor, "B T"], *, unit: bool = True
+) -> Cotangent:
     """Return the direction of the training loss's gradient: f ↦ ∂L/∂f / ‖∂L/∂f‖.
 
-    L is the cross-entropy of the labels behind the model's output projection.
+    L is the cross-entropy of the labels behind the model's output projection, its mean over tokens.
+
+    Parameters
+    ----------
+    model
+        Whose output table and logit multiplier make logits of f; they are not moved.
+    labels_BT
+        The token that each position should give.
+    unit
+        Whether the gradient is divided by its norm.
 
     Examples
     --------
@@ -46,12 +57,12 @@ def cross_entropy_cotangent(model: Transformer, labels_BT: Int[Tensor, "B T"]) -
 
     def cotangent(output: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         table_VD = table.detach().to(output.dtype)
-        # ∂L/∂logits = softmax(logits) − onehot(label), up to the number of tokens.
+        # ∂L/∂logits = softmax(logits) − onehot(label), over the number of tokens.
         surprise_BTV = (output @ table_VD.T).softmax(-1)
         surprise_BTV = surprise_BTV.scatter_add(
             -1, labels_BT[..., None], -torch.ones_like(surprise_BTV[..., :1])
         )
         slope_BTD = surprise_BTV @ table_VD
-        return slope_BTD / torch.linalg.vector_norm(slope_BTD)
+        return slope_BTD / (torch.linalg.vector_norm(slope_BTD) if unit else labels_BT.numel())
 
     return cotangent

@@ -13,6 +13,7 @@ from numerics.linearization.measured_function import InputKind, check_inputs, fe
 from numerics.linearization.types import Cotangent, Linearization
 from numerics.linearization.update_directions import StepRule
 from numerics.models import ModelSpec, Transformer
+from numerics.models.roles import rescalers
 from numerics.models.tokens import TokenBatch
 from theory.errors import InputError, nearest
 
@@ -56,18 +57,20 @@ def linearize(
     ------
     InputError
         For an unknown engine, grouping or kind of inputs, for ``closed-form`` where there is none,
-        and for closed forms of models side by side that differ in specification or shape.
+        for closed forms of models side by side that differ in specification or shape, and for
+        GPAS's gates away from 0, where the gradient is not that of f.
 
     Examples
     --------
     >>> import torch
-    >>> from numerics.linearization.update_directions import rule_named
+    >>> from numerics.linearization.update_directions import step_rule_named
     >>> from numerics.models.tokens import random_batch
     >>> from numerics.schemes import build
     >>> generator = torch.Generator().manual_seed(0)
     >>> model = build("tfixup", ModelSpec(1, 1), generator).eval()
     >>> batch = random_batch(model.spec, generator, sequences=1, tokens=2)
-    >>> [found] = linearize([model], [batch], [torch.ones_like], rule_named("sgd"), groups="layer")
+    >>> sgd = step_rule_named("sgd")
+    >>> [found] = linearize([model], [batch], [torch.ones_like], sgd, groups="layer")
     >>> found.groups[:3]
     ('embeddings', 'encoder.attention.0', 'encoder.mlp.0')
     """
@@ -76,6 +79,8 @@ def linearize(
     check_inputs(inputs)
     if not models:
         return []
+    for model in models:
+        _require_true_gradient(model)
     if _takes_closed_forms(models, rule, groups, engine):
         assert groups == "part" or groups == "total"
         return closed_form.linearize(
@@ -112,6 +117,18 @@ def shared_parameters(model: Transformer) -> tuple[str, str] | None:
         if first != name and not _meant(model.spec, {first, name}):
             return first, name
     return None
+
+
+def _require_true_gradient(model: Transformer) -> None:
+    """J is the derivative of f only where nothing is left out of the gradient, as GPAS does."""
+    if not model.spec.wiring.damped:
+        return
+    for gate in rescalers(model):
+        if gate.role.endswith(".damping") and not gate.tensor.is_meta and bool(gate.tensor != 0):
+            raise InputError(
+                f"gates that damp the stream must be 0, as the gradient is that of f there alone, "
+                f"got {gate.tensor.item():g} in layer {gate.layer}"
+            )
 
 
 def _meant(spec: ModelSpec, places: set[str]) -> bool:

@@ -19,7 +19,7 @@ from theory.errors import InputError, require_positive
 
 
 @dataclass(frozen=True)
-class Point:
+class AttentionPoint:
     """One attention block at a point; the module's convention is (fan_out, fan_in)."""
 
     module: Attention
@@ -37,12 +37,33 @@ class Point:
         return self.query.shape[-1] // self.module.heads
 
     def split(self) -> Mapping[str, Float[Tensor, "H a b"]]:
-        """q, k, v as (H, d, d') and w as (H, d', d), the theory's orientation."""
+        """q, k, v as (H, d, d') and w as (H, d', d), the theory's orientation.
+
+        Raises
+        ------
+        InputError
+            For attention that is not Eq. 5: grouped heads, QK-norm, another power of d', rotary
+            positions, a norm inside.
+        """
+        _require_eq_5(self.module)
         d, inner = self.query.shape[-1], self.head_width
         stacked = self.module.in_proj.detach().unflatten(0, (3, self.heads, inner))
         q, k, v = (part.transpose(-1, -2) for part in stacked)
         w = self.module.out_proj.detach().T.reshape(self.heads, inner, d)
         return {"q": q, "k": k, "v": v, "w": w}
+
+
+def _require_eq_5(module: Attention) -> None:
+    """The theorem's closed forms are those of Eq. 5."""
+    module.require_own_heads("the theorem on attention")
+    others = {
+        "QK-norm": module.q_norm is not None,
+        f"logits times d'^{module.traits.power:g}": module.traits.power != -0.5,
+        "rotary positions": module.rotary,
+        "a norm before w": module.inner_norm is not None,
+    }
+    if found := next((name for name, there in others.items() if there), None):
+        raise InputError(f"the theorem on attention is that of Eq. 5, got {found}")
 
 
 def random_point(
@@ -53,7 +74,7 @@ def random_point(
     generator: torch.Generator,
     *,
     scale: float = 1.0,
-) -> Point:
+) -> AttentionPoint:
     """Xavier-sized matrices, v and w times ``scale``; tokens and queries of RMS d^(-1/2).
 
     Examples
@@ -74,10 +95,10 @@ def random_point(
         module.in_proj.copy_(drawn(3 * width, width))
         module.in_proj[2 * width :] *= scale
         module.out_proj.copy_(drawn(width, width) * scale)
-    return Point(module, drawn(queries, width), drawn(tokens, width))
+    return AttentionPoint(module, drawn(queries, width), drawn(tokens, width))
 
 
-def jacobian(point: Point) -> Float[Tensor, "TD P"]:
+def jacobian(point: AttentionPoint) -> Float[Tensor, "TD P"]:
     """∂G/∂(m, q, k, v, w), one row an output coordinate."""
     held = {name: value.detach() for name, value in point.module.named_parameters()}
 
@@ -89,12 +110,12 @@ def jacobian(point: Point) -> Float[Tensor, "TD P"]:
     return torch.cat([part.flatten(1) for part in (*slopes.values(), by_memory)], dim=1)
 
 
-def gain(point: Point) -> float:
+def gain(point: AttentionPoint) -> float:
     """tr J Jᵀ, the mean over random directions of what a step moves G by."""
     return float(jacobian(point).square().sum())
 
 
-def q_bar(point: Point) -> float:
+def q_bar(point: AttentionPoint) -> float:
     """Q̄ = T ‖Σ_h v w‖² + Σ_h (‖A m‖² ‖w‖² + d ‖A m v‖²)."""
     part = point.split()
     logits = (point.query @ part["q"]) @ (point.memory @ part["k"]).transpose(-1, -2)
@@ -105,7 +126,7 @@ def q_bar(point: Point) -> float:
     return float(len(point.query) * whole.square().sum() + each.sum())
 
 
-def upper_bound(point: Point) -> float:
+def upper_bound(point: AttentionPoint) -> float:
     """(H/κ)(1 + 3 c² B⁸) Q̄, with the κ and the B of this point."""
     part = point.split()
     products = part["v"] @ part["w"]

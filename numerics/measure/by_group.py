@@ -23,7 +23,7 @@ from torch import Tensor
 from numerics.linearization.engines import linearize
 from numerics.linearization.measured_function import InputKind, in_precision
 from numerics.linearization.types import Cotangent, Linearization
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.measure.updates import scaled_norms
 from numerics.models import Transformer
 from numerics.models.tokens import TokenBatch
@@ -67,7 +67,7 @@ def tangents_by(
         [in_precision(model, dtype)],
         [batch],
         [cotangent],
-        rule_named(optimizer),
+        step_rule_named(optimizer),
         groups=grouping,
         inputs=inputs,
     )

@@ -14,7 +14,7 @@ from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.engines import linearize
 from numerics.linearization.measured_function import InputKind, features_of, in_precision
 from numerics.linearization.types import Cotangent
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.models import Transformer
 from numerics.models.roles import contains, part_named
 from numerics.models.tokens import TokenBatch, output_shape
@@ -77,7 +77,7 @@ def remainder_slope(
     wide = in_precision(model, torch.float64)
     cotangent = random_cotangent(output_shape(model.spec, batch), generator)
     move = _mover(wide, batch, cotangent, optimizer, inputs)
-    [found] = linearize([wide], [batch], [cotangent], rule_named(optimizer), inputs=inputs)
+    [found] = linearize([wide], [batch], [cotangent], step_rule_named(optimizer), inputs=inputs)
     kept = [i for i, leaf in enumerate(found.groups) if not (left_out and contains(left_out, leaf))]
     exact = found.tangents[kept].sum(0)
     scale = float(found.output.norm() / found.tangents.sum(0).norm())
@@ -89,7 +89,7 @@ def _mover(
     model: Transformer, batch: TokenBatch, cotangent: Cotangent, optimizer: str, inputs: InputKind
 ) -> Callable[[float], Tensor]:
     """η ↦ (f(θ + ηs) − f(θ))/η."""
-    rule = rule_named(optimizer)
+    rule = step_rule_named(optimizer)
     function, parameters = features_of(model, batch, inputs)
     output, gradients = gradient(function, parameters, cotangent)
 

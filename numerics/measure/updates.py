@@ -22,7 +22,7 @@ from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.engines import LinearizationEngine, check_engine, linearize
 from numerics.linearization.measured_function import InputKind, check_inputs, in_precision
 from numerics.linearization.types import Cotangent, Linearization
-from numerics.linearization.update_directions import StepRule, rule_named
+from numerics.linearization.update_directions import StepRule, step_rule_named
 from numerics.measure.accuracy import agree, in_doubt, rounded_again
 from numerics.measure.inputs import require_fitting
 from numerics.measure.report import UpdateReport
@@ -50,6 +50,8 @@ def measure_update(
     earlier: int = 0,
     engine: LinearizationEngine = "auto",
     rates: Mapping[str, float] | None = None,
+    weight_decays: Mapping[str, float] | None = None,
+    epsilons: Mapping[str, float] | None = None,
 ) -> UpdateReport:
     """Measure how far one optimizer step moves f, exactly, by part: ‖J s(Jᵀu)‖.
 
@@ -62,8 +64,9 @@ def measure_update(
     generator
         Draws the random unit cotangent, on the CPU.
     optimizer
-        A direction of `numerics.linearization.update_directions`: ``sgd`` (s = −g), ``sign`` (s =
-        −sign g), momentum, adam, radam, lion, lamb, muon.
+        A rule of `numerics.linearization.update_directions`: ``sgd`` (s = −g), ``sign`` (s =
+        −sign g), momentum, adam, adamw, radam, lion, lamb, adafactor, muon, muon-match-rms-adamw,
+        muon-spectral. Numbers stand behind colons: ``adamw:weight_decay=0.1:eps=0.001``.
     earlier
         How many gradients the optimizer has seen before, of independent random cotangents at the
         same weights: 0 is its first step, many its steady state on gradients that are noise.
@@ -80,6 +83,8 @@ def measure_update(
     rates
         Factors on the learning rate by role, as a scheme's prescription has them. They are for
         Adam and its like: ``sgd`` and ``momentum`` do not read them.
+    weight_decays, epsilons
+        Likewise on the λ and the ε that ``optimizer`` names.
 
     Returns
     -------
@@ -104,7 +109,7 @@ def measure_update(
         raise InputError(f"cotangent must be a function of f, got {cotangent!r}")
     u, *before = _cotangents(model, batch, generator, earlier, cotangent)
     steps = [[u], *([one] for one in before)]
-    rule = rule_named(optimizer).with_rates(rates or {})
+    rule = step_rule_named(optimizer).with_rates(rates or {}, weight_decays, epsilons)
     return _measure([model], _Problem([batch], steps, rule, inputs, engine), dtype)[0]
 
 
@@ -119,6 +124,8 @@ def measure_updates(
     earlier: int = 0,
     engine: LinearizationEngine = "auto",
     rates: Mapping[str, float] | None = None,
+    weight_decays: Mapping[str, float] | None = None,
+    epsilons: Mapping[str, float] | None = None,
 ) -> list[UpdateReport]:
     """Measure G models of one specification at once, such as the seeds of a sweep.
 
@@ -129,7 +136,7 @@ def measure_updates(
     ----------
     models, batches, generators
         One of each per model; the batches have one shape.
-    optimizer, inputs, dtype, earlier, engine, rates
+    optimizer, inputs, dtype, earlier, engine, rates, weight_decays, epsilons
         As for `measure_update`; ``auto`` repeats in float64 only the models that need it.
 
     Returns
@@ -164,14 +171,14 @@ def measure_updates(
     each = zip(models, batches, generators, strict=True)
     drawn = [_cotangents(*one, earlier) for one in each]
     by_step = [list(step) for step in zip(*drawn, strict=True)]
-    rule = rule_named(optimizer).with_rates(rates or {})
+    rule = step_rule_named(optimizer).with_rates(rates or {}, weight_decays, epsilons)
     return _measure(models, _Problem(batches, by_step, rule, inputs, engine), dtype)
 
 
 def _check_options(optimizer: str, dtype: str, earlier: int, inputs: str, engine: str) -> None:
     if not isinstance(optimizer, str):
         raise InputError(f"optimizer must be a name, got {optimizer!r}")
-    rule_named(optimizer)
+    step_rule_named(optimizer)
     check_inputs(inputs)
     check_engine(engine)
     if dtype not in _DTYPES:

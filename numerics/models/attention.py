@@ -155,6 +155,20 @@ class Attention(nn.Module):
         q = F.linear(y_BTD, self.in_proj[:d], bias_q)
         return q, *F.linear(memory_BSD, self.in_proj[d:], bias_kv).chunk(2, dim=-1)
 
+    def require_own_heads(self, what: str) -> None:
+        """Refuse grouped heads where every head's keys and values must be its own.
+
+        Raises
+        ------
+        InputError
+            Naming what needs them.
+        """
+        if self.key_heads != self.heads:
+            raise InputError(
+                f"{what} needs keys and values of every head's own, got {self.key_heads} heads of "
+                f"keys for {self.heads}"
+            )
+
     @property
     def value_matrix(self) -> Float[Tensor, "D D"]:
         """v of every head of queries, row-wise: the heads of a group share theirs."""

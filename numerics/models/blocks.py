@@ -22,7 +22,7 @@ from numerics.models.wiring import BranchFactor, Parallel, Shortcut
 
 
 @dataclass(frozen=True)
-class Place:
+class BlockPlace:
     """Where a block stands in its model."""
 
     stack: str
@@ -55,7 +55,7 @@ class Residual(nn.Module):
     multipliers start: Admin's ω, SkipInit's γ, LayerScale's λ.
     """
 
-    def __init__(self, branch: nn.Module, spec: ModelSpec, place: Place) -> None:
+    def __init__(self, branch: nn.Module, spec: ModelSpec, place: BlockPlace) -> None:
         super().__init__()
         self.branch = branch
         self.wiring = wiring = spec.wiring.at(place.layer, spec.layers(place.stack))
@@ -99,18 +99,24 @@ class Residual(nn.Module):
         read_BTD = shifted(y_BTD, self.shift)
         if self.norm is not None and self.wiring.norm_before:
             read_BTD = self.norm(read_BTD)
-        branch_BTD = self.branch(read_BTD, *context)
-        if self.branch_norm is not None:
-            branch_BTD = self.branch_norm(branch_BTD)
-        branch_BTD = self.dropout(branch_BTD)
-        factor = self._factor(gate)
-        if factor is not None:
-            branch_BTD = factor * branch_BTD
+        branch_BTD = self.weighted(self.dropout(self.computed(read_BTD, *context)), gate)
         sum_BTD = self.skip(y_BTD if onto is None else onto, branch_BTD)
         if not self.wiring.norm_after:
             return sum_BTD
         norm = self.norm if self.sum_norm is None else self.sum_norm
         return sum_BTD if norm is None else norm(sum_BTD)
+
+    def computed(self, read_BTD: Float[Tensor, "B T D"], *context: object) -> Tensor:
+        """The branch's output G, normalised where a norm stands there."""
+        branch_BTD = self.branch(read_BTD, *context)
+        return branch_BTD if self.branch_norm is None else self.branch_norm(branch_BTD)
+
+    def weighted(
+        self, branch_BTD: Float[Tensor, "B T D"], gate: Tensor | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """What a branch's output adds to the stream: G times the factor on it."""
+        factor = self._factor(gate)
+        return branch_BTD if factor is None else factor * branch_BTD
 
     def _factor(self, gate: Tensor | None) -> Tensor | float | None:
         """What multiplies the branch; ``None`` is 1."""
@@ -169,8 +175,20 @@ class Arrival:
     """The memory that it attends to, if any but its own tokens."""
     blocked: Bool[Tensor, "*B1T S"] | None
     """True where a query must not see a key."""
+    gate: Tensor | None
+    """ReZero's α of the layer, if there is one."""
     branch: Float[Tensor, "B T D"]
     """G_i, dropout included, before any factor on the branch."""
+
+    @property
+    def added(self) -> Float[Tensor, "B T D"]:
+        """What the block adds to its shortcut: G_i times the factor on the branch."""
+        return self.block.weighted(self.branch, self.gate)
+
+    @property
+    def context(self) -> tuple[object, ...]:
+        """What the branch is called with beside what it reads."""
+        return (self.memory, self.blocked) if isinstance(self.block.branch, Attention) else ()
 
     @property
     def part(self) -> str:
@@ -219,18 +237,32 @@ def watch(
     def handles(stack: str, layer: int, kind: str, block: Residual) -> tuple[RemovableHandle, ...]:
         entered: list[Tensor] = []
         read: list[tuple[Any, ...]] = []
+        gates: list[Tensor | None] = []
         arrived: list[Arrival] = []
 
         def enter(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             onto = named.get("onto")
             entered.append(arguments[0] if onto is None else onto)
+            gates.append(named.get("gate"))
 
         def call(_: nn.Module, arguments: tuple[Any, ...]) -> None:
             attends = isinstance(block.branch, Attention)
             read.append((*arguments, None, None)[:3] if attends else (arguments[0], None, None))
 
         def branched(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-            found = Arrival(stack, layer, kind, block, entered.pop(), *read.pop(), branch=output)
+            own, memory, blocked = read.pop()
+            found = Arrival(
+                stack,
+                layer,
+                kind,
+                block,
+                before=entered.pop(),
+                read=own,
+                memory=memory,
+                blocked=blocked,
+                gate=gates.pop(),
+                branch=output,
+            )
             if stop is not None:
                 stop(found)
             arrived.append(found)

@@ -5,7 +5,7 @@ With y_0 the embedded input and y_k the output of layer k,
     Pre-LN    x_{l+1} = Σ_{k≤l} W_k^{(l+1)} LN_k(y_k),
     Post-LN   x_{l+1} = LN_l(Σ_{k≤l} W_k^{(l+1)} y_k),
 
-W lower triangular with a row a reader, N layers and the output, initially averages.
+W is lower triangular with one row per reader (N layers and the output); its rows start as averages.
 """
 
 import torch

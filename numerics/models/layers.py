@@ -6,9 +6,10 @@ Which blocks a layer has is said by `numerics.models.spec.ModelSpec.layer_blocks
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from numerics.models.attention import Attention
-from numerics.models.blocks import Place, Residual
+from numerics.models.blocks import BlockPlace, Residual
 from numerics.models.mlp import MLP
 from numerics.models.spec import ModelSpec, Positions
 from numerics.models.wiring import BranchFactor, Parallel
@@ -21,13 +22,14 @@ class Layer(nn.Module):
         super().__init__()
         self.blocks = spec.layer_blocks(stack)
         self.parallel = spec.wiring.parallel
-        places = [Place(stack, layer, kind) for kind in self.blocks]
+        places = [BlockPlace(stack, layer, kind) for kind in self.blocks]
         shared = self.parallel is Parallel.ONE_NORM
         self.norm = places[0].norm(spec) if shared else None
         for place in places:
             self.add_module(place.kind, Residual(_branch(spec, place), spec, place))
         gated = spec.wiring.branch is BranchFactor.LAYER_GATE
         self.alpha = nn.Parameter(torch.zeros(())) if gated else None
+        self.damping = nn.Parameter(torch.zeros(())) if spec.wiring.damped else None
 
     def forward(
         self,
@@ -57,13 +59,19 @@ class Layer(nn.Module):
         for kind in self.blocks:
             block, context = self.get_submodule(kind), attended.get(kind, (None, own))
             if self.parallel is Parallel.NO:
-                y_BTD = block(y_BTD, *context, gate=self.alpha)
+                y_BTD = self._damped(block(y_BTD, *context, gate=self.alpha))
             else:
                 y_BTD = block(read_BTD, *context, gate=self.alpha, onto=y_BTD)
         return y_BTD
 
+    def _damped(self, y_BTD: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """y − silu(g) [y]: activations shrink, and the gradient that flows back does not (GPAS)."""
+        if self.damping is None:
+            return y_BTD
+        return y_BTD - F.silu(self.damping) * y_BTD.detach()
 
-def _branch(spec: ModelSpec, place: Place) -> nn.Module:
+
+def _branch(spec: ModelSpec, place: BlockPlace) -> nn.Module:
     inside = spec.wiring.norm_inside
     if place.kind == "mlp":
         return MLP(

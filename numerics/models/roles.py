@@ -7,6 +7,7 @@ part ``embeddings``. Parts add up: ``encoder`` is every part that begins with it
 Trainable scalars and vectors of the wiring are named likewise: ``encoder.attention.omega`` (Admin),
 ``encoder.mlp.scale`` and ``encoder.mlp.shift`` (R-Fixup) belong to their block's part. What a layer
 or a stack shares has a part of its own below the stack: ``encoder.alpha`` (ReZero),
+``encoder.damping`` (GPAS),
 ``encoder.history`` (DLCL), ``encoder.norm`` (the final layer norm).
 """
 
@@ -36,12 +37,12 @@ _MATRIX_NAMES = {
     **{name: name for name in ("out_proj", "w1", "w2", "w3")},
 }
 """Parameters that hold one weight matrix, with the last word of its role."""
-RESCALERS = ("omega", "alpha", "shift", "shift1", "shift2", "scale", "branch_scale")
+RESCALERS = ("omega", "alpha", "damping", "shift", "shift1", "shift2", "scale", "branch_scale")
 """Last words of the roles of the wiring's trainable scalars and vectors."""
 
 
 @dataclass(frozen=True)
-class Matrix:
+class RoleTensor:
     """One weight matrix of the model, or one scalar or vector, seen through its role."""
 
     role: str
@@ -150,7 +151,7 @@ def contains(part: str, leaf: str) -> bool:
     return part in ("total", leaf) or leaf.startswith(part + ".")
 
 
-def matrices(model: Transformer) -> Iterator[Matrix]:
+def matrices(model: Transformer) -> Iterator[RoleTensor]:
     """Every weight matrix of the residual blocks, q, k, v taken apart, in model order."""
     d = model.spec.d_model
     for name, parameter in model.named_parameters():
@@ -162,14 +163,14 @@ def matrices(model: Transformer) -> Iterator[Matrix]:
         else:
             continue
         for key, view in views.items():
-            yield Matrix(f"{leaf}.{key}", int(name.split(".")[1]), name, view)
+            yield RoleTensor(f"{leaf}.{key}", int(name.split(".")[1]), name, view)
 
 
-def rescalers(model: Transformer) -> Iterator[Matrix]:
+def rescalers(model: Transformer) -> Iterator[RoleTensor]:
     """Every trainable scalar and vector of the wiring, in model order."""
     for name, parameter in model.named_parameters():
         head, _, last = name.rpartition(".")
         if last in RESCALERS:
             stack, layer, *block = head.split(".")
             role = ".".join([stack, *block[:1], last])
-            yield Matrix(role, int(layer), name, parameter)
+            yield RoleTensor(role, int(layer), name, parameter)

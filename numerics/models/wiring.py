@@ -5,9 +5,9 @@ With y a block's input and G its branch, a block is
     norm? ( shortcut · y + factor · norm? G(norm? y) ),
 
 each norm there or not, and a fourth one inside G before its last matrix; the shortcut's and the
-branch's factor are 1, fixed or trained. What a layer reads is the output of the layer below, or a
-weighted sum of all layers below. Code asks for the choice that it needs, never for a wiring's name:
-`WIRINGS` names those that papers use.
+branch's factor are 1, fixed or trained. Behind a block a gate may damp the stream. What a layer
+reads is the output of the layer below, or a weighted sum of all layers below. Code asks for the
+choice that it needs, never for a wiring's name: `WIRINGS` names those that papers use.
 """
 
 from collections.abc import Mapping
@@ -86,12 +86,16 @@ class Wiring:
     """Whether a layer reads a trained sum of all layers below (DLCL)."""
     parallel: Parallel = Parallel.NO
     """Whether the blocks of a layer read the same stream."""
+    damped: bool = False
+    """Whether a gate g of each layer, trained from 0, damps the stream behind its blocks (GPAS)."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.after_share <= 1:
             raise InputError(f"after_share must lie in [0, 1], got {self.after_share}")
         if self.after_share and (self.norm_after or not self.norm_before):
             raise InputError("after_share needs norm_before and no norm_after")
+        if self.damped and (self.norm_after or self.parallel is not Parallel.NO):
+            raise InputError("a damped stream needs blocks in sequence and no norm of the sum")
         if self.parallel is not Parallel.NO:
             if self.norm_after or self.after_share or self.shortcut is not Shortcut.ONE:
                 raise InputError("parallel blocks need a plain shortcut and no norm of the sum")
@@ -151,6 +155,7 @@ WIRINGS: Mapping[str, Wiring] = {
     "weighted-pre-ln": Wiring(norm_before=True, shortcut=Shortcut.FIXED, branch=BranchFactor.FIXED),
     "layerscale": Wiring(norm_before=True, branch=BranchFactor.VECTOR),
     "skip-init": Wiring(branch=BranchFactor.SCALAR),
+    "gpas": Wiring(norm_before=True, damped=True),
     "parallel": Wiring(norm_before=True, parallel=Parallel.ONE_NORM),
     "parallel-two-norms": Wiring(norm_before=True, parallel=Parallel.OWN_NORMS),
 }
@@ -174,6 +179,8 @@ WIRINGS: Mapping[str, Wiring] = {
     weighted-pre-ln     λ y + γ G(LN(y)), λ and γ numbers (DeepScaleLM, u-μP)
     layerscale          y + λ∘G(LN(y)), λ a trainable vector per block
     skip-init           y + γ G(y), γ a trainable scalar per block
+    gpas                z − silu(g) [z], z = y + G(LN(y)), g a trainable scalar per layer from 0,
+                        [z] without a gradient of its own
     parallel            y + A(LN y) + M(LN y), one norm per layer
     parallel-two-norms  y + A(LN y) + M(LN' y)
 """

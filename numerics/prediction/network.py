@@ -5,7 +5,7 @@ norms stand, and what multiplies the skip path and the branch:
 
     none, r-fixup     x + G(x); R-Fixup's last matrices are 0, so its scalars have no gradient
     post-ln           LN(x + G(x))
-    deepnorm, admin   LN(α x + G(x)), α a number a stack or the ω that the theory profiles itself
+    deepnorm, admin   LN(α x + G(x)), with one α per stack or the ω that the theory profiles itself
     pre-ln            x + G(LN(x))
     rezero            x + γ G(x) at γ = 0
     dlcl-pre, -post   as pre-ln and post-ln, of averages over all layers below
@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from scipy import integrate, stats
 
 from numerics.models import ModelSpec, Positions, Wiring
-from numerics.models.blocks import Place
+from numerics.models.blocks import BlockPlace
 from numerics.models.wiring import BranchFactor, Parallel, Shortcut
 from numerics.schemes import Scheme, scheme_named
 from numerics.schemes.admin import AdminCode, AdminPaper
@@ -29,7 +29,7 @@ from theory.mean_field import predict as mean_field
 from theory.mean_field import profiled_shortcuts
 from theory.mean_field.layer_history import HistoryWiring
 from theory.mean_field.predict import Network
-from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, NormPlace
 
 PROFILE_TOKENS = 8 * 16
 """Tokens of the batch that schemes profile on."""
@@ -82,7 +82,7 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
 
     def stack(name: str) -> tuple[MeanFieldBlock, ...]:
         return tuple(
-            _block(spec, Place(name, layer, kind), variance)
+            _block(spec, BlockPlace(name, layer, kind), variance)
             for layer in range(spec.layers(name))
             for kind in spec.layer_blocks(name)
         )
@@ -111,7 +111,9 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     return profiled_shortcuts.code(network) if isinstance(chosen, AdminCode) else network
 
 
-def _block(spec: ModelSpec, place: Place, variance: Callable[[str, int], float]) -> MeanFieldBlock:
+def _block(
+    spec: ModelSpec, place: BlockPlace, variance: Callable[[str, int], float]
+) -> MeanFieldBlock:
     kind, part = _KINDS[place.kind], f"{place.stack}.{place.kind}"
     gated, number = spec.wiring.branch is BranchFactor.LAYER_GATE, place.number(spec)
     fixed = spec.wiring.branch is BranchFactor.FIXED
@@ -138,6 +140,7 @@ def _undescribed(wiring: Wiring) -> tuple[str, ...]:
         "norm inside the branch": wiring.norm_inside,
         "norms before and after one block": wiring.norm_before and wiring.norm_after,
         "layers of two kinds": wiring.after_share > 0,
+        "gates that damp the stream": wiring.damped,
         "parallel blocks": wiring.parallel is not Parallel.NO,
         "trained multiplier of a block's branch": wiring.branch
         in (BranchFactor.SCALAR, BranchFactor.VECTOR),
@@ -145,7 +148,7 @@ def _undescribed(wiring: Wiring) -> tuple[str, ...]:
     return tuple(words for words, there in found.items() if there)
 
 
-def norm_place(wiring: Wiring) -> Norm:
+def norm_place(wiring: Wiring) -> NormPlace:
     """Where a wiring has its layer norms, as the theory says it.
 
     Examples
@@ -154,8 +157,8 @@ def norm_place(wiring: Wiring) -> Norm:
     'post-ln'
     """
     if wiring.norm_before:
-        return Norm.PRE
-    return Norm.POST if wiring.norm_after else Norm.NONE
+        return NormPlace.PRE
+    return NormPlace.POST if wiring.norm_after else NormPlace.NONE
 
 
 def _history(wiring: Wiring) -> HistoryWiring | None:

@@ -48,7 +48,7 @@ def recipe_named(name: str) -> Recipe:
     Examples
     --------
     >>> recipe_named("gpt2:std=0.08")  # doctest: +ELLIPSIS
-    GPT2(name='gpt2', ..., std=0.08, cut=inf)
+    GPT2Recipe(name='gpt2', ..., std=0.08, cut=inf)
     >>> recipe_named("gpt2:std=thin")
     Traceback (most recent call last):
     ...

@@ -7,14 +7,16 @@ two roles for different numbers, the head decides: the first loss then starts ne
 from collections.abc import Sequence
 
 from numerics.recipes.draw import Draw, constant
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 
 SAME = 0.03
 """Relative difference of two standard deviations that is no conflict."""
 
 
-def asks(recipe: Recipe, found: Sequence[Place], setting: Setting) -> tuple[Draw | None, ...]:
+def asks(
+    recipe: Recipe, found: Sequence[ParameterPlace], setting: ModelSizes
+) -> tuple[Draw | None, ...]:
     """Per place the distribution asked, decided for tied tables."""
     asked = [None if place.frozen else recipe.ask(place, setting) for place in found]
     heads = {
@@ -32,7 +34,9 @@ def asks(recipe: Recipe, found: Sequence[Place], setting: Setting) -> tuple[Draw
     return tuple(settled)
 
 
-def tie_words(recipe: Recipe, found: Sequence[Place], setting: Setting) -> tuple[str, ...]:
+def tie_words(
+    recipe: Recipe, found: Sequence[ParameterPlace], setting: ModelSizes
+) -> tuple[str, ...]:
     """A sentence for every tied table of which the recipe asks two different things."""
     by_name: dict[str, dict[str, Draw]] = {}
     for place in found:

@@ -7,7 +7,7 @@ tokens N(0, 0.02), positions N(0, 0.01). The MLP's biases keep torch's U(±1/√
 from dataclasses import dataclass
 
 from numerics.recipes.draw import Draw, normal, uniform
-from numerics.recipes.place import WRITERS, Place, Setting
+from numerics.recipes.place import WRITERS, ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe, additions
 
 
@@ -15,20 +15,20 @@ from numerics.recipes.recipe import Recipe, additions
 class Clip(Recipe):
     """By width and depth."""
 
-    def ask(self, place: Place, setting: Setting) -> Draw | None:
+    def ask(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """Biases of linear maps outside attention are torch's."""
         if place.role == "bias" and place.module == "Linear" and not place.in_attention:
             return uniform((3 * (place.module_fan_in or 1)) ** -0.5)
         return super().ask(place, setting)
 
-    def matrix(self, place: Place, setting: Setting) -> Draw:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """d^(-1/2), times (2N)^(-1/2) for writers, times 2^(-1/2) for the MLP's input."""
         std = setting.d_model**-0.5
         if place.role in WRITERS:
             return normal(std * additions(place, setting) ** -0.5)
         return normal(std * (2**-0.5 if place.role in ("w_in", "gate") else 1.0))
 
-    def table(self, place: Place, setting: Setting) -> Draw:
+    def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """0.02 for tokens, 0.01 for positions, d^(-1/2) for the projection."""
         if place.role == "head":
             return normal(setting.d_model**-0.5)

@@ -11,14 +11,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Kind = Literal["normal", "truncated", "uniform", "constant"]
+DrawKind = Literal["normal", "truncated", "uniform", "constant"]
 
 
 @dataclass(frozen=True)
 class Draw:
     """A distribution that is asked for; make one by the functions below."""
 
-    kind: Kind
+    kind: DrawKind
     sigma: float = 0.0
     """The nominal standard deviation: before the cut, of a truncated normal."""
     cut: float = math.inf

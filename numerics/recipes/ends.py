@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from numerics.recipes.place import Setting, setting_of
-from numerics.structure.default_batch import Batch
+from numerics.recipes.place import ModelSizes, setting_of
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.types import Structure
 from numerics.structure.user_factory import call, seeded
 
@@ -49,7 +49,7 @@ class Ends:
     """What the forward gave, if that is or holds a floating-point tensor."""
 
 
-def watch_ends(model: nn.Module, batch: Batch) -> Ends:
+def watch_ends(model: nn.Module, batch: ModelBatch) -> Ends:
     """Run the model once, with dropout off, and note its inputs, head width and output."""
     names = {id(p): name for name, p in model.named_parameters()}
     modes = {module: module.training for module in model.modules()}
@@ -109,7 +109,7 @@ def _largest_norm(terms: _Terms) -> float:
     return float(summed.detach().norm(dim=-1).max())
 
 
-def setting_for(structure: Structure, model: nn.Module, ends: Ends) -> Setting:
+def setting_for(structure: Structure, model: nn.Module, ends: Ends) -> ModelSizes:
     """Sizes of the model, with what its ends show."""
     tables = {view.parameter for view in structure.of_role("positions")}
     multipliers = [i.multiplier for stream in ends.inputs for i in stream if i.name in tables]

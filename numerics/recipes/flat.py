@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from numerics.recipes.draw import Draw, truncated
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Flat(Recipe):
+class FlatRecipe(Recipe):
     """N(0, σ) whatever the role."""
 
     std: float = 0.02
@@ -22,22 +22,26 @@ class Flat(Recipe):
     """Bound of the normal distribution in standard deviations."""
     fitted: ClassVar[bool] = True
 
-    def matrix(self, place: Place, setting: Setting) -> Draw:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """σ."""
         del place, setting
         return truncated(self.std, self.cut)
 
     table = matrix
 
+    def other(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
+        """σ for a router, which is a linear layer like any other."""
+        return self.matrix(place, setting) if place.is_router else None
 
-BERT = Flat(
+
+BERT = FlatRecipe(
     "bert",
     "Devlin et al., 2019; Hugging Face initializer_range",
     "N(0, 0.02) everywhere, biases 0",
     "on-stream",
     "scalars of the wiring",
 )
-LLAMA_FLAT = Flat(
+LLAMA_FLAT = FlatRecipe(
     "llama-flat",
     "Hugging Face initializer_range of Llama, Mistral, Qwen, OPT, NeoX",
     "N(0, 0.02) everywhere, no depth factor",

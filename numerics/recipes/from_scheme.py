@@ -10,7 +10,7 @@ from functools import lru_cache
 from numerics.models.spec import Architecture, ModelSpec
 from numerics.models.wiring import BranchFactor, Shortcut, Wiring
 from numerics.recipes.draw import Draw, constant, normal, truncated, uniform, xavier
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Placement, Recipe
 from numerics.schemes import SCHEMES, Prescription, Scheme, draws
 from numerics.schemes.tfixup import scaled_roles
@@ -26,7 +26,7 @@ class SchemeRecipe(Recipe):
 
     scheme: Scheme = SCHEMES["xavier"]
 
-    def matrix(self, place: Place, setting: Setting) -> Draw | None:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """Xavier times the role's factor and the layer's power."""
         spec, prescription = prescribed(self.scheme, setting)
         role = role_in_scheme(place, spec)
@@ -41,7 +41,7 @@ class SchemeRecipe(Recipe):
             return replace(asked, profiled=role.partition(".")[0])
         return asked
 
-    def table(self, place: Place, setting: Setting) -> Draw | None:
+    def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """d^(-1/2) times the factor of the stack that reads the table."""
         spec, prescription = prescribed(self.scheme, setting)
         std = setting.d_model**-0.5
@@ -57,13 +57,13 @@ class SchemeRecipe(Recipe):
         source = spec.has_encoder and (place.stack == "encoder" or not spec.has_decoder)
         return draw(std * (prescription.source_factor if source else prescription.target_factor))
 
-    def other(self, place: Place, setting: Setting) -> Draw | None:
+    def other(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """ReZero's gates are 0; nothing is said of other scalars."""
         del setting
         gates = self.scheme.wiring.branch in (BranchFactor.LAYER_GATE, BranchFactor.SCALAR)
         return constant(0.0) if gates and place.role == "scalar" else None
 
-    def shortcut(self, stack: str, setting: Setting) -> float | None:
+    def shortcut(self, stack: str, setting: ModelSizes) -> float | None:
         """DeepNorm's α; Admin's ω is trained."""
         if self.scheme.wiring.shortcut is Shortcut.VECTOR:
             return None
@@ -73,7 +73,7 @@ class SchemeRecipe(Recipe):
         encoder = stack == "encoder" or not spec.has_decoder
         return _one(spec.encoder_shortcut if encoder else spec.decoder_shortcut)
 
-    def multiplier(self, stack: str, setting: Setting) -> float | None:
+    def multiplier(self, stack: str, setting: ModelSizes) -> float | None:
         """Numbers of depth-μP and its like; trained ones of ReZero and R-Fixup; 1 otherwise."""
         if self.scheme.wiring.branch is BranchFactor.ONE:
             return 1.0
@@ -84,7 +84,7 @@ class SchemeRecipe(Recipe):
         return _one(spec.encoder_branch if encoder else spec.decoder_branch)
 
 
-def _sizes(setting: Setting) -> ModelSpec:
+def _sizes(setting: ModelSizes) -> ModelSpec:
     """The specification with a foreign model's sizes."""
     encoder, decoder = setting.encoder, setting.decoder
     both = encoder is not None and decoder is not None
@@ -100,7 +100,7 @@ def _sizes(setting: Setting) -> ModelSpec:
     )
 
 
-def prescribed(scheme: Scheme, setting: Setting) -> tuple[ModelSpec, Prescription]:
+def prescribed(scheme: Scheme, setting: ModelSizes) -> tuple[ModelSpec, Prescription]:
     """A scheme's numbers for a foreign model's sizes, and the sizes as the scheme sees them."""
     return _prescribed(scheme, _sizes(setting))
 
@@ -123,7 +123,7 @@ def _prescribed(scheme: Scheme, sizes: ModelSpec) -> tuple[ModelSpec, Prescripti
     return spec, scheme.prescribe(spec)
 
 
-def role_in_scheme(place: Place, spec: ModelSpec) -> str | None:
+def role_in_scheme(place: ParameterPlace, spec: ModelSpec) -> str | None:
     """The role in the scheme's words, such as ``decoder.cross_attention.v``."""
     stack = "encoder" if place.stack == "encoder" or not spec.has_decoder else "decoder"
     if place.role in _MLP:
@@ -138,7 +138,7 @@ def role_in_scheme(place: Place, spec: ModelSpec) -> str | None:
     return f"{stack}.{block}.{_MATRIX[place.role]}"
 
 
-def _drawn(own: draws.Draw) -> Draw:
+def _drawn(own: draws.WeightDraw) -> Draw:
     if own.std == 0:
         return constant(0.0)
     return uniform(own.std) if own.kind == "uniform" else truncated(own.std, own.cut)
@@ -178,9 +178,11 @@ _RULES = {
     "torchtitan-w2": "N(0, 0.02), writers of layer l ÷ √(2l), embeddings N(0, 1)",
     "t5": "N(0, 1/√fan_in), q also ÷ √d', embeddings N(0, 1)",
     "sub-ln": "Xavier × √ln(2N) on v, out and MLP, norms inside the branches",
+    "sub-ln-rms": "Sub-LN's, with RMS norms",
     "sub-ln-torchscale": "Sub-LN's, but on encoder-attention; q, k, v ÷ √2",
     "peri-ln": "N(0, 0.02), norms before branches, on their outputs and on the embeddings",
     "olmo2": "N(0, 0.02) cut at 3σ, norms on the branches' outputs, QK-norm",
+    "olmo2-relu": "OLMo 2's, without its gate",
     "layernorm-scaling": "N(0, 0.02), norms of layer l × 1/√l",
     "mix-ln": "N(0, 0.02), Post-LN in the lowest quarter of the layers",
     "dyt": "N(0, 0.02), tanh(x/2) for the norms",
@@ -192,6 +194,7 @@ _RULES = {
     "deepscalelm": "branches of variance 1 × 1/√L, the stream × √(1 − 1/L)",
     "deepscalelm-code": "DeepScaleLM's with β² = 0.005 whatever the depth",
     "skip-init": "Xavier, branches × a trained scalar from 0",
+    "gpas": "N(0, 0.02), a gate of each layer from 0 that damps the stream",
 }
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from numerics.recipes.draw import Draw, truncated
-from numerics.recipes.place import WRITERS, Place, Setting
+from numerics.recipes.place import WRITERS, ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe, additions
 
 
 @dataclass(frozen=True)
-class GPT2(Recipe):
+class GPT2Recipe(Recipe):
     """0.02, and 0.02/√B for the writers."""
 
     std: float = 0.02
@@ -25,20 +25,24 @@ class GPT2(Recipe):
     """Bound of the normal distribution in standard deviations."""
     fitted: ClassVar[bool] = True
 
-    def matrix(self, place: Place, setting: Setting) -> Draw:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """The base, divided by √B where the matrix writes into the stream."""
         writes = place.role in WRITERS
         return truncated(
             self.std / additions(place, setting) ** 0.5 if writes else self.std, self.cut
         )
 
-    def table(self, place: Place, setting: Setting) -> Draw:
+    def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """The base."""
         del place, setting
         return truncated(self.std, self.cut)
 
+    def other(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
+        """The base for a router, which is a linear layer like any other."""
+        return self.table(place, setting) if place.is_router else None
 
-GPT2_RECIPE = GPT2(
+
+GPT2_RECIPE = GPT2Recipe(
     "gpt2",
     "openai/gpt-2; karpathy/nanoGPT; NVIDIA/Megatron-LM",
     "N(0, 0.02), writers N(0, 0.02/√B) for B additions",

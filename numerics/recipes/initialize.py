@@ -16,10 +16,10 @@ from numerics.recipes.asked import asks, tie_words
 from numerics.recipes.draw import Draw
 from numerics.recipes.ends import setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
-from numerics.recipes.place import Place, Setting, places
+from numerics.recipes.place import ModelSizes, ParameterPlace, places
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
-from numerics.structure.default_batch import Batch, default_batch
+from numerics.structure.default_batch import ModelBatch, default_batch
 from numerics.structure.types import Structure, TensorView
 from numerics.structure.user_factory import require_measurable
 from theory.errors import InputError
@@ -48,7 +48,7 @@ def initialize_(
     model: nn.Module,
     recipe: str | Recipe,
     generator: torch.Generator,
-    batch: Batch | None = None,
+    batch: ModelBatch | None = None,
     *,
     structure: Structure | None = None,
     output: Callable[[object], object] | None = None,
@@ -121,12 +121,12 @@ def initialize_(
 
 
 def _ordered(
-    found: Sequence[Place], asked: Sequence[Draw | None]
-) -> list[tuple[Place, Draw | None]]:
+    found: Sequence[ParameterPlace], asked: Sequence[Draw | None]
+) -> list[tuple[ParameterPlace, Draw | None]]:
     """Canonical order; a tied or shared part once, by its first place."""
     stacks = list(dict.fromkeys(place.stack for place in found))
 
-    def key(item: tuple[Place, Draw | None]) -> tuple[int, ...]:
+    def key(item: tuple[ParameterPlace, Draw | None]) -> tuple[int, ...]:
         place = item[0]
         outside = place.branch is None
         head = outside and place.role == "head"
@@ -172,7 +172,9 @@ def _write_(parameter: Tensor, view: TensorView, draw: Draw, generator: torch.Ge
         target.index_copy_(view.axis, rows, values)
 
 
-def _profiled(draw: Draw, place: Place, setting: Setting, norms: tuple[float, ...]) -> Draw:
+def _profiled(
+    draw: Draw, place: ParameterPlace, setting: ModelSizes, norms: tuple[float, ...]
+) -> Draw:
     """DT-Fixup's factor: 1/√(N (4μ² + 2μ + 2)) with the stack's N and largest input norm μ."""
     stacks = list(setting.stacks)
     number = stacks.index(place.stack) if place.stack in stacks else 0
@@ -186,7 +188,7 @@ def _profiled(draw: Draw, place: Place, setting: Setting, norms: tuple[float, ..
     return replace(draw, sigma=draw.sigma * (layers * (4 * mu**2 + 2 * mu + 2)) ** -0.5)
 
 
-def _padding_rows(model: nn.Module, found: Sequence[Place]) -> dict[str, tuple[int, ...]]:
+def _padding_rows(model: nn.Module, found: Sequence[ParameterPlace]) -> dict[str, tuple[int, ...]]:
     """Rows that must stay 0: of ``padding_idx``, and single rows of a table that were 0 before."""
     names = {id(p): name for name, p in model.named_parameters()}
     rows: dict[str, set[int]] = {}

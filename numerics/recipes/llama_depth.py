@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from numerics.recipes.draw import Draw, normal, truncated
-from numerics.recipes.place import WRITERS, Place, Setting
+from numerics.recipes.place import WRITERS, ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 
 
@@ -21,12 +21,12 @@ class LlamaDepth(Recipe):
     """The base standard deviation."""
     fitted: ClassVar[bool] = True
 
-    def matrix(self, place: Place, setting: Setting) -> Draw:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """The base, divided by √(2 l) where the matrix writes into the stream."""
         del setting
         return normal(self.std / (2 * place.layer) ** 0.5 if place.role in WRITERS else self.std)
 
-    def table(self, place: Place, setting: Setting) -> Draw:
+    def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """Unit embeddings; the head by its fan-in."""
         if place.role == "head":
             return truncated(setting.d_model**-0.5, 3.0)

@@ -7,28 +7,28 @@ inner width f, embedding and head N(0, 1/√d).
 from dataclasses import dataclass
 
 from numerics.recipes.draw import Draw, truncated
-from numerics.recipes.place import WRITERS, Place, Setting
+from numerics.recipes.place import WRITERS, ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Mitchell(Recipe):
+class MitchellRecipe(Recipe):
     """1/√fan_in, and 1/√(2 fan_in l) for the writers of layer l."""
 
-    def matrix(self, place: Place, setting: Setting) -> Draw:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """By fan-in and layer."""
         del setting
         fan_in = place.fans[0]
         shrink = 2 * place.layer if place.role in WRITERS else 1
         return truncated((fan_in * shrink) ** -0.5, 3.0)
 
-    def table(self, place: Place, setting: Setting) -> Draw:
+    def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """1/√d."""
         del place
         return truncated(setting.d_model**-0.5, 3.0)
 
 
-MITCHELL = Mitchell(
+MITCHELL = MitchellRecipe(
     "mitchell",
     "allenai/OLMo, InitFnType.mitchell",
     "N(0, 1/√fan_in) cut at 3σ, writers of layer l ÷ √(2l)",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from numerics.recipes.ends import first
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.types import Structure
 from numerics.structure.user_factory import call, seeded
 
@@ -18,7 +18,7 @@ _PLAIN = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNor
 """Torch's own norms, which multiply by the tensor itself."""
 
 
-def offset_gains(model: nn.Module, batch: Batch, structure: Structure) -> frozenset[str]:
+def offset_gains(model: nn.Module, batch: ModelBatch, structure: Structure) -> frozenset[str]:
     """Names of the norm gains whose module gives something other than 0 where they are 0."""
     names = {view.parameter for view in structure.of_role("norm_gain")}
     modules = dict(model.named_modules())
@@ -35,7 +35,7 @@ def offset_gains(model: nn.Module, batch: Batch, structure: Structure) -> frozen
 
 
 def _first_calls(
-    model: nn.Module, batch: Batch, owners: list[nn.Module]
+    model: nn.Module, batch: ModelBatch, owners: list[nn.Module]
 ) -> dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]]:
     calls: dict[nn.Module, tuple[tuple[Any, ...], dict[str, Any]]] = {}
 

@@ -1,23 +1,22 @@
 """An optimizer's groups of parameters with a recipe's factors on rate, weight decay and ε."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 
 from torch import nn
 
+from numerics.models.roles import roles_of
 from numerics.models.transformer import Transformer
-from numerics.recipes import recipe_named
-from numerics.recipes.factors import Factors
-from numerics.recipes.place import MATRICES, Place, places, setting_of
-from numerics.recipes.published_factors import PublishedFactors, published_factors
+from numerics.recipes.factors import UNCHANGED, Factors
+from numerics.recipes.factors_by_parameter import factors_by_parameter
+from numerics.recipes.place import MATRICES
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
 from numerics.schemes import SCHEMES
 from numerics.schemes import param_groups as of_schemes
 from numerics.schemes.scheme import Scheme
-from numerics.structure.default_batch import Batch, default_batch
+from numerics.structure.default_batch import ModelBatch, default_batch
 from numerics.structure.types import Structure
 from theory.errors import InputError
-from theory.parametrisations.recipes import RECIPES as PUBLISHED
 
 
 def param_groups(
@@ -27,10 +26,10 @@ def param_groups(
     *,
     weight_decay: float = 0.0,
     eps: float = 1e-8,
-    batch: Batch | None = None,
+    batch: ModelBatch | None = None,
     structure: Structure | None = None,
-    base_layers: int = 2,
-    base_width: int = 256,
+    base_layers: int | None = None,
+    base_width: int | None = None,
 ) -> list[dict[str, object]]:
     """Return what `torch.optim.AdamW` takes: each group with the settings that a recipe asks for.
 
@@ -39,8 +38,9 @@ def param_groups(
     model
         One of this package's models with its scheme, or any module that can be traced.
     recipe
-        A scheme or its name; the name of a recipe with factors, such as ``depth-mup`` and
-        ``completep``; an initialisation recipe, which has none; or what was solved for the model.
+        A scheme or its name, such as ``depth-mup`` and ``completep``; the name of a published
+        parametrisation, such as ``mup``; an initialisation recipe, which has no factors; or what
+        was solved for the model.
     lr, weight_decay, eps
         The settings at the base; groups have them times their factors. The factors of published
         recipes are for Adam and its like.
@@ -49,7 +49,8 @@ def param_groups(
     structure
         The structure, where it is known already.
     base_layers, base_width
-        Depth and width at which the rate was tuned, for a published recipe on a traced model.
+        Depth and width at which the rate was tuned, on a traced model; ``None`` is the recipe's
+        own, else 2 and 256.
 
     Returns
     -------
@@ -79,20 +80,21 @@ def param_groups(
     model = unwrapped(model)
     if isinstance(model, Transformer) and _is_scheme(recipe):
         assert isinstance(recipe, (str, Scheme))
-        return of_schemes.param_groups(model, recipe, lr, weight_decay=weight_decay, eps=eps)
-    if isinstance(recipe, Scheme):
-        raise InputError(f"scheme {recipe.name} is of this package's models, got another module")
+        groups = of_schemes.param_groups(model, recipe, lr, weight_decay=weight_decay, eps=eps)
+        return _split(groups, _hidden_of_ours(model))
     if structure is None:
         if batch is None:
             batch, _ = default_batch(model)
         structure = traced(model, batch)
-    if not structure.understood:
-        raise InputError(
-            "a model must be understood to have rates by role: " + " ".join(structure.reasons)
-        )
-    found = places(structure, model)
-    rule = _rule(recipe, structure, model, base_layers, base_width)
-    return _groups(model, found, rule, (lr, weight_decay, eps))
+    factors = factors_by_parameter(
+        model, recipe, structure, base_layers=base_layers, base_width=base_width
+    )
+    hidden = {
+        name
+        for name in factors
+        if all(view.role in MATRICES for view in structure.views if view.parameter == name)
+    }
+    return _groups(model, factors, hidden, (lr, weight_decay, eps))
 
 
 def _is_scheme(recipe: object) -> bool:
@@ -101,53 +103,47 @@ def _is_scheme(recipe: object) -> bool:
     )
 
 
-def _rule(
-    recipe: str | Recipe, structure: Structure, model: nn.Module, base_layers: int, base_width: int
-) -> Recipe | PublishedFactors:
-    if isinstance(recipe, str) and recipe in PUBLISHED:
-        return published_factors(recipe, setting_of(structure, model), base_layers, base_width)
-    return recipe_named(recipe) if isinstance(recipe, str) else recipe
+def _hidden_of_ours(model: Transformer) -> set[int]:
+    """Identities of the matrices within the branches of a model of this package."""
+    return {
+        id(parameter)
+        for name, parameter in model.named_parameters()
+        if all("matrices" in names for names in roles_of(name))
+    }
+
+
+def _split(groups: list[dict[str, object]], hidden: Collection[int]) -> list[dict[str, object]]:
+    """Every group as one of hidden matrices and one of the rest, where both have members."""
+    made = []
+    for group in groups:
+        parameters = group["params"]
+        assert isinstance(parameters, list)
+        for inside in (True, False):
+            own = [p for p in parameters if (id(p) in hidden) is inside]
+            if own:
+                made.append({**group, "params": own, "hidden": inside})
+    return made
 
 
 def _groups(
     model: nn.Module,
-    found: Sequence[Place],
-    rule: Recipe | PublishedFactors,
+    factors: Mapping[str, Factors],
+    hidden: Collection[str],
     base: tuple[float, float, float],
 ) -> list[dict[str, object]]:
-    by_name: dict[str, list[Place]] = {}
-    for place in found:
-        by_name.setdefault(place.name, []).append(place)
     groups: dict[tuple[Factors, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            own = by_name.get(name, [])
-            hidden = bool(own) and all(place.role in MATRICES for place in own)
-            groups.setdefault((_one(name, own, rule), hidden), []).append(parameter)
+            key = (factors.get(name, UNCHANGED), name in hidden)
+            groups.setdefault(key, []).append(parameter)
     lr, decay, eps = base
     return [
         {
             "params": parameters,
-            "lr": lr * factors.rate,
-            "weight_decay": decay * factors.weight_decay,
-            "eps": eps * factors.epsilon,
-            "hidden": hidden,
+            "lr": lr * own.rate,
+            "weight_decay": decay * own.weight_decay,
+            "eps": eps * own.epsilon,
+            "hidden": inside,
         }
-        for (factors, hidden), parameters in groups.items()
+        for (own, inside), parameters in groups.items()
     ]
-
-
-def _one(name: str, own: Sequence[Place], rule: Recipe | PublishedFactors) -> Factors:
-    asked = {rule.factors_of(place): place for place in own}
-    if len(asked) > 1:
-        words = ", ".join(f"{place.role} {f.rate:.4g}" for f, place in asked.items())
-        raise InputError(f"{name} holds tensors with different factors on the rate: {words}")
-    return next(iter(asked), Factors())
-
-
-def rates_by_parameter(model: nn.Module, recipe: Recipe, structure: Structure) -> dict[str, float]:
-    """The recipe's factor on the learning rate of every parameter, by name."""
-    found: dict[str, list[Place]] = {}
-    for place in places(structure, model):
-        found.setdefault(place.name, []).append(place)
-    return {name: _one(name, own, recipe).rate for name, own in found.items()}

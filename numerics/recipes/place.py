@@ -5,7 +5,7 @@ width of the stream. A parallel branch that holds an attention and an MLP counts
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -23,7 +23,7 @@ MATRICES = (*READERS, *WRITERS)
 
 
 @dataclass(frozen=True)
-class Stack:
+class RecipeStream:
     """One residual stream."""
 
     name: str
@@ -35,7 +35,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Setting:
+class ModelSizes:
     """The sizes of a model that recipes use."""
 
     d_model: int
@@ -46,19 +46,19 @@ class Setting:
     """Rows of the embedding, if there is one."""
     head_width: int | None
     """Width of one attention head, where it is known."""
-    stacks: Mapping[str, Stack] = field(default_factory=dict)
+    stacks: Mapping[str, RecipeStream] = field(default_factory=dict)
     position_multiplier: float = 1.0
     """Constant factor between the table of positions and the stream."""
     head_input: float | None = None
     """RMS of what the head reads: 1 after a norm, d^(-1/2) where the logits are scaled down."""
 
     @property
-    def encoder(self) -> Stack | None:
+    def encoder(self) -> RecipeStream | None:
         """The encoder of an encoder-decoder."""
         return self.stacks.get("encoder")
 
     @property
-    def decoder(self) -> Stack | None:
+    def decoder(self) -> RecipeStream | None:
         """The decoder of an encoder-decoder, or the only stack."""
         if "decoder" in self.stacks:
             return self.stacks["decoder"]
@@ -66,7 +66,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Place:
+class ParameterPlace:
     """One view of one parameter, with what is known about where it stands."""
 
     view: TensorView
@@ -114,6 +114,13 @@ class Place:
         """
         return self.role in MATRICES and ".parametrizations." not in self.name
 
+    @property
+    def is_router(self) -> bool:
+        """Whether it chooses among experts: a narrow linear layer within an MLP's branch."""
+        within = self.branch is not None and self.branch.kind in ("mlp", "gated-mlp")
+        narrow = self.fans[1] < self.fans[0]
+        return self.role == "other" and within and self.module == "Linear" and narrow
+
 
 def setting_of(
     structure: Structure,
@@ -122,17 +129,17 @@ def setting_of(
     head_width: int | None = None,
     position_multiplier: float = 1.0,
     head_input: float | None = None,
-) -> Setting:
+) -> ModelSizes:
     """Sizes of a traced model."""
     stacks = {}
     for name in dict.fromkeys(branch.stream for branch in structure.branches):
         own = [branch for branch in structure.branches if branch.stream == name]
         additions = sum(2 if branch.kind == "parallel" else 1 for branch in own)
-        stacks[name] = Stack(name, max(branch.layer for branch in own), additions)
+        stacks[name] = RecipeStream(name, max(branch.layer for branch in own), additions)
     hidden = Counter(v.fan_in for v in structure.of_role("w_out") if v.fan_in)
     embedding = structure.of_role("embedding")
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters()}
-    return Setting(
+    return ModelSizes(
         d_model=_width(structure, shapes),
         d_ff=hidden.most_common(1)[0][0] if hidden else None,
         vocabulary=max((shapes[v.parameter][0] for v in embedding), default=None),
@@ -155,7 +162,7 @@ def _width(structure: Structure, shapes: Mapping[str, tuple[int, ...]]) -> int:
 
 def places(
     structure: Structure, model: nn.Module, offset_gains: frozenset[str] = frozenset()
-) -> tuple[Place, ...]:
+) -> tuple[ParameterPlace, ...]:
     """Every view of every parameter that the forward reads, in the structure's order.
 
     ``offset_gains`` names the norm gains that are stored as gain − 1.
@@ -181,7 +188,7 @@ def places(
             r for r in roles.get(view.parameter, []) if table and r != view.role
         )
         found.append(
-            Place(
+            ParameterPlace(
                 view=view,
                 branch=branch,
                 stack=branch.stream if branch else tables.get(view.parameter, "stream"),
@@ -235,8 +242,3 @@ def entries(view: TensorView, shape: tuple[int, ...]) -> int:
     if view.axis is not None and view.rows is not None:
         sizes[view.axis] = len(view.rows)
     return prod(sizes)
-
-
-def matrices_of(found: tuple[Place, ...]) -> Iterator[Place]:
-    """The places that are matrices within branches."""
-    return (place for place in found if place.is_matrix)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import sympy as sp
 
 from numerics.recipes.factors import UNCHANGED, Factors
-from numerics.recipes.place import READERS, WRITERS, Place, Setting
+from numerics.recipes.place import READERS, WRITERS, ModelSizes, ParameterPlace
 from theory.errors import InputError, require_positive
 from theory.parametrisations.powers import BASE_DEPTH, BASE_WIDTH, DEPTH, WIDTH
-from theory.parametrisations.recipes import RECIPES, Recipe
+from theory.parametrisations.recipes import RECIPES, PowerRecipe
 
 _TABLES = {"embedding": "embedding", "positions": "embedding", "head": "head"}
 _VECTORS = {"norm_gain": "gain", "norm_bias": "bias", "bias": "bias"}
@@ -27,11 +27,11 @@ class PublishedFactors:
     """Whether roles carry the name of their stream."""
     factors: Mapping[str, Factors]
 
-    def factors_of(self, place: Place) -> Factors:
+    def factors_of(self, place: ParameterPlace) -> Factors:
         """What the recipe asks of the optimizer for a tensor; all 1 of what it does not name."""
         return self.factors.get(self._role(place), UNCHANGED)
 
-    def _role(self, place: Place) -> str:
+    def _role(self, place: ParameterPlace) -> str:
         if place.branch is None:
             if self.several and place.role in ("embedding", "positions"):
                 return "source" if place.stack == "encoder" else "target"
@@ -48,7 +48,7 @@ class PublishedFactors:
 
 
 def published_factors(
-    name: str, setting: Setting, base_layers: int, base_width: int
+    name: str, setting: ModelSizes, base_layers: int, base_width: int
 ) -> PublishedFactors:
     """The factors of a recipe of `theory.parametrisations.recipes` for a model of these sizes.
 
@@ -68,8 +68,8 @@ def published_factors(
 
     Examples
     --------
-    >>> from numerics.recipes.place import Stack
-    >>> setting = Setting(64, 256, None, None, {"stream": Stack("stream", 8, 16)})
+    >>> from numerics.recipes.place import RecipeStream
+    >>> setting = ModelSizes(64, 256, None, None, {"stream": RecipeStream("stream", 8, 16)})
     >>> published_factors("depth-mup", setting, 2, 256).factors["out"].rate
     0.5
     """
@@ -86,7 +86,7 @@ def published_factors(
     return PublishedFactors(len(recipe.wired.streams) > 1, found)
 
 
-def _require_plain(recipe: Recipe, role: str) -> None:
+def _require_plain(recipe: PowerRecipe, role: str) -> None:
     multiplier = sp.sympify(recipe.rule(role).multiplier)
     if recipe.wired.kinds[role] == "hidden" and multiplier != 1:
         raise InputError(

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from numerics.recipes.draw import Draw, constant
 from numerics.recipes.factors import UNCHANGED, Factors
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 
 Placement = Literal["before", "on-stream", "none", "any"]
 """Where the layer norms are: before the branch, on the stream after the addition, nowhere."""
@@ -45,7 +45,7 @@ class Recipe:
         """The wiring that it assumes, in words."""
         return WIRINGS[self.placement]
 
-    def ask(self, place: Place, setting: Setting) -> Draw | None:
+    def ask(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """The distribution asked of a tensor; ``None`` where the recipe says nothing.
 
         Biases and norm biases start at 0 and norm gains at 1, unless a recipe says otherwise.
@@ -59,44 +59,44 @@ class Recipe:
             return constant(constants[place.role])
         return self.other(place, setting)
 
-    def matrix(self, place: Place, setting: Setting) -> Draw | None:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """What a branch's matrix asks."""
         del place, setting
         return None
 
-    def table(self, place: Place, setting: Setting) -> Draw | None:
+    def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """What an embedding, a table of positions or the head asks."""
         del place, setting
         return None
 
-    def other(self, place: Place, setting: Setting) -> Draw | None:
+    def other(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """What scalars and tensors of no known role ask: nothing, in most recipes."""
         del place, setting
         return None
 
-    def factors_of(self, place: Place) -> Factors:
+    def factors_of(self, place: ParameterPlace) -> Factors:
         """Factors on the optimizer's settings for a tensor: all 1 in a rule for weights alone."""
         del place
         return UNCHANGED
 
-    def shortcut(self, stack: str, setting: Setting) -> float | None:
+    def shortcut(self, stack: str, setting: ModelSizes) -> float | None:
         """The constant factor on a stack's skip paths; ``None`` where it is trained."""
         del stack, setting
         return 1.0
 
-    def multiplier(self, stack: str, setting: Setting) -> float | None:
+    def multiplier(self, stack: str, setting: ModelSizes) -> float | None:
         """The constant factor on a stack's branches; ``None`` where it is trained."""
         del stack, setting
         return 1.0
 
 
-def additions(place: Place, setting: Setting) -> int:
+def additions(place: ParameterPlace, setting: ModelSizes) -> int:
     """B of the stack that a tensor belongs to."""
     stack = setting.stacks.get(place.stack)
     return stack.additions if stack else sum(s.additions for s in setting.stacks.values()) or 1
 
 
-def layers(place: Place, setting: Setting) -> int:
+def layers(place: ParameterPlace, setting: ModelSizes) -> int:
     """N of the stack that a tensor belongs to."""
     stack = setting.stacks.get(place.stack)
     return stack.layers if stack else sum(s.layers for s in setting.stacks.values()) or 1

@@ -7,7 +7,7 @@ by the stream's width d and not by the matrix's fan-in.
 from dataclasses import dataclass
 
 from numerics.recipes.draw import Draw, normal
-from numerics.recipes.place import WRITERS, Place, Setting
+from numerics.recipes.place import WRITERS, ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe, layers
 
 
@@ -15,11 +15,11 @@ from numerics.recipes.recipe import Recipe, layers
 class SmallInit(Recipe):
     """√(2/(5 d)) for every matrix and table."""
 
-    def matrix(self, place: Place, setting: Setting) -> Draw:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """√(2/(5 d))."""
         return self.table(place, setting)
 
-    def table(self, place: Place, setting: Setting) -> Draw:
+    def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """√(2/(5 d))."""
         del place
         return normal((2 / (5 * setting.d_model)) ** 0.5)
@@ -29,7 +29,7 @@ class SmallInit(Recipe):
 class WangInit(SmallInit):
     """Small init, and 2/(N √d) for the writers."""
 
-    def matrix(self, place: Place, setting: Setting) -> Draw:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """2/(N √d) where the matrix writes into the stream."""
         if place.role in WRITERS:
             return normal(2 / (layers(place, setting) * setting.d_model**0.5))

@@ -20,15 +20,15 @@ from torch import nn
 from numerics.recipes.draw import Draw, constant, normal
 from numerics.recipes.ends import Ends, watch_ends
 from numerics.recipes.factors import UNCHANGED, Factors
-from numerics.recipes.place import Place, Setting, setting_of
+from numerics.recipes.place import ModelSizes, ParameterPlace, setting_of
 from numerics.recipes.recipe import Recipe
-from numerics.recipes.stack_reading import Reading, multiplier_powers, read_stack
+from numerics.recipes.stack_reading import StackReading, multiplier_powers, read_stack
 from numerics.recipes.stack_roles import role_of
 from numerics.recipes.traced import traced
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.types import Structure
 from theory.errors import InputError, require_positive
-from theory.parametrisations.prescriptions import Prescription, prescribe
+from theory.parametrisations.prescriptions import PowerPrescription, prescribe
 from theory.parametrisations.step_laws import law_named
 
 
@@ -43,7 +43,7 @@ class Solved(Recipe):
     factors: Mapping[str, Factors] = field(default_factory=dict)
     """On the optimizer's settings, by the solver's role."""
 
-    def ask(self, place: Place, setting: Setting) -> Draw | None:
+    def ask(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """The distribution of a tensor; ``None`` where no condition speaks of it."""
         role = role_of(place.view, place.branch)
         if place.name in self.tables and place.role in ("embedding", "positions"):
@@ -54,7 +54,7 @@ class Solved(Recipe):
             return constant(self.sizes.get(role, 1.0))
         return super().ask(place, setting) if place.role in ("bias", "norm_bias") else None
 
-    def factors_of(self, place: Place) -> Factors:
+    def factors_of(self, place: ParameterPlace) -> Factors:
         """What the tensor's role asks of the optimizer; all 1 where no condition speaks of it."""
         return self.factors.get(role_of(place.view, place.branch), UNCHANGED)
 
@@ -64,8 +64,8 @@ class ModelSolution:
     """What was found in a model, what the conditions ask, and the recipe that answers them."""
 
     structure: Structure
-    reading: Reading
-    prescription: Prescription
+    reading: StackReading
+    prescription: PowerPrescription
     recipe: Solved
     inputs: Mapping[str, float]
     """RMS of what enters each stream under the recipe."""
@@ -74,7 +74,7 @@ class ModelSolution:
 
 def solve_traced(
     model: nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     base: nn.Module,
     optimizer: str,
     *,
@@ -141,10 +141,10 @@ def solve_traced(
 
 
 def _sizes(
-    found: Prescription,
+    found: PowerPrescription,
     shallow: Structure,
     base: nn.Module,
-    reading: Reading,
+    reading: StackReading,
     inputs: Mapping[str, float],
 ) -> dict[str, float]:
     """ρ of what writes to each stream; every other role has 1."""

@@ -32,10 +32,10 @@ _MATRICES = ("score", "v", "gate", "w_in", "out", "w_out")
 
 
 @dataclass(frozen=True)
-class Reading:
+class StackReading:
     """What the solver is given of a model."""
 
-    stack: theory.Structure
+    stack: theory.StackStructure
     """Streams, branches and roles."""
     multipliers: Mapping[str, float]
     """Constant multipliers of branches and shortcuts at this depth, by role."""
@@ -43,7 +43,7 @@ class Reading:
     """Trained parameters of which no condition speaks."""
 
 
-def read_stack(structure: Structure, name: str = "model") -> Reading:
+def read_stack(structure: Structure, name: str = "model") -> StackReading:
     """Read a traced structure as streams of branches.
 
     Raises
@@ -65,14 +65,16 @@ def read_stack(structure: Structure, name: str = "model") -> Reading:
     for stream in names:
         streams.append(_stream(structure, stream, names, kinds, multipliers))
     ends, head = _ends(structure, names, kinds)
-    found = theory.Structure(name, tuple(streams), MappingProxyType(kinds), head, ends)
+    found = theory.StackStructure(name, tuple(streams), MappingProxyType(kinds), head, ends)
     uncovered = dict.fromkeys(
         view.parameter for view in structure.views if not role_of(view, _branch(structure, view))
     )
-    return Reading(found, MappingProxyType(multipliers), tuple(uncovered))
+    return StackReading(found, MappingProxyType(multipliers), tuple(uncovered))
 
 
-def multiplier_powers(reading: Reading, base: Reading, ratio: float) -> dict[str, sp.Rational]:
+def multiplier_powers(
+    reading: StackReading, base: StackReading, ratio: float
+) -> dict[str, sp.Rational]:
     """Power of the depth in every constant multiplier, from two depths with the given ratio.
 
     Raises
@@ -84,7 +86,7 @@ def multiplier_powers(reading: Reading, base: Reading, ratio: float) -> dict[str
     --------
     >>> from theory.parametrisations.structures import structure_named
     >>> stack = structure_named("pre-norm")
-    >>> deep, shallow = (Reading(stack, {"branch": m}, ()) for m in (0.25, 1.0))
+    >>> deep, shallow = (StackReading(stack, {"branch": m}, ()) for m in (0.25, 1.0))
     >>> multiplier_powers(deep, shallow, 16.0)
     {'branch': -1/2}
     """
@@ -122,7 +124,7 @@ def _stream(
     names: Sequence[str],
     kinds: dict[str, str],
     multipliers: dict[str, float],
-) -> theory.Stream:
+) -> theory.ResidualStream:
     own = [branch for branch in structure.branches if branch.stream == stream]
     for branch in own:
         if branch.kind not in KINDS:
@@ -155,7 +157,7 @@ def _stream(
     if tables and stream == names[0]:
         embedding = "embedding"
     kinds[embedding] = "input" if embedding == "embedding" else "constant"
-    return theory.Stream(stream, embedding, tuple(branches), wiring, role)
+    return theory.ResidualStream(stream, embedding, tuple(branches), wiring, role)
 
 
 def _wiring(own: Sequence[Branch]) -> str:
@@ -199,7 +201,7 @@ def _theory_branch(
     reads: str,
     kinds: dict[str, str],
     multipliers: dict[str, float],
-) -> theory.Branch:
+) -> theory.RoleProduct:
     lead = f"{prefix(alike[0].stream)}{kind}."
     if not {"out", "w_out"} & set(roles):
         raise InputError(f"no matrix that writes to the stream was found in {alike[0].path}")
@@ -223,7 +225,7 @@ def _theory_branch(
                 after = f"{after}.norm.gain" if f"{after}.norm.gain" in through else after
             offsets.append((f"{lead}{role}", None if after is None else f"{lead}{after}"))
         kinds[f"{lead}{role}"] = "hidden" if role in _MATRICES else "vector"
-    return theory.Branch(
+    return theory.RoleProduct(
         kind if alike[0].stream == "stream" else f"{alike[0].stream} {kind}",
         tuple(f"{lead}{role}" for role in through),
         reads,

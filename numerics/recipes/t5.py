@@ -8,15 +8,15 @@ must be N(0, d^(-1/2)), or the first loss is far above ln V.
 from dataclasses import dataclass
 
 from numerics.recipes.draw import Draw, normal
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class T5(Recipe):
+class T5Recipe(Recipe):
     """1/√fan_in; q has 1/√d_k besides."""
 
-    def matrix(self, place: Place, setting: Setting) -> Draw | None:
+    def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """By fan-in; nothing is said of q where the heads' width is not known."""
         fan_in = place.fans[0]
         if place.role == "q":
@@ -25,7 +25,7 @@ class T5(Recipe):
             return normal((fan_in * setting.head_width) ** -0.5)
         return normal(fan_in**-0.5)
 
-    def table(self, place: Place, setting: Setting) -> Draw:
+    def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """Unit embeddings, which a scaled head shares; d^(-1/2) for positions and other heads."""
         down = setting.d_model**-0.5
         scaled = setting.head_input is not None and setting.head_input < 3 * down
@@ -34,7 +34,7 @@ class T5(Recipe):
         return normal(down)
 
 
-T5_RECIPE = T5(
+T5_RECIPE = T5Recipe(
     "t5",
     "google-research/text-to-text-transfer-transformer",
     "N(0, 1/√fan_in), q also ÷ √d_k, embeddings N(0, 1)",

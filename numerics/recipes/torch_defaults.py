@@ -10,7 +10,7 @@
 from dataclasses import dataclass
 
 from numerics.recipes.draw import Draw, constant, normal, uniform, xavier
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 
 
@@ -21,7 +21,7 @@ class TorchDefaults(Recipe):
     redrawn: bool = False
     """Whether matrices of the branches were redrawn by Xavier, as ``nn.Transformer`` does."""
 
-    def ask(self, place: Place, setting: Setting) -> Draw | None:
+    def ask(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """By the class that owns the tensor."""
         if place.role in ("norm_gain", "norm_bias"):
             return super().ask(place, setting)

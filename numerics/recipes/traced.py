@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from numerics.recipes.ends import first
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure, TensorView
 from numerics.structure.user_factory import call, seeded
@@ -40,7 +40,7 @@ class _Block(nn.Module):
 
 def traced(
     model: nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     *,
     output: Callable[[object], object] | None = None,
     blocks: Sequence[str] | None = None,

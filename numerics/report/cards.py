@@ -52,7 +52,7 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """Rows of text under a caption."""
 
     caption: str
@@ -63,7 +63,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Check:
+class EvidenceCard:
     """One piece of evidence."""
 
     kind: str
@@ -100,8 +100,8 @@ class Card:
     where: str = ""
     kinds: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
-    checks: tuple[Check, ...] = ()
-    tables: tuple[Table, ...] = ()
+    checks: tuple[EvidenceCard, ...] = ()
+    tables: tuple[TextTable, ...] = ()
     commands: tuple[str, ...] = ()
     """What repeats it."""
     why: str = ""
@@ -131,7 +131,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Run:
+class ReadRun:
     """Everything that was read from one path."""
 
     kind: str

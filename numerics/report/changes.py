@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from numerics.report.cards import Card, Run
+from numerics.report.cards import Card, ReadRun
 from theory.errors import InputError
 
 
 @dataclass(frozen=True)
-class Change:
+class ReportChange:
     """One difference."""
 
     key: str
@@ -21,20 +21,20 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Changes:
+class ReportChanges:
     """All differences, and how much was compared."""
 
     source: str
     shared: int
     """Cards that stand in both."""
-    found: tuple[Change, ...]
+    found: tuple[ReportChange, ...]
 
-    def of(self, card: Card) -> tuple[Change, ...]:
+    def of(self, card: Card) -> tuple[ReportChange, ...]:
         """The differences of one card of this report."""
         return tuple(change for change in self.found if change.card is card)
 
 
-def changes(old: Run, runs: Sequence[Run]) -> Changes:
+def changes(old: ReadRun, runs: Sequence[ReadRun]) -> ReportChanges:
     """Compare the runs of the same kind with an earlier one, card by card.
 
     Raises
@@ -51,24 +51,24 @@ def changes(old: Run, runs: Sequence[Run]) -> Changes:
         )
     before = {card.key: card for card in old.cards}
     now = [card for run in same for card in run.cards]
-    found: list[Change] = []
+    found: list[ReportChange] = []
     for card in now:
         if card.key in before:
             found += _differences(before[card.key], card)
         else:
-            found.append(Change(card.key, f"new: {card.verdict}", "new", card))
+            found.append(ReportChange(card.key, f"new: {card.verdict}", "new", card))
     there = {card.key for card in now}
     for key in before.keys() - there:
         told = f"not in this report; {before[key].verdict} before"
-        found.append(Change(key, told, "gone", None))
+        found.append(ReportChange(key, told, "gone", None))
     order = ("verdict", "evidence", "new", "gone")
     found.sort(key=lambda change: (order.index(change.kind), change.key))
-    return Changes(old.source, len(before.keys() & there), tuple(found))
+    return ReportChanges(old.source, len(before.keys() & there), tuple(found))
 
 
-def _differences(old: Card, new: Card) -> Iterable[Change]:
+def _differences(old: Card, new: Card) -> Iterable[ReportChange]:
     if old.verdict != new.verdict:
-        yield Change(new.key, f"{old.verdict} before, {new.verdict} now", "verdict", new)
+        yield ReportChange(new.key, f"{old.verdict} before, {new.verdict} now", "verdict", new)
     told = []
     if old.statement != new.statement:
         told.append(f"the statement was “{old.statement}”")
@@ -81,7 +81,7 @@ def _differences(old: Card, new: Card) -> Iterable[Change]:
     if old.sound != new.sound:
         told.append(f"a control is {'rejected' if new.sound else 'not rejected'} now")
     for what in told:
-        yield Change(new.key, what, "evidence", new)
+        yield ReportChange(new.key, what, "evidence", new)
 
 
 def _outcomes(card: Card) -> str:

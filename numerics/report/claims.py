@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from numerics.report import drawings
-from numerics.report.cards import KINDS, Card, Check, Run, facts, finite, number, span
+from numerics.report.cards import KINDS, Card, EvidenceCard, ReadRun, facts, finite, number, span
 from numerics.report.verdicts import PAPERS
 from theory.claims import (
     Claim,
@@ -29,7 +29,7 @@ _OPEN = (Outcome.UNDECIDED, Outcome.NOT_SEEN)
 _FORMED = "{path} must be what verify --json writes: {error}"
 
 
-def claims_run(document: Mapping[str, Any], path: Path) -> Run:
+def claims_run(document: Mapping[str, Any], path: Path) -> ReadRun:
     """The run with one card per claim.
 
     Raises
@@ -56,7 +56,7 @@ def claims_run(document: Mapping[str, Any], path: Path) -> Run:
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         said = f"no {error}" if isinstance(error, KeyError) else error
         raise InputError(_FORMED.format(path=path, error=said)) from None
-    return Run("verify", str(path), "Claims of the papers", cards, told)
+    return ReadRun("verify", str(path), "Claims of the papers", cards, told)
 
 
 def _claim(row: Mapping[str, Any]) -> Claim:
@@ -166,7 +166,7 @@ def _why(found: Verdict) -> str:
     return ""
 
 
-def _check(one: Evidence) -> Check:
+def _check(one: Evidence) -> EvidenceCard:
     value, low, high = finite(one.value), None, None
     if one.interval is not None:
         low, high = finite(one.interval[0]), finite(one.interval[1])
@@ -175,7 +175,7 @@ def _check(one: Evidence) -> Check:
         drawn = drawings.interval(value, low, high, finite(one.expected), finite(one.tolerance))
     reading = f"{one.reading}: {one.reading_text}" if one.reading_text else str(one.reading)
     within = "" if one.tolerance is None else f" ± {number(one.tolerance)}"
-    return Check(
+    return EvidenceCard(
         kind=str(one.kind),
         passed=one.passed,
         summary=one.summary,

@@ -4,13 +4,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from numerics.report.cards import Card, Fact, Figure, Run, Table, facts, finite, number, span
+from numerics.report.cards import (
+    Card,
+    Fact,
+    Figure,
+    ReadRun,
+    TextTable,
+    facts,
+    finite,
+    number,
+    span,
+)
 from theory.errors import InputError
 
 _LAW = {True: "grows without bound", False: "is bounded", None: "is not decided"}
 
 
-def check_run(document: Mapping[str, Any], path: Path, figures: tuple[Figure, ...]) -> Run:
+def check_run(document: Mapping[str, Any], path: Path, figures: tuple[Figure, ...]) -> ReadRun:
     """The run with one card per optimizer.
 
     Raises
@@ -35,7 +45,7 @@ def check_run(document: Mapping[str, Any], path: Path, figures: tuple[Figure, ..
         title = f"Check of {document['name']} over {document['over']}"
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise _damaged(path, "check --json", error) from None
-    return Run("check", str(path), title, cards, told, figures)
+    return ReadRun("check", str(path), title, cards, told, figures)
 
 
 def _optimizer(one: Mapping[str, Any], document: Mapping[str, Any]) -> Card:
@@ -70,7 +80,7 @@ def _optimizer(one: Mapping[str, Any], document: Mapping[str, Any]) -> Card:
             ]
         ),
         tables=(
-            Table(
+            TextTable(
                 f"{what} by part, mean over the seeds",
                 ("part", *map(str, sizes), "exponent [95 % interval]"),
                 rows,
@@ -96,7 +106,7 @@ def _exponent(series: Mapping[str, Any]) -> str:
     return f"{number(fit['value'])} {span(*fit['interval'])}"
 
 
-def audit_run(document: Mapping[str, Any], path: Path) -> Run:
+def audit_run(document: Mapping[str, Any], path: Path) -> ReadRun:
     """The run with one card per audited depth.
 
     Raises
@@ -109,7 +119,7 @@ def audit_run(document: Mapping[str, Any], path: Path) -> Run:
         cards = tuple(_audit(one, str(model)) for one in document["audits"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise _damaged(path, "audit --json", error) from None
-    return Run("audit", str(path), f"Audit of {model}", cards)
+    return ReadRun("audit", str(path), f"Audit of {model}", cards)
 
 
 def _audit(one: Mapping[str, Any], model: str) -> Card:
@@ -153,10 +163,10 @@ def _loss(one: Mapping[str, Any]) -> str:
     return number(one["first_loss"]) + told
 
 
-def _tensors(rows: Sequence[Mapping[str, Any]]) -> Table:
+def _tensors(rows: Sequence[Mapping[str, Any]]) -> TextTable:
     columns = ("parameter", "role", "drawn", "asked", "agrees", "std", "asked std", "factor")
     told = {True: "yes", False: "no", None: "—"}
-    return Table(
+    return TextTable(
         "Tensors: found and asked",
         columns,
         tuple(

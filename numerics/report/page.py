@@ -13,8 +13,8 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from numerics.report.cards import BAD, KINDS, MARKS, OPEN, TONES, Card, Run
-from numerics.report.changes import Change, Changes
+from numerics.report.cards import BAD, KINDS, MARKS, OPEN, TONES, Card, ReadRun
+from numerics.report.changes import ReportChange, ReportChanges
 
 FAMILIES = {
     "verify": "Claims of the papers",
@@ -43,7 +43,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Family:
+class RunFamily:
     """Runs of one command, whose verdicts are words of one kind."""
 
     title: str
@@ -57,10 +57,10 @@ class Shown:
 
     card: Card
     anchor: str
-    changes: tuple[Change, ...]
+    changes: tuple[ReportChange, ...]
 
 
-def render(runs: Sequence[Run], changed: Changes | None = None, *, made: str = "") -> str:
+def render(runs: Sequence[ReadRun], changed: ReportChanges | None = None, *, made: str = "") -> str:
     """The page.
 
     Parameters
@@ -109,13 +109,13 @@ def render(runs: Sequence[Run], changed: Changes | None = None, *, made: str = "
     )
 
 
-def families(runs: Sequence[Run]) -> list[Family]:
+def families(runs: Sequence[ReadRun]) -> list[RunFamily]:
     """The parts of the summary, in the order of `FAMILIES`."""
     cards = {
         kind: [card for run in runs if run.kind == kind for card in run.cards] for kind in FAMILIES
     }
     return [
-        Family(FAMILIES[kind], verdicts(own), counts(own)) for kind, own in cards.items() if own
+        RunFamily(FAMILIES[kind], verdicts(own), counts(own)) for kind, own in cards.items() if own
     ]
 
 
@@ -136,6 +136,6 @@ def _tally(cards: Sequence[Card]) -> dict[str, int]:
     return {verdict: found.count(verdict) for verdict in known if verdict in found}
 
 
-def _placed(card: Card, place: int, number: int, changed: Changes | None) -> Shown:
+def _placed(card: Card, place: int, number: int, changed: ReportChanges | None) -> Shown:
     own = () if changed is None else changed.of(card)
     return Shown(card, f"card-{place}-{number}", own)

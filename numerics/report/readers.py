@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from numerics.report.cards import Run
+from numerics.report.cards import ReadRun
 from numerics.stores.files import read_json
 from theory.errors import InputError
 
 _ASKED = "a JSON file of verify, check or audit, or a folder of check, sweep, train or reproduce"
 
 
-def read_run(path: Path, place: int = 0) -> Run:
+def read_run(path: Path, place: int = 0) -> ReadRun:
     """The run at a path.
 
     Parameters
@@ -32,7 +32,7 @@ def read_run(path: Path, place: int = 0) -> Run:
     return _file(path, prefix)
 
 
-def _folder(path: Path, prefix: str) -> Run:
+def _folder(path: Path, prefix: str) -> ReadRun:
     from numerics.report.runs import experiment_run, sweep_run, training_run
 
     if (path / "manifest.json").exists():
@@ -46,7 +46,7 @@ def _folder(path: Path, prefix: str) -> Run:
     raise InputError(f"a run must be {_ASKED}, and the folder {path} holds none of them")
 
 
-def _file(path: Path, prefix: str) -> Run:
+def _file(path: Path, prefix: str) -> ReadRun:
     from numerics.report.claims import claims_run
     from numerics.report.models import audit_run, check_run
     from numerics.report.runs import experiment_run, figure_file, sweep_run

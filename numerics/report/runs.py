@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numerics.report import drawings
-from numerics.report.cards import Card, Figure, Run, Table, facts, number, span
+from numerics.report.cards import Card, Figure, ReadRun, TextTable, facts, number, span
 from numerics.stores.files import read_json
 from theory.errors import InputError
 
@@ -18,7 +18,7 @@ _MOST_CURVES = 8
 """Schemes up to which the curves are drawn; of more, the exponents."""
 
 
-def sweep_run(folder: Path, prefix: str) -> Run:
+def sweep_run(folder: Path, prefix: str) -> ReadRun:
     """The run with one card per pair of scheme and optimizer.
 
     Raises
@@ -53,7 +53,7 @@ def sweep_run(folder: Path, prefix: str) -> Run:
         drawn, what = draw_exponents(table), "Depth exponents with their 95 % intervals"
     figure = Figure(what, drawings.from_figure(drawn, f"{prefix}sweep-"))
     told = facts([*manifest["settings"].items(), ("rows", len(rows)), ("command", command)])
-    return Run("sweep", str(folder), f"Sweep in {folder}", cards, told, (figure,))
+    return ReadRun("sweep", str(folder), f"Sweep in {folder}", cards, told, (figure,))
 
 
 def _pair(
@@ -78,7 +78,7 @@ def _pair(
         kinds=("measurement",),
         facts=facts([("Found", found)]),
         tables=(
-            Table(
+            TextTable(
                 "Depth exponent p of ‖Δf‖/η ~ N^p by part",
                 ("part", "verdict", "p", "95 % interval", "points"),
                 tuple(
@@ -107,7 +107,7 @@ def _command(record: Mapping[str, Any]) -> str:
     return str(made.get("command", ""))
 
 
-def training_run(folder: Path, prefix: str) -> Run:
+def training_run(folder: Path, prefix: str) -> ReadRun:
     """The run with one card per training run below a folder.
 
     Raises
@@ -127,7 +127,7 @@ def training_run(folder: Path, prefix: str) -> Run:
         figures.append(Figure(what, drawings.from_figure(drawn, f"{prefix}loss{place}-")))
     cards = tuple(_trained(run, folder) for run in runs)
     title = f"Training runs in {folder}"
-    return Run("train", str(folder), title, cards, (), tuple(figures))
+    return ReadRun("train", str(folder), title, cards, (), tuple(figures))
 
 
 def _trained(run: "RecordedRun", folder: Path) -> Card:
@@ -156,7 +156,7 @@ def _trained(run: "RecordedRun", folder: Path) -> Card:
             ]
         ),
         tables=(
-            Table(
+            TextTable(
                 "Settings",
                 ("setting", "value"),
                 tuple((str(key), number(value)) for key, value in config.items()),
@@ -168,7 +168,7 @@ def _trained(run: "RecordedRun", folder: Path) -> Card:
     )
 
 
-def experiment_run(folder: Path, prefix: str) -> Run:
+def experiment_run(folder: Path, prefix: str) -> ReadRun:
     """The run with the card of one experiment, and its figure.
 
     Raises
@@ -197,7 +197,9 @@ def experiment_run(folder: Path, prefix: str) -> Run:
                     ("95 % interval", "" if interval is None else span(*interval)),
                 ]
             ),
-            tables=(Table("Runs and how they ended", ("run", "outcome"), tuple(taken.items())),),
+            tables=(
+                TextTable("Runs and how they ended", ("run", "outcome"), tuple(taken.items())),
+            ),
             commands=(f"tfixup reproduce {name}" + (" --quick" if scale == "quick" else ""),),
             why=str(document["line"]),
         )
@@ -205,7 +207,7 @@ def experiment_run(folder: Path, prefix: str) -> Run:
         raise InputError(f"{path} must be what reproduce writes: {error!r}") from None
     drawn = figure_file(folder / "figure.svg", f"{name}: {document['question']}", prefix)
     title = f"Experiment {name}"
-    return Run("reproduce", str(folder), title, (card,), (), drawn)
+    return ReadRun("reproduce", str(folder), title, (card,), (), drawn)
 
 
 def figure_file(path: Path, caption: str, prefix: str) -> tuple[Figure, ...]:

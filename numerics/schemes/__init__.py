@@ -16,13 +16,14 @@ from numerics.schemes.ds_init import DS_INIT, DS_INIT_CODE
 from numerics.schemes.dt_fixup import DT_FIXUP
 from numerics.schemes.dyt import DYT
 from numerics.schemes.flat import FLAT
+from numerics.schemes.gpas import GPAS
 from numerics.schemes.gpt2 import GPT2_SCHEME
 from numerics.schemes.layernorm_scaling import LAYERNORM_SCALING
 from numerics.schemes.layerscale import LAYERSCALE
 from numerics.schemes.lri import LRI_SCHEME
 from numerics.schemes.mitchell import MITCHELL
 from numerics.schemes.mix_ln import MIX_LN
-from numerics.schemes.olmo2 import OLMO2
+from numerics.schemes.olmo2 import OLMO2, OLMO2_RELU
 from numerics.schemes.peri_ln import PERI_LN
 from numerics.schemes.post_ln import POST_LN
 from numerics.schemes.pre_ln import PRE_LN
@@ -32,7 +33,7 @@ from numerics.schemes.scheme import Prescription as Prescription
 from numerics.schemes.scheme import Scheme as Scheme
 from numerics.schemes.skip_init import SKIP_INIT
 from numerics.schemes.small_init_wang import SMALL_INIT_WANG
-from numerics.schemes.sub_ln import SUB_LN, SUB_LN_TORCHSCALE
+from numerics.schemes.sub_ln import SUB_LN, SUB_LN_RMS, SUB_LN_TORCHSCALE
 from numerics.schemes.t5 import T5_SCHEME
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM, TFIXUP_CODE
 from numerics.schemes.torchtitan import TORCHTITAN, TORCHTITAN_W2
@@ -49,9 +50,19 @@ SCHEMES = {
         *(R_FIXUP, DS_INIT, DS_INIT_CODE, LRI_SCHEME, DLCL_PRE, DLCL_POST, REZERO),
         *(DEEPNORM, DEEPNORM_TORCHSCALE, DT_FIXUP),
         *(FLAT, GPT2_SCHEME, SMALL_INIT_WANG, MITCHELL, TORCHTITAN, TORCHTITAN_W2, T5_SCHEME),
-        *(SUB_LN, SUB_LN_TORCHSCALE, PERI_LN, OLMO2, LAYERNORM_SCALING, MIX_LN, DYT),
+        *(
+            SUB_LN,
+            SUB_LN_RMS,
+            SUB_LN_TORCHSCALE,
+            PERI_LN,
+            OLMO2,
+            OLMO2_RELU,
+            LAYERNORM_SCALING,
+            MIX_LN,
+            DYT,
+        ),
         *(LAYERSCALE, ZERO_OUT, DEPTH_MUP, COMPLETEP, U_MUP, DEEPSCALELM, DEEPSCALELM_CODE),
-        SKIP_INIT,
+        *(SKIP_INIT, GPAS),
     )
 }
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from numerics.models.norms import RMS_NORM
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat, layers_of
 from numerics.schemes.scheme import Prescription
 
@@ -53,10 +53,10 @@ class CompleteP(Flat):
             epsilons={"hidden": depth**-self.power / width},
         )
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """σ/√m_N."""
         del matrix
-        return Draw(self.std * (spec.d_model / self.base_width) ** -0.5)
+        return WeightDraw(self.std * (spec.d_model / self.base_width) ** -0.5)
 
 
 COMPLETEP = CompleteP(

@@ -19,7 +19,7 @@ from math import acos, pi, sqrt
 
 from numerics.models.spec import Architecture, ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat
 from numerics.schemes.scheme import Prescription
 
@@ -49,17 +49,21 @@ class DeepScaleLM(Flat):
         """The variances of every block."""
         (stack,) = spec.stacks
         correlations = iter(self.correlations(spec))
-        draws: dict[str, list[Draw]] = {}
+        draws: dict[str, list[WeightDraw]] = {}
         for _ in range(spec.layers(stack)):
             for kind in spec.layer_blocks(stack):
                 for matrix, square in _squares(spec, kind, next(correlations)).items():
-                    draws.setdefault(f"{stack}.{kind}.{matrix}", []).append(Draw(square**0.5))
+                    draws.setdefault(f"{stack}.{kind}.{matrix}", []).append(WeightDraw(square**0.5))
         by_layer = {role: tuple(found) for role, found in draws.items()}
         return Prescription(factors={}, draws=by_layer | self.tables(spec))
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """Unit embeddings."""
-        return {"embeddings": Draw(1.0), "positions": Draw(1.0), "output": Draw(spec.d_model**-0.5)}
+        return {
+            "embeddings": WeightDraw(1.0),
+            "positions": WeightDraw(1.0),
+            "output": WeightDraw(spec.d_model**-0.5),
+        }
 
     def correlations(self, spec: ModelSpec) -> Iterator[float]:
         """r that reaches each block, in order."""

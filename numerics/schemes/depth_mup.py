@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from numerics.models.norms import RMS_NORM
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat, layers_of
 from numerics.schemes.scheme import Prescription
 
@@ -36,14 +36,14 @@ class DepthMuP(Flat):
         rate = (self.base_layers / layers_of(spec)) ** 0.5
         return replace(super().prescribe(spec), rates={"hidden": rate})
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """1/√fan_in."""
-        return Draw((spec.d_ff if matrix == "w2" else spec.d_model) ** -0.5)
+        return WeightDraw((spec.d_ff if matrix == "w2" else spec.d_model) ** -0.5)
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """Embeddings of RMS 1, the output by its fan-in."""
         assert self.embedding_std is not None
-        own, output = Draw(self.embedding_std), Draw(spec.d_model**-0.5)
+        own, output = WeightDraw(self.embedding_std), WeightDraw(spec.d_model**-0.5)
         return {"embeddings": own, "positions": own, "output": output}
 
 

@@ -19,12 +19,12 @@ WRITERS = ("out_proj", "w2")
 
 
 @dataclass(frozen=True)
-class Draw:
+class WeightDraw:
     """One distribution of mean 0.
 
     Examples
     --------
-    >>> Draw(0.02, depth_power=-0.5).at(3).std  # layer 4 of a rule σ/√l
+    >>> WeightDraw(0.02, depth_power=-0.5).at(3).std  # layer 4 of a rule σ/√l
     0.01
     """
 
@@ -43,10 +43,10 @@ class Draw:
         if not self.cut > 0:
             raise InputError(f"cut must be positive, got {self.cut}")
 
-    def at(self, layer: int) -> "Draw":
+    def at(self, layer: int) -> "WeightDraw":
         """The distribution of one layer, from 0."""
         std = self.std * (layer + 1) ** self.depth_power
-        return Draw(std, self.kind, self.cut)
+        return WeightDraw(std, self.kind, self.cut)
 
     @property
     def true_std(self) -> float:
@@ -54,7 +54,7 @@ class Draw:
 
         Examples
         --------
-        >>> round(Draw(1.0, cut=2.0).true_std, 4), round(Draw(1.0, cut=3.0).true_std, 4)
+        >>> round(WeightDraw(1.0, cut=2.0).true_std, 4), round(WeightDraw(1.0, cut=3.0).true_std, 4)
         (0.8796, 0.9866)
         """
         if self.cut == math.inf:
@@ -92,12 +92,12 @@ def _cut_normal_(tensor: Tensor, std: float, cut: float, generator: torch.Genera
     tensor.copy_(found.mul_(std))
 
 
-def by_matrix(draw: Callable[[str], Draw]) -> dict[str, Draw]:
+def by_matrix(draw: Callable[[str], WeightDraw]) -> dict[str, WeightDraw]:
     """A distribution for every role of a weight matrix, by its last word, such as ``out_proj``.
 
     Examples
     --------
-    >>> by_matrix(lambda name: Draw(0.0 if name in WRITERS else 1.0))["encoder.mlp.w2"].std
+    >>> by_matrix(lambda name: WeightDraw(0.0 if name in WRITERS else 1.0))["encoder.mlp.w2"].std
     0.0
     """
     return {role: draw(role.rpartition(".")[2]) for role in MATRICES}

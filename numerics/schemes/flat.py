@@ -12,7 +12,7 @@ from numerics.models.mlp import MLPTraits
 from numerics.models.norms import NormTraits
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import WRITERS, Draw, by_matrix
+from numerics.schemes.draws import WRITERS, WeightDraw, by_matrix
 from numerics.schemes.scheme import Prescription, Scheme
 
 
@@ -57,20 +57,22 @@ class Flat(Scheme):
         )
         return Prescription(factors={}, draws=matrices | self.tables(spec))
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """What a matrix that reads the stream is drawn from, by its last word."""
         del spec, matrix
-        return Draw(self.std, cut=self.cut)
+        return WeightDraw(self.std, cut=self.cut)
 
-    def writer(self, spec: ModelSpec, matrix: str) -> Draw:
+    def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """What a matrix that writes into the stream is drawn from."""
         return self.reader(spec, matrix)
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """What ``embeddings``, ``positions`` and ``output`` are drawn from."""
         del spec
-        own = Draw(self.std, cut=self.cut)
-        embeddings = own if self.embedding_std is None else Draw(self.embedding_std, cut=self.cut)
+        own = WeightDraw(self.std, cut=self.cut)
+        embeddings = (
+            own if self.embedding_std is None else WeightDraw(self.embedding_std, cut=self.cut)
+        )
         return {"embeddings": embeddings, "positions": own, "output": own}
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat
 from numerics.schemes.scheme import Prescription
 
@@ -23,7 +23,7 @@ class GPT2(Flat):
         """The writers of each stack by its own B."""
         flat = super().prescribe(spec)
         narrow = {
-            role: Draw(self.std / spec.stack_blocks(stack) ** 0.5, cut=self.cut)
+            role: WeightDraw(self.std / spec.stack_blocks(stack) ** 0.5, cut=self.cut)
             for role in flat.draws
             for stack in spec.stacks
             if role.startswith(stack) and role.endswith(("out_proj", "w2"))

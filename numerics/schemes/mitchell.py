@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat
 
 CUT = 3.0
@@ -18,17 +18,17 @@ CUT = 3.0
 class Mitchell(Flat):
     """1/√fan_in, and 1/√(2 fan_in l) for the writers of layer l."""
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """1/√d."""
         del matrix
-        return Draw(spec.d_model**-0.5, cut=CUT)
+        return WeightDraw(spec.d_model**-0.5, cut=CUT)
 
-    def writer(self, spec: ModelSpec, matrix: str) -> Draw:
+    def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """1/√(2 fan_in l)."""
         fan_in = spec.d_ff if matrix == "w2" else spec.d_model
-        return Draw((2 * fan_in) ** -0.5, cut=CUT, depth_power=-0.5)
+        return WeightDraw((2 * fan_in) ** -0.5, cut=CUT, depth_power=-0.5)
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """1/√d."""
         return dict.fromkeys(("embeddings", "positions", "output"), self.reader(spec, "embeddings"))
 

@@ -1,11 +1,14 @@
 """OLMo 2 (2025): norms on the branches' outputs, QK-norm, flat N(0, 0.02) cut at ±3σ.
 
 x + N(G(x)) with RMS norms and no norm before the branch; queries and keys are normalised over the
-whole vector; SwiGLU; a final norm.
+whole vector; SwiGLU; a final norm. ``olmo2-relu`` has no gate: a branch of degree one passes on as
+much of a cotangent as it adds, where SwiGLU passes on twice that.
 """
 
+from dataclasses import replace
+
 from numerics.models.attention import QKNorm
-from numerics.models.mlp import SWIGLU
+from numerics.models.mlp import RELU_MLP, SWIGLU
 from numerics.models.norms import RMS_NORM
 from numerics.models.wiring import WIRINGS
 from numerics.schemes.flat import Flat
@@ -19,3 +22,4 @@ OLMO2 = Flat(
     mlp=SWIGLU,
     qk_norm=QKNorm.ALL,
 )
+OLMO2_RELU = replace(OLMO2, name="olmo2-relu", source="ours: OLMo 2 without its gate", mlp=RELU_MLP)

@@ -21,14 +21,14 @@ from numerics.models.roles import MATRICES, matrices
 from numerics.models.spec import Architecture, ModelSpec
 from numerics.models.transformer import Transformer
 from numerics.models.wiring import Wiring
-from numerics.schemes.draws import Draw, uniform_
+from numerics.schemes.draws import WeightDraw, uniform_
 from theory.errors import InputError, nearest
 
 EVERY_ARCHITECTURE = frozenset(Architecture)
 _START = dict.fromkeys(
     (
         *("in_bias", "q_bias", "k_bias", "v_bias", "out_bias", "bias1", "bias2", "bias3"),
-        *("alpha", "shift", "shift1", "shift2"),
+        *("alpha", "damping", "shift", "shift1", "shift2"),
     ),
     0.0,
 ) | {"scale": 1.0}
@@ -70,7 +70,7 @@ class Prescription:
     """Layer l of a stack, from 1, has its factors times l to this power."""
     embeddings: Literal["normal", "uniform"] = "normal"
     """Distribution of the embeddings."""
-    draws: Mapping[str, Draw | tuple[Draw, ...]] = field(default_factory=dict)
+    draws: Mapping[str, WeightDraw | tuple[WeightDraw, ...]] = field(default_factory=dict)
     """Distributions that take the place of Xavier's, by the role of a matrix, one for all layers or
     one per layer; and of the tables, as ``embeddings``, ``positions`` and ``output``."""
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Prescription:
                         f"{name} must be finite and at least 0, got {factor} of {role}"
                     )
 
-    def draw(self, role: str, layer: int = 0) -> Draw | None:
+    def draw(self, role: str, layer: int = 0) -> WeightDraw | None:
         """The distribution of a role in one layer, from 0; ``None`` where none is named."""
         own = self.draws.get(role)
         return own[layer] if isinstance(own, tuple) else own and own.at(layer)
@@ -191,13 +191,13 @@ def _start_(model: Transformer) -> None:
             block.branch_scale.fill_(block.factor)
 
 
-def _table_draws(prescription: Prescription, spec: ModelSpec) -> dict[str, Draw]:
+def _table_draws(prescription: Prescription, spec: ModelSpec) -> dict[str, WeightDraw]:
     std, kind = spec.d_model**-0.5, prescription.embeddings
     draws = {
-        "source": Draw(std * prescription.source_factor, kind),
-        "target": Draw(std * prescription.target_factor, kind),
-        "positions": Draw(std, kind),
-        "output": Draw(std),
+        "source": WeightDraw(std * prescription.source_factor, kind),
+        "target": WeightDraw(std * prescription.target_factor, kind),
+        "positions": WeightDraw(std, kind),
+        "output": WeightDraw(std),
     }
     keys = {"source": "embeddings", "target": "embeddings"}
     return {name: prescription.draw(keys.get(name, name)) or draw for name, draw in draws.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat, layers_of
 
 
@@ -16,17 +16,17 @@ from numerics.schemes.flat import Flat, layers_of
 class SmallInitWang(Flat):
     """√(2/(5 d)) and 2/(N √d)."""
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """√(2/(5 d))."""
         del matrix
-        return Draw((2 / (5 * spec.d_model)) ** 0.5)
+        return WeightDraw((2 / (5 * spec.d_model)) ** 0.5)
 
-    def writer(self, spec: ModelSpec, matrix: str) -> Draw:
+    def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """2/(N √d)."""
         del matrix
-        return Draw(2 / (layers_of(spec) * spec.d_model**0.5))
+        return WeightDraw(2 / (layers_of(spec) * spec.d_model**0.5))
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """√(2/(5 d))."""
         return dict.fromkeys(("embeddings", "positions", "output"), self.reader(spec, "embeddings"))
 

@@ -8,11 +8,14 @@ output projection and the MLP:
 
 Its claim is that the update of the function is bounded whatever the depth. torchscale
 (``sub-ln-torchscale``) leaves encoder-attention at γ = 1 and starts q, k and v from gain 1/√2.
+``sub-ln-rms`` has RMS norms: they leave ReLU its mean, so that an MLP passes on as much of a
+cotangent as it adds, which the claim's argument needs and layer norms do not give.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
+from numerics.models.norms import RMS_NORM
 from numerics.models.spec import Architecture, ModelSpec
 from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Prescription, Scheme
@@ -33,6 +36,15 @@ class SubLN(Scheme):
 
 
 @dataclass(frozen=True)
+class SubLNRms(SubLN):
+    """The paper's gains with RMS norms."""
+
+    def adapt(self, spec: ModelSpec) -> ModelSpec:
+        """Sub-LN's wiring, its norms by root mean square."""
+        return replace(super().adapt(spec), norm=RMS_NORM)
+
+
+@dataclass(frozen=True)
 class SubLNTorchscale(SubLN):
     """torchscale's form."""
 
@@ -49,3 +61,6 @@ class SubLNTorchscale(SubLN):
 
 SUB_LN = SubLN("sub-ln", WIRINGS["sub-ln"], "Wang et al., arXiv:2210.06423")
 SUB_LN_TORCHSCALE = SubLNTorchscale("sub-ln-torchscale", WIRINGS["sub-ln"], "microsoft/torchscale")
+SUB_LN_RMS = SubLNRms(
+    "sub-ln-rms", WIRINGS["sub-ln"], "ours: Wang et al., arXiv:2210.06423, with RMS norms"
+)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from numerics.models.norms import RMS_NORM
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat
 
 
@@ -29,19 +29,19 @@ class T5(Flat):
             logit_multiplier=spec.d_model**-0.5 if tied else 1.0,
         )
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """1/√d, and 1/√(d d') of q."""
         own = spec.d_model // spec.heads if matrix == "q" else 1
-        return Draw((spec.d_model * own) ** -0.5)
+        return WeightDraw((spec.d_model * own) ** -0.5)
 
-    def writer(self, spec: ModelSpec, matrix: str) -> Draw:
+    def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """1/√fan_in."""
-        return Draw((spec.d_ff if matrix == "w2" else spec.d_model) ** -0.5)
+        return WeightDraw((spec.d_ff if matrix == "w2" else spec.d_model) ** -0.5)
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """N(0, 1) embeddings."""
-        own = Draw(spec.d_model**-0.5)
-        return {"embeddings": Draw(1.0), "positions": own, "output": own}
+        own = WeightDraw(spec.d_model**-0.5)
+        return {"embeddings": WeightDraw(1.0), "positions": own, "output": own}
 
 
 T5_SCHEME = T5(

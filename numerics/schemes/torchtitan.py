@@ -12,7 +12,7 @@ from numerics.models.mlp import SWIGLU
 from numerics.models.norms import RMS_NORM
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat
 
 
@@ -23,23 +23,23 @@ class Torchtitan(Flat):
     up_projection_scaled: bool = True
     """Whether w3 has the writers' factor."""
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """σ; w3 as a writer where it is taken for one."""
         if matrix == "w3" and self.up_projection_scaled:
             return self.writer(spec, matrix)
-        return Draw(self.std)
+        return WeightDraw(self.std)
 
-    def writer(self, spec: ModelSpec, matrix: str) -> Draw:
+    def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """σ/√(2 l)."""
         del spec, matrix
-        return Draw(self.std / 2**0.5, depth_power=-0.5)
+        return WeightDraw(self.std / 2**0.5, depth_power=-0.5)
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """N(0, 1) embeddings, and 1/√d cut at ±3σ for the output."""
         return {
-            "embeddings": Draw(1.0),
-            "positions": Draw(self.std),
-            "output": Draw(spec.d_model**-0.5, cut=3.0),
+            "embeddings": WeightDraw(1.0),
+            "positions": WeightDraw(self.std),
+            "output": WeightDraw(spec.d_model**-0.5, cut=3.0),
         }
 
 

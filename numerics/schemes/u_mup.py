@@ -17,7 +17,7 @@ from numerics.models.norms import Gain, NormKind, NormTraits
 from numerics.models.roles import MATRICES
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat
 from numerics.schemes.scheme import Prescription
 
@@ -43,14 +43,14 @@ class UMuP(Flat):
         rates = {role: depth / _fan_in(spec, role.rpartition(".")[2]) for role in MATRICES}
         return replace(super().prescribe(spec), rates=rates | {"output": spec.d_model**-0.5})
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """1/√fan_in."""
-        return Draw(_fan_in(spec, matrix) ** -0.5)
+        return WeightDraw(_fan_in(spec, matrix) ** -0.5)
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """Unit embeddings; the output's 1/d is half in the table and half on the logits."""
-        unit = Draw(1.0)
-        return {"embeddings": unit, "positions": unit, "output": Draw(spec.d_model**-0.5)}
+        unit = WeightDraw(1.0)
+        return {"embeddings": unit, "positions": unit, "output": WeightDraw(spec.d_model**-0.5)}
 
 
 def block_squares(blocks: int) -> list[float]:

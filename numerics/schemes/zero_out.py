@@ -11,7 +11,7 @@ from numerics.models.mlp import Activation, MLPTraits
 from numerics.models.norms import Gain, NormKind, NormTraits
 from numerics.models.spec import ModelSpec
 from numerics.models.wiring import WIRINGS
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from numerics.schemes.flat import Flat
 
 
@@ -19,20 +19,24 @@ from numerics.schemes.flat import Flat
 class ZeroOut(Flat):
     """d^(-1/2)/2, and 0."""
 
-    def reader(self, spec: ModelSpec, matrix: str) -> Draw:
+    def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """U(±√3/2 d^(-1/2))."""
         del matrix
-        return Draw(0.5 * spec.d_model**-0.5, "uniform")
+        return WeightDraw(0.5 * spec.d_model**-0.5, "uniform")
 
-    def writer(self, spec: ModelSpec, matrix: str) -> Draw:
+    def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
         """0."""
         del spec, matrix
-        return Draw(0.0)
+        return WeightDraw(0.0)
 
-    def tables(self, spec: ModelSpec) -> dict[str, Draw]:
+    def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
         """N(0, 1) embeddings, a narrow output."""
         del spec
-        return {"embeddings": Draw(1.0), "positions": Draw(1.0), "output": Draw(0.005)}
+        return {
+            "embeddings": WeightDraw(1.0),
+            "positions": WeightDraw(1.0),
+            "output": WeightDraw(0.005),
+        }
 
 
 ZERO_OUT = ZeroOut(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from numerics.models import ModelSpec, Transformer
 from numerics.models.attention import Attention
-from numerics.models.blocks import Place, Residual
+from numerics.models.blocks import BlockPlace, Residual
 from theory.errors import InputError, require_positive
 
 
@@ -84,6 +84,8 @@ class Alignment:
 
 def alignment(model: nn.Module, stack: str) -> Alignment:
     """Mean coherence, strength and growth of the attention blocks of a stack, 0 and 1 without any.
+
+    The products alone are meant: norms, factors on branches and on shortcuts are left out.
 
     Parameters
     ----------
@@ -149,6 +151,7 @@ def set_coherence_(
         raise InputError(f"coherence must lie in [−1, 1], got {coherence}")
     if strength < 0:
         raise InputError(f"strength must not be negative, got {strength}")
+    attention.require_own_heads("a coherence that is set")
     d = attention.out_proj.shape[0]
     drawn = torch.randn(d, d, generator=generator, dtype=torch.float64) * d**-0.5
     eye = torch.eye(d, dtype=torch.float64)
@@ -170,7 +173,7 @@ def attention_stack(blocks: int, width: int) -> nn.Sequential:
     """
     require_positive(blocks=blocks, width=width)
     spec = ModelSpec(1, 1, d_model=width, d_ff=width, heads=1)
-    place = Place("encoder", 0, "attention")
+    place = BlockPlace("encoder", 0, "attention")
     stack = nn.Sequential(
         *(Residual(Attention(width, 1, biases=False), spec, place) for _ in range(blocks))
     ).double()
@@ -209,7 +212,14 @@ def align_(model: Transformer) -> None:
 
     With U Σ Vᵀ = W_v and W_o = P S Qᵀ in place, W_o becomes V S Uᵀ: its singular values, and so its
     norms, stay; only directions change.
+
+    Raises
+    ------
+    InputError
+        For grouped heads, whose values several heads of W_o share.
     """
+    for _, attention in _attentions(model):
+        attention.require_own_heads("an aligned product")
     with torch.no_grad():
         for _, attention in _attentions(model):
             d = attention.out_proj.shape[0]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from numerics.models import Transformer
-from numerics.models.roles import Matrix, matrices
+from numerics.models.roles import RoleTensor, matrices
 from numerics.signals.residual_stream import Call
 
 
@@ -63,9 +63,11 @@ def matrix_gradients(
     )
 
 
-def _own(matrix: Matrix, slope: Tensor) -> Tensor:
+def _own(matrix: RoleTensor, slope: Tensor) -> Tensor:
     letter = matrix.role.rpartition(".")[2]
-    return slope.chunk(3)["qkv".index(letter)] if letter in ("q", "k", "v") else slope
+    # Grouped heads have a parameter of its own for each of q, k and v.
+    packed = matrix.parameter.endswith(".in_proj")
+    return slope.chunk(3)["qkv".index(letter)] if packed else slope
 
 
 def norms_by_layer(rows: Iterable[MatrixGradient], role: str) -> Sequence[float]:

@@ -1,7 +1,8 @@
 """Measures how much each branch weighs in each layer's output of a real stack (Admin, §4.1).
 
-Let x_i be the sum that block i forms, before its layer norm if that comes after. Let a_j be the
-output of branch j. Both are read off one forward pass and taken as vectors over all elements:
+Let x_i be the sum that block i forms, before its layer norm if that comes after. Let a_j be what
+branch j adds to it, factors included. Both are read off one forward pass and taken as vectors over
+all elements:
 
     own weight      β_{i,i}² = Var[a_i]/Var[x_i]
     correlation     cos²(x_i, a_j), which is β_{i,j}² if branches are independent
@@ -29,7 +30,7 @@ class Dependency:
     correlations: Float[Tensor, "n n"]
     """Squared cosines cos²(x_i, a_j); 0 above the diagonal."""
     branches: tuple[float, ...]
-    """Variances Var[a_i] of the branches' outputs."""
+    """Variances Var[a_i] of what the branches add."""
 
     @property
     def amplification(self) -> float:
@@ -40,7 +41,7 @@ class Dependency:
 def stream_sum(site: Site) -> Float[Tensor, "B T D"]:
     """The sum x_i of the shortcut and the branch."""
     if site.block.wiring.norm_after:
-        return site.block.skip(site.before, site.branch)
+        return site.block.skip(site.before, site.added)
     return site.after
 
 
@@ -50,7 +51,7 @@ def dependency(sites: Sequence[Site]) -> Dependency:
     Raises
     ------
     InputError
-        If there is no block.
+        If there is no block, or one that adds nothing, as a branch that starts at 0.
 
     Examples
     --------
@@ -67,8 +68,10 @@ def dependency(sites: Sequence[Site]) -> Dependency:
     if not sites:
         raise InputError("a dependency needs at least one residual block, got none")
     sums = torch.stack([_centred(stream_sum(site)) for site in sites])
-    branches = torch.stack([_centred(site.branch) for site in sites])
+    branches = torch.stack([_centred(site.added) for site in sites])
     variances, totals = branches.square().mean(1), sums.square().mean(1)
+    if not bool((variances > 0).all()):
+        raise InputError("a dependency needs branches that vary, got one whose output is constant")
     products = (sums @ branches.T / sums.shape[1]).square()
     return Dependency(
         tuple((variances / totals).tolist()),

@@ -24,7 +24,6 @@ from numerics.signals.layer_dependency import dependency
 from theory.errors import InputError, nearest
 
 KINDS = ("gaussian", "sign", "gradient")
-PAPER_SIGN = 1e-4
 
 
 def perturbed(
@@ -98,6 +97,8 @@ def _along_gradient(
     rows = matrix_gradients(model, lambda: model.encode(x), u / u.norm())
     parts = [row.value for row in rows]
     lengths = [sum(float(t.square().sum()) for t in group) ** 0.5 for group in (weights, parts)]
+    if not lengths[1]:
+        raise InputError("a change along the gradient needs one, got 0 for every matrix")
     return [-size * lengths[0] / lengths[1] * part for part in parts]
 
 
@@ -126,7 +127,7 @@ def predicted_change(
 
     C_i is the change that δ makes in branch i at its old input.
 
-    C_i = E(f_i(x; W + δ) − f_i(x; W))²/Var[f_i].
+    C_i = E(f_i(x; W + δ) − f_i(x; W))²/Var[f_i], f_i being what block i adds, factors included.
 
     Parameters
     ----------
@@ -138,11 +139,9 @@ def predicted_change(
     weights = dependency(sites)
     shares = []
     for site, moved, variance in zip(sites, other, weights.branches, strict=True):
-        entered = site.before
-        if site.block.wiring.norm_before and site.block.norm is not None:
-            entered = site.block.norm(entered)
         with torch.no_grad():
-            change = moved.block.branch(entered) - site.branch
+            now = moved.block.weighted(moved.block.computed(site.read, *site.context), moved.gate)
+            change = now - site.added
         shares.append(float(change.square().mean()) / variance)
     total = sum(own * share for own, share in zip(weights.own, shares, strict=True))
     return total, tuple(shares)

@@ -16,8 +16,10 @@ from numerics.models.blocks import Site, watch, watch_norms
 Call = Callable[[], Tensor]
 
 
-def norm_inputs(model: nn.Module, call: Call) -> dict[str, Float[Tensor, "B T"]]:
+def norm_inputs(model: nn.Module, call: Call) -> dict[str, Float[Tensor, "B T *heads"]]:
     """‖x‖² of every token at every layer norm's input, by the norm's name, in order.
+
+    QK-norm has one for every head, or one for all.
 
     Examples
     --------

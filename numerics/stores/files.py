@@ -4,7 +4,6 @@ import json
 import os
 import re
 import stat
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -154,8 +153,3 @@ def jsonable(value: object) -> object:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)
-
-
-def warn(message: str) -> None:
-    """Say something on standard error that is no reason to stop."""
-    print(message, file=sys.stderr)

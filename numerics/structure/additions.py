@@ -8,9 +8,9 @@ mixes positions) lies between them. Biases, rotations, masks and the ε of a nor
 from dataclasses import dataclass, replace
 
 from numerics.structure.graph import Graph, Ref, members
-from numerics.structure.norms import Norm
+from numerics.structure.norms import TracedNorm
 from numerics.structure.operations import MIXERS_WITHOUT_WEIGHTS, PRODUCTS
-from numerics.structure.steps import Step, plain_step, stream_steps
+from numerics.structure.steps import BackwardStep, plain_step, stream_steps
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Addition:
     """The operand that carries the branch's output."""
     source: int
     """The stream's node that the branch reads."""
-    shortcut: tuple[Step, ...] = ()
+    shortcut: tuple[BackwardStep, ...] = ()
     """The steps from `skip` back to what the stream was."""
     parallel: bool = False
     """Whether the branch reads the stream as it was before an earlier addition."""
@@ -42,10 +42,10 @@ class Link:
     """The node of the addition before, ``None`` where the stream begins."""
     start: int
     """Where the walk ended."""
-    steps: tuple[Step, ...]
+    steps: tuple[BackwardStep, ...]
 
     @property
-    def norms(self) -> tuple[Norm, ...]:
+    def norms(self) -> tuple[TracedNorm, ...]:
         """The norms on the way, the latest first."""
         return tuple(step.norm for step in self.steps if step.norm is not None)
 
@@ -55,7 +55,7 @@ class Additions:
     """All candidates for residual additions, and how the stream runs from one to the next."""
 
     graph: Graph
-    norms: dict[int, Norm]
+    norms: dict[int, TracedNorm]
     """Per output of a norm: the norm."""
     work: int
     """Bit set of the operations that make a branch."""
@@ -68,12 +68,12 @@ class Additions:
 
         A strict walk stops at sums of two activations and where positions are taken or joined.
         """
-        steps: list[Step] = []
+        steps: list[BackwardStep] = []
         while True:
             if index in self.found:
                 return Link(index, index, tuple(steps))
             if index in self.injections:
-                steps.append(Step(self.injections[index]))
+                steps.append(BackwardStep(self.injections[index]))
                 index = steps[-1].to
                 continue
             ways = stream_steps(self.graph, self.norms, index)
@@ -89,7 +89,7 @@ class Additions:
             index = ways[0].to
 
 
-def find_additions(graph: Graph, norms: dict[int, Norm]) -> Additions:
+def find_additions(graph: Graph, norms: dict[int, TracedNorm]) -> Additions:
     """All candidates for residual additions of a forward, in order."""
     work = working(graph)
     result = Additions(graph, norms, work, {}, {})
@@ -120,10 +120,12 @@ def _classify(result: Additions, index: int, operands: list[int], alpha: float) 
         return
 
 
-def _match(result: Additions, skip: int, branch: int) -> tuple[int, tuple[Step, ...], bool] | None:
+def _match(
+    result: Additions, skip: int, branch: int
+) -> tuple[int, tuple[BackwardStep, ...], bool] | None:
     """What the branch reads of the stream, the steps on the shortcut, and whether in parallel."""
     graph = result.graph
-    steps: list[Step] = []
+    steps: list[BackwardStep] = []
     node = skip
     parallel = False
     while True:
@@ -134,7 +136,7 @@ def _match(result: Additions, skip: int, branch: int) -> tuple[int, tuple[Step, 
             node, parallel = result.found[node].skip, True
             continue
         norm = result.norms.get(node)
-        step = plain_step(graph, node) if norm is None else Step(norm.input, norm=norm)
+        step = plain_step(graph, node) if norm is None else BackwardStep(norm.input, norm=norm)
         if step is None:
             return None
         if not parallel:

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from numerics.structure.branch_nodes import BranchNodes, Parts
+from numerics.structure.branch_nodes import BranchNodes, GraphParts
 from numerics.structure.graph import Graph, members
 from numerics.structure.operations import words
 from numerics.structure.products import Product
 from numerics.structure.steps import plain_step, signals
 from numerics.structure.streams import Streams
 from numerics.structure.targets import Targets
-from numerics.structure.types import Kind, Role
+from numerics.structure.types import BlockKind, Role
 
 LOOKUPS = words("embedding index index_select gather embedding_bag _embedding_bag")
 """Operations that take rows of a table."""
@@ -19,11 +19,11 @@ LOOKUPS = words("embedding index index_select gather embedding_bag _embedding_ba
 class Assigned:
     """What is known of the branches when roles are given."""
 
-    parts: Parts
+    parts: GraphParts
     streams: Streams
     branches: list[BranchNodes]
     targets: list[Targets]
-    kinds: list[Kind]
+    kinds: list[BlockKind]
     on_stream: dict[int, int]
     """Per output of a norm on the stream: the branch after whose addition it stands."""
 

@@ -17,7 +17,7 @@ from numerics.structure.types import Role
 
 
 @dataclass(frozen=True)
-class Attention:
+class AttentionCall:
     """One attention: operands and result."""
 
     q: int
@@ -40,16 +40,16 @@ def find_attention(
     own: int,
     products: dict[int, Product],
     mixings: dict[int, Mixing],
-) -> list[Attention]:
+) -> list[AttentionCall]:
     """The attentions among some nodes that read a stream at its source, in order."""
-    found: list[Attention] = []
+    found: list[AttentionCall] = []
     for index in members(own):
         node = graph[index]
         if node.fused_attention:
             refs = [arg for arg in node.args if isinstance(arg, Ref)]
             if len(refs) >= 3:
                 q, k, v = (ref.node for ref in refs[:3])
-                found.append(Attention(q, k, v, index, index))
+                found.append(AttentionCall(q, k, v, index, index))
     used: set[int] = set()
     for index in members(own):
         second = mixings.get(index)
@@ -110,15 +110,17 @@ def _principal(
     return max(pairs, key=content)
 
 
-def _operands(graph: Graph, source: int, first: Mixing, second: Mixing, place: int) -> Attention:
+def _operands(
+    graph: Graph, source: int, first: Mixing, second: Mixing, place: int
+) -> AttentionCall:
     weights = second.first if place == 0 else second.second
     other = second.second if place == 0 else second.first
     summed = weights.value.dim() - (1 if place == 0 else 2)
     rows = _keys_on_rows(graph, first.node, weights.node, summed)
     key, query = (first.first, first.second) if rows else (first.second, first.first)
     if _is_linear_attention(graph, source, first, second, place):
-        return Attention(other.node, key.node, query.node, first.node, second.node)
-    return Attention(query.node, key.node, other.node, first.node, second.node)
+        return AttentionCall(other.node, key.node, query.node, first.node, second.node)
+    return AttentionCall(query.node, key.node, other.node, first.node, second.node)
 
 
 def _keys_on_rows(graph: Graph, scores: int, weights: int, summed: int) -> bool:

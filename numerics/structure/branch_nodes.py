@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from numerics.structure.additions import Addition, Additions
-from numerics.structure.attention import Attention, find_attention
+from numerics.structure.attention import AttentionCall, find_attention
 from numerics.structure.graph import Graph, members
-from numerics.structure.norms import Norm
+from numerics.structure.norms import TracedNorm
 from numerics.structure.products import Mixing, Product
 from numerics.structure.streams import Chain, Streams
 
@@ -19,7 +19,7 @@ class BranchNodes:
     own: int
     """Bit set of its activations: what descends from the stream as the branch reads it, and what
     only this branch reads from elsewhere, such as the keys of a memory."""
-    attentions: list[Attention] = field(default_factory=list)
+    attentions: list[AttentionCall] = field(default_factory=list)
     products: dict[int, Product] = field(default_factory=dict)
 
     @property
@@ -34,17 +34,17 @@ class BranchNodes:
 
 
 @dataclass(frozen=True)
-class Parts:
+class GraphParts:
     """What was found in a graph before branches are told apart."""
 
     graph: Graph
     additions: Additions
     products: dict[int, Product]
     mixings: dict[int, Mixing]
-    norms: tuple[Norm, ...]
+    norms: tuple[TracedNorm, ...]
 
 
-def branch_nodes(parts: Parts, streams: Streams) -> list[BranchNodes]:
+def branch_nodes(parts: GraphParts, streams: Streams) -> list[BranchNodes]:
     """The operations of every branch, in the order in which the branches are added."""
     graph = parts.graph
     stops = 0
@@ -84,7 +84,7 @@ def _signals(graph: Graph, bits: int) -> int:
     return signals
 
 
-def _memory_norms(parts: Parts, streams: Streams, chain: Chain, side: int) -> int:
+def _memory_norms(parts: GraphParts, streams: Streams, chain: Chain, side: int) -> int:
     """The final norm of another stream, where a single branch reads that stream."""
     others = {c.last for c in streams.chains if c is not chain}
     bits = 0

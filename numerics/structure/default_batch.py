@@ -15,14 +15,14 @@ from torch.overrides import TorchFunctionMode
 
 from theory.errors import InputError
 
-Batch = Tensor | tuple[Any, ...] | Mapping[str, Any]
+ModelBatch = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """One argument, positional arguments, or keyword arguments of a model's forward."""
 SEQUENCES = 2
 TOKENS = (16, 8, 4)
 """Tokens a sequence, in the order in which they are tried: a position table may be short."""
 
 
-def default_batch(model: nn.Module, seed: int = 0) -> tuple[Batch, str]:
+def default_batch(model: nn.Module, seed: int = 0) -> tuple[ModelBatch, str]:
     """A random batch on which the model runs, and a sentence that says what it is.
 
     Raises
@@ -86,7 +86,7 @@ def _attempts(
             yield shape, torch.ones(shape, dtype=torch.long, device=device), way
 
 
-def _filled(names: tuple[str, ...] | int, ids: Tensor) -> Batch:
+def _filled(names: tuple[str, ...] | int, ids: Tensor) -> ModelBatch:
     if isinstance(names, int):
         return (ids,) * names
     return dict.fromkeys(names, ids)
@@ -94,7 +94,7 @@ def _filled(names: tuple[str, ...] | int, ids: Tensor) -> Batch:
 
 def _vectors(
     model: nn.Module, device: torch.device, generator: torch.Generator
-) -> Iterator[tuple[Batch, str]]:
+) -> Iterator[tuple[ModelBatch, str]]:
     """Images for a model that begins with a convolution, vectors of each width otherwise."""
     first = next(model.parameters())
     dtype = first.dtype if first.is_floating_point() else torch.float32
@@ -125,7 +125,7 @@ def _tokens(
     return allowed[torch.randint(len(allowed), shape, generator=generator)]
 
 
-def _quiet(model: nn.Module, batch: Batch) -> None:
+def _quiet(model: nn.Module, batch: ModelBatch) -> None:
     """One forward that leaves modes, buffers and generators as they were."""
     modes = {module: module.training for module in model.modules()}
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}

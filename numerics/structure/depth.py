@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure
 from theory.errors import InputError
@@ -28,7 +28,7 @@ class DepthLaw:
 
 
 def depth_law(
-    build: Callable[[int], tuple[nn.Module, Batch]],
+    build: Callable[[int], tuple[nn.Module, ModelBatch]],
     depths: Sequence[int] = (2, 4),
     *,
     output: Callable[[object], object] | None = None,

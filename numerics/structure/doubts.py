@@ -2,18 +2,18 @@
 
 from torch import nn
 
-from numerics.structure.branch_nodes import BranchNodes, Parts
+from numerics.structure.branch_nodes import BranchNodes, GraphParts
 from numerics.structure.graph import Graph
 from numerics.structure.repetition import repeated_children
 from numerics.structure.streams import Streams, side_by_side
 from numerics.structure.targets import Targets
 from numerics.structure.types import TensorView
-from numerics.structure.wiring import Wiring
+from numerics.structure.wiring import TracedWiring
 
 PASS = "pass blocks=, the module paths whose outputs are to count as branches"
 
 
-def unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> list[str]:
+def unexplained(parts: GraphParts, streams: Streams, branches: list[BranchNodes]) -> list[str]:
     """What speaks against the additions found: none at all, or attention outside of them."""
     graph = parts.graph
     if not streams.chains:
@@ -59,7 +59,7 @@ def unexplained(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> 
     return []
 
 
-def notes(wired: list[Wiring], targets: list[Targets], graph: Graph) -> list[str]:
+def notes(wired: list[TracedWiring], targets: list[Targets], graph: Graph) -> list[str]:
     """What was noticed and leaves the structure as it is."""
     found = []
     partly = [place for place, wiring in enumerate(wired) if wiring.partly]

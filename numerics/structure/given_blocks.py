@@ -6,13 +6,13 @@ from torch import nn
 
 from numerics.structure.additions import Addition, Link
 from numerics.structure.attention import find_attention
-from numerics.structure.branch_nodes import BranchNodes, Parts
+from numerics.structure.branch_nodes import BranchNodes, GraphParts
 from numerics.structure.graph import Graph, members
 from numerics.structure.streams import Chain, Streams
-from numerics.structure.wiring import Wiring
+from numerics.structure.wiring import TracedWiring
 from theory.errors import InputError, nearest
 
-GIVEN = Wiring(
+GIVEN = TracedWiring(
     norm_before=False,
     norm_after=False,
     norm_on_stream=False,
@@ -49,7 +49,7 @@ def block_paths(model: nn.Module, blocks: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def given_branches(parts: Parts, blocks: Sequence[str]) -> tuple[Streams, list[BranchNodes]]:
+def given_branches(parts: GraphParts, blocks: Sequence[str]) -> tuple[Streams, list[BranchNodes]]:
     """One branch per call of a named module, in the order of the calls."""
     graph = parts.graph
     calls = sorted(call for name in blocks for call in graph.scopes.get(name, ()))

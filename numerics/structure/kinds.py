@@ -2,12 +2,12 @@
 
 import torch
 
-from numerics.structure.branch_nodes import BranchNodes, Parts
+from numerics.structure.branch_nodes import BranchNodes, GraphParts
 from numerics.structure.graph import Graph, members
 from numerics.structure.operations import LINEAR_POINTWISE, words
 from numerics.structure.replay import Replay, random_like
 from numerics.structure.targets import Targets
-from numerics.structure.types import Kind
+from numerics.structure.types import BlockKind
 
 MIXES = words(
     "convolution _convolution cumsum cumprod roll flip stack cat constant_pad_nd _fft_c2c "
@@ -24,13 +24,13 @@ RECURRENCES = words(
 """Operations that always carry a signal from one position to another."""
 
 
-def kind_of(parts: Parts, branch: BranchNodes, targets: Targets) -> Kind:
+def kind_of(parts: GraphParts, branch: BranchNodes, targets: Targets) -> BlockKind:
     """The kind of a branch."""
     graph = parts.graph
     if branch.attentions:
         if targets.columns:
             return "parallel"
-        kinds: list[Kind] = [_attention_kind(parts, branch, a.k) for a in branch.attentions]
+        kinds: list[BlockKind] = [_attention_kind(parts, branch, a.k) for a in branch.attentions]
         return kinds[0] if len(set(kinds)) == 1 else "attention"
     chain = [i for i in branch.products if graph.reaches(i, branch.output)]
     levels = any(graph.reaches(i, j) for i in chain for j in chain if i != j)
@@ -44,7 +44,7 @@ def kind_of(parts: Parts, branch: BranchNodes, targets: Targets) -> Kind:
     return "gated-mlp" if targets.gated else "mlp"
 
 
-def _attention_kind(parts: Parts, branch: BranchNodes, keys: int) -> Kind:
+def _attention_kind(parts: GraphParts, branch: BranchNodes, keys: int) -> BlockKind:
     graph = parts.graph
     reach = graph.walk_back(keys, ~branch.own)
     from_stream = graph.reaches(branch.source, keys) or graph.reaches(branch.chain.start, keys)
@@ -63,7 +63,7 @@ def _learned(graph: Graph, index: int) -> bool:
     return graph.reads_parameter(index) and graph.is_signal(index)
 
 
-def _active(parts: Parts, branch: BranchNodes) -> bool:
+def _active(parts: GraphParts, branch: BranchNodes) -> bool:
     """Whether something that is not linear stands between its first and its last product."""
     graph = parts.graph
     chain = [i for i in branch.products if graph.reaches(i, branch.output)]
@@ -79,7 +79,7 @@ def _active(parts: Parts, branch: BranchNodes) -> bool:
     return False
 
 
-def _mixes_positions(parts: Parts, branch: BranchNodes) -> bool:
+def _mixes_positions(parts: GraphParts, branch: BranchNodes) -> bool:
     """Whether one position of the branch's output depends on another position of its input.
 
     Channels stand on the last axis or on axis 1. Where the operations between have no derivative,
@@ -94,7 +94,7 @@ def _mixes_positions(parts: Parts, branch: BranchNodes) -> bool:
     return True
 
 
-def _after_norm(parts: Parts, branch: BranchNodes) -> int:
+def _after_norm(parts: GraphParts, branch: BranchNodes) -> int:
     """Where the branch's own work begins: after its norm, which may itself run over positions."""
     graph, source = parts.graph, branch.source
     found = [
@@ -108,7 +108,7 @@ def _after_norm(parts: Parts, branch: BranchNodes) -> int:
     return found[0] if len(found) == 1 else source
 
 
-def _convolves_between(parts: Parts, branch: BranchNodes, names: set[str]) -> bool:
+def _convolves_between(parts: GraphParts, branch: BranchNodes, names: set[str]) -> bool:
     """Whether only a convolution between the first and the last product mixes positions."""
     graph = parts.graph
     if names & RECURRENCES or any(branch.own >> i & 1 for i in parts.mixings):
@@ -125,7 +125,7 @@ def _convolves_between(parts: Parts, branch: BranchNodes, names: set[str]) -> bo
     )
 
 
-def _only_before(parts: Parts, branch: BranchNodes) -> bool:
+def _only_before(parts: GraphParts, branch: BranchNodes) -> bool:
     """Whether positions are mixed by moves before the first products only, as by a token shift."""
     graph = parts.graph
     chain = [i for i in branch.products if graph.reaches(i, branch.output)]
@@ -144,7 +144,9 @@ def _only_before(parts: Parts, branch: BranchNodes) -> bool:
     return True
 
 
-def _reached(parts: Parts, branch: BranchNodes, source: int, channels: int) -> torch.Tensor | None:
+def _reached(
+    parts: GraphParts, branch: BranchNodes, source: int, channels: int
+) -> torch.Tensor | None:
     """What the last position of the branch's output depends on in a node, as a mask."""
     graph = parts.graph
     value = graph[source].value

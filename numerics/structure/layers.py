@@ -2,11 +2,11 @@
 
 from collections.abc import Hashable, Sequence
 
-from numerics.structure.types import Kind
+from numerics.structure.types import BlockKind
 
 
 def layer_numbers(
-    kinds: Sequence[Kind], shapes: Sequence[Hashable] | None = None
+    kinds: Sequence[BlockKind], shapes: Sequence[Hashable] | None = None
 ) -> tuple[int, ...]:
     """The layer of each branch of one stream, from 1.
 

@@ -11,7 +11,7 @@ from numerics.structure.operations import MOVES, NORMS, REDUCTIONS, SQUARES
 
 
 @dataclass(frozen=True)
-class Norm:
+class TracedNorm:
     """One normalisation."""
 
     input: int
@@ -27,9 +27,9 @@ class Norm:
     bias: int | None = None
 
 
-def find_norms(graph: Graph) -> tuple[Norm, ...]:
+def find_norms(graph: Graph) -> tuple[TracedNorm, ...]:
     """All normalisations of signals in a forward, in order."""
-    found: list[Norm] = []
+    found: list[TracedNorm] = []
     for node in graph.nodes:
         if not graph.is_signal(node.index):
             continue
@@ -42,7 +42,7 @@ def find_norms(graph: Graph) -> tuple[Norm, ...]:
     return tuple(found)
 
 
-def _fused(graph: Graph, index: int) -> Norm:
+def _fused(graph: Graph, index: int) -> TracedNorm:
     node = graph[index]
     places = NORMS[node.name]
     gain, bias = (
@@ -57,7 +57,7 @@ def _fused(graph: Graph, index: int) -> Norm:
     source = node.args[0].node
     if gain is None and bias is None:
         return _with_affine(graph, source, index, None, None)
-    return Norm(source, index, index, 1 << index, gain, bias)
+    return TracedNorm(source, index, index, 1 << index, gain, bias)
 
 
 def _written_out(graph: Graph, index: int) -> tuple[int, int | None] | None:
@@ -129,7 +129,9 @@ def _is_statistic(graph: Graph, source: int, statistic: int) -> bool:
     return bool(names & REDUCTIONS) and bool(names & SQUARES)
 
 
-def _with_affine(graph: Graph, source: int, core: int, gain: int | None, bias: int | None) -> Norm:
+def _with_affine(
+    graph: Graph, source: int, core: int, gain: int | None, bias: int | None
+) -> TracedNorm:
     """The norm with the multiplication and the addition of parameters that follow it."""
     output = last = core
     gain_at = bias_at = -1
@@ -163,7 +165,7 @@ def _with_affine(graph: Graph, source: int, core: int, gain: int | None, bias: i
         if last in (gain_at, bias_at):
             output = last
     inside = graph.between(source, output) & ~(1 << source)
-    return Norm(source, core, output, inside, gain, bias)
+    return TracedNorm(source, core, output, inside, gain, bias)
 
 
 def _per_channel(graph: Graph, index: int) -> bool:

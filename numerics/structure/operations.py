@@ -46,8 +46,6 @@ PRODUCTS = words(
 )
 """Operations that sum over an axis that two tensors share."""
 
-RECURRENT = words("mkldnn_rnn_layer _thnn_fused_gru_cell _thnn_fused_lstm_cell gru lstm")
-"""Fused recurrent layers and cells."""
 
 MIXERS_WITHOUT_WEIGHTS = words(
     "_fft_c2c _fft_r2c _fft_c2r avg_pool1d avg_pool2d cumsum roll max_pool2d_with_indices "

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.module_copy import copy_module
 
 NOISE = 0.02
@@ -96,7 +96,7 @@ def quiet_forward() -> Iterator[None]:
             torch.backends.mha.set_fastpath_enabled(fast)
 
 
-def without_cache(model: nn.Module, batch: Batch) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def without_cache(model: nn.Module, batch: ModelBatch) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of the forward, detached; a cache of keys and values is switched off."""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from numerics.structure.branch_nodes import BranchNodes, Parts
+from numerics.structure.branch_nodes import BranchNodes, GraphParts
 from numerics.structure.graph import members
 from numerics.structure.streams import Chain
 from numerics.structure.types import TensorView
 
 
-def repeated_places(parts: Parts, branches: Sequence[BranchNodes]) -> list[int]:
+def repeated_places(parts: GraphParts, branches: Sequence[BranchNodes]) -> list[int]:
     """Per branch: the branch of which it is another application, mostly itself.
 
     Two streams are applications of one stack if their branches read the same parameters, one by
@@ -36,7 +36,7 @@ def repeated_places(parts: Parts, branches: Sequence[BranchNodes]) -> list[int]:
 
 
 def _reads(
-    parts: Parts, branches: Sequence[BranchNodes], places: Sequence[int]
+    parts: GraphParts, branches: Sequence[BranchNodes], places: Sequence[int]
 ) -> list[frozenset[int]]:
     graph = parts.graph
     found = []

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from numerics.structure.graph import Graph, Node, Ref
-from numerics.structure.norms import Norm
+from numerics.structure.norms import TracedNorm
 from numerics.structure.operations import MOVES, RESAMPLES
 
 
 @dataclass(frozen=True)
-class Step:
+class BackwardStep:
     """One step back."""
 
     to: int
@@ -22,7 +22,7 @@ class Step:
     """What the signal was multiplied by; ``None``: by a parameter, or not alike everywhere."""
     weights: tuple[int, ...] = ()
     """Nodes of the parameters that were multiplied or added."""
-    norm: Norm | None = None
+    norm: TracedNorm | None = None
     resampled: bool = False
     """Whether positions were taken, joined or pooled."""
 
@@ -32,7 +32,7 @@ def signals(graph: Graph, node: Node) -> list[int]:
     return [p for p in dict.fromkeys(node.parents) if graph.is_signal(p)]
 
 
-def plain_step(graph: Graph, index: int) -> Step | None:
+def plain_step(graph: Graph, index: int) -> BackwardStep | None:
     """Back through a view, a mask or a multiplier; ``None`` where the node is none of them."""
     node = graph[index]
     if node.origin != "operation":
@@ -42,24 +42,24 @@ def plain_step(graph: Graph, index: int) -> Step | None:
         if node.name in ("copy", "written") and len(node.parents) > 1:
             parents = parents[-1:]
         if len(parents) == 1 and graph[parents[0]].numel == node.numel:
-            return Step(parents[0])
+            return BackwardStep(parents[0])
         return None
     if node.name in ("mul", "div"):
         return _multiplied(graph, node, parents)
     if node.name == "neg":
-        return Step(parents[0], -1.0)
+        return BackwardStep(parents[0], -1.0)
     if node.name in ("masked_fill", "where", "_safe_softmax") and node.name != "_safe_softmax":
         kept = [p for p in parents if graph[p].numel == node.numel]
-        return Step(kept[0]) if len(kept) == 1 else None
+        return BackwardStep(kept[0]) if len(kept) == 1 else None
     return None
 
 
-def _multiplied(graph: Graph, node: Node, parents: list[int]) -> Step | None:
+def _multiplied(graph: Graph, node: Node, parents: list[int]) -> BackwardStep | None:
     first, second = node.args[0], node.args[1]
     if len(parents) == 2 and node.name == "mul":
         masks = [p for p in parents if _is_mask(graph, p)]
         rest = [p for p in parents if p not in masks]
-        return Step(rest[0]) if len(rest) == 1 else None
+        return BackwardStep(rest[0]) if len(rest) == 1 else None
     if len(parents) != 1 or graph[parents[0]].numel != node.numel:
         return None
     signal = parents[0]
@@ -71,21 +71,21 @@ def _multiplied(graph: Graph, node: Node, parents: list[int]) -> Step | None:
     return _scaled(graph, signal, other, inverse=node.name == "div")
 
 
-def _scaled(graph: Graph, signal: int, other: Any, *, inverse: bool) -> Step | None:
+def _scaled(graph: Graph, signal: int, other: Any, *, inverse: bool) -> BackwardStep | None:
     if not isinstance(other, Ref):
         value = float(other)
-        return Step(signal, 1 / value if inverse and value else value)
+        return BackwardStep(signal, 1 / value if inverse and value else value)
     if graph.is_weight(other.node):
-        return Step(signal, None, (other.node,))
+        return BackwardStep(signal, None, (other.node,))
     if graph.reads_input(other.node):  # integers or booleans of the batch: a mask
-        return Step(signal) if _zeros_and_ones(other.value) else None
+        return BackwardStep(signal) if _zeros_and_ones(other.value) else None
     values = other.value
     if values.numel() and bool((values == values.flatten()[0]).all()):
         value = float(values.flatten()[0])
-        return Step(signal, 1 / value if inverse and value else value)
+        return BackwardStep(signal, 1 / value if inverse and value else value)
     if _zeros_and_ones(values):
-        return Step(signal)
-    return Step(signal, None)
+        return BackwardStep(signal)
+    return BackwardStep(signal, None)
 
 
 def _is_mask(graph: Graph, index: int) -> bool:
@@ -96,7 +96,7 @@ def _zeros_and_ones(values: torch.Tensor) -> bool:
     return bool(((values == 0) | (values == 1)).all())
 
 
-def _same_root(graph: Graph, first: int, second: int) -> Step | None:
+def _same_root(graph: Graph, first: int, second: int) -> BackwardStep | None:
     """The signal of which both operands of a sum are multiples, as λ₀·x + λ₁·x."""
     roots, weights = [], []
     for index in (first, second):
@@ -104,14 +104,14 @@ def _same_root(graph: Graph, first: int, second: int) -> Step | None:
             index = step.to
             weights += step.weights
         roots.append(index)
-    return Step(roots[0], None, tuple(weights)) if roots[0] == roots[1] else None
+    return BackwardStep(roots[0], None, tuple(weights)) if roots[0] == roots[1] else None
 
 
-def stream_steps(graph: Graph, norms: dict[int, Norm], index: int) -> list[Step]:
+def stream_steps(graph: Graph, norms: dict[int, TracedNorm], index: int) -> list[BackwardStep]:
     """The ways back along a stream, past norms, added constants and positions taken or joined."""
     node = graph[index]
     if index in norms:
-        return [Step(norms[index].input, norm=norms[index])]
+        return [BackwardStep(norms[index].input, norm=norms[index])]
     step = plain_step(graph, index)
     if step is not None:
         return [step]
@@ -120,7 +120,7 @@ def stream_steps(graph: Graph, norms: dict[int, Norm], index: int) -> list[Step]
         others = tuple(p for p in node.parents if graph.is_weight(p))
         if len(parents) == 2 and (root := _same_root(graph, *parents)) is not None:
             return [root]
-        return [Step(p, weights=others) for p in parents if graph[p].numel == node.numel]
+        return [BackwardStep(p, weights=others) for p in parents if graph[p].numel == node.numel]
     if node.name in RESAMPLES or node.name in MOVES:
-        return [Step(p, resampled=True) for p in signals(graph, node)]
+        return [BackwardStep(p, resampled=True) for p in signals(graph, node)]
     return []

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.structure.attention import Attention
-from numerics.structure.branch_nodes import BranchNodes, Parts
+from numerics.structure.attention import AttentionCall
+from numerics.structure.branch_nodes import BranchNodes, GraphParts
 from numerics.structure.graph import Graph, Ref, members
 from numerics.structure.operations import CHOICES, LINEAR_POINTWISE, words
 from numerics.structure.products import Product
@@ -38,7 +38,7 @@ class Targets:
         return next(iter(found)) if len(found) == 1 else None
 
 
-def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
+def find_targets(parts: GraphParts, branch: BranchNodes) -> Targets:
     """The roles of the products of a branch."""
     graph = parts.graph
     branch.attentions = _confirmed(graph, branch)
@@ -98,7 +98,7 @@ def find_targets(parts: Parts, branch: BranchNodes) -> Targets:
     return Targets(rows, columns, bool(gates), tuple(unsure))
 
 
-def _confirmed(graph: Graph, branch: BranchNodes) -> list[Attention]:
+def _confirmed(graph: Graph, branch: BranchNodes) -> list[AttentionCall]:
     """The attentions with a softmax or the like, or with features of their own for q, k and v.
 
     Two products of activations with nothing but scales between may be a state space's scan. Where
@@ -111,14 +111,14 @@ def _confirmed(graph: Graph, branch: BranchNodes) -> list[Attention]:
     return certain
 
 
-def _has_softmax(graph: Graph, attention: Attention) -> bool:
+def _has_softmax(graph: Graph, attention: AttentionCall) -> bool:
     if attention.scores == attention.output:
         return True
     inside = graph.between(attention.scores, attention.output) & ~(1 << attention.output)
     return bool({graph[i].name for i in members(inside)} & SCORE_FUNCTIONS)
 
 
-def _is_separate(graph: Graph, branch: BranchNodes, attention: Attention) -> bool:
+def _is_separate(graph: Graph, branch: BranchNodes, attention: AttentionCall) -> bool:
     for index, product in branch.products.items():
         operands = [p for p in (attention.q, attention.k, attention.v) if graph.reaches(index, p)]
         masks = [m for m in dependence(graph, index, operands) if m is not None]

@@ -6,8 +6,8 @@ from torch import nn
 
 from numerics.structure.additions import find_additions
 from numerics.structure.assigned import Assigned
-from numerics.structure.branch_nodes import BranchNodes, Parts, branch_nodes
-from numerics.structure.default_batch import Batch
+from numerics.structure.branch_nodes import BranchNodes, GraphParts, branch_nodes
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.doubts import notes, uneven, unexplained
 from numerics.structure.experts import chooses, with_experts
 from numerics.structure.given_blocks import GIVEN, block_paths, given_branches
@@ -29,16 +29,16 @@ from numerics.structure.repeats import merged_views, repeated_places
 from numerics.structure.roots import mark_roots
 from numerics.structure.streams import Streams, find_streams
 from numerics.structure.targets import find_targets
-from numerics.structure.types import Branch, Kind, Structure, TensorView
+from numerics.structure.types import BlockKind, Branch, Structure, TensorView
 from numerics.structure.user_factory import user_error
 from numerics.structure.views import parameter_views
-from numerics.structure.wiring import Wiring, end_link, wirings
+from numerics.structure.wiring import TracedWiring, end_link, wirings
 from theory.errors import InputError
 
 
 def trace_structure(
     model: nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     *,
     output: Callable[[object], object] | None = None,
     blocks: Sequence[str] | None = None,
@@ -91,7 +91,7 @@ def trace_structure(
 
 def trace_graph(
     model: nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     *,
     output: Callable[[object], object] | None = None,
     blocks: Sequence[str] = (),
@@ -113,7 +113,7 @@ def trace_graph(
 
 def _recorded(
     model: nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     output: Callable[[object], object] | None,
     blocks: Sequence[str],
     jitter: float,
@@ -146,7 +146,7 @@ def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> 
     norms = find_norms(graph)
     products, mixings = find_products(graph)
     additions = find_additions(graph, {norm.output: norm for norm in norms})
-    parts = Parts(graph, additions, products, mixings, norms)
+    parts = GraphParts(graph, additions, products, mixings, norms)
     mixing = _bits([*mixings, *(n.index for n in graph.nodes if n.fused_attention)])
     if blocks:
         streams, branches = given_branches(parts, blocks)
@@ -156,7 +156,7 @@ def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> 
     for chain in streams.chains:
         chain.end = end_link(additions, graph, chain)
     targets = [find_targets(parts, branch) for branch in branches]
-    kinds: list[Kind] = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
+    kinds: list[BlockKind] = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
     wired = [GIVEN] * len(branches) if blocks else _wired(parts, streams, branches)
     known = Assigned(parts, streams, branches, targets, kinds, _on_stream(streams, branches, wired))
     views = parameter_views(known)
@@ -203,8 +203,8 @@ def _bits(indices: Sequence[int]) -> int:
     return bits
 
 
-def _wired(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> list[Wiring]:
-    found: dict[int, Wiring] = {}
+def _wired(parts: GraphParts, streams: Streams, branches: list[BranchNodes]) -> list[TracedWiring]:
+    found: dict[int, TracedWiring] = {}
     for chain in streams.chains:
         own = [b for b in branches if b.chain is chain]
         stage = sum(other.name == chain.name for other in streams.chains) > 1
@@ -213,7 +213,7 @@ def _wired(parts: Parts, streams: Streams, branches: list[BranchNodes]) -> list[
     return [found[id(branch)] for branch in branches]
 
 
-def _layers(streams: Streams, branches: list[BranchNodes], kinds: list[Kind]) -> list[int]:
+def _layers(streams: Streams, branches: list[BranchNodes], kinds: list[BlockKind]) -> list[int]:
     numbers = [0] * len(branches)
     for name in dict.fromkeys(chain.name for chain in streams.chains):
         places = [i for i, branch in enumerate(branches) if branch.chain.name == name]
@@ -228,7 +228,7 @@ def _layers(streams: Streams, branches: list[BranchNodes], kinds: list[Kind]) ->
 
 
 def _on_stream(
-    streams: Streams, branches: list[BranchNodes], wired: list[Wiring]
+    streams: Streams, branches: list[BranchNodes], wired: list[TracedWiring]
 ) -> dict[int, int]:
     """Per output of a norm on a stream: the branch after whose addition it stands."""
     found: dict[int, int] = {}
@@ -246,8 +246,8 @@ def _on_stream(
 def _branch(
     place: int,
     branch: BranchNodes,
-    kind: Kind,
-    wiring: Wiring,
+    kind: BlockKind,
+    wiring: TracedWiring,
     layer: int,
     views: tuple[TensorView, ...],
 ) -> Branch:
@@ -268,7 +268,7 @@ def _branch(
     )
 
 
-def _final_norm(parts: Parts, streams: Streams) -> bool:
+def _final_norm(parts: GraphParts, streams: Streams) -> bool:
     """Whether everything that reads the output's stream at its end reads it normalised."""
     if not streams.chains:
         return False
@@ -304,7 +304,7 @@ def _unread(model: nn.Module, graph: Graph) -> tuple[str, ...]:
     return tuple(name for name, _ in model.named_parameters() if name not in read)
 
 
-def _shared(parts: Parts, branches: list[BranchNodes], places: list[int]) -> tuple[str, ...]:
+def _shared(parts: GraphParts, branches: list[BranchNodes], places: list[int]) -> tuple[str, ...]:
     """Parameters that the own operations of several branches read."""
     graph = parts.graph
     readers: dict[int, set[int]] = {}

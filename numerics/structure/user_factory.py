@@ -20,11 +20,9 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from numerics.structure.default_batch import Batch, default_batch
+from numerics.structure.default_batch import ModelBatch, default_batch
 from theory.errors import InputError, nearest
 
-DEPTH_NAMES = ("depth", "layers", "n", "n_layer", "n_layers", "num_layers", "num_hidden_layers")
-"""Names under which a factory usually takes its depth; others are taken by position."""
 WIDTH_NAMES = ("width", "d_model", "dim", "d", "n_embd", "hidden_size")
 """Names under which a factory usually takes its width."""
 
@@ -44,7 +42,7 @@ class Built:
     """What a factory gave: a module and a batch that fits it."""
 
     model: nn.Module
-    batch: Batch
+    batch: ModelBatch
     """A tuple of positional arguments, a mapping of keyword arguments, or one tensor."""
     notes: tuple[str, ...] = ()
     """What was decided for the user, in sentences: that a batch was made, and of what."""
@@ -208,7 +206,7 @@ def user_error(what: str, raised: BaseException) -> UserCodeError:
     )
 
 
-def _is_empty(batch: Batch | None) -> bool:
+def _is_empty(batch: ModelBatch | None) -> bool:
     values = batch.values() if isinstance(batch, Mapping) else batch
     values = (values,) if isinstance(values, Tensor) else values or ()
     return any(isinstance(value, Tensor) and not value.numel() for value in values)
@@ -250,7 +248,7 @@ def require_measurable(model: nn.Module, *, finite: bool = True) -> None:
             )
 
 
-def run_model(model: nn.Module, batch: Batch) -> object:
+def run_model(model: nn.Module, batch: ModelBatch) -> object:
     """One forward of the model on the batch; the user's own errors come as `UserCodeError`."""
     try:
         return call(model, batch)
@@ -258,7 +256,7 @@ def run_model(model: nn.Module, batch: Batch) -> object:
         raise user_error(f"the forward of {type(model).__name__}", raised) from raised
 
 
-def call(model: nn.Module, batch: Batch) -> object:
+def call(model: nn.Module, batch: ModelBatch) -> object:
     """The model on a batch: a tensor, a tuple of arguments, or a mapping of keywords."""
     if isinstance(batch, Mapping):
         return model(**batch)
@@ -278,7 +276,7 @@ def seeded(seed: int) -> Iterator[None]:
             random.setstate(before)
 
 
-def _taken_apart(made: object, name: str) -> tuple[nn.Module, Batch | None]:
+def _taken_apart(made: object, name: str) -> tuple[nn.Module, ModelBatch | None]:
     if isinstance(made, nn.Module):
         return made, None
     if isinstance(made, (tuple, list)) and len(made) == 2 and isinstance(made[0], nn.Module):

@@ -10,7 +10,7 @@ from numerics.structure.assigned import (
     product_below,
 )
 from numerics.structure.graph import Graph, Node, Ref, members
-from numerics.structure.norms import Norm
+from numerics.structure.norms import TracedNorm
 from numerics.structure.product_views import bias_views, nested_views, product_views
 from numerics.structure.products import innermost_product
 from numerics.structure.steps import signals
@@ -77,7 +77,7 @@ def _refs(value: object) -> list[int]:
     return [p for v in value for p in _refs(v)] if isinstance(value, (list, tuple)) else []
 
 
-def _norm_views(known: Assigned, norm: Norm) -> Iterator[TensorView]:
+def _norm_views(known: Assigned, norm: TracedNorm) -> Iterator[TensorView]:
     graph = known.parts.graph
     branch = known.on_stream.get(norm.output, known.branch_of(norm.core))
     part = part_below(known, norm.input) if branch is not None else None

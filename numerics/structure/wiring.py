@@ -3,15 +3,14 @@
 from dataclasses import dataclass, replace
 
 from numerics.structure.additions import Additions, Link
-from numerics.structure.branch_nodes import BranchNodes, Parts
+from numerics.structure.branch_nodes import BranchNodes, GraphParts
 from numerics.structure.graph import Graph, Ref, members
-from numerics.structure.norms import Norm
-from numerics.structure.steps import Step, plain_step, signals
+from numerics.structure.steps import BackwardStep, plain_step, signals
 from numerics.structure.streams import Chain
 
 
 @dataclass(frozen=True)
-class Wiring:
+class TracedWiring:
     """Where norms stand around one addition, and its multipliers."""
 
     norm_before: bool
@@ -25,8 +24,8 @@ class Wiring:
 
 
 def wirings(
-    parts: Parts, chain: Chain, branches: list[BranchNodes], *, stage: bool = False
-) -> list[Wiring]:
+    parts: GraphParts, chain: Chain, branches: list[BranchNodes], *, stage: bool = False
+) -> list[TracedWiring]:
     """The wiring of every addition of one stream, in order.
 
     `branches` are the stream's own. A `stage` is followed by more of the same stream, so that a
@@ -35,14 +34,14 @@ def wirings(
     part_of_more = stage and len(branches) == 1
     links = chain.links
     after = [*links[1:], chain.end]
-    found: list[Wiring] = []
+    found: list[TracedWiring] = []
     for place, (branch, link) in enumerate(zip(branches, links, strict=True)):
         steps = _stream_steps(branch, link)
         shortcut_norms = [s.norm for s in branch.addition.shortcut if s.norm is not None]
         before, partly = _norm_before(parts, branch)
         multiplier, added = branch_multiplier(parts, branch)
         found.append(
-            Wiring(
+            TracedWiring(
                 before,
                 _norm_after(parts, branch),
                 norm_on_stream=False,
@@ -77,7 +76,7 @@ def wirings(
 
 def _last_factor(end: Link | None, *, before: float | None) -> float | None:
     """The factor on the stream after the last addition, if it is what all others have."""
-    steps: list[Step] = []
+    steps: list[BackwardStep] = []
     for step in end.steps[::-1] if end is not None else ():
         if step.norm is not None:
             break
@@ -87,7 +86,7 @@ def _last_factor(end: Link | None, *, before: float | None) -> float | None:
     return before if alike else 1.0
 
 
-def _last_is_post(found: list[Wiring], place: int, end: Link | None) -> bool:
+def _last_is_post(found: list[TracedWiring], place: int, end: Link | None) -> bool:
     """Whether the norm after the last addition is the layer's own, as after those before it."""
     if end is None or not end.norms:
         return False
@@ -101,14 +100,14 @@ def _last_is_post(found: list[Wiring], place: int, end: Link | None) -> bool:
     )
 
 
-def _stream_steps(branch: BranchNodes, link: Link) -> tuple[Step, ...]:
+def _stream_steps(branch: BranchNodes, link: Link) -> tuple[BackwardStep, ...]:
     """The steps on the stream itself: without those that only the shortcut takes."""
     if branch.addition.parallel:
         return link.steps
     return link.steps[len(branch.addition.shortcut) :]
 
 
-def _factor(steps: tuple[Step, ...]) -> float | None:
+def _factor(steps: tuple[BackwardStep, ...]) -> float | None:
     value: float | None = 1.0
     for step in steps:
         value = _times(value, step.factor)
@@ -123,7 +122,7 @@ def _plus(first: float | None, second: float | None) -> float | None:
     return None if first is None or second is None else first + second
 
 
-def _norm_before(parts: Parts, branch: BranchNodes) -> tuple[bool, bool]:
+def _norm_before(parts: GraphParts, branch: BranchNodes) -> tuple[bool, bool]:
     """Whether all of what first works on the stream reads it normalised, and whether some does."""
     graph, source = parts.graph, branch.source
     work = parts.additions.work
@@ -143,7 +142,7 @@ def _norm_before(parts: Parts, branch: BranchNodes) -> tuple[bool, bool]:
     return bool(normalised) and all(normalised), any(normalised) and not all(normalised)
 
 
-def _norm_after(parts: Parts, branch: BranchNodes) -> bool:
+def _norm_after(parts: GraphParts, branch: BranchNodes) -> bool:
     """Whether the branch's output is normalised after its last product."""
     graph = parts.graph
     for norm in parts.norms:
@@ -156,7 +155,7 @@ def _norm_after(parts: Parts, branch: BranchNodes) -> bool:
     return False
 
 
-def output_steps(parts: Parts, branch: BranchNodes) -> tuple[list[Step], int]:
+def output_steps(parts: GraphParts, branch: BranchNodes) -> tuple[list[BackwardStep], int]:
     """The multipliers and biases on the branch's output, from the addition inwards."""
     graph, norms = parts.graph, parts.additions.norms
     node, steps = branch.output, []
@@ -169,7 +168,7 @@ def output_steps(parts: Parts, branch: BranchNodes) -> tuple[list[Step], int]:
     return steps, node
 
 
-def branch_multiplier(parts: Parts, branch: BranchNodes) -> tuple[float | None, float | None]:
+def branch_multiplier(parts: GraphParts, branch: BranchNodes) -> tuple[float | None, float | None]:
     """The factor on the branch's output, and what the branch itself adds to the shortcut's factor.
 
     x + α(F − x) has the factor α on the branch and −α to add on the shortcut.
@@ -192,14 +191,14 @@ def branch_multiplier(parts: Parts, branch: BranchNodes) -> tuple[float | None, 
     return factor, added
 
 
-def _bias_step(graph: Graph, index: int) -> Step | None:
+def _bias_step(graph: Graph, index: int) -> BackwardStep | None:
     node = graph[index]
     if node.name != "add":
         return None
     parents = signals(graph, node)
     if len(parents) != 1 or graph[parents[0]].numel != node.numel:
         return None
-    return Step(parents[0], weights=tuple(p for p in node.parents if graph.is_weight(p)))
+    return BackwardStep(parents[0], weights=tuple(p for p in node.parents if graph.is_weight(p)))
 
 
 def end_link(additions: Additions, graph: Graph, chain: Chain) -> Link | None:
@@ -214,8 +213,3 @@ def end_link(additions: Additions, graph: Graph, chain: Chain) -> Link | None:
         if best is None or size > (len(best.norms), len(best.steps)):
             best = link
     return best
-
-
-def common_norms(end: Link | None) -> tuple[Norm, ...]:
-    """The norms between the last addition and what reads the stream, in order."""
-    return () if end is None else end.norms[::-1]

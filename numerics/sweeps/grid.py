@@ -1,9 +1,9 @@
 """A sweep as data: settings × (schemes, optimizers, depths, seeds), each task with a content hash.
 
-The grid may grow, the settings may not: two sweeps share a folder exactly when their settings
-agree, whatever their grids. Random streams are named by (root seed, depth, seed, purpose), so that
-every (depth, seed) point is independent of every other, while schemes and optimizers at one point
-share tokens, cotangent and the uniform numbers behind the weights: comparisons are paired.
+The grid may grow, but the settings may not: two sweeps share a folder exactly when their settings
+agree, whatever their grids. Random streams are named by (root seed, depth, seed, purpose), so every
+(depth, seed) point is independent of every other. Schemes and optimizers at one point share tokens,
+cotangent and the uniform numbers behind the weights, so comparisons between them are paired.
 """
 
 import hashlib
@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from itertools import product
 
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.schemes import scheme_named
-from numerics.sweeps.settings import Settings as Settings
+from numerics.sweeps.settings import SweepSettings as SweepSettings
 from theory.errors import InputError, require_positive, require_within
 
 SCHEMA = 1
@@ -22,10 +22,10 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Task:
+class SweepTask:
     """One measurement: a point of the grid with its settings."""
 
-    settings: Settings
+    settings: SweepSettings
     scheme: str
     optimizer: str
     depth: int
@@ -38,8 +38,8 @@ class Task:
 
         Examples
         --------
-        >>> a, b = (Task(Settings(), "tfixup", "sgd", 6, seed) for seed in (0, 1))
-        >>> a.hash == Task(Settings(), "tfixup", "sgd", 6, 0).hash, a.hash == b.hash
+        >>> a, b = (SweepTask(SweepSettings(), "tfixup", "sgd", 6, seed) for seed in (0, 1))
+        >>> a.hash == SweepTask(SweepSettings(), "tfixup", "sgd", 6, 0).hash, a.hash == b.hash
         (True, False)
         """
         task = asdict(self) | {"settings": self.settings.stored()}
@@ -60,7 +60,7 @@ class SweepConfig:
     optimizers: tuple[str, ...] = ("sgd",)
     depths: tuple[int, ...] = (1, 2, 6, 12, 25, 50, 100, 200)
     seeds: int = 3
-    settings: Settings = field(default_factory=Settings)
+    settings: SweepSettings = field(default_factory=SweepSettings)
 
     def __post_init__(self) -> None:
         for name in ("schemes", "optimizers", "depths"):
@@ -76,15 +76,15 @@ class SweepConfig:
         for scheme in self.schemes:
             scheme_named(scheme).adapt(self.settings.spec(1))
         for optimizer in self.optimizers:
-            rule_named(optimizer)
+            step_rule_named(optimizer)
         for depth in self.depths:
             require_positive(depth=depth)
 
-    def tasks(self) -> tuple[Task, ...]:
+    def tasks(self) -> tuple[SweepTask, ...]:
         """Every point, deepest first so that the pool does not end on a long task."""
         points = product(sorted(self.depths, reverse=True), range(self.seeds))
         return tuple(
-            Task(self.settings, scheme, optimizer, depth, seed)
+            SweepTask(self.settings, scheme, optimizer, depth, seed)
             for depth, seed in points
             for scheme, optimizer in product(self.schemes, self.optimizers)
         )

@@ -1,6 +1,7 @@
-"""Memory of one measurement, from the sizes alone: linear in depth, refused where it cannot fit.
+"""The memory of one measurement, estimated from sizes before it starts; too large ones are refused.
 
-Numbers kept at the peak, with R = B·T rows, D, F = d_ff, H heads, per residual block:
+The estimate is linear in depth. It counts the numbers kept at the peak per residual block, with
+R = B·T rows, width D, F = d_ff and H heads:
 
     tape      closed forms: `numerics.linearization.closed_form.memory`. Automatic differentiation
               holds the graphs of the forward and of the reverse pass: 15RD + 3BHT² of attention,
@@ -12,13 +13,13 @@ Numbers kept at the peak, with R = B·T rows, D, F = d_ff, H heads, per residual
 from collections.abc import Iterable
 from typing import Literal
 
-from numerics.executors import Engine
+from numerics.executors import Executors
 from numerics.linearization import closed_form
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
 from numerics.schemes import scheme_named
-from numerics.sweeps.grid import Task
+from numerics.sweeps.grid import SweepTask
 from theory.errors import InputError
 
 GIB = 2**30
@@ -57,7 +58,7 @@ def measurement_bytes(
     logits = sequences * spec.heads * tokens**2
     tangents = len(ALL_PARTS) * (rows * (8 * spec.d_model + 2 * spec.d_ff) + 2 * logits)
     numbers = stacks + tables + tangents
-    # float64 is a copy beside the float32 model that was drawn.
+    # A float64 measurement keeps the float32 model that was drawn beside its own copy.
     size = {"float32": 4, "float64": 8 + 4 * _weights(spec) / numbers}[dtype]
     return round(PROCESS + ALLOCATOR * size * numbers)
 
@@ -65,7 +66,8 @@ def measurement_bytes(
 def _block_weights(spec: ModelSpec, block: str) -> int:
     if block == "mlp":
         return (3 if spec.mlp.gated else 2) * spec.d_model * spec.d_ff
-    return 4 * spec.d_model**2
+    keys = spec.key_heads / spec.heads
+    return round((2 + 2 * keys) * spec.d_model**2)
 
 
 def _weights(spec: ModelSpec) -> int:
@@ -90,25 +92,32 @@ def _block_numbers(spec: ModelSpec, block: str, sequences: int, tokens: int, clo
     return tape + round(4.5 * weights)
 
 
-def task_bytes(task: Task, dtype: str | None = None) -> int:
+def task_bytes(task: SweepTask, dtype: str | None = None) -> int:
     """Bytes of one task; dtype ``auto`` is float64, which it takes where float32 overflows."""
     settings = task.settings
-    wanted = "float32" if (dtype or settings.dtype) == "float32" else "float64"
-    return measurement_bytes(
-        scheme_named(task.scheme).adapt(settings.spec(task.depth)),
+    steps = settings.steps > 1
+    wanted = "float32" if (dtype or settings.dtype) == "float32" and not steps else "float64"
+    spec = scheme_named(task.scheme).adapt(settings.spec(task.depth))
+    needed = measurement_bytes(
+        spec,
         sequences=settings.sequences,
         tokens=settings.tokens,
         dtype=wanted,
-        closed=settings.detail == "part" and rule_named(task.optimizer).elementwise,
+        closed=settings.detail == "part"
+        and step_rule_named(task.optimizer).elementwise
+        and not steps,
     )
+    # Real steps keep every gradient, as noise before a step does; in float64 at most.
+    kept = settings.earlier + (settings.steps if steps else 0)
+    return needed + kept * 8 * _weights(spec)
 
 
-def check_memory(tasks: Iterable[Task], engine: Engine) -> None:
+def check_memory(tasks: Iterable[SweepTask], engine: Executors) -> None:
     """Raise `InputError` with the estimate unless every task fits a worker's share."""
     tasks = list(tasks)
     if not tasks:
         return
-    # Seeds take the same memory: one task stands for them.
+    # All seeds take the same memory, so one task per point is estimated.
     different = {(task.scheme, task.optimizer, task.depth): task for task in tasks}
     largest = max(different.values(), key=task_bytes)
     room = engine.memory_each(len(tasks), largest.settings.device)

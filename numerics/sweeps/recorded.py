@@ -1,4 +1,4 @@
-"""A sweep read back from its folder: its rows, the command that made it, its exponents, its figure.
+"""A sweep read back from its folder: its rows, its command, its exponents and its figure.
 
 ``tfixup sweep --out FOLDER`` or `numerics.sweeps.run.run_sweep` writes the folder.
 """
@@ -17,7 +17,7 @@ from numerics.figures.markup import page
 from numerics.figures.sweep import LABELLED, PANELS, draw_sweep
 from numerics.stores.files import read_json
 from numerics.sweeps.run import exponent_table
-from numerics.sweeps.settings import Settings
+from numerics.sweeps.settings import SweepSettings
 from numerics.sweeps.store import open_for_reading
 from theory.errors import InputError
 
@@ -27,7 +27,7 @@ class RecordedSweep:
     """A sweep that was measured before."""
 
     path: Path
-    settings: Settings
+    settings: SweepSettings
     rows: pl.DataFrame
     """A row per task, part and quantity."""
     command: str
@@ -39,7 +39,7 @@ class RecordedSweep:
         return exponent_table(self.rows)
 
     def plot(self, *, parts: tuple[str, ...] | None = None, **options: Any) -> Figure:
-        """Draw curves over the depth; of many schemes, their exponents with 95 % intervals.
+        """Draw curves over depth, or the exponents with 95 % intervals where schemes are many.
 
         Parameters
         ----------

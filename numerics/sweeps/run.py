@@ -1,8 +1,9 @@
-"""‖Δf‖/η over schemes × optimizers × depths × seeds, resumable, and the depth exponents of it.
+"""Run a grid of measurements, go on after an interruption, and read depth exponents off the rows.
 
-Every finished task is kept in the output folder at once, so a sweep that was killed goes on where
-it stopped, and one with the same settings and a larger grid measures what is new. A task that fails
-twice becomes a row that carries its error; a restarted sweep tries it again.
+The rows hold ‖Δf‖/η over schemes × optimizers × depths × seeds. Every finished task is stored at
+once, so a sweep that was killed goes on where it stopped. A sweep with the same settings and a
+larger grid measures only what is new. A task that fails twice becomes a row that carries its error;
+a restarted sweep tries it again.
 """
 
 import time
@@ -15,28 +16,28 @@ import polars as pl
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from numerics.executors import Engine, Local, outcomes
+from numerics.executors import Executors, Local, outcomes
 from numerics.models.roles import ALL_PARTS
 from numerics.statistics.estimates import joint_confidence
 from numerics.statistics.exponents import Exponent, NoExponent, power_law, verdict_word
 from numerics.stores.provenance import command_line, provenance
-from numerics.sweeps.grid import Settings as Settings
 from numerics.sweeps.grid import SweepConfig as SweepConfig
-from numerics.sweeps.grid import Task as Task
+from numerics.sweeps.grid import SweepSettings as SweepSettings
+from numerics.sweeps.grid import SweepTask as SweepTask
 from numerics.sweeps.memory import check_memory
 from numerics.sweeps.store import PACK, SweepStore, empty_rows
 from numerics.sweeps.task import failed_rows as failed_rows
 from numerics.sweeps.task import measure_task as measure_task
 from theory.errors import InputError
 
-Measure = Callable[[Task], pl.DataFrame]
+Measure = Callable[[SweepTask], pl.DataFrame]
 
 
 def run_sweep(
     config: SweepConfig,
     out: Path | None = None,
     *,
-    engine: Engine | None = None,
+    engine: Executors | None = None,
     progress: bool = False,
     measure: Measure = measure_task,
     again: Collection[str] = (),
@@ -99,9 +100,9 @@ def run_sweep(
 
 
 def _stored(
-    store: SweepStore | None, tasks: Iterable[Task], again: Collection[str]
-) -> tuple[pl.DataFrame, list[Task]]:
-    """The rows that are there and stay, and the tasks to measure."""
+    store: SweepStore | None, tasks: Iterable[SweepTask], again: Collection[str]
+) -> tuple[pl.DataFrame, list[SweepTask]]:
+    """The stored rows that stay, and the tasks that remain to be measured."""
     rows = empty_rows() if store is None else store.rows()
     replaced = {task.hash for task in tasks if task.scheme in again}
     known = set(rows["task"]) - replaced
@@ -125,7 +126,7 @@ def _begin(store: SweepStore, config: SweepConfig) -> None:
 
 
 def _measured(
-    missing: list[Task], engine: Engine, measure: Measure, total: int, progress: bool
+    missing: list[SweepTask], engine: Executors, measure: Measure, total: int, progress: bool
 ) -> Iterator[pl.DataFrame]:
     """The rows of every task as it finishes, under a bar that counts the stored ones too."""
     with _bar(progress) as bar:
@@ -136,9 +137,9 @@ def _measured(
 
 
 def _keep(frames: Iterator[pl.DataFrame], store: SweepStore) -> list[pl.DataFrame]:
-    """Store every frame as it comes and return those of tasks that failed.
+    """Store every frame as it arrives and return the frames of tasks that failed.
 
-    No more than a pack of frames is held in memory, so that a sweep of any length takes the same.
+    At most one pack of frames is in memory, so memory does not grow with the length of a sweep.
     """
     failed: list[pl.DataFrame] = []
     loose: dict[Path, pl.DataFrame] = {}

@@ -6,7 +6,7 @@ This module imports neither torch nor numpy, so that ``tfixup --help`` stays fas
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from theory.errors import nearest, require_positive, require_within
+from theory.errors import InputError, nearest, require_positive, require_within
 
 if TYPE_CHECKING:
     from numerics.models.spec import ModelSpec
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 Precision = Literal["auto", "float32", "float64"]
 Detail = Literal["part", "matrix", "layer"]
 DETAILS: tuple[str, ...] = get_args(Detail)
+LOSSES = ("random", "cross-entropy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class SweepSettings:
     """Sizes, inputs and precision of every model in a sweep."""
 
     architecture: str = "encoder-decoder"
@@ -48,6 +49,14 @@ class Settings:
     """Root of every random stream."""
     detail: Detail = "part"
     """Rows by part alone, or also by kind of matrix, or by layer (time quadratic in depth)."""
+    loss: str = "random"
+    """What the gradient is of: random (a unit cotangent on f), or cross-entropy (next tokens)."""
+    earlier: int = 0
+    """Gradients of independent noise that the optimizer has seen before the measured step."""
+    steps: int = 1
+    """More than 1: that many real steps too, with f's change after each."""
+    lr: float | None = None
+    """Learning rate of the real steps."""
 
     def check(self) -> None:
         """Raise `InputError` at the first setting that no model has, whatever its depth."""
@@ -61,6 +70,7 @@ class Settings:
         if self.embedding_multiplier is not None:
             require_within(1e-6, 1e6, embedding_multiplier=self.embedding_multiplier)
         check_inputs(self.inputs)
+        self._check_steps()
         if self.dtype not in get_args(Precision):
             raise nearest(self.dtype, get_args(Precision), "dtype")
         if self.detail not in DETAILS:
@@ -70,12 +80,29 @@ class Settings:
             raise nearest(self.positions, kinds, "kind of positions")
         self.spec(1)
 
+    def _check_steps(self) -> None:
+        if self.loss not in LOSSES:
+            raise nearest(self.loss, LOSSES, "loss")
+        require_within(0, 10_000, earlier=self.earlier)
+        require_within(1, 10_000, steps=self.steps)
+        if self.earlier and self.loss != "random":
+            raise InputError(f"earlier needs the loss random, got {self.loss}")
+        if self.earlier and self.steps > 1:
+            raise InputError(f"earlier needs one step, got steps={self.steps}")
+        if (self.lr is not None) != (self.steps > 1):
+            raise InputError(
+                f"lr is the rate of real steps and goes with steps above 1, got lr={self.lr}, "
+                f"steps={self.steps}"
+            )
+        if self.lr is not None:
+            require_within(1e-12, 1e30, lr=self.lr)
+
     def spec(self, depth: int) -> "ModelSpec":
         """The model with ``depth`` layers in each of its stacks.
 
         Examples
         --------
-        >>> spec = Settings(architecture="decoder-only").spec(6)
+        >>> spec = SweepSettings(architecture="decoder-only").spec(6)
         >>> spec.encoder_layers, spec.decoder_layers
         (0, 6)
         """
@@ -98,7 +125,11 @@ class Settings:
     def stored(self) -> dict[str, object]:
         """The settings as manifests and hashes have them.
 
-        The first sweeps had encoder-decoders by part and did not say so: neither do later ones.
+        Defaults are omitted, so that hashes of sweeps recorded before these settings existed stay
+        valid.
         """
-        unsaid = {"architecture": "encoder-decoder", "detail": "part"}
+        unsaid = {
+            **{"architecture": "encoder-decoder", "detail": "part"},
+            **{"loss": "random", "earlier": 0, "steps": 1, "lr": None},
+        }
         return {k: v for k, v in asdict(self).items() if k not in unsaid or v != unsaid[k]}

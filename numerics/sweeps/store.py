@@ -23,7 +23,7 @@ from numerics.stores.files import atomically, read_json, write_json
 from numerics.stores.folder import ResultFolder
 from numerics.stores.provenance import Provenance
 from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
-from numerics.sweeps.grid import SCHEMA, Settings, SweepConfig
+from numerics.sweeps.grid import SCHEMA, SweepConfig, SweepSettings
 from theory.errors import InputError
 
 COLUMNS: Mapping[str, type[pl.DataType]] = {
@@ -65,7 +65,7 @@ class SweepStore:
     """Reads and writes one folder; opening it checks the folder and changes nothing."""
 
     folder: Path
-    settings: Settings
+    settings: SweepSettings
 
     @property
     def _place(self) -> ResultFolder:
@@ -95,13 +95,13 @@ class SweepStore:
 
     @property
     def is_merged(self) -> bool:
-        """Whether all stored rows stand in one file: not so after a kill before the merge."""
+        """Whether all stored rows are in one file; false after a kill before the merge."""
         return self.merged.exists() and not self.shards()
 
     def rows(self) -> pl.DataFrame:
         """Every stored row, each task once, errors left out so that they run again.
 
-        A shard's rows come before the merged ones: they are newer, if a task was measured again.
+        Rows of a shard take precedence over merged rows, since a task may have been measured again.
         """
         self._check()
         files = [self.merged] if self.merged.exists() else []
@@ -115,7 +115,7 @@ class SweepStore:
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Keep other sweeps out of the folder; a process that dies lets go of it.
+        """Hold the folder's lock, which ends with the process.
 
         Raises
         ------
@@ -133,7 +133,7 @@ class SweepStore:
         self._write_manifest(runs, held.get("files", {}))
 
     def complete(self, rows: pl.DataFrame, seconds: float) -> None:
-        """Merge the rows, and put the wall time of the run that `begin` noted on record."""
+        """Merge the rows, and record the wall time of the run that `begin` noted."""
         self.merge(rows)
         *earlier, last = self._manifest()["runs"]
         last["provenance"]["seconds"] = seconds
@@ -159,14 +159,14 @@ class SweepStore:
     def pack(self, loose: Mapping[Path, pl.DataFrame]) -> None:
         """Put the shards of many tasks into one file, and then remove them.
 
-        A kill between the two leaves rows twice, of which `rows` takes one.
+        A kill between the two steps leaves rows twice; `rows` then takes each of them once.
 
         Parameters
         ----------
         loose
             The rows of each shard, by the path that `add` returned.
         """
-        # In the order of names the newer stand first: single tasks, then packs, last to first.
+        # Sorted by name, newer files come first: single tasks, then packs from last to first.
         number = _MOST_PACKS - sum(_is_pack(path) for path in self.shards())
         self._write_shard(
             f"{_PACK_NAME}{number:0{len(str(_MOST_PACKS))}}", pl.concat(loose.values())
@@ -175,7 +175,7 @@ class SweepStore:
             path.unlink()
 
     def pack_leftovers(self) -> None:
-        """Put the single shards of an earlier run, which was killed, into a file."""
+        """Pack the single shards that a killed run left behind."""
         loose = {path: _read(path) for path in self.shards() if not _is_pack(path)}
         if loose:
             self.pack(loose)
@@ -249,9 +249,9 @@ def open_for_reading(folder: Path) -> SweepStore:
     """The store in ``folder``, whatever its settings; an error if there is no sweep."""
     if not (folder / "manifest.json").is_file():
         raise InputError(f"{folder} holds no sweep (no manifest.json)")
-    held = SweepStore(folder, Settings())._manifest()["settings"]
+    held = SweepStore(folder, SweepSettings())._manifest()["settings"]
     try:
-        return SweepStore(folder, Settings(**held))
+        return SweepStore(folder, SweepSettings(**held))
     except TypeError as error:
         raise InputError(f"{folder}/manifest.json has unknown settings ({error})") from error
 

@@ -1,1 +1,1 @@
-"""Training runs and what became of them."""
+"""Training runs: the loop, its records, and the rule that says whether a run trained."""

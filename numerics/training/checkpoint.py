@@ -2,8 +2,8 @@
 
 Batch order and dropout are functions of (seed, epoch) and (seed, step), so no generator state is
 stored. Each file is written atomically, contains the log up to its step, and ends with a checksum.
-Beside the newest, ``checkpoint.pt``, stand earlier ones, ``checkpoint-1.pt``, …: the next to go on
-from if the newest is damaged, and what an average is taken over.
+The newest is ``checkpoint.pt``; earlier ones are ``checkpoint-1.pt``, ``checkpoint-2.pt``, …. An
+earlier one serves where the newest is damaged, and averages of weights are taken over all of them.
 """
 
 import glob
@@ -24,14 +24,14 @@ from numerics.stores.seals import is_sealed, opened, sealed
 from numerics.training.recorded import differences
 from theory.errors import InputError
 
-Row = dict[str, float]
+LogRow = dict[str, float]
 LEAST_KEPT = 2
 """Checkpoints kept: the newest, and one to fall back on."""
 
 
 @dataclass
 class Progress:
-    """Where a run stands."""
+    """The steps taken, and the log up to them."""
 
     step: int = 0
     """Steps taken."""
@@ -39,8 +39,8 @@ class Progress:
     """Passes over the data begun, from 0."""
     batch: int = 0
     """Batches of this epoch already used."""
-    rows: list[Row] = field(default_factory=list)
-    """The log so far, a row a step."""
+    rows: list[LogRow] = field(default_factory=list)
+    """The log so far, one row per step."""
 
 
 def kept(path: Path) -> list[Path]:
@@ -97,7 +97,7 @@ def restore(
     identity
         The run's identity, which the checkpoint must share.
     tidy
-        Whether to say on standard error that damaged ones were passed over, and remove them.
+        Whether to remove damaged checkpoints, and to say on standard error that they were skipped.
 
     Raises
     ------

@@ -1,10 +1,10 @@
 """Translation: greedy and beam search with a length penalty.
 
-A hypothesis y = y_1 … y_n ends with END, and scores log p(y | x)/n^α. Beam search keeps the k best
-unfinished hypotheses of each length; of the 2k best continuations those that end while among the
-first k are finished, and the sentence is done with k finished ones or when no unfinished one can
-still win. A sentence of S source tokens gets at most 2S + 10 target tokens, the last of them END.
-Beam search with k = 1 is greedy search.
+A hypothesis y = y_1 … y_n ends with END, and its score is log p(y | x)/n^α. Beam search keeps the k
+best unfinished hypotheses of each length and looks at their 2k best continuations. A continuation
+that ends is finished if it is among the first k. A sentence is done when k hypotheses are finished,
+or when no unfinished one can still win. A sentence of S source tokens gets at most 2S + 10 target
+tokens, the last of them END. Beam search with k = 1 is greedy search.
 
 Suffixes: B sentences, K hypotheses, S source tokens, T target tokens, V vocabulary.
 """
@@ -63,7 +63,7 @@ def beam_search(
     beam
         k ≥ 1.
     length_penalty
-        α ≥ 0: 0 compares log p, 1 log p a token; T-Fixup has 0.3.
+        α ≥ 0: 0 compares log p, 1 compares log p per token; T-Fixup has 0.3.
     limit
         Most target tokens, END included; 2S + 10 of each sentence unless given.
 
@@ -123,7 +123,7 @@ class _Search:
         self.done = False
 
     def extend(self, next_KV: Float[Tensor, "K V"]) -> None:
-        """One token more for every hypothesis."""
+        """Append one token to every hypothesis."""
         length = len(self.prefixes[0])
         total_KV = self.log_p[:, None] + next_KV
         if length == self.limit:

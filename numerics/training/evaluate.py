@@ -1,9 +1,9 @@
 """Translation quality of a finished run: BLEU with sacreBLEU's signature on a held-out set.
 
 BLEU is BP · exp(¼ Σ_n log p_n) with clipped n-gram precisions p_n over the corpus and brevity
-penalty BP = min(1, exp(1 − r/c)). What is stored are the score, its signature and each sentence's
-counts (c, r, matches and totals for n = 1 … 4), never a text: corpus BLEU is a function of the
-counts' sums, so two runs on the same set can be compared by a paired bootstrap over sentences.
+penalty BP = min(1, exp(1 − r/c)). The record holds the score, its signature and the counts of each
+sentence (c, r, matches and totals for n = 1 … 4), and never a text. Corpus BLEU depends only on the
+sums of these counts, so a paired bootstrap over sentences can compare two runs on the same set.
 """
 
 from collections.abc import Sequence
@@ -80,7 +80,7 @@ def evaluate_run(
     beam, length_penalty
         k and α of `numerics.training.decode`; T-Fixup's are 4 and 0.3.
     pairs
-        How many of the set's first sentences to translate, all unless given.
+        How many of the set's first sentences to translate; all of them by default.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def translate(
     length_penalty: float,
     tokens: int,
 ) -> list[str]:
-    """Translations in the order of ``sentences``, however they are batched."""
+    """Translate sentences; the result has their order, whatever the batches."""
     data = encode(ParallelText(tuple(sentences), tuple(sentences)), tokenizer)
     sizes, device = data.sizes(), model.target_embedding.device
     by_length = np.argsort(sizes, kind="stable")

@@ -1,7 +1,7 @@
 """A run's log as TensorBoard events, beside the Parquet log: ``tensorboard --logdir RUN``.
 
-Every logged column is a scalar of its own name over steps. The Parquet log stays the record; a run
-that goes on from a checkpoint writes the repeated steps again, with the same values.
+Every logged column becomes one scalar over steps, under the column's name. The Parquet log stays
+the record. A run that goes on from a checkpoint writes the repeated steps again, with equal values.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ def require_tensorboard() -> None:
 
 @contextmanager
 def events(out: Path, *, written: bool) -> Iterator[Reporter]:
-    """A function to call with every logged row; it writes events, or nothing at all.
+    """Make the function that receives every logged row and writes its events, if asked to.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """The training loop: teacher forcing, any schedule, one or several processes.
 
 A run is a pure function of its config and data: weights come from the seed, the order of epoch e
-from (seed, e), dropout from (seed, step). The log is a row a step (`step.py`), with the validation
-loss where it was taken. Lightning Fabric gives device, precision and processes.
+from (seed, e), and dropout from (seed, step). The log has one row per step (`step.py`), with the
+validation loss at the steps where it was taken. Lightning Fabric handles device, precision and
+processes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from numerics.data.batches import Batch, Encoded, batches
+from numerics.data.batches import Encoded, TextBatch, batches
 from numerics.linearization import closed_form
 from numerics.models import Architecture, ModelSpec, Positions, Transformer
 from numerics.models.attention import fuse_attention
@@ -24,19 +25,19 @@ from numerics.schemes import build, scheme_named
 from numerics.stores.files import atomically
 from numerics.stores.provenance import provenance
 from numerics.training import checkpoint, recorded
-from numerics.training.checkpoint import Progress, Row
+from numerics.training.checkpoint import LogRow, Progress
 from numerics.training.config import TrainConfig
 from numerics.training.events import both, events, require_tensorboard
 from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer, rate_groups
-from numerics.training.outcome import Judgement, RunOutcome, judge, outcome_so_far
+from numerics.training.outcome import RunJudgement, RunOutcome, judge, outcome_so_far
 from numerics.training.processes import strategy_of
 from numerics.training.progress import Reporter, reporter
 from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
 from numerics.training.step import training_step
-from numerics.training.task import Task, load_corpus, prepare
+from numerics.training.task import TrainingTask, load_corpus, prepare
 from theory.errors import InputError, extra
 
 DTYPES = {"32-true": "float32", "64-true": "float64"}
@@ -51,7 +52,7 @@ def run_training(
     Parameters
     ----------
     config
-        The run; the same config and folder always mean the same run.
+        The run's settings; the same config and folder always mean the same run.
     out
         Folder of the run: new, or holding this very run. A finished run is read, not repeated.
     progress
@@ -85,7 +86,8 @@ def run_training(
         recorded.claim_folder(out, own)
         if recorded.is_finished(out):  # by the process that held the lock before
             return recorded.read_run(out)
-        # Bound, not passed: Fabric looks into arguments for modules, and stops at frozen ones.
+        # Fabric searches launch's arguments for modules and fails at frozen dataclasses, so the
+        # arguments are bound beforehand.
         run = partial(
             _run,
             config=config,
@@ -116,7 +118,7 @@ def _run(
     *,
     config: TrainConfig,
     spec: ModelSpec,
-    task: Task,
+    task: TrainingTask,
     own: Mapping[str, Any],
     out: Path,
     progress: bool,
@@ -156,7 +158,7 @@ def _run(
 
 
 def model_spec(config: TrainConfig) -> ModelSpec:
-    """The model of a run: √d embedding multiplier, sinusoidal positions unless it has others."""
+    """The model's specification: embedding multiplier √d, and sinusoidal positions by default."""
     encoder, decoder = config.depths
     return ModelSpec(
         encoder_layers=encoder,
@@ -173,7 +175,7 @@ def model_spec(config: TrainConfig) -> ModelSpec:
 
 
 def differentiated(model: Transformer, config: TrainConfig) -> torch.nn.Module:
-    """Wrap the model for training: closed forms of its gradients where nothing else is asked for.
+    """Wrap the model for training, with closed forms of its gradients where they apply.
 
     Automatic differentiation serves other wirings, dropout, the signals' hooks, automatic mixed
     precision and several processes.
@@ -195,12 +197,12 @@ def resolve_device(name: str) -> torch.device:
 def train(
     fabric: Any,
     model: Transformer,
-    task: Task,
+    task: TrainingTask,
     config: TrainConfig,
     own: Mapping[str, Any],
     out: Path,
     report: Reporter,
-) -> tuple[Progress, Judgement]:
+) -> tuple[Progress, RunJudgement]:
     """Take the remaining steps and judge the result; a loss that is not finite ends the run."""
     wrapped = fabric.setup(differentiated(model, config), move_to_device=False)
     optimizer = make_optimizer(rate_groups(model, config), config)
@@ -235,8 +237,8 @@ def train(
 
 def _ended_trained(
     model: torch.nn.Module,
-    held_out: list[Batch],
-    task: Task,
+    held_out: list[TextBatch],
+    task: TrainingTask,
     config: TrainConfig,
     state: Progress,
 ) -> bool:
@@ -248,8 +250,8 @@ def _ended_trained(
     return verdict is RunOutcome.TRAINED
 
 
-def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> Iterator[Batch]:
-    """Batches from where ``state`` stands, which moves along; epoch e is ordered by (seed, e)."""
+def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> Iterator[TextBatch]:
+    """Yield the batches that ``state`` has not seen and advance it; (seed, e) orders epoch e."""
     while state.step < config.steps and (not state.rows or np.isfinite(state.rows[-1]["loss"])):
         order = np.random.default_rng([config.seed, state.epoch])
         for batch in islice(batches(data, config.tokens, order), state.batch, None):
@@ -258,8 +260,8 @@ def remaining_batches(data: Encoded, config: TrainConfig, state: Progress) -> It
         state.epoch, state.batch = state.epoch + 1, 0
 
 
-def write_log(path: Path, rows: list[Row]) -> None:
-    """The log as Parquet, a row a step, written whole or not at all."""
+def write_log(path: Path, rows: list[LogRow]) -> None:
+    """Write the log as Parquet, one row per step, atomically."""
     schema: dict[str, Any] = {
         "step": pl.Int32,
         "loss": pl.Float64,

@@ -1,8 +1,9 @@
 """Whether a training run would fit the memory, estimated before anything is built.
 
-Counted are the weights four times (weights, gradients, Adam's two averages) and the activations
-that the backward pass reads: per token and layer some 12 streams of width d, 4 of width d_ff, and
-per batch the logits three times. The estimate is a lower bound; a run that exceeds it cannot work.
+The estimate counts the weights four times: themselves, their gradients and Adam's two averages. It
+adds the activations that the backward pass reads: about 12 streams of width d and 4 of width d_ff
+per token and layer, and the logits three times per batch. It is a lower bound, so a run whose
+estimate exceeds the free memory cannot work.
 """
 
 from numerics.executors.machine import free_bytes
@@ -14,7 +15,7 @@ _GIB = 2**30
 
 
 def training_bytes(spec: ModelSpec, tokens: int) -> int:
-    """Bytes that a run needs at least, for batches of ``tokens`` target tokens.
+    """Least number of bytes that a run needs, for batches of ``tokens`` target tokens.
 
     Examples
     --------
@@ -34,7 +35,7 @@ def require_memory(spec: ModelSpec, tokens: int, device: str) -> None:
     Raises
     ------
     InputError
-        With the estimate and what is free, in GiB.
+        If the estimate exceeds the free memory; the message gives both in GiB.
     """
     needed, free = training_bytes(spec, tokens), free_bytes(device)
     if needed > free:

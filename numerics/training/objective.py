@@ -1,10 +1,11 @@
 """The training loss: cross-entropy with label smoothing over non-padding tokens.
 
-With smoothing ε and V classes a token y with logits z costs
-ℓ(y) = log Σ_c e^(z_c) − (1 − ε) z_y − (ε/V) Σ_c z_c; a batch costs the mean over its tokens. The
-gradient by the logits is q − (1 − ε) e_y − ε/V, q = softmax z. Of all steps of training none but
-this one moves arrays of V numbers a token, and each new one costs more than its arithmetic: a
-training step writes e^(z − max z) over the logits, and the gradient over that.
+With smoothing ε and V classes, a token y with logits z costs
+ℓ(y) = log Σ_c e^(z_c) − (1 − ε) z_y − (ε/V) Σ_c z_c, and a batch costs the mean over its tokens.
+The gradient by the logits is q − (1 − ε) e_y − ε/V with q = softmax z. This is the only step of
+training that touches arrays of V numbers per token. They are memory-bound, so one buffer is reused:
+the forward pass overwrites the logits with e^(z − max z), and the backward pass overwrites that
+with the gradient.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from numerics.data.batches import Batch
+from numerics.data.batches import TextBatch
 from numerics.data.tokenizer import PADDING
 
 
@@ -46,7 +47,7 @@ def token_losses(
     logits_BTV, expected_BT, smoothing
         z, y and ε.
     consume
-        Whether the logits may be written over; for those that nothing else reads.
+        Whether the logits may be overwritten; only for logits that nothing else reads.
 
     Examples
     --------
@@ -61,7 +62,7 @@ def token_losses(
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):
-    """Logits, expected tokens and ε ↦ ℓ of every token, 0 for padding."""
+    """The loss of every token and its gradient by the logits, in one buffer; 0 for padding."""
 
     @staticmethod
     def forward(
@@ -98,11 +99,11 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
 
 
 def _at_least_float32(x: Tensor) -> torch.dtype:
-    """The format of the logarithms: half precision is too narrow for sums over V."""
+    """The dtype of the logarithms: half precision is too coarse for sums over V terms."""
     return torch.promote_types(x.dtype, torch.float32)
 
 
-def batch_loss(model: nn.Module, batch: Batch, smoothing: float) -> Float[Tensor, ""]:
+def batch_loss(model: nn.Module, batch: TextBatch, smoothing: float) -> Float[Tensor, ""]:
     """Mean of ℓ(y) over the tokens of a batch, teacher-forced."""
     logits_BTV = model(batch.source_BS, batch.target_BT, batch.padding_BS)
     losses_BT = token_losses(logits_BTV, batch.expected_BT, smoothing, consume=True)
@@ -110,8 +111,8 @@ def batch_loss(model: nn.Module, batch: Batch, smoothing: float) -> Float[Tensor
 
 
 @torch.no_grad()
-def sentence_losses(model: nn.Module, batches: list[Batch], smoothing: float) -> SentenceLosses:
-    """ℓ summed by sentence, without dropout, accumulated in float64 on the CPU."""
+def sentence_losses(model: nn.Module, batches: list[TextBatch], smoothing: float) -> SentenceLosses:
+    """Sum ℓ over each sentence, without dropout; the sums are float64 on the CPU."""
     training = model.training
     model.eval()
     losses, tokens = [], []

@@ -8,7 +8,7 @@ decay, t the step from 1:
     sgd     b, where b ← μb + g from 0 with momentum μ
     lion    sign(β₁m + (1 − β₁)g) + λθ, and only then m ← β₂m + (1 − β₂)g
 
-ρ_t, r_t and the three behaviours of RAdam are `theory.radam.rectification`'s. ε = 1e-8 throughout.
+ρ_t, r_t and the three behaviours of RAdam come from `theory.radam.rectification`. ε is 1e-8.
 """
 
 import math
@@ -55,8 +55,8 @@ def make_optimizer(
 def rate_groups(model: Transformer, config: TrainConfig) -> list[dict[str, Any]]:
     """The parameters in groups with a scheme's factors on rate, weight decay and ε.
 
-    A group's ``factor`` multiplies the rate of every step. The factors are rules for Adam and its
-    like, so SGD has one group without any. A scheme without factors has one group as well.
+    A group's ``factor`` multiplies the rate of every step. Published factors are meant for
+    Adam-like rules, so SGD gets one group without a factor. So does a scheme without factors.
 
     Examples
     --------
@@ -141,14 +141,14 @@ class Lion(torch.optim.Optimizer):
 
 
 def _moving(group: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Parameters with a gradient, and it."""
+    """The parameters that have a gradient, each with its gradient."""
     for parameter in group["params"]:
         if parameter.grad is not None:
             yield parameter, parameter.grad
 
 
 def _moments(state: dict[str, Tensor], theta: Tensor, *names: str) -> list[Tensor]:
-    """Averages kept for θ, 0 at first."""
+    """The moving averages that are kept for θ; they start at 0."""
     for name in names:
         if name not in state:
             state[name] = torch.zeros_like(theta)
@@ -156,6 +156,6 @@ def _moments(state: dict[str, Tensor], theta: Tensor, *names: str) -> list[Tenso
 
 
 def _decay(theta: Tensor, group: dict[str, Any]) -> None:
-    """θ ← (1 − ηλ)θ, before the update as AdamW has it."""
+    """Apply decoupled weight decay before the update, as AdamW does: θ ← (1 − ηλ)θ."""
     if group["weight_decay"]:
         theta.mul_(1 - group["lr"] * group["weight_decay"])

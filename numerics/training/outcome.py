@@ -1,11 +1,11 @@
-"""What became of a run, by a stated rule: trained, stuck or diverged.
+"""The rule that says how a run ended: trained, stuck or diverged.
 
 The *baseline* is the loss of the best predictor that ignores its input, measured on the same
 validation tokens under the same loss as the model's. There are two such predictors, and the better
-one counts. The *unigram* knows the frequencies p of the training targets (one added to every
-count): with smoothing ε and V classes it predicts q = (1 − ε) p + ε/V, which minimises the training
-loss among constant q. Knowing nothing at all, q = 1/V, costs log V; on text unlike the training
-text the unigram costs more than that.
+one counts. The *unigram* knows the frequencies p of the training targets, with one added to every
+count. With smoothing ε and V classes it predicts q = (1 − ε) p + ε/V, which minimises the training
+loss among constant q. The *uniform* predictor q = 1/V costs log V. It wins on text that is unlike
+the training text.
 
 The rule, for the validation loss after the last step:
 
@@ -13,7 +13,7 @@ The rule, for the validation loss after the last step:
   more than `DIVERGED_MARGIN` nats a token;
 - *trained*: the gain (baseline minus model loss) exceeds `STUCK_MARGIN` of the baseline, for the
   whole 95 % interval of the gain;
-- *stuck*: neither, the model does no better than it would without reading its input.
+- *stuck*: neither of these; the model does no better than one that ignores its input.
 """
 
 import math
@@ -43,8 +43,8 @@ class RunOutcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over tokens with its 95 % interval, sentences being the independent units."""
+class LossEstimate:
+    """A mean over tokens with its 95 % interval; sentences are the independent units."""
 
     value: float
     low: float
@@ -52,15 +52,15 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RunJudgement:
     """The outcome of a run with everything the rule looked at."""
 
     outcome: RunOutcome
     reason: str
     """One line with the numbers that decided."""
-    validation: Estimate
+    validation: LossEstimate
     """Validation loss per token."""
-    gain: Estimate
+    gain: LossEstimate
     """Baseline's loss minus validation loss, paired by sentence."""
     unigram_loss: float
     uniform_loss: float
@@ -83,7 +83,7 @@ def unigram_losses(
 ) -> SentenceLosses:
     """ℓ of the unigram baseline summed by sentence, for padded batches of expected tokens."""
     logits_V = unigram_logits(counts_V, smoothing)
-    # Constant predictions: one table of ℓ(y) by token, looked up.
+    # A constant prediction has one loss per token type, so a table of V losses is looked up.
     every = torch.arange(len(counts_V))[None]
     table_V = token_losses(logits_V.expand(1, len(counts_V), -1), every, smoothing)[0]
     losses = [table_V[expected_BT].sum(1) for expected_BT in expected]
@@ -91,7 +91,7 @@ def unigram_losses(
     return SentenceLosses(torch.cat(losses), torch.cat(tokens))
 
 
-def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> Estimate:
+def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> LossEstimate:
     """R = Σ s_i / Σ n_i with the delta method's 95 % interval.
 
     Var R ≈ Σ (s_i − R n_i)² N / ((N − 1) (Σ n_i)²) over N independent sentences.
@@ -100,13 +100,13 @@ def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> 
     --------
     >>> sums = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     >>> ratio_estimate(sums, torch.tensor([1, 2, 3]))  # every sentence has the same ratio
-    Estimate(value=1.0, low=1.0, high=1.0)
+    LossEstimate(value=1.0, low=1.0, high=1.0)
     """
     n, total = len(sums_N), float(tokens_N.sum())
     value = float(sums_N.sum()) / total
     scatter = float((sums_N - value * tokens_N).square().sum())
     half = 1.96 * math.sqrt(scatter * n / max(n - 1, 1)) / total
-    return Estimate(value, value - half, value + half)
+    return LossEstimate(value, value - half, value + half)
 
 
 def best_constant(unigram_loss: float, uniform_loss: float) -> tuple[float, str]:
@@ -124,7 +124,7 @@ def best_constant(unigram_loss: float, uniform_loss: float) -> tuple[float, str]
 
 def judge(
     model: SentenceLosses, unigram: SentenceLosses, vocabulary: int, *, finite: bool
-) -> Judgement:
+) -> RunJudgement:
     """Apply the rule to the losses on the validation sentences.
 
     Parameters
@@ -160,11 +160,11 @@ def judge(
         reason = f"{gain.value:.4g} below {name}, {decided}within the margin {margin:.4g}"
         if gain.value < 0:
             reason = f"{-gain.value:.4g} above {name}"
-    return Judgement(outcome, reason, validation, gain, unigram.mean, uniform)
+    return RunJudgement(outcome, reason, validation, gain, unigram.mean, uniform)
 
 
 def outcome_so_far(
     model: SentenceLosses, unigram: SentenceLosses, vocabulary: int, *, finite: bool
 ) -> RunOutcome:
-    """What the run would count as if it ended now."""
+    """The outcome that the run would have if it ended now."""
     return judge(model, unigram, vocabulary, finite=finite).outcome

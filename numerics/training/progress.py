@@ -12,7 +12,7 @@ Reporter = Callable[[Mapping[str, float], str], None]
 
 @contextmanager
 def reporter(steps: int, name: str, *, shown: bool) -> Iterator[Reporter]:
-    """A function to call with every logged row; it draws on standard error, or nothing at all.
+    """Make the function that receives every logged row and draws the bar, if asked to.
 
     Examples
     --------

@@ -16,7 +16,7 @@ from numerics.stores.folder import ResultFolder
 from numerics.stores.provenance import Provenance
 from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
 from numerics.training.config import TrainConfig
-from numerics.training.outcome import Judgement, RunOutcome
+from numerics.training.outcome import RunJudgement, RunOutcome
 from theory.errors import InputError
 
 CONFIG, PROVENANCE, OUTCOME = "config.json", "provenance.json", "outcome.json"
@@ -73,7 +73,7 @@ class RecordedRun:
 
 
 def identity(config: TrainConfig, facts: Mapping[str, object], device: str) -> dict[str, Any]:
-    """What config.json holds, and what another run must share to continue in the same folder."""
+    """The content of config.json; a run continues in a folder only if its own is equal."""
     return {"config": config.stored() | {"device": device}, "data": dict(facts)}
 
 
@@ -123,13 +123,13 @@ def differences(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Stored settings with the defaults of those that there were not when they were stored."""
+    """Add the defaults of settings that did not exist when the run was stored."""
     return TrainConfig().stored() | dict(config)
 
 
 def write_outcome(
     out: Path,
-    judgement: Judgement,
+    judgement: RunJudgement,
     provenance: Provenance,
     *,
     steps: int,

@@ -3,7 +3,7 @@
 With η the configured rate, w the warm-up steps and s the decay steps:
 
     constant       η min(1, t/w)
-    inverse-root   η min(t/w, √(w/t)); without warm-up η min(1, √(s/t)), the curve less its rise
+    inverse-root   η min(t/w, √(w/t)); without warm-up η min(1, √(s/t)), the same without its rise
     tfixup         η √(s/(s + t − 1)) min(1, t/w): T-Fixup's own has s = 4000, w = 0
 
 The factor t/w is 1 where w = 0.

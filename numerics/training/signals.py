@@ -1,12 +1,12 @@
-"""What Figs. 2 and 3 of T-Fixup watch during the first steps, and coherence.
+"""The quantities that T-Fixup's Figs. 2 and 3 show during the first steps, and coherence.
 
-Logged where ``signals`` is set, a stack being the encoder or the decoder:
+They are logged where ``signals`` is set; a stack is the encoder or the decoder:
 
     gradient_STACK        ‖∂L/∂E‖/√p of the stack's embedding table E of p entries
     adam_update_STACK     mean |ΔE|/η over its entries: Adam's update before the rate
     norm_input_STACK      mean ‖x‖ over the tokens that enter the stack's layer norms, 0 without any
-    norm_self_attention_HALF   the same of those after the decoder's self-attention, in its lower
-                          or upper half of layers (Fig. 3a,b)
+    norm_self_attention_HALF   the same for the norms after the decoder's self-attention, in the
+                          lower or upper half of the layers (Fig. 3a,b)
     coherence_STACK, strength_STACK, skip_growth_STACK   of the stack's attention products
                           (`numerics.signals.coherence.alignment`), after the step
 """
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from numerics.models.blocks import watch_norms
 from numerics.signals.coherence import alignment
 
-Inputs = dict[str, list[Tensor]]
+NormInputs = dict[str, list[Tensor]]
 STACKS = {"encoder": "source_embedding", "decoder": "target_embedding"}
 HALVES = ("lower", "upper")
 COLUMNS = (
@@ -39,10 +39,10 @@ COLUMNS = (
 
 
 @contextmanager
-def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
+def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[NormInputs]:
     """Mean token norms of whatever enters a layer norm inside the block, by stack.
 
-    Those after the decoder's self-attention stand under ``self_attention`` as well, lowest first.
+    The key ``self_attention`` lists those after the decoder's self-attention, lowest layer first.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
     >>> seen["encoder"]
     [tensor(2.)]
     """
-    seen: Inputs = {name: [] for name in (*STACKS, "self_attention")}
+    seen: NormInputs = {name: [] for name in (*STACKS, "self_attention")}
 
     def read(name: str, x_BTD: Tensor) -> None:
         norm = x_BTD.detach().norm(dim=-1).mean()
@@ -65,7 +65,7 @@ def norm_inputs(model: nn.Module, *, watched: bool) -> Iterator[Inputs]:
 
 
 def signals(
-    model: nn.Module, before: dict[str, Tensor], seen: Inputs, rate: float
+    model: nn.Module, before: dict[str, Tensor], seen: NormInputs, rate: float
 ) -> dict[str, float]:
     """The logged columns of one step, from the tables before it and the layer norms' inputs."""
     tables = dict(model.named_parameters())

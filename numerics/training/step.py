@@ -1,9 +1,9 @@
 """One optimizer step, θ ← θ − η u(∇ℓ), and what is logged of it.
 
-Logged: step (from 1), training loss ℓ, learning rate η, ‖∇ℓ‖ before any clipping, ‖Δθ‖, target
-tokens, seconds, and where asked for the signals of `signals.py`. With several processes each takes
-its share of the batch and the gradients are averaged; the shares are weighted so that the average
-is the gradient of the whole batch.
+The log has the step (from 1), training loss ℓ, learning rate η, ‖∇ℓ‖ before any clipping, ‖Δθ‖,
+target tokens, seconds, and the signals of `signals.py` where they are asked for. Several processes
+share one batch and average their gradients. The shares are weighted so that the average is the
+gradient of the whole batch.
 """
 
 import time
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from numerics.data.batches import Batch, share
-from numerics.training.checkpoint import Row
+from numerics.data.batches import TextBatch, share
+from numerics.training.checkpoint import LogRow
 from numerics.training.config import TrainConfig
 from numerics.training.objective import batch_loss
 from numerics.training.schedules import learning_rate
@@ -26,11 +26,11 @@ def training_step(
     fabric: Any,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    batch: Batch,
+    batch: TextBatch,
     config: TrainConfig,
     taken: int,
-) -> Row:
-    """One optimizer step after ``taken`` others; none if the loss is not finite."""
+) -> LogRow:
+    """Take one optimizer step after ``taken`` others, unless the loss is not finite."""
     started = time.perf_counter()
     rate, processes = learning_rate(config, taken), fabric.world_size
     for group in optimizer.param_groups:
@@ -63,8 +63,8 @@ def training_step(
 def _seed(seed: int, device: torch.device) -> None:
     """Seed the generators that dropout draws from.
 
-    `torch.manual_seed` also leaves a note, with a stack trace, for every kind of device that was
-    never used, at every step.
+    `torch.manual_seed` would also record one stack trace per step for every kind of device that
+    was never used.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
@@ -72,6 +72,6 @@ def _seed(seed: int, device: torch.device) -> None:
 
 
 def _moved(parameters: Sequence[Tensor], before: Sequence[Tensor]) -> float:
-    """‖Δθ‖; ``before`` is used up."""
+    """The norm ‖Δθ‖ of a step; ``before`` is overwritten."""
     moves = [then.sub_(now.detach()) for now, then in zip(parameters, before, strict=True)]
     return torch.nn.utils.get_total_norm(moves).item()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from numerics.data.batches import Batch, Encoded, batches, encode, without_long
+from numerics.data.batches import Encoded, TextBatch, batches, encode, without_long
 from numerics.data.corpus import Corpus, ParallelText
 from numerics.data.generated import generated_corpus
 from numerics.data.hub import hub_corpus
@@ -23,11 +23,11 @@ VALIDATION_PAIRS = 1_000
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """What a run trains on: encoded training pairs, validation batches, and the baseline there."""
 
     train: Encoded
-    validation: list[Batch]
+    validation: list[TextBatch]
     unigram: SentenceLosses
     dropped: int
     """Pairs left out because a side is too long."""
@@ -48,7 +48,7 @@ def load_corpus(config: TrainConfig) -> Corpus:
     return generated_corpus(config.pairs, held_out, config.data_seed)
 
 
-def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:
+def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> TrainingTask:
     """Tokenise, batch the validation pairs, and take the unigram baseline on them."""
     train_text, held_out_text = (_read(part, config) for part in (corpus.train, corpus.validation))
     tokenizer = train_tokenizer(train_text, config.vocabulary)
@@ -62,7 +62,7 @@ def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Task:
         counts_V, [batch.expected_BT for batch in held_out], config.label_smoothing
     )
     on_device = [batch.to(device) for batch in held_out]
-    return Task(train_data, on_device, unigram, dropped + also, tokenizer)
+    return TrainingTask(train_data, on_device, unigram, dropped + also, tokenizer)
 
 
 def _read(text: ParallelText, config: TrainConfig) -> ParallelText:
@@ -73,7 +73,7 @@ def _read(text: ParallelText, config: TrainConfig) -> ParallelText:
 
 
 def _require_known(validation: Encoded) -> None:
-    """Refuse a validation text that is mostly of characters that training never shows."""
+    """Refuse a validation text whose characters are mostly absent from the training text."""
     tokens = np.concatenate(validation.targets)
     written = tokens[~np.isin(tokens, (PADDING, BEGIN, END))]
     unknown = int((written == UNKNOWN).sum())
@@ -85,7 +85,7 @@ def _require_known(validation: Encoded) -> None:
 
 
 def _fitting(data: Encoded, config: TrainConfig, part: str) -> tuple[Encoded, int]:
-    """The pairs that are short enough, and the number of others, which may be an error."""
+    """The pairs that are short enough; none at all is an error."""
     limit = min(config.max_length or config.tokens, config.tokens)
     found, dropped = without_long(data, limit)
     if dropped and config.too_long == "error":

@@ -113,7 +113,7 @@ MEASUREMENT_FAULTS = (
     ),
     Fault(
         "Muon's factor upside down",
-        "numerics/linearization/update_directions.py",
+        "numerics/linearization/orthogonal_steps.py",
         "max(1.0, rows / columns)",
         "max(1.0, columns / rows)",
         (

@@ -44,9 +44,9 @@ STATISTICS_FAULTS = (
     ),
     Fault(
         "growth decided without evidence",
-        "numerics/statistics/growth_laws.py",
-        'deficit[second] >= tolerance("growth-evidence") and',
-        "deficit[second] >= 0 and",
+        "numerics/statistics/growth_forms.py",
+        "- deficit[best] < asked:",
+        "- deficit[best] < 0:",
         (
             "tests/numerics/statistics/test_growth_laws.py::test_scatter_that_hides_the_law_is_undecided[0.0]",
         ),

@@ -6,8 +6,8 @@ STRUCTURE_FAULTS = (
     Fault(
         "query and key exchanged",
         "numerics/structure/attention.py",
-        "return Attention(query.node, key.node, other.node, first.node, second.node)",
-        "return Attention(key.node, query.node, other.node, first.node, second.node)",
+        "return AttentionCall(query.node, key.node, other.node, first.node, second.node)",
+        "return AttentionCall(key.node, query.node, other.node, first.node, second.node)",
         ("tests/models/test_structures.py::test_structure_is_right[llama2.c-like]",),
     ),
     Fault(
@@ -69,17 +69,21 @@ STRUCTURE_FAULTS = (
     ),
     Fault(
         "flat decided by the value without its interval",
-        "numerics/own_model/check/laws.py",
+        "numerics/statistics/growth_laws.py",
         "    if fit.interval[1] <= flat:\n        why",
         "    if fit.value <= flat:\n        why",
-        ("tests/numerics/own_model/check/test_laws.py::test_a_flat_line_through_scatter_is_open",),
+        (
+            "tests/numerics/statistics/test_boundedness.py::test_a_flat_line_through_scatter_is_open",
+        ),
     ),
     Fault(
         "growth that reaches infinity called open",
-        "numerics/own_model/check/laws.py",
+        "numerics/statistics/growth_laws.py",
         "return GrowthLaw(None, True, NoExponent(reason), {}, {}, reason)",
         "return GrowthLaw(None, None, NoExponent(reason), {}, {}, reason)",
-        ("tests/numerics/own_model/check/test_laws.py::test_overflow_grows_and_zeros_are_bounded",),
+        (
+            "tests/numerics/statistics/test_boundedness.py::test_overflow_grows_and_zeros_are_bounded",
+        ),
     ),
     Fault(
         "the driver of growth is the one that falls",

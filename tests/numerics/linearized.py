@@ -2,10 +2,10 @@
 
 from numerics.linearization.engines import linearize
 from numerics.linearization.types import Linearization
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 
 
 def linearized(model, batch, u, *, optimizer="sgd", **options) -> Linearization:
     """The linearisation of one model."""
-    [found] = linearize([model], [batch], [u], rule_named(optimizer), **options)
+    [found] = linearize([model], [batch], [u], step_rule_named(optimizer), **options)
     return found

@@ -4,7 +4,7 @@ import pytest
 
 from numerics import verify as module
 from numerics.stores.files import jsonable
-from numerics.verify import Job, as_document, providers, selected, unmade, verify
+from numerics.verify import ProviderJob, as_document, providers, selected, unmade, verify
 from theory.claims import Context, Kind, Level, Outcome, Provider
 from theory.errors import InputError
 
@@ -47,7 +47,7 @@ def test_a_check_that_raises_is_reported_and_never_taken_for_a_pass(monkeypatch)
 
 def test_a_job_finds_its_provider_by_name():
     name = next(p.name for p in providers() if p.claims == ("tfixup.eq6",))
-    (item,) = Job(name, Context()).run()
+    (item,) = ProviderJob(name, Context()).run()
     assert item.claim == "tfixup.eq6"
     assert item.seconds > 0
 

@@ -1,4 +1,4 @@
-"""Which derivation argues what about which claim: the D column of the ledger, a file a paper.
+"""The derivations that argue for or against each claim: the ledger's D column, one file per paper.
 
 ``tfixup derive`` prints arguments; `PROVIDERS` turns them into evidence.
 """

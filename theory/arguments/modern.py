@@ -56,7 +56,8 @@ ARGUMENTS = (
     ),
     Argument(
         "modern.sub-ln-update",
-        "Σ 1/(γ² l) = log N/ln(2N): Θ(1), where cotangents grow as the stream does",
+        "Σ 1/(γ² l) = log N/ln(2N): Θ(1), where cotangents grow as the stream does, which neither "
+        "layer norms nor RMS norms reach here",
         modern_updates.sub_ln,
         reading=Reading.RESTRICTED,
         reading_text=APART,

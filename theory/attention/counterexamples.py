@@ -18,7 +18,7 @@ from theory.derivations.orders import order, order_step
 
 
 @dataclass(frozen=True)
-class Point:
+class FamilyMember:
     """A member of the family, with its mean, its gain and the orders that decide."""
 
     memory: tuple[sp.Expr, ...]
@@ -68,15 +68,15 @@ class Point:
         )
 
 
-def point(memory: tuple[int, int], q: sp.Expr, k: sp.Expr, y: sp.Expr) -> Point:
+def point(memory: tuple[int, int], q: sp.Expr, k: sp.Expr, y: sp.Expr) -> FamilyMember:
     """The point of the family with these parameters, its gain computed exactly."""
     scale = L ** sp.Rational(-1, 2)
     exact = tuple(sp.Integer(entry) for entry in memory)
     mean, gain = scalar.gain_at(exact, v=scale, w=scale, q=q, k=k, y=y)
-    return Point(exact, q, k, y, scale, mean, gain)
+    return FamilyMember(exact, q, k, y, scale, mean, gain)
 
 
-def refutes_lower(candidate: Point) -> bool:
+def refutes_lower(candidate: FamilyMember) -> bool:
     """Whether the point refutes the lower half: the condition holds and K = o(1/L).
 
     Examples
@@ -88,19 +88,19 @@ def refutes_lower(candidate: Point) -> bool:
     return candidate.meets_condition and bool(candidate.gain_order < -1)
 
 
-def refutes_upper(candidate: Point) -> bool:
+def refutes_upper(candidate: FamilyMember) -> bool:
     """Whether the point refutes the upper half: the condition holds and K is not O(1/L)."""
     return candidate.meets_condition and bool(candidate.gain_order > -1)
 
 
-def search_lower(*, nowhere_zero: bool = False, one_sign: bool = False) -> Iterator[Point]:
+def search_lower(*, nowhere_zero: bool = False, one_sign: bool = False) -> Iterator[FamilyMember]:
     """Points that refute the lower half, |ΔG| = Ω(η/L), with q, k, y, m bounded."""
     for candidate in _bounded_points(one_sign=one_sign):
         if refutes_lower(candidate) and (candidate.nowhere_zero or not nowhere_zero):
             yield candidate
 
 
-def search_upper(*, bounded: bool = False) -> Iterator[Point]:
+def search_upper(*, bounded: bool = False) -> Iterator[FamilyMember]:
     """Points that refute the upper half, |ΔG| = O(η/L); with ``bounded``, q = Θ(1)."""
     powers = (sp.S.Zero,) if bounded else (sp.S.Zero, sp.S.Half, sp.S.One)
     for power, memory, y in product(powers, ((1, 2), (1, -1)), (sp.S.Zero, sp.S.One)):
@@ -136,7 +136,7 @@ def upper_derivation() -> Derivation:
     )
 
 
-def _point_steps(found: Point) -> tuple[Step, ...]:
+def _point_steps(found: FamilyMember) -> tuple[Step, ...]:
     """Show that the condition is Θ(1/L) at every i, and that K is not."""
     conditions = tuple(
         order_step(f"the condition at m_{index}", condition, -1, L)
@@ -145,7 +145,7 @@ def _point_steps(found: Point) -> tuple[Step, ...]:
     return (*conditions, order_step("but the update gain K is", found.gain, found.gain_order, L))
 
 
-def _none_left(family: str, search: Callable[[], Iterator[Point]]) -> Step:
+def _none_left(family: str, search: Callable[[], Iterator[FamilyMember]]) -> Step:
     """The same search in a family that the theorem does cover finds nothing."""
     count = sp.Symbol("points")
     return Step(
@@ -157,7 +157,7 @@ def _none_left(family: str, search: Callable[[], Iterator[Point]]) -> Step:
     )
 
 
-def _bounded_points(*, one_sign: bool) -> Iterator[Point]:
+def _bounded_points(*, one_sign: bool) -> Iterator[FamilyMember]:
     values = (1, 2) if one_sign else (1, -1, 2, -2)
     for memory in product(values, values):
         yield point(memory, sp.S.One, sp.S.One, sp.S.Zero)

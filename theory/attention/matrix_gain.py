@@ -31,7 +31,7 @@ from theory.attention.matrix import (
     slope,
     squared,
 )
-from theory.derivations.derivation import Check, Step, covers, equation
+from theory.derivations.derivation import StatementCheck, Step, covers, equation
 
 _c, _d = sp.symbols("c d", positive=True)
 PARTS = sp.symbols("S_v S_w S_m S_q S_k", nonnegative=True)
@@ -87,7 +87,7 @@ def _letters(
     }
 
 
-def _is_partial(block: str) -> Check:
+def _is_partial(block: str) -> StatementCheck:
     """Compare a formula for row t of dG with exact derivatives, along every unit direction."""
 
     def check(statement: sp.Basic) -> bool:

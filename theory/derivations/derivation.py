@@ -15,8 +15,8 @@ from theory.derivations.statements import (
     At,
     Computed,
     Definition,
-    Draw,
     OrderEquality,
+    PointDraw,
     Rounded,
     at,
     evaluable,
@@ -24,7 +24,7 @@ from theory.derivations.statements import (
     true_as_printed,
 )
 
-Check = Callable[[sp.Basic], bool]
+StatementCheck = Callable[[sp.Basic], bool]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Step:
     """Why it holds, in words."""
     statement: sp.Basic
     """The statement: one of the kinds of `theory.derivations.statements`."""
-    check: Check
+    check: StatementCheck
     """Decides statements of this shape."""
     false: sp.Basic
     """A false statement that ``check`` must reject."""
@@ -43,7 +43,7 @@ class Step:
     """For which values the check decides it, where that is not all that the line allows."""
     given: tuple[str, ...] = ()
     """Hypotheses beyond the signs of the symbols."""
-    draw: Draw | None = None
+    draw: PointDraw | None = None
     """Values that meet the hypotheses, at which the line is evaluated as printed."""
 
     def holds(self) -> bool:
@@ -128,7 +128,7 @@ def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:
     return kind(lhs, rhs, evaluate=False)
 
 
-def covers(scope: str) -> Callable[[Check], Check]:
+def covers(scope: str) -> Callable[[StatementCheck], StatementCheck]:
     """Mark a check with the instances that it decides, where these are not all values.
 
     Examples
@@ -141,7 +141,7 @@ def covers(scope: str) -> Callable[[Check], Check]:
     'checked: at x = 2'
     """
 
-    def mark(check: Check) -> Check:
+    def mark(check: StatementCheck) -> StatementCheck:
         vars(check)["scope"] = scope
         return check
 
@@ -197,7 +197,7 @@ def mean_step(
     because: str,
     inner: sp.Expr,
     value: sp.Expr,
-    check: Check,
+    check: StatementCheck,
     false: sp.Expr,
     scope: str,
 ) -> Step:

@@ -22,7 +22,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 from sympy.printing.pretty.stringpict import prettyForm, stringPict
 
-Draw = Callable[[random.Random], Mapping[sp.Basic, sp.Basic]]
+PointDraw = Callable[[random.Random], Mapping[sp.Basic, sp.Basic]]
 """Values that meet a line's hypotheses; symbols that it leaves out are drawn freely."""
 POINTS = 3
 _DIGITS = 30
@@ -220,7 +220,9 @@ def evaluable(statement: sp.Basic) -> bool:
     return ordinary and not matrices and not relation.has(*_NOT_EVALUATED, sp.oo)
 
 
-def true_as_printed(statement: sp.Basic, draw: Draw | None = None, points: int = POINTS) -> bool:
+def true_as_printed(
+    statement: sp.Basic, draw: PointDraw | None = None, points: int = POINTS
+) -> bool:
     """Whether the two printed sides stand in the printed relation at random values.
 
     Parameters

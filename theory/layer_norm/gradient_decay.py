@@ -29,8 +29,8 @@ from itertools import product
 import sympy as sp
 
 from theory.derivations.derivation import (
-    Check,
     Derivation,
+    StatementCheck,
     Step,
     at_step,
     covers,
@@ -126,7 +126,7 @@ def printed_is_false() -> Derivation:
     )
 
 
-def _from(width: int) -> Check:
+def _from(width: int) -> StatementCheck:
     """Whether an inequality holds for every d from ``width`` on, and for no smaller d."""
 
     def check(statement: sp.Basic) -> bool:

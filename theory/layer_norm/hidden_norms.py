@@ -22,7 +22,7 @@ from itertools import product
 
 import sympy as sp
 
-from theory.derivations.derivation import Check, Step, covers, dominated, equation
+from theory.derivations.derivation import StatementCheck, Step, covers, dominated, equation
 from theory.errors import InputError
 from theory.moments.relu_kernel import kappa_1
 from theory.moments.relu_moments import (
@@ -276,7 +276,7 @@ def pre_ln_norms(tokens: sp.Expr | int, cosine: Number, averaging: bool = True) 
         yield s
 
 
-def _exactly(tokens: sp.Expr, cosine: sp.Expr, layers: range) -> Check:
+def _exactly(tokens: sp.Expr, cosine: sp.Expr, layers: range) -> StatementCheck:
     """Compare a formula in l with the recursion at these l."""
 
     def check(statement: sp.Basic) -> bool:

@@ -26,7 +26,7 @@ _branch = sp.IndexedBase("v", positive=True)
 _beta = sp.IndexedBase("beta", positive=True)
 _DEPTH = 4
 
-Wiring = Callable[[sp.Expr], list[sp.Matrix]]
+LayerMatrices = Callable[[sp.Expr], list[sp.Matrix]]
 
 
 def _variances() -> list[sp.Symbol]:
@@ -75,12 +75,12 @@ def _weighted(correlation: sp.Expr, rule: str) -> list[sp.Matrix]:
     return outputs
 
 
-_post_ln: Wiring = partial(_weighted, rule="post-ln")
-_admin_code: Wiring = partial(_weighted, rule="code")
-_admin_printed: Wiring = partial(_weighted, rule="printed")
+_post_ln: LayerMatrices = partial(_weighted, rule="post-ln")
+_admin_code: LayerMatrices = partial(_weighted, rule="code")
+_admin_printed: LayerMatrices = partial(_weighted, rule="printed")
 
 
-def _matches(statement: sp.Basic, wiring: Wiring, correlation: sp.Expr = sp.S.Zero) -> bool:
+def _matches(statement: sp.Basic, wiring: LayerMatrices, correlation: sp.Expr = sp.S.Zero) -> bool:
     """Compare a formula for β_{i,j}², 1 ≤ j ≤ i ≤ 4, with the squared coefficients of a stream."""
     values = {_branch[index]: variance for index, variance in enumerate(_variances())}
     outputs = wiring(correlation)
@@ -95,7 +95,7 @@ def _matches(statement: sp.Basic, wiring: Wiring, correlation: sp.Expr = sp.S.Ze
     )
 
 
-def _matches_equal(statement: sp.Basic, wiring: Wiring, correlation: sp.Expr) -> bool:
+def _matches_equal(statement: sp.Basic, wiring: LayerMatrices, correlation: sp.Expr) -> bool:
     """Compare a formula for β_{i,i}² at v_j = v, Var[x_0] = r v, with a stream, i = 1…4."""
     first, *rest = _variances()
     equal = {first: _r * v} | dict.fromkeys(rest, v)
@@ -110,7 +110,7 @@ def _share(total: sp.Expr) -> sp.Expr:
     return _branch[j] / total
 
 
-def _dependency_step(because: str, wiring: Wiring, formula: sp.Expr, false: sp.Expr) -> Step:
+def _dependency_step(because: str, wiring: LayerMatrices, formula: sp.Expr, false: sp.Expr) -> Step:
     return Step(
         because,
         equation(_beta[i, j] ** 2, formula),
@@ -121,7 +121,7 @@ def _dependency_step(because: str, wiring: Wiring, formula: sp.Expr, false: sp.E
 
 
 def _own_step(
-    because: str, wiring: Wiring, formula: sp.Expr, false: sp.Expr, correlation: sp.Expr
+    because: str, wiring: LayerMatrices, formula: sp.Expr, false: sp.Expr, correlation: sp.Expr
 ) -> Step:
     name = _beta[i, i] ** 2
     check = partial(_matches_equal, wiring=wiring, correlation=correlation)

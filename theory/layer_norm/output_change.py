@@ -15,8 +15,8 @@ The effects of the layers on the output may be aligned, as those of a gradient s
 import sympy as sp
 
 from theory.derivations.derivation import (
-    Check,
     Derivation,
+    StatementCheck,
     Step,
     covers,
     dominated,
@@ -179,7 +179,7 @@ def theorem() -> Derivation:
     )
 
 
-def _below_unit_integral(power: sp.Rational) -> Check:
+def _below_unit_integral(power: sp.Rational) -> StatementCheck:
     """Compare ∫ y^(−power) over an interval of length 1 with a constant, point by point."""
 
     def check(statement: sp.Basic) -> bool:

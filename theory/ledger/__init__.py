@@ -1,4 +1,4 @@
-"""The rows of the ledger, a file a paper."""
+"""The rows of the ledger, one file per paper."""
 
 from difflib import get_close_matches
 

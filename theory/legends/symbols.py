@@ -11,7 +11,7 @@ from theory.legends import meanings
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedSymbol:
     """One name."""
 
     name: str
@@ -55,7 +55,7 @@ def _assumed(symbol: sp.Basic) -> str:
     return "real" if symbol.is_real else ""
 
 
-def legend(claim: str, steps: Iterable[Step]) -> tuple[Named, ...]:
+def legend(claim: str, steps: Iterable[Step]) -> tuple[NamedSymbol, ...]:
     """Names of all steps, each once, in alphabetical order.
 
     Raises
@@ -68,4 +68,6 @@ def legend(claim: str, steps: Iterable[Step]) -> tuple[Named, ...]:
     for step in steps:
         for name, sign in names_in(step.statement).items():
             signs[name] = signs.get(name) or sign
-    return tuple(Named(name, known[name], signs[name]) for name in sorted(signs, key=str.lower))
+    return tuple(
+        NamedSymbol(name, known[name], signs[name]) for name in sorted(signs, key=str.lower)
+    )

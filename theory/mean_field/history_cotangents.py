@@ -17,7 +17,7 @@ source meet, the direction s of the stronger path is kept.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from theory.mean_field.layer_history import Factors, HistoryTape, Normed, Summed, mixed_gram
+from theory.mean_field.layer_history import HistoryTape, Normed, Summed, TokenFactors, mixed_gram
 from theory.mean_field.norm_moments import (
     CotangentMoments,
     add_uncorrelated,
@@ -27,7 +27,7 @@ from theory.mean_field.norm_moments import (
     pulled_through,
 )
 from theory.mean_field.pulled_stack import PulledStack
-from theory.mean_field.residual_block import Norm, Setting
+from theory.mean_field.residual_block import NetworkSetting, NormPlace
 from theory.mean_field.signal_propagation import backward
 from theory.moments.token_gram import (
     Gram,
@@ -44,7 +44,7 @@ def pull_history(
     tape: HistoryTape,
     arriving: CotangentMoments,
     keys: int,
-    setting: Setting,
+    setting: NetworkSetting,
 ) -> PulledStack:
     """Cotangents on a stack's input and memory, and the energies of its matrices.
 
@@ -110,7 +110,7 @@ def pull_history(
             straight, back = dict(shares), pulled.stream.gram
             # Pre-LN: the branch's layer norm leaves its cotangent orthogonal to the block's input.
             read: int | None = operation.place
-            if operation.passed.block.norm is Norm.POST:
+            if operation.passed.block.norm is NormPlace.POST:
                 summed, read = operation.passed.summed, None
                 gains = jacobian_gain(summed)
                 straight = {
@@ -130,21 +130,21 @@ def pull_history(
 class _Share:
     """The share of one source that has arrived at a place."""
 
-    factors: Factors
+    factors: TokenFactors
     """One factor per token."""
     direction: int | None
     """Place of the stream to which the cotangent is orthogonal; None if it is isotropic."""
 
 
-def _scaled(factors: Factors, removed: Factors, gains: Factors) -> Factors:
+def _scaled(factors: TokenFactors, removed: TokenFactors, gains: TokenFactors) -> TokenFactors:
     """Factors after a layer norm's Jacobian: f √((1 − p) E 1/S), per token."""
     rows = zip(factors, removed, gains, strict=True)
     return tuple(f * square_root((1 - p) * gain) for f, p, gain in rows)
 
 
 def _mean(
-    removed: Mapping[int, Factors], shares: Mapping[int, _Share], sources: Sequence[Gram]
-) -> Factors:
+    removed: Mapping[int, TokenFactors], shares: Mapping[int, _Share], sources: Sequence[Gram]
+) -> TokenFactors:
     """The share that a layer norm removes from the sum of all sources, per token."""
     size = len(sources[0])
     energies = {
@@ -158,7 +158,7 @@ def _mean(
     )
 
 
-def _merge(place: dict[int, _Share], shares: Mapping[int, _Share], weights: Factors) -> None:
+def _merge(place: dict[int, _Share], shares: Mapping[int, _Share], weights: TokenFactors) -> None:
     """Add weighted shares to those that a place has already received."""
     for source, share in shares.items():
         added = tuple(w * f for w, f in zip(weights, share.factors, strict=True))
@@ -168,7 +168,7 @@ def _merge(place: dict[int, _Share], shares: Mapping[int, _Share], weights: Fact
         place[source] = _Share(factors, stronger.direction)
 
 
-def _removed(tape: HistoryTape, place: int, direction: int | None, epsilon: Number) -> Factors:
+def _removed(tape: HistoryTape, place: int, direction: int | None, epsilon: Number) -> TokenFactors:
     """The share p of a cotangent along 1 and along the stream at ``place``, equation (1)."""
     size = len(tape.sources[0])
     if direction is None:

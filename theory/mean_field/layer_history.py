@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from theory.mean_field.norm_moments import Stream
-from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm, Setting
+from theory.mean_field.norm_moments import StreamMoments
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, NetworkSetting, NormPlace
 from theory.mean_field.signal_propagation import Passed, forward
 from theory.moments.token_gram import Gram, Number, diagonal, entrywise, square_root
 
@@ -28,9 +28,9 @@ class HistoryWiring(StrEnum):
     POST = "dlcl-post"
 
 
-Factors = tuple[Number, ...]
+TokenFactors = tuple[Number, ...]
 """One factor per token."""
-Mix = Mapping[int, Factors]
+Mix = Mapping[int, TokenFactors]
 """A stream or a cotangent as a sum of independent sources: source → its factors."""
 
 
@@ -48,7 +48,7 @@ class Normed:
 
     place: int
     """The place that is normalised."""
-    stream: Stream
+    stream: StreamMoments
     """Second moments of the stream that enters."""
     part: str
     """The part to which the energy of its parameters is added."""
@@ -80,7 +80,7 @@ class HistoryTape:
     """For each place, the stream as a sum of independent sources."""
     sources: tuple[Gram, ...]
     """Grams of the sources; source 0 is the input."""
-    output: Stream
+    output: StreamMoments
     """Second moments of the stack's output."""
 
     def product(self, one: int, other: int) -> Gram:
@@ -102,8 +102,8 @@ def run_history(
     blocks: Sequence[MeanFieldBlock],
     history: HistoryWiring,
     stack: str,
-    memory: Stream | None,
-    setting: Setting,
+    memory: StreamMoments | None,
+    setting: NetworkSetting,
 ) -> HistoryTape:
     """Carry second moments forward through a stack; the last block of a layer is its MLP.
 
@@ -111,8 +111,9 @@ def run_history(
     --------
     >>> from theory.mean_field.attention_moments import Fluctuations
     >>> from theory.moments.softmax_moments import uniform
-    >>> setting = Setting(64, 128, lambda n, *_: uniform(n), Fluctuations())
-    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, {"w1": 2 / 192, "w2": 2 / 192}, Norm.PRE)
+    >>> setting = NetworkSetting(64, 128, lambda n, *_: uniform(n), Fluctuations())
+    >>> variances = {"w1": 2 / 192, "w2": 2 / 192}
+    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, variances, NormPlace.PRE)
     >>> tape = run_history(((4.0,),), (mlp,), HistoryWiring.PRE, "decoder", None, setting)
     >>> [type(one).__name__ for one in tape.operations]
     ['Normed', 'Summed', 'Branched', 'Normed', 'Summed', 'Normed']
@@ -145,7 +146,7 @@ def run_history(
 def _normalises(operation: Operation) -> bool:
     """Tell whether the result of an operation is normalised."""
     if isinstance(operation, Branched):
-        return operation.passed.block.norm is Norm.POST
+        return operation.passed.block.norm is NormPlace.POST
     return isinstance(operation, Normed)
 
 
@@ -184,9 +185,9 @@ class _Forwards:
     operations: list[Operation]
     sources: list[Gram]
     mixes: list[Mix]
-    setting: Setting
+    setting: NetworkSetting
 
-    def stream(self, place: int) -> Stream:
+    def stream(self, place: int) -> StreamMoments:
         """Second moments at a place, with the spread of a sum of independent sources.
 
         A pair of sources adds 4/d and a branch alone 2/d to the relative variance of the length².
@@ -194,15 +195,15 @@ class _Forwards:
         mix, epsilon = self.mixes[place], self.setting.fluctuations
         gram = mixed_gram(mix, self.sources)
         if place and _normalises(self.operations[place - 1]):
-            return Stream(gram, (0,) * len(gram), 0)
+            return StreamMoments(gram, (0,) * len(gram), 0)
         spread = []
         for i, whole in enumerate(diagonal(gram)):
             parts = [c[i] ** 2 * self.sources[s][i][i] for s, c in mix.items()]
             pairs = sum(parts) ** 2 - sum(part**2 for part in parts)
             spread.append(2 * epsilon.width * (pairs + sum(p**2 for p in parts[1:])) / whole**2)
         if place == 0:
-            return Stream(gram, (2 * epsilon.width,) * len(gram), epsilon.width)
-        return Stream(gram, tuple(spread), 0)
+            return StreamMoments(gram, (2 * epsilon.width,) * len(gram), epsilon.width)
+        return StreamMoments(gram, tuple(spread), 0)
 
     def _append(self, operation: Operation, mix: Mix) -> int:
         self.operations.append(operation)
@@ -224,13 +225,13 @@ class _Forwards:
         mix = _over_lengths(self.mixes[place], stream.gram)
         return self._append(Normed(place, stream, part), mix)
 
-    def branch(self, place: int, block: MeanFieldBlock, memory: Stream | None) -> int:
+    def branch(self, place: int, block: MeanFieldBlock, memory: StreamMoments | None) -> int:
         """Record a block, whose branch is a new source; return its place."""
-        alone = replace(block, shortcut=0) if block.norm is Norm.PRE else block
+        alone = replace(block, shortcut=0) if block.norm is NormPlace.PRE else block
         passed = forward(alone, self.stream(place), memory, self.setting)
         self.sources.append(entrywise(lambda entry: block.branch**2 * entry, passed.output_gram))
         size = len(passed.output_gram)
         mix = dict(self.mixes[place]) | {len(self.sources) - 1: (1,) * size}
-        if block.norm is Norm.POST:
+        if block.norm is NormPlace.POST:
             mix = _over_lengths(mix, mixed_gram(mix, self.sources))
         return self._append(Branched(place, passed), mix)

@@ -35,7 +35,7 @@ from theory.moments.token_gram import (
 
 
 @dataclass(frozen=True)
-class Stream:
+class StreamMoments:
     """Second moments of the tokens of one sequence at one place of the network."""
 
     gram: Gram
@@ -60,15 +60,15 @@ class CotangentMoments:
     """E δ_i·δ_j x_i·x_j/d − B_ij K_ij. Attention makes cotangents depend on their tokens."""
 
 
-def gaussian(gram: Gram, fluctuations: Fluctuations) -> Stream:
+def gaussian(gram: Gram, fluctuations: Fluctuations) -> StreamMoments:
     """Second moments of Gaussian tokens of a given Gram.
 
     Examples
     --------
     >>> gaussian(((1.0,),), Fluctuations(width=1 / 64))
-    Stream(gram=((1.0,),), spread=(0.03125,), mean=0.015625)
+    StreamMoments(gram=((1.0,),), spread=(0.03125,), mean=0.015625)
     """
-    return Stream(gram, (2 * fluctuations.width,) * len(gram), fluctuations.width)
+    return StreamMoments(gram, (2 * fluctuations.width,) * len(gram), fluctuations.width)
 
 
 def isotropic_cotangent(gram: Gram, fluctuations: Fluctuations) -> CotangentMoments:
@@ -90,18 +90,18 @@ def add_uncorrelated(one: CotangentMoments, other: CotangentMoments) -> Cotangen
     return replace(one, gram=gram, excess=excess)
 
 
-def normalised(stream: Stream) -> Stream:
+def normalised(stream: StreamMoments) -> StreamMoments:
     """The tokens behind a layer norm."""
-    return Stream(correlations(stream.gram), (0,) * len(stream.gram), 0)
+    return StreamMoments(correlations(stream.gram), (0,) * len(stream.gram), 0)
 
 
 def added(
-    stream: Stream,
+    stream: StreamMoments,
     shortcut: Number,
     branch: Gram,
     branch_spread: Number,
     fluctuations: Fluctuations,
-) -> Stream:
+) -> StreamMoments:
     """Second moments of α x + G for an independent branch G of Gram ``branch``, by (2).
 
     Where x has no component along 1, that of the branch is dropped too.
@@ -116,10 +116,10 @@ def added(
         / whole**2
         for k, r, g, whole in zip(own, stream.spread, beside, diagonal(gram), strict=True)
     )
-    return Stream(gram, spread, stream.mean)
+    return StreamMoments(gram, spread, stream.mean)
 
 
-def jacobian_gain(stream: Stream) -> tuple[Number, ...]:
+def jacobian_gain(stream: StreamMoments) -> tuple[Number, ...]:
     """Factor by which a layer norm's Jacobian scales cotangents' energy: E 1/S, per token.
 
     Examples
@@ -135,7 +135,7 @@ def jacobian_gain(stream: Stream) -> tuple[Number, ...]:
     )
 
 
-def pulled_through(gram: Gram, removed: Sequence[Number], stream: Stream) -> Gram:
+def pulled_through(gram: Gram, removed: Sequence[Number], stream: StreamMoments) -> Gram:
     """Gram of the cotangents on x, from that of the cotangents on LN(x), by (1)."""
     kept = tuple((1 - p) * g for p, g in zip(removed, jacobian_gain(stream), strict=True))
     return entrywise(
@@ -143,7 +143,7 @@ def pulled_through(gram: Gram, removed: Sequence[Number], stream: Stream) -> Gra
     )
 
 
-def projector_overlap(stream: Stream, removed: Sequence[Number]) -> Gram:
+def projector_overlap(stream: StreamMoments, removed: Sequence[Number]) -> Gram:
     """Correction for pairs of tokens, whose Jacobians project and scale differently.
 
     It is the share of a common cotangent that both Jacobians keep, divided by the geometric mean
@@ -166,7 +166,7 @@ def projector_overlap(stream: Stream, removed: Sequence[Number]) -> Gram:
     )
 
 
-def parameter_energy(gram: Gram, stream: Stream) -> Number:
+def parameter_energy(gram: Gram, stream: StreamMoments) -> Number:
     """Energy of a layer norm's gain and bias together: Σ_ij B_ij (ρ_ij + 1).
 
     Examples

@@ -30,7 +30,7 @@ from theory.mean_field.history_cotangents import pull_history
 from theory.mean_field.layer_history import HistoryWiring, run_history
 from theory.mean_field.norm_moments import (
     CotangentMoments,
-    Stream,
+    StreamMoments,
     add_uncorrelated,
     gaussian,
     isotropic_cotangent,
@@ -39,7 +39,7 @@ from theory.mean_field.norm_moments import (
     pulled_through,
 )
 from theory.mean_field.pulled_stack import PulledStack
-from theory.mean_field.residual_block import MeanFieldBlock, Norm, Setting
+from theory.mean_field.residual_block import MeanFieldBlock, NetworkSetting, NormPlace
 from theory.mean_field.signal_propagation import Passed, backward, forward
 from theory.moments.softmax_moments import moments
 from theory.moments.token_gram import (
@@ -178,7 +178,7 @@ def predict(
 
 
 def _predict_history(
-    network: Network, setting: Setting, history: HistoryWiring, *, free_inputs: bool
+    network: Network, setting: NetworkSetting, history: HistoryWiring, *, free_inputs: bool
 ) -> Prediction:
     """The prediction for a network in which every layer reads all layers below."""
     source_gram, target_gram = (
@@ -199,7 +199,7 @@ def _with_inputs(
     network: Network,
     source: PulledStack,
     target: PulledStack,
-    output: Stream,
+    output: StreamMoments,
     *,
     free_inputs: bool,
 ) -> Prediction:
@@ -233,14 +233,14 @@ def table_energy(gram: Gram, inputs: EmbeddedTokens, vocabulary: Number) -> Numb
     return inputs.multiplier**2 * (own + (total(gram) - own) / vocabulary)
 
 
-def setting_of(network: Network, assumptions: Assumptions = EVERYTHING) -> Setting:
+def setting_of(network: Network, assumptions: Assumptions = EVERYTHING) -> NetworkSetting:
     """The quantities that all blocks of ``network`` have in common."""
     fluctuations = Fluctuations()
     if assumptions.finite_width:
         fluctuations = Fluctuations(
             1 / network.width, network.heads / network.width, 1 / network.hidden
         )
-    return Setting(
+    return NetworkSetting(
         network.width, network.hidden, assumptions.softmax, fluctuations, assumptions.relu_share
     )
 
@@ -248,10 +248,10 @@ def setting_of(network: Network, assumptions: Assumptions = EVERYTHING) -> Setti
 def _run(
     inputs: EmbeddedTokens,
     blocks: Sequence[MeanFieldBlock],
-    memory: Stream | None,
+    memory: StreamMoments | None,
     network: Network,
-    setting: Setting,
-) -> tuple[list[Passed], Stream]:
+    setting: NetworkSetting,
+) -> tuple[list[Passed], StreamMoments]:
     """Forward pass through one stack: its blocks and its output.
 
     The output of a Pre-LN stack is that of its final layer norm.
@@ -268,8 +268,8 @@ def _pull(
     passed: Sequence[Passed],
     cotangent: CotangentMoments,
     stack: str,
-    memory: Stream | None,
-    setting: Setting,
+    memory: StreamMoments | None,
+    setting: NetworkSetting,
 ) -> PulledStack:
     """Backward pass through one stack."""
     energies: dict[str, Number] = {}
@@ -302,4 +302,4 @@ def _added(one: Mapping[str, Number], other: Mapping[str, Number]) -> dict[str, 
 
 
 def _has_final_norm(blocks: Sequence[MeanFieldBlock]) -> bool:
-    return bool(blocks) and blocks[-1].norm is Norm.PRE
+    return bool(blocks) and blocks[-1].norm is NormPlace.PRE

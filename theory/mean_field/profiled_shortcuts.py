@@ -12,9 +12,9 @@ The blocks of each stack are counted separately. No number is fitted: g is the m
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from theory.mean_field.norm_moments import Stream, gaussian
+from theory.mean_field.norm_moments import StreamMoments, gaussian
 from theory.mean_field.predict import EmbeddedTokens, Network, setting_of
-from theory.mean_field.residual_block import MeanFieldBlock, Setting
+from theory.mean_field.residual_block import MeanFieldBlock, NetworkSetting
 from theory.mean_field.signal_propagation import Passed, forward
 from theory.moments.token_gram import Gram, Number, square_root, trace
 
@@ -27,9 +27,9 @@ def paper(network: Network) -> Network:
 
     Examples
     --------
-    >>> from theory.mean_field.residual_block import BlockKind, Norm
+    >>> from theory.mean_field.residual_block import BlockKind, NormPlace
     >>> xavier = {"w1": 2 / 192, "w2": 2 / 192}
-    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, xavier, Norm.POST)
+    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, xavier, NormPlace.POST)
     >>> one = EmbeddedTokens(tokens=1, token_square=1.0)
     >>> found = paper(Network(64, 128, 2, 1000, one, one, (), (mlp,) * 3))
     >>> [round(block.shortcut**2, 2) for block in found.decoder]
@@ -53,9 +53,9 @@ def code(network: Network) -> Network:
 
     Examples
     --------
-    >>> from theory.mean_field.residual_block import BlockKind, Norm
+    >>> from theory.mean_field.residual_block import BlockKind, NormPlace
     >>> xavier = {"w1": 2 / 192, "w2": 2 / 192}
-    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, xavier, Norm.POST)
+    >>> mlp = MeanFieldBlock("decoder.mlp", BlockKind.MLP, xavier, NormPlace.POST)
     >>> one = EmbeddedTokens(tokens=1, token_square=4.0)
     >>> found = code(Network(64, 128, 2, 1000, one, one, (), (mlp,) * 3))
     >>> [round(block.shortcut**2, 2) for block in found.decoder]  # 4 and 4 × 0.44, then 1 × 0.44
@@ -89,9 +89,9 @@ def _passes(network: Network, choice: Choice) -> dict[str, list[Passed]]:
     def pass_stack(
         inputs: EmbeddedTokens,
         blocks: Sequence[MeanFieldBlock],
-        memory: Stream | None,
-        setting: Setting,
-    ) -> tuple[list[Passed], Stream]:
+        memory: StreamMoments | None,
+        setting: NetworkSetting,
+    ) -> tuple[list[Passed], StreamMoments]:
         stream = gaussian(inputs.gram(network.width, network.vocabulary), setting.fluctuations)
         passed: list[Passed] = []
         for block in blocks:

@@ -21,7 +21,7 @@ class BlockKind(StrEnum):
     MLP = "mlp"
 
 
-class Norm(StrEnum):
+class NormPlace(StrEnum):
     """Where a block has its layer norm; the values are the wirings' names."""
 
     NONE = "none"
@@ -39,7 +39,7 @@ class MeanFieldBlock:
     """The kind of the branch G."""
     variances: Mapping[str, Number]
     """Variance σ² of each matrix: w1, w2 of an MLP; q, k, v, out_proj of attention."""
-    norm: Norm = Norm.NONE
+    norm: NormPlace = NormPlace.NONE
     """Position of the layer norm."""
     shortcut: Number = 1
     """Multiplier α of the shortcut."""
@@ -54,7 +54,7 @@ class MeanFieldBlock:
 
 
 @dataclass(frozen=True)
-class Setting:
+class NetworkSetting:
     """The quantities that all blocks of a network have in common."""
 
     width: Number

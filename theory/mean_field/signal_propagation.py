@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from theory.mean_field.attention_moments import AttentionMoments, attention_moments
 from theory.mean_field.norm_moments import (
     CotangentMoments,
-    Stream,
+    StreamMoments,
     added,
     isotropic_cotangent,
     jacobian_gain,
@@ -38,7 +38,7 @@ from theory.mean_field.norm_moments import (
     projector_overlap,
     pulled_through,
 )
-from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm, Setting
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, NetworkSetting, NormPlace
 from theory.moments.relu_kernel import ReluPairs, relu_pairs
 from theory.moments.token_gram import (
     Gram,
@@ -61,11 +61,11 @@ class Passed:
     """The forward pass through one block, as its backward pass needs it."""
 
     block: MeanFieldBlock
-    entered: Stream
+    entered: StreamMoments
     """Second moments of the block's input x."""
-    summed: Stream
+    summed: StreamMoments
     """Second moments of the sum α x + γ G."""
-    left: Stream
+    left: StreamMoments
     """Second moments of the block's output y."""
     output_gram: Gram
     """Gram of the branch's output G."""
@@ -74,7 +74,10 @@ class Passed:
 
 
 def forward(
-    block: MeanFieldBlock, entered: Stream, memory: Stream | None, setting: Setting
+    block: MeanFieldBlock,
+    entered: StreamMoments,
+    memory: StreamMoments | None,
+    setting: NetworkSetting,
 ) -> Passed:
     """Second moments behind a block, equation (1).
 
@@ -85,7 +88,7 @@ def forward(
     >>> from theory.mean_field.attention_moments import Fluctuations
     >>> from theory.mean_field.norm_moments import gaussian
     >>> from theory.moments.softmax_moments import uniform
-    >>> setting = Setting(64, 128, lambda n, *_: uniform(n), Fluctuations())
+    >>> setting = NetworkSetting(64, 128, lambda n, *_: uniform(n), Fluctuations())
     >>> xavier = {"w1": 2 / 192, "w2": 2 / 192}
     >>> x = gaussian(((1.0,),), Fluctuations())
     >>> mlp = MeanFieldBlock("mlp", BlockKind.MLP, xavier)
@@ -93,7 +96,7 @@ def forward(
     1.4444
     """
     d, epsilon, variances = setting.width, setting.fluctuations, block.variances
-    read = normalised(entered) if block.norm is Norm.PRE else entered
+    read = normalised(entered) if block.norm is NormPlace.PRE else entered
     if block.kind is BlockKind.MLP:
         inside = relu_pairs(read.gram, setting.relu_share, epsilon.width)
         gain = variances["w1"] * variances["w2"] * d * setting.hidden
@@ -111,7 +114,7 @@ def forward(
     output = entrywise(lambda entry: gain * entry, mixed)
     branch = entrywise(lambda entry: block.branch**2 * entry, output)
     summed = added(entered, block.shortcut, branch, spread, epsilon)
-    left = normalised(summed) if block.norm is Norm.POST else summed
+    left = normalised(summed) if block.norm is NormPlace.POST else summed
     return Passed(block, entered, summed, left, output, inside)
 
 
@@ -127,11 +130,11 @@ class Pulled:
     """Energy per matrix, and of the layer norm (``norm``), ω (``omega``) and γ (``alpha``)."""
 
 
-def backward(passed: Passed, arriving: CotangentMoments, setting: Setting) -> Pulled:
+def backward(passed: Passed, arriving: CotangentMoments, setting: NetworkSetting) -> Pulled:
     """Cotangents in front of a block, equation (2), and the energies of its matrices, (5)."""
     block, energies = passed.block, {}
     gram, bound = arriving.gram, (0,) * len(arriving.gram)
-    if block.norm is Norm.POST:
+    if block.norm is NormPlace.POST:
         energies["norm"] = parameter_energy(gram, passed.summed)
         gram = pulled_through(gram, arriving.removed, passed.summed)
         bound = _bound_share(passed)
@@ -144,7 +147,7 @@ def backward(passed: Passed, arriving: CotangentMoments, setting: Setting) -> Pu
     kept = rescaled(scaled, tuple(1 - x * _inner_width(passed, setting) for x in bound))
     excess = _excess_before(passed, arriving)
     read = entrywise(lambda entry: block.branch**2 * entry, excess)
-    if block.norm is Norm.PRE:
+    if block.norm is NormPlace.PRE:
         read = rescaled(read, tuple(1 / own for own in diagonal(passed.entered.gram)))
     onto_keys = None
     if block.kind is BlockKind.MLP:
@@ -158,10 +161,10 @@ def backward(passed: Passed, arriving: CotangentMoments, setting: Setting) -> Pu
         memory = onto_keys
     elif onto_keys is not None:
         back, excess = combine(1, back, 1, onto_keys.gram), combine(1, excess, 1, onto_keys.excess)
-    if block.norm is Norm.PRE:
+    if block.norm is NormPlace.PRE:
         energies["norm"] = parameter_energy(back, passed.entered)
         before = _before_branch(passed, gram, back, excess, arriving, setting)
-    elif block.norm is Norm.POST:
+    elif block.norm is NormPlace.POST:
         before = _before_sum(passed, gram, back, excess, setting)
     else:
         stream = combine(block.shortcut**2, gram, 1, back)
@@ -184,7 +187,7 @@ def _excess_before(passed: Passed, arriving: CotangentMoments) -> Gram:
 
 
 def _through_mlp(
-    passed: Passed, scaled: Gram, kept: Gram, excess: Gram, setting: Setting
+    passed: Passed, scaled: Gram, kept: Gram, excess: Gram, setting: NetworkSetting
 ) -> tuple[Gram, dict[str, Number]]:
     """Cotangents in front of an MLP's branch by (3), and the energies of its matrices by (5).
 
@@ -204,7 +207,7 @@ def _through_mlp(
 
 
 def _through_attention(
-    passed: Passed, scaled: Gram, kept: Gram, excess: Gram, setting: Setting
+    passed: Passed, scaled: Gram, kept: Gram, excess: Gram, setting: NetworkSetting
 ) -> tuple[Gram, CotangentMoments, dict[str, Number]]:
     """Cotangents on the queries and on the keys by (4), and the energies of the matrices by (5).
 
@@ -251,7 +254,7 @@ def _read_behind_own_norm(passed: Passed, mixed: Gram) -> Gram:
     the token's share of the sum.
     """
     block, inside = passed.block, passed.inside
-    if block.norm is not Norm.POST or block.kind is not BlockKind.SELF:
+    if block.norm is not NormPlace.POST or block.kind is not BlockKind.SELF:
         return mixed
     assert isinstance(inside, AttentionMoments)
     own, whole = diagonal(passed.entered.gram), diagonal(passed.summed.gram)
@@ -275,7 +278,7 @@ def _before_branch(
     back: Gram,
     excess: Gram,
     arriving: CotangentMoments,
-    setting: Setting,
+    setting: NetworkSetting,
 ) -> CotangentMoments:
     """Pre-LN: the cotangent in front of the block; the branch's share passes the layer norm.
 
@@ -307,7 +310,7 @@ def _before_branch(
 
 
 def _before_sum(
-    passed: Passed, gram: Gram, back: Gram, excess: Gram, setting: Setting
+    passed: Passed, gram: Gram, back: Gram, excess: Gram, setting: NetworkSetting
 ) -> CotangentMoments:
     """Post-LN: the cotangent in front of the block, with its share along the input x.
 
@@ -339,7 +342,7 @@ def _branch_covariances(
     gram: Gram,
     straight: tuple[Number, ...],
     relative: tuple[Number, ...],
-    setting: Setting,
+    setting: NetworkSetting,
 ) -> tuple[Number, ...]:
     """The covariance c of `_before_sum`, per token.
 
@@ -374,7 +377,7 @@ def _bound_share(passed: Passed) -> tuple[Number, ...]:
     return tuple(g / (1 + g) for g in _relative_branch(passed))
 
 
-def _inner_width(passed: Passed, setting: Setting) -> Number:
+def _inner_width(passed: Passed, setting: NetworkSetting) -> Number:
     """Inverse of the number of directions inside the branch.
 
     For an MLP it is 3/d_ff. A ReLU opens half of the hidden units, which gives 2/d_ff. The number

@@ -11,7 +11,7 @@ from itertools import product
 
 import sympy as sp
 
-Vector = tuple[int, ...]
+SignVector = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class ReluMoments:
     """E⟨u, Jᵀu⟩. A shortcut next to the branch adds it twice."""
 
 
-def _dot(first: Vector, second: Vector) -> int:
+def _dot(first: SignVector, second: SignVector) -> int:
     return sum(a * b for a, b in zip(first, second, strict=True))
 
 
-def sign_averaged_relu(x: Vector, u: Vector, hidden: int) -> ReluMoments:
+def sign_averaged_relu(x: SignVector, u: SignVector, hidden: int) -> ReluMoments:
     """Moments of the ReLU branch at input ``x`` and direction ``u``, averaged over all signs.
 
     Examples
@@ -55,8 +55,8 @@ def sign_averaged_relu(x: Vector, u: Vector, hidden: int) -> ReluMoments:
 
 
 def _masked(
-    outer: tuple[Vector, ...], inner: tuple[Vector, ...], active: list[int], x: Vector
-) -> Vector:
+    outer: tuple[SignVector, ...], inner: tuple[SignVector, ...], active: list[int], x: SignVector
+) -> SignVector:
     """Sum over the hidden units k that are active: Σ_k outer_k active_k ⟨inner_k, x⟩."""
     weights = [_dot(row, x) * on for row, on in zip(inner, active, strict=True)]
     return tuple(

@@ -15,7 +15,7 @@ import sympy as sp
 from theory.derivations.derivation import Derivation, Step, equation
 from theory.derivations.statements import Asked
 from theory.errors import InputError
-from theory.parametrisations.conditions import Condition
+from theory.parametrisations.conditions import PowerCondition
 from theory.parametrisations.linear_programs import minimum
 
 
@@ -23,7 +23,7 @@ from theory.parametrisations.linear_programs import minimum
 class Certificate:
     """Multiples of conditions that add up to a positive number."""
 
-    terms: tuple[tuple[sp.Rational, Condition], ...]
+    terms: tuple[tuple[sp.Rational, PowerCondition], ...]
 
     @property
     def total(self) -> sp.Expr:
@@ -42,7 +42,7 @@ class Certificate:
         return Derivation(claim, title, (*asked, _contradiction(self)))
 
 
-def _asked(factor: sp.Rational, item: Condition) -> Step:
+def _asked(factor: sp.Rational, item: PowerCondition) -> Step:
     """A condition as it enters the sum; an inequality may only be multiplied by a number ≥ 0."""
     relation = sp.Eq if item.exact else sp.Le
     wrong = sp.Eq if not item.exact else sp.Le
@@ -86,13 +86,13 @@ class Contradiction(InputError):
         self.certificate = certificate
 
 
-def contradiction(asked: Iterable[Condition]) -> Certificate | None:
+def contradiction(asked: Iterable[PowerCondition]) -> Certificate | None:
     """Multiples of conditions that add up to 1; None if the conditions can be met together.
 
     Examples
     --------
     >>> a = sp.Symbol("a", real=True)
-    >>> both = (Condition("stream", "s", a + 1, False), Condition("share", "s", a, True))
+    >>> both = (PowerCondition("stream", "s", a + 1, False), PowerCondition("share", "s", a, True))
     >>> [(str(factor), item.name) for factor, item in contradiction(both).terms]
     [('1', 'stream: s'), ('-1', 'share: s')]
     >>> contradiction(both[:1]) is None

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from theory.errors import nearest
-from theory.parametrisations.sizes import Sizes
+from theory.parametrisations.sizes import StructurePowers
 from theory.parametrisations.step_laws import HALF
-from theory.parametrisations.structures import Branch
+from theory.parametrisations.structures import RoleProduct
 
 FAMILIES = ("start", "stream", "share", "ends", "inside", "memory", "scores", "bounded")
 """What can be asked."""
@@ -30,7 +30,7 @@ STANDARD = ("start", "stream", "share", "ends", "scores")
 
 
 @dataclass(frozen=True)
-class Condition:
+class PowerCondition:
     """A power that must be 0, or at most 0."""
 
     family: str
@@ -53,19 +53,21 @@ class Condition:
         return bool(value == 0 if self.exact else value <= 0)
 
 
-def merged(asked: Iterable[Condition]) -> tuple[Condition, ...]:
+def merged(asked: Iterable[PowerCondition]) -> tuple[PowerCondition, ...]:
     """One condition for all kinds of block where their forms agree."""
-    groups: dict[tuple[str, str], list[Condition]] = {}
+    groups: dict[tuple[str, str], list[PowerCondition]] = {}
     for item in asked:
         groups.setdefault((item.family, item.subject), []).append(item)
-    found: list[Condition] = []
+    found: list[PowerCondition] = []
     for group in groups.values():
         alike = len({sp.expand(item.form) for item in group}) == 1
         found += [replace(group[0], place="")] if alike else group
     return tuple(found)
 
 
-def conditions(sizes: Sizes, families: tuple[str, ...] = STANDARD) -> tuple[Condition, ...]:
+def conditions(
+    sizes: StructurePowers, families: tuple[str, ...] = STANDARD
+) -> tuple[PowerCondition, ...]:
     """Every condition of the families, linear in the powers of ``sizes``.
 
     Raises
@@ -79,50 +81,52 @@ def conditions(sizes: Sizes, families: tuple[str, ...] = STANDARD) -> tuple[Cond
     return tuple(item for item in _all(sizes) if item.family in families)
 
 
-def _all(sizes: Sizes) -> Iterator[Condition]:
+def _all(sizes: StructurePowers) -> Iterator[PowerCondition]:
     yield from _streams(sizes)
     for stream, branch, role in sizes.uses:
         gradient, place = sizes.gradient(stream, branch, role), branch.name
-        yield Condition("share", role, sizes.change(role, gradient, sp.Integer(1)), True, place)
+        yield PowerCondition(
+            "share", role, sizes.change(role, gradient, sp.Integer(1)), True, place
+        )
         relative = sizes.relative_change(role, gradient)
         if sizes.structure.kinds[role] == "hidden":
-            yield Condition("inside", role, relative, True, place)
+            yield PowerCondition("inside", role, relative, True, place)
         if role != "bias":
-            yield Condition("bounded", role, relative, False, place)
+            yield PowerCondition("bounded", role, relative, False, place)
     for role in sizes.ends:
         gradient = sizes.end_gradient(role)
-        yield Condition("ends", role, sizes.change(role, gradient), True)
+        yield PowerCondition("ends", role, sizes.change(role, gradient), True)
         if role != sizes.structure.head:
-            yield Condition("bounded", role, sizes.relative_change(role, gradient), False)
+            yield PowerCondition("bounded", role, sizes.relative_change(role, gradient), False)
     for stream in sizes.structure.streams[:-1]:
-        yield Condition("memory", stream.name, sizes.memory(stream), True)
+        yield PowerCondition("memory", stream.name, sizes.memory(stream), True)
 
 
-def _streams(sizes: Sizes) -> Iterator[Condition]:
+def _streams(sizes: StructurePowers) -> Iterator[PowerCondition]:
     wide = sizes.axis == "width"
     for stream in sizes.structure.streams:
         if stream.wiring == "pre-norm" or wide:
-            yield Condition("start", stream.name, sizes.start(stream), True)
+            yield PowerCondition("start", stream.name, sizes.start(stream), True)
         alpha = sizes.size(stream.shortcut) if stream.shortcut else sp.S.Zero
         for branch in stream.branches:
             if branch.reads is None:
                 continue  # a bias starts at 0
             added = sizes.output(branch, stream) - sizes.start(stream) - alpha
             grown = added + HALF * sizes.blocks
-            yield Condition("stream", stream.name, grown, wide, branch.name)
+            yield PowerCondition("stream", stream.name, grown, wide, branch.name)
             if wide:
                 yield from _inside_wide(sizes, branch)
             elif branch.scores:
                 logits = 2 * sizes.size(branch.scores) + 2 * sizes.read(branch, stream)
-                yield Condition("scores", stream.name, logits, False, branch.name)
+                yield PowerCondition("scores", stream.name, logits, False, branch.name)
     if wide and sizes.structure.head:
-        yield Condition("stream", "f at the start", sizes.size(sizes.structure.head), False)
+        yield PowerCondition("stream", "f at the start", sizes.size(sizes.structure.head), False)
 
 
-def _inside_wide(sizes: Sizes, branch: Branch) -> Iterator[Condition]:
+def _inside_wide(sizes: StructurePowers, branch: RoleProduct) -> Iterator[PowerCondition]:
     """Activations between the matrices of a branch are Θ(1) in the width."""
     trained = [role for role in branch.roles if sizes.structure.kinds[role] != "constant"]
     size = sp.S.Zero
     for role in trained[:-1]:
         size += sizes.size(role)
-        yield Condition("stream", f"after {role}", size, True, branch.name)
+        yield PowerCondition("stream", f"after {role}", size, True, branch.name)

@@ -21,8 +21,8 @@ from theory.derivations.derivation import Derivation, Step, equation
 from theory.derivations.statements import at
 from theory.errors import InputError
 from theory.parametrisations.certificates import Certificate, contradiction
-from theory.parametrisations.conditions import STANDARD, Condition
-from theory.parametrisations.families import Family, Question, multiplier, rate, solve, std
+from theory.parametrisations.conditions import STANDARD, PowerCondition
+from theory.parametrisations.families import Question, SolutionFamily, multiplier, rate, solve, std
 from theory.parametrisations.step_laws import StepLaw, law_named
 from theory.parametrisations.structures import structure_named
 
@@ -41,12 +41,12 @@ def _question(ties: _Ties, *more: str, without: tuple[str, ...] = SCORES, law: S
     return Question(_STRUCTURE, law, (*STANDARD, *more), ties=ties, without=without)
 
 
-def scales_and_rates(law: StepLaw | None = None) -> Family:
+def scales_and_rates(law: StepLaw | None = None) -> SolutionFamily:
     """Every member: scales and rates by group that leave each part its share."""
     return solve(_question((*_NO_BRANCH, *_XAVIER), law=law or law_named("adam")))
 
 
-def scales_alone(law: StepLaw | None = None) -> Family:
+def scales_alone(law: StepLaw | None = None) -> SolutionFamily:
     """The same with one rate for all weights.
 
     Examples
@@ -107,7 +107,7 @@ def solution() -> Derivation:
     )
 
 
-def _met(item: Condition, exponents: Mapping[sp.Symbol, sp.Expr]) -> Step:
+def _met(item: PowerCondition, exponents: Mapping[sp.Symbol, sp.Expr]) -> Step:
     """A condition with the solution's exponents put in; half a power more breaks an equation."""
     relation = sp.Eq if item.exact else sp.Le
     slack = sp.Rational(1, 2) - sp.expand(item.form.subs(exponents))
@@ -127,7 +127,7 @@ def _met(item: Condition, exponents: Mapping[sp.Symbol, sp.Expr]) -> Step:
     )
 
 
-def _unique(asked: tuple[Condition, ...]) -> Step:
+def _unique(asked: tuple[PowerCondition, ...]) -> Step:
     exact = [item.form for item in asked if item.exact]
     unknowns = sorted(set().union(*(item.form.free_symbols for item in asked)), key=str)
     rank = sp.linear_eq_to_matrix(exact, unknowns)[0].rank()

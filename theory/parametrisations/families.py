@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from theory.parametrisations.certificates import Contradiction, contradiction, fraction
-from theory.parametrisations.conditions import STANDARD, Condition, conditions, merged
+from theory.parametrisations.conditions import STANDARD, PowerCondition, conditions, merged
 from theory.parametrisations.linear_programs import minimum
 from theory.parametrisations.powers import Powers, unknown
-from theory.parametrisations.recipes import RECIPES, Recipe
-from theory.parametrisations.sizes import Sizes
+from theory.parametrisations.recipes import RECIPES, PowerRecipe
+from theory.parametrisations.sizes import StructurePowers
 from theory.parametrisations.step_laws import StepLaw
-from theory.parametrisations.structures import Structure
+from theory.parametrisations.structures import StackStructure
 
 
 def multiplier(role: str) -> sp.Symbol:
@@ -40,7 +40,7 @@ def rate(role: str) -> sp.Symbol:
 class Question:
     """What is asked of which structure under which rule."""
 
-    structure: Structure
+    structure: StackStructure
     law: StepLaw
     families: tuple[str, ...] = STANDARD
     """Families of conditions."""
@@ -52,11 +52,11 @@ class Question:
     multipliers: bool = False
     """Whether trained roles may have multipliers."""
 
-    def conditions(self, powers: Mapping[str, Powers] | None = None) -> tuple[Condition, ...]:
+    def conditions(self, powers: Mapping[str, Powers] | None = None) -> tuple[PowerCondition, ...]:
         """Every condition, in the unknown exponents or at given ones."""
         kinds = {role: self.structure.kinds[role] for role in self.structure.used}
         given = unknown(kinds) if powers is None else powers
-        sizes = Sizes(self.structure, given, self.law, self.axis, steady=True)
+        sizes = StructurePowers(self.structure, given, self.law, self.axis, steady=True)
         asked = [
             item
             for item in merged(conditions(sizes, self.families))
@@ -72,7 +72,7 @@ class Question:
             )
         }
         tied = (
-            Condition("tie", reason, sp.sympify(form).subs(values), True)
+            PowerCondition("tie", reason, sp.sympify(form).subs(values), True)
             for reason, form in self.ties
         )
         if powers is None and not self.multipliers:
@@ -81,9 +81,9 @@ class Question:
         return _distinct((*asked, *tied))
 
 
-def _distinct(asked: tuple[Condition, ...]) -> tuple[Condition, ...]:
+def _distinct(asked: tuple[PowerCondition, ...]) -> tuple[PowerCondition, ...]:
     """Each form once, under its first name, without those that are 0 whatever the exponents."""
-    found: dict[tuple[sp.Expr, bool], Condition] = {}
+    found: dict[tuple[sp.Expr, bool], PowerCondition] = {}
     for item in asked:
         form = sp.expand(item.form)
         if form != 0:
@@ -92,7 +92,7 @@ def _distinct(asked: tuple[Condition, ...]) -> tuple[Condition, ...]:
 
 
 @dataclass(frozen=True)
-class Family:
+class SolutionFamily:
     """Exponents that meet a question's conditions."""
 
     question: Question
@@ -123,7 +123,7 @@ def meets(question: Question, powers: Mapping[str, Powers]) -> bool:
     return all(item.met(item.form) for item in question.conditions(powers))
 
 
-def solve(question: Question) -> Family:
+def solve(question: Question) -> SolutionFamily:
     """The family of all solutions.
 
     Raises
@@ -152,11 +152,11 @@ def solve(question: Question) -> Family:
     free = tuple(symbol for symbol in unknowns if exponents[symbol] == symbol)
     remaining = (sp.expand(item.form.subs(exponents)) for item in asked if not item.exact)
     bounds = tuple(dict.fromkeys(form for form in remaining if form != 0))
-    if contradiction(Condition("bound", str(form), form, False) for form in bounds):
+    if contradiction(PowerCondition("bound", str(form), form, False) for form in bounds):
         raise _refuted(question, asked)
     bounds = tuple(form for form in bounds if not form.is_number)
     members = tuple(name for name, recipe in RECIPES.items() if _is_member(question, recipe))
-    return Family(question, exponents, free, bounds, members)
+    return SolutionFamily(question, exponents, free, bounds, members)
 
 
 def _order(symbol: sp.Symbol) -> tuple[int, str]:
@@ -182,13 +182,13 @@ def _least(form: sp.Expr, bounds: tuple[sp.Expr, ...], free: tuple[sp.Symbol, ..
     return form.subs(nothing) + sp.Rational(found.value.numerator, found.value.denominator)
 
 
-def _refuted(question: Question, asked: tuple[Condition, ...]) -> Contradiction:
+def _refuted(question: Question, asked: tuple[PowerCondition, ...]) -> Contradiction:
     found = contradiction(asked)
     assert found is not None, "conditions without a solution have a certificate"
     return Contradiction(question.structure.name, found)
 
 
-def _is_member(question: Question, recipe: Recipe) -> bool:
+def _is_member(question: Question, recipe: PowerRecipe) -> bool:
     if recipe.structure != question.structure.name or question.axis not in recipe.extent:
         return False
     powers = recipe.powers(question.axis)

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import sympy as sp
 
-from theory.parametrisations.conditions import Condition, conditions, merged
+from theory.parametrisations.conditions import PowerCondition, conditions, merged
 from theory.parametrisations.powers import ZERO
-from theory.parametrisations.recipes import Recipe
-from theory.parametrisations.sizes import Sizes, Sum
+from theory.parametrisations.recipes import PowerRecipe
+from theory.parametrisations.sizes import StructurePowers, Sum
 from theory.parametrisations.step_laws import StepLaw
 
 _T = TypeVar("_T")
@@ -34,7 +34,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class RecipeJudgement:
     """All conditions of a recipe under a step law."""
 
     recipe: str
@@ -65,7 +65,7 @@ class Judgement:
         return next(item for item in self.items if item.condition == condition)
 
 
-def judge(recipe: Recipe, law: StepLaw, axis: str = "depth") -> Judgement:
+def judge(recipe: PowerRecipe, law: StepLaw, axis: str = "depth") -> RecipeJudgement:
     """Conditions that a recipe meets and misses, with powers.
 
     Examples
@@ -76,7 +76,7 @@ def judge(recipe: Recipe, law: StepLaw, axis: str = "depth") -> Judgement:
     >>> found["stream: stream"].met, found["update"].power
     (True, 1)
     """
-    sizes = Sizes(recipe.wired, recipe.powers(axis), law, axis)
+    sizes = StructurePowers(recipe.wired, recipe.powers(axis), law, axis)
     changes = _changes(sizes)
     largest = sp.Max(*(item.power for item in changes.values()))
     total = Sum(largest, any(s.logarithm and s.power == largest for s in changes.values()))
@@ -94,7 +94,7 @@ def judge(recipe: Recipe, law: StepLaw, axis: str = "depth") -> Judgement:
     ]
     found = {name: change for (_, name), change in _named(changes).items()}
     gradients = {name: gradient for (_, name), gradient in _named(_gradients(sizes)).items()}
-    return Judgement(
+    return RecipeJudgement(
         recipe.name,
         recipe.structure,
         law.name,
@@ -116,7 +116,7 @@ _MEANINGS = {
 }
 
 
-def _changes(sizes: Sizes) -> dict[tuple[str, str], Sum]:
+def _changes(sizes: StructurePowers) -> dict[tuple[str, str], Sum]:
     """Power of the change of f by (role, kind of block); the ends stand in no block."""
     found = {
         (role, branch.name): sizes.branch_change(stream, branch, role)
@@ -126,7 +126,7 @@ def _changes(sizes: Sizes) -> dict[tuple[str, str], Sum]:
     return found | ends
 
 
-def _gradients(sizes: Sizes) -> dict[tuple[str, str], sp.Expr]:
+def _gradients(sizes: StructurePowers) -> dict[tuple[str, str], sp.Expr]:
     """Power of an entry's gradient by (role, kind of block), in the later half of the blocks."""
     found = {
         (role, branch.name): sizes.gradient(stream, branch, role)
@@ -144,7 +144,7 @@ def _named(found: Mapping[tuple[str, str], _T]) -> dict[tuple[str, str], _T]:
     return named
 
 
-def _stated(asked: tuple[Condition, ...], growths: Mapping[str, Sum]) -> list[Judged]:
+def _stated(asked: tuple[PowerCondition, ...], growths: Mapping[str, Sum]) -> list[Judged]:
     return [
         Judged(
             item.name,
@@ -158,7 +158,9 @@ def _stated(asked: tuple[Condition, ...], growths: Mapping[str, Sum]) -> list[Ju
     ]
 
 
-def _shares(sizes: Sizes, changes: Mapping[tuple[str, str], Sum], total: Sum) -> list[Judged]:
+def _shares(
+    sizes: StructurePowers, changes: Mapping[tuple[str, str], Sum], total: Sum
+) -> list[Judged]:
     end, block = "a Θ(1) part of f's change comes through it", ", Θ(1/N) through each block's"
     return [
         Judged(
@@ -174,7 +176,7 @@ def _shares(sizes: Sizes, changes: Mapping[tuple[str, str], Sum], total: Sum) ->
     ]
 
 
-def _even(sizes: Sizes) -> list[Judged]:
+def _even(sizes: StructurePowers) -> list[Judged]:
     if sizes.axis != "depth":
         return []
     worst = sp.Max(*(sizes.unevenness(*use) for use in sizes.uses))
@@ -182,7 +184,7 @@ def _even(sizes: Sizes) -> list[Judged]:
     return [Judged("even blocks", worst, "0", worst == 0, False, meaning)]
 
 
-def repaired_rates(recipe: Recipe, law: StepLaw, axis: str = "depth") -> dict[str, sp.Expr]:
+def repaired_rates(recipe: PowerRecipe, law: StepLaw, axis: str = "depth") -> dict[str, sp.Expr]:
     """Powers of the rates that keep a recipe's scales and give every role a share of Θ(1).
 
     A rate enters a contribution once, so each falls by the excess of its role's largest.
@@ -195,7 +197,7 @@ def repaired_rates(recipe: Recipe, law: StepLaw, axis: str = "depth") -> dict[st
     >>> rates["out"], rates["in"], rates["embedding"]
     (-1, -1/2, 0)
     """
-    sizes = Sizes(recipe.wired, recipe.powers(axis), law, axis)
+    sizes = StructurePowers(recipe.wired, recipe.powers(axis), law, axis)
     excess: dict[str, sp.Expr] = {}
     for stream, branch, role in sizes.uses:
         change = sizes.branch_change(stream, branch, role).power

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-Row = list[Fraction]
+FractionRow = list[Fraction]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def minimum(
     ('infeasible', 'unbounded')
     """
     count = len(cost)
-    table: list[Row] = []
+    table: list[FractionRow] = []
     for position, (row, bound) in enumerate(zip(rows, right, strict=True)):
         sign = -1 if bound < 0 else 1
         artificial = [Fraction(int(other == position)) for other in range(len(rows))]
@@ -59,7 +59,7 @@ def minimum(
     return Optimum("optimal", value, tuple(point))
 
 
-def _drop_artificial(table: list[Row], basis: list[int], count: int) -> None:
+def _drop_artificial(table: list[FractionRow], basis: list[int], count: int) -> None:
     """Exchange artificial variables, all 0 by now, for real ones; drop rows without any."""
     for position in reversed(range(len(table))):
         if basis[position] < count:
@@ -71,7 +71,7 @@ def _drop_artificial(table: list[Row], basis: list[int], count: int) -> None:
             _pivot(table, basis, position, entering)
 
 
-def _descend(table: list[Row], basis: list[int], cost: Row, allowed: int) -> bool:
+def _descend(table: list[FractionRow], basis: list[int], cost: FractionRow, allowed: int) -> bool:
     """Pivot until no reduced cost is negative; False if the value falls without bound."""
     while True:
         entering = next((j for j in range(allowed) if _reduced(table, basis, cost, j) < 0), None)
@@ -87,13 +87,15 @@ def _descend(table: list[Row], basis: list[int], cost: Row, allowed: int) -> boo
         _pivot(table, basis, min(ratios)[2], entering)
 
 
-def _reduced(table: list[Row], basis: list[int], cost: Row, column: int) -> Fraction:
+def _reduced(
+    table: list[FractionRow], basis: list[int], cost: FractionRow, column: int
+) -> Fraction:
     return cost[column] - sum(
         (cost[chosen] * row[column] for row, chosen in zip(table, basis, strict=True)), Fraction(0)
     )
 
 
-def _pivot(table: list[Row], basis: list[int], position: int, entering: int) -> None:
+def _pivot(table: list[FractionRow], basis: list[int], position: int, entering: int) -> None:
     pivot = table[position][entering]
     table[position] = [entry / pivot for entry in table[position]]
     for other, row in enumerate(table):

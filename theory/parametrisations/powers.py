@@ -24,7 +24,7 @@ ZERO = -sp.oo
 
 
 @dataclass(frozen=True)
-class Rule:
+class RolePowers:
     """Formulas for one role; entries not given are 1."""
 
     multiplier: sp.Expr = sp.S.One
@@ -68,12 +68,12 @@ def power(formula: sp.Expr | int, symbol: sp.Symbol) -> sp.Expr:
     return found.power
 
 
-def powers(rule: Rule, axis: str) -> Powers:
+def powers(rule: RolePowers, axis: str) -> Powers:
     """Exponents of a rule along the depth or the width.
 
     Examples
     --------
-    >>> powers(Rule(std=1 / sp.sqrt(2 * DEPTH * WIDTH)), "depth").std
+    >>> powers(RolePowers(std=1 / sp.sqrt(2 * DEPTH * WIDTH)), "depth").std
     -1/2
     """
     symbol = AXES[axis]

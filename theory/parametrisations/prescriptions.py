@@ -18,8 +18,8 @@ import sympy as sp
 
 from theory.errors import InputError, require_positive
 from theory.parametrisations.conditions import STANDARD
-from theory.parametrisations.families import Family, Question, multiplier, solve, std
-from theory.parametrisations.judgement import Judgement, judge
+from theory.parametrisations.families import Question, SolutionFamily, multiplier, solve, std
+from theory.parametrisations.judgement import RecipeJudgement, judge
 from theory.parametrisations.powers import (
     BASE_DEPTH,
     BASE_WIDTH,
@@ -27,16 +27,16 @@ from theory.parametrisations.powers import (
     LAYER,
     WIDTH,
     Powers,
-    Rule,
+    RolePowers,
 )
-from theory.parametrisations.recipes import Recipe
-from theory.parametrisations.sizes import Sizes
+from theory.parametrisations.recipes import PowerRecipe
+from theory.parametrisations.sizes import StructurePowers
 from theory.parametrisations.step_laws import HALF, StepLaw
-from theory.parametrisations.structures import Branch, Stream, Structure
+from theory.parametrisations.structures import ResidualStream, RoleProduct, StackStructure
 
 
 @dataclass(frozen=True)
-class Factors:
+class RoleFactors:
     """Numbers for one role; rate, weight decay and ε are factors on the optimizer's own."""
 
     multiplier: float
@@ -47,10 +47,10 @@ class Factors:
 
 
 @dataclass(frozen=True)
-class Prescription:
+class PowerPrescription:
     """Numbers by role, the exponents behind them, and what these do."""
 
-    structure: Structure
+    structure: StackStructure
     optimizer: str
     layers: int
     base_layers: int
@@ -58,23 +58,23 @@ class Prescription:
     exponents: Mapping[str, Powers]
     gradients: Mapping[str, sp.Expr]
     """Power of one entry's gradient."""
-    factors: Mapping[str, Factors]
-    family: Family
+    factors: Mapping[str, RoleFactors]
+    family: SolutionFamily
     """Every answer that meets the conditions with the model's multipliers, gains and head."""
-    judgement: Judgement
+    judgement: RecipeJudgement
     assumed: tuple[str, ...]
     """What no condition forced."""
 
 
 def evaluated(
-    recipe: Recipe,
+    recipe: PowerRecipe,
     layers: int,
     width: int,
     *,
     base_layers: int = 2,
     base_width: int = 256,
     layer: int | None = None,
-) -> dict[str, Factors]:
+) -> dict[str, RoleFactors]:
     """A published recipe's numbers by role.
 
     Parameters
@@ -112,17 +112,17 @@ def evaluated(
         numbers = [side.subs(at) for side in _sides(rule)]
         if any(number.has(LAYER) for number in numbers):
             raise InputError(f"{recipe.name} differs by layer: {role} needs the layer's number")
-        found[role] = Factors(*(float(number) for number in numbers))
+        found[role] = RoleFactors(*(float(number) for number in numbers))
     return found
 
 
-def _sides(rule: Rule) -> tuple[sp.Expr, ...]:
+def _sides(rule: RolePowers) -> tuple[sp.Expr, ...]:
     sides = (rule.multiplier, rule.std, rule.rate, rule.weight_decay, rule.epsilon)
     return tuple(map(sp.sympify, sides))
 
 
 def prescribe(
-    structure: Structure,
+    structure: StackStructure,
     law: StepLaw,
     layers: int,
     *,
@@ -130,7 +130,7 @@ def prescribe(
     complete: bool = False,
     multipliers: bool = True,
     given: Mapping[str, sp.Rational] | None = None,
-) -> Prescription:
+) -> PowerPrescription:
     """Factors by role, relative to the depth at which a model is known to train.
 
     Parameters
@@ -179,14 +179,14 @@ def prescribe(
         role: Powers(*(_chosen(family.exponents, f"{side}[{role}]") for side in _SIDES))
         for role in structure.used
     }
-    recipe = Recipe(
+    recipe = PowerRecipe(
         "prescribed",
         structure.name,
         {
             # A bias starts at 0 whatever its rate.
-            role: Rule(*(DEPTH ** getattr(own, side) for side in _SIDES))
+            role: RolePowers(*(DEPTH ** getattr(own, side) for side in _SIDES))
             if role != "bias"
-            else Rule(std=sp.S.Zero, rate=DEPTH**own.rate)
+            else RolePowers(std=sp.S.Zero, rate=DEPTH**own.rate)
             for role, own in exponents.items()
         },
         law.name,
@@ -198,7 +198,7 @@ def prescribe(
         role: _factors(own, gradients.get(role, sp.S.Zero), layers / base_layers)
         for role, own in exponents.items()
     }
-    return Prescription(
+    return PowerPrescription(
         structure,
         law.name,
         layers,
@@ -216,7 +216,7 @@ _SIDES = ("multiplier", "std", "rate")
 
 
 def _unforced(
-    structure: Structure, ties: Iterable[tuple[str, sp.Expr]]
+    structure: StackStructure, ties: Iterable[tuple[str, sp.Expr]]
 ) -> Iterator[tuple[str, sp.Expr]]:
     """The assumptions about what is no initialisation's to choose: multipliers, gains, the head."""
     kept = [std(r) for r in structure.trained if structure.kinds[r] in ("vector", "output")]
@@ -226,14 +226,14 @@ def _unforced(
             yield reason, form
 
 
-def _factors(own: Powers, gradient: sp.Expr, ratio: float) -> Factors:
+def _factors(own: Powers, gradient: sp.Expr, ratio: float) -> RoleFactors:
     sides = (own.multiplier, own.std, own.rate, -own.rate, gradient)
-    return Factors(*(ratio ** float(side) for side in sides))
+    return RoleFactors(*(ratio ** float(side) for side in sides))
 
 
-def _gradients(recipe: Recipe, law: StepLaw) -> dict[str, sp.Expr]:
+def _gradients(recipe: PowerRecipe, law: StepLaw) -> dict[str, sp.Expr]:
     """Power of the largest gradient's entries by role."""
-    sizes = Sizes(recipe.wired, recipe.powers(), law)
+    sizes = StructurePowers(recipe.wired, recipe.powers(), law)
     found: dict[str, sp.Expr] = {role: sizes.end_gradient(role) for role in sizes.ends}
     for stream, branch, role in sizes.uses:
         own = sizes.gradient(stream, branch, role)
@@ -247,7 +247,7 @@ def _chosen(exponents: Mapping[sp.Symbol, sp.Expr], name: str) -> sp.Expr:
     return value.subs(dict.fromkeys(value.free_symbols, 0))
 
 
-def _adding(structure: Structure) -> Iterator[tuple[Stream, Branch, str | None]]:
+def _adding(structure: StackStructure) -> Iterator[tuple[ResidualStream, RoleProduct, str | None]]:
     """Each branch that reads something, with its multiplier's role if it has one."""
     for stream in structure.streams:
         for branch in stream.branches:
@@ -256,12 +256,12 @@ def _adding(structure: Structure) -> Iterator[tuple[Stream, Branch, str | None]]
                 yield stream, branch, None if last in structure.trained else last
 
 
-def _branch_multipliers(structure: Structure) -> tuple[str, ...]:
+def _branch_multipliers(structure: StackStructure) -> tuple[str, ...]:
     return tuple(dict.fromkeys(role for *_, role in _adding(structure) if role is not None))
 
 
 def _carriers(
-    structure: Structure, fixed: Mapping[str, sp.Rational]
+    structure: StackStructure, fixed: Mapping[str, sp.Rational]
 ) -> dict[tuple[str, str], sp.Symbol]:
     """What sets the size of what a branch adds, by stream and branch.
 
@@ -286,7 +286,7 @@ def _carriers(
 
 
 def _units(
-    structure: Structure, carriers: Mapping[tuple[str, str], sp.Symbol]
+    structure: StackStructure, carriers: Mapping[tuple[str, str], sp.Symbol]
 ) -> list[tuple[str, sp.Expr]]:
     """Weights that keep their size; only what sets a branch's size may carry a power."""
     vectors = {
@@ -309,7 +309,7 @@ def _units(
 
 
 def _sizes(
-    structure: Structure,
+    structure: StackStructure,
     carriers: Mapping[tuple[str, str], sp.Symbol],
     fixed: Mapping[str, sp.Rational],
     complete: bool,

@@ -16,8 +16,8 @@ from theory.parametrisations.powers import BASE_WIDTH as n_0
 from theory.parametrisations.powers import DEPTH as N
 from theory.parametrisations.powers import LAYER as l
 from theory.parametrisations.powers import WIDTH as n
-from theory.parametrisations.powers import Powers, Rule, powers
-from theory.parametrisations.structures import Structure, structure_named
+from theory.parametrisations.powers import Powers, RolePowers, powers
+from theory.parametrisations.structures import StackStructure, structure_named
 
 _002 = sp.Rational(1, 50)
 _FAN_IN = 1 / sp.sqrt(n)
@@ -25,12 +25,12 @@ _QUARTER = sp.Rational(1, 4)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PowerRecipe:
     """Formulas by role for one structure."""
 
     name: str
     structure: str
-    rules: Mapping[str, Rule]
+    rules: Mapping[str, RolePowers]
     """Roles that are not named have multiplier 1, rate 1, and the std 1/√fan_in."""
     optimizer: str
     """The step law that it was stated for."""
@@ -38,18 +38,18 @@ class Recipe:
     remark: str = ""
     extent: tuple[str, ...] = ("depth",)
     """Along which axes it is a rule."""
-    shape: Structure | None = None
+    shape: StackStructure | None = None
     """Its structure, where that is none of the named ones."""
 
     @property
-    def wired(self) -> Structure:
+    def wired(self) -> StackStructure:
         """Its structure."""
         return self.shape or structure_named(self.structure)
 
-    def rule(self, role: str) -> Rule:
+    def rule(self, role: str) -> RolePowers:
         """Formulas of a role."""
         kind = self.wired.kinds[role]
-        default = Rule(std=_FAN_IN) if kind in ("hidden", "output") else Rule()
+        default = RolePowers(std=_FAN_IN) if kind in ("hidden", "output") else RolePowers()
         return self.rules.get(role, default)
 
     def powers(self, axis: str = "depth") -> dict[str, Powers]:
@@ -63,84 +63,91 @@ class Recipe:
                 raise nearest(role, self.wired.used, f"role of {self.structure}")
 
 
-def _flat(**changed: Rule) -> dict[str, Rule]:
+def _flat(**changed: RolePowers) -> dict[str, RolePowers]:
     """0.02 everywhere, but for what is changed."""
-    return {**dict.fromkeys(("embedding", "in", "score", "out", "head"), Rule(std=_002)), **changed}
+    return {
+        **dict.fromkeys(("embedding", "in", "score", "out", "head"), RolePowers(std=_002)),
+        **changed,
+    }
 
 
-def _bias(rate: sp.Expr = sp.S.One) -> Rule:
-    return Rule(std=sp.S.Zero, rate=rate)
+def _bias(rate: sp.Expr = sp.S.One) -> RolePowers:
+    return RolePowers(std=sp.S.Zero, rate=rate)
 
 
 _HIDDEN = ("in", "score", "out")
-_GPT2 = _flat(out=Rule(std=_002 / sp.sqrt(2 * N)), bias=_bias())
+_GPT2 = _flat(out=RolePowers(std=_002 / sp.sqrt(2 * N)), bias=_bias())
 
 
-def _depth_mup(rate: sp.Expr) -> dict[str, Rule]:
+def _depth_mup(rate: sp.Expr) -> dict[str, RolePowers]:
     return {
-        **dict.fromkeys(_HIDDEN, Rule(std=_FAN_IN, rate=rate)),
-        "gain": Rule(rate=rate),
+        **dict.fromkeys(_HIDDEN, RolePowers(std=_FAN_IN, rate=rate)),
+        "gain": RolePowers(rate=rate),
         "bias": _bias(rate),
-        "branch": Rule(multiplier=sp.sqrt(N_0 / N)),
+        "branch": RolePowers(multiplier=sp.sqrt(N_0 / N)),
     }
 
 
-def _completep() -> dict[str, Rule]:
+def _completep() -> dict[str, RolePowers]:
     width, depth = n / n_0, N / N_0
     # Every hidden parameter's ε falls with both; α = 1, so no rate has a power of the depth.
     epsilon = 1 / (width * depth)
-    hidden = Rule(std=_002 / sp.sqrt(width), rate=1 / width, weight_decay=width, epsilon=epsilon)
+    hidden = RolePowers(
+        std=_002 / sp.sqrt(width), rate=1 / width, weight_decay=width, epsilon=epsilon
+    )
     return {
         **dict.fromkeys(_HIDDEN, hidden),
-        "gain": Rule(epsilon=epsilon),
-        "bias": Rule(std=sp.S.Zero, epsilon=epsilon),
-        "embedding": Rule(std=_002),
-        "branch": Rule(multiplier=1 / depth),
-        "head": Rule(std=_002, multiplier=1 / width),
+        "gain": RolePowers(epsilon=epsilon),
+        "bias": RolePowers(std=sp.S.Zero, epsilon=epsilon),
+        "embedding": RolePowers(std=_002),
+        "branch": RolePowers(multiplier=1 / depth),
+        "head": RolePowers(std=_002, multiplier=1 / width),
     }
 
 
-def _u_mup() -> dict[str, Rule]:
+def _u_mup() -> dict[str, RolePowers]:
     # α_res = α_ratio = 1, 2N branches; the i-th has τ² = 1/(N + i), so τ is Θ(N^(-1/2)) for all.
-    hidden = Rule(multiplier=_FAN_IN, rate=_FAN_IN / sp.sqrt(2 * N))
+    hidden = RolePowers(multiplier=_FAN_IN, rate=_FAN_IN / sp.sqrt(2 * N))
     return {
         **dict.fromkeys(_HIDDEN, hidden),
-        "branch": Rule(multiplier=1 / sp.sqrt(2 * N)),
-        "head": Rule(multiplier=1 / n),
+        "branch": RolePowers(multiplier=1 / sp.sqrt(2 * N)),
+        "head": RolePowers(multiplier=1 / n),
     }
 
 
-def _mup() -> dict[str, Rule]:
+def _mup() -> dict[str, RolePowers]:
     width = n / n_0
-    hidden = Rule(std=_002 / sp.sqrt(width), rate=1 / width)
+    hidden = RolePowers(std=_002 / sp.sqrt(width), rate=1 / width)
     return {
         **dict.fromkeys(_HIDDEN, hidden),
         "bias": _bias(),
-        "embedding": Rule(std=_002),
-        "head": Rule(std=_002, multiplier=1 / width),
+        "embedding": RolePowers(std=_002),
+        "head": RolePowers(std=_002, multiplier=1 / width),
     }
 
 
 def _tfixup(
     matrices: sp.Rational, embeddings: sp.Rational, rate: sp.Expr = sp.S.One
-) -> dict[str, Rule]:
+) -> dict[str, RolePowers]:
     """T-Fixup's constants to the power that belongs to the exponents; query and key are Xavier."""
     decoder = (9 * N) ** matrices
     encoder = sp.Rational(67, 100) ** (-4 * matrices) * N**matrices
-    rules = dict.fromkeys(("source", "target"), Rule(std=_FAN_IN * (9 * N) ** embeddings))
+    rules = dict.fromkeys(("source", "target"), RolePowers(std=_FAN_IN * (9 * N) ** embeddings))
     for side, scale in (("encoder", encoder), ("decoder", decoder)):
-        rules |= dict.fromkeys((f"{side}.in", f"{side}.out"), Rule(std=_FAN_IN * scale, rate=rate))
-        rules[f"{side}.score"] = Rule(std=_FAN_IN, rate=rate)
+        rules |= dict.fromkeys(
+            (f"{side}.in", f"{side}.out"), RolePowers(std=_FAN_IN * scale, rate=rate)
+        )
+        rules[f"{side}.score"] = RolePowers(std=_FAN_IN, rate=rate)
     # An embedding N(0, 1/n) is multiplied by √n.
     return {
-        role: Rule(sp.sqrt(n), rule.std) if role in ("source", "target") else rule
+        role: RolePowers(sp.sqrt(n), rule.std) if role in ("source", "target") else rule
         for role, rule in rules.items()
     }
 
 
 _RECIPES = (
-    Recipe("flat", "pre-norm", _flat(), "adamw", "Hugging Face, `initializer_range` = 0.02"),
-    Recipe(
+    PowerRecipe("flat", "pre-norm", _flat(), "adamw", "Hugging Face, `initializer_range` = 0.02"),
+    PowerRecipe(
         "gpt2",
         "pre-norm-biased",
         _GPT2,
@@ -148,62 +155,66 @@ _RECIPES = (
         "nanoGPT model.py l. 140-168; Megatron-LM `scaled_init_method_normal`",
         "the head is the embedding's transpose",
     ),
-    Recipe(
+    PowerRecipe(
         "wang",
         "pre-norm-biased",
         {
-            **dict.fromkeys(("embedding", "in", "score", "head"), Rule(std=sp.sqrt(2 / (5 * n)))),
+            **dict.fromkeys(
+                ("embedding", "in", "score", "head"), RolePowers(std=sp.sqrt(2 / (5 * n)))
+            ),
             "bias": _bias(),
-            "out": Rule(std=2 / (N * sp.sqrt(n))),
+            "out": RolePowers(std=2 / (N * sp.sqrt(n))),
         },
         "adamw",
         "GPT-NeoX init_functions.py: small_init with wang_init",
     ),
-    Recipe(
+    PowerRecipe(
         "mitchell",
         "pre-norm",
-        {"out": Rule(std=1 / sp.sqrt(2 * n * l))},
+        {"out": RolePowers(std=1 / sp.sqrt(2 * n * l))},
         "adamw",
         "OLMo 1 model.py, init `mitchell`",
     ),
-    Recipe(
+    PowerRecipe(
         "zero-out",
         "pre-norm",
-        _flat(out=Rule(std=sp.S.Zero)),
+        _flat(out=RolePowers(std=sp.S.Zero)),
         "adamw",
         "modded-nanogpt: output projections start at 0",
         "of the first step alone: later steps find `out` no longer 0",
     ),
-    Recipe(
+    PowerRecipe(
         "layernorm-scaling",
         "pre-norm",
-        _flat(gain=Rule(multiplier=1 / sp.sqrt(l))),
+        _flat(gain=RolePowers(multiplier=1 / sp.sqrt(l))),
         "adamw",
         "arXiv 2502.05795: the norm's output × 1/√l",
     ),
-    Recipe(
+    PowerRecipe(
         "peri-ln",
         "pre-norm-normed",
         _flat(),
         "adamw",
         "arXiv 2502.02732; Gemma 2",
     ),
-    Recipe("olmo2", "pre-norm-normed", _flat(), "adamw", "OLMo-core block.py `reordered_norm`"),
-    Recipe(
+    PowerRecipe(
+        "olmo2", "pre-norm-normed", _flat(), "adamw", "OLMo-core block.py `reordered_norm`"
+    ),
+    PowerRecipe(
         "depth-mup",
         "pre-norm-biased",
         _depth_mup(sp.sqrt(N_0 / N)),
         "adamw",
         "Tensor Programs VI, arXiv 2310.02244: branch × a/√L, Adam's rate × 1/√L",
     ),
-    Recipe(
+    PowerRecipe(
         "depth-mup-sgd",
         "pre-norm-biased",
         _depth_mup(sp.S.One),
         "sgd",
         "Tensor Programs VI, arXiv 2310.02244: branch × a/√L, SGD's rate × 1",
     ),
-    Recipe(
+    PowerRecipe(
         "completep",
         "pre-norm-biased",
         _completep(),
@@ -211,7 +222,7 @@ _RECIPES = (
         "arXiv 2505.01618, α = 1; code in nanoGPT-mup",
         extent=("depth", "width"),
     ),
-    Recipe(
+    PowerRecipe(
         "u-mup",
         "pre-norm-plain",
         _u_mup(),
@@ -220,7 +231,7 @@ _RECIPES = (
         "a trained gain keeps its rate in the source and would move f by Θ(N^(1/2))",
         extent=("depth", "width"),
     ),
-    Recipe(
+    PowerRecipe(
         "mup",
         "pre-norm-biased",
         _mup(),
@@ -228,25 +239,25 @@ _RECIPES = (
         "Tensor Programs V, arXiv 2203.03466, Table 8; nanoGPT-mup",
         extent=("width",),
     ),
-    Recipe(
+    PowerRecipe(
         "deepnorm",
         "post-norm",
         {
-            "in": Rule(std=_FAN_IN * (8 * N) ** -_QUARTER),
-            "out": Rule(std=_FAN_IN * (8 * N) ** -_QUARTER),
-            "shortcut": Rule(multiplier=(2 * N) ** _QUARTER),
+            "in": RolePowers(std=_FAN_IN * (8 * N) ** -_QUARTER),
+            "out": RolePowers(std=_FAN_IN * (8 * N) ** -_QUARTER),
+            "shortcut": RolePowers(multiplier=(2 * N) ** _QUARTER),
         },
         "sgd",
         "arXiv 2203.00555: α = (2N)^(1/4), β = (8N)^(-1/4)",
     ),
-    Recipe(
+    PowerRecipe(
         "tfixup",
         "encoder-decoder",
         _tfixup(-_QUARTER, -_QUARTER),
         "sgd",
         "Huang et al. 2020, section 3; official code",
     ),
-    Recipe(
+    PowerRecipe(
         "tfixup-adam",
         "encoder-decoder",
         _tfixup(-2 * _QUARTER, -2 * _QUARTER),
@@ -254,14 +265,14 @@ _RECIPES = (
         "this project: T-Fixup's conditions under Adam's first step",
         "every scale squared; the encoder's share falls as N^(-1/2)",
     ),
-    Recipe(
+    PowerRecipe(
         "tfixup-adam-rates",
         "encoder-decoder",
         _tfixup(-_QUARTER, -_QUARTER, 1 / sp.sqrt(N)),
         "adam",
         "this project: T-Fixup's scales, matrices' rate N^(-1/2), embeddings' rate 1",
     ),
-    Recipe(
+    PowerRecipe(
         "tfixup-adam-scales",
         "encoder-decoder",
         _tfixup(-_QUARTER, -3 * _QUARTER),
@@ -272,11 +283,11 @@ _RECIPES = (
 )
 for _recipe in _RECIPES:
     _recipe.check_roles()
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}
+RECIPES: Mapping[str, PowerRecipe] = {recipe.name: recipe for recipe in _RECIPES}
 """Recipes by name."""
 
 
-def recipe_named(name: str) -> Recipe:
+def power_recipe_named(name: str) -> PowerRecipe:
     """Look a recipe up; an unknown name is an error that offers the nearest."""
     if name not in RECIPES:
         raise nearest(name, RECIPES, "recipe")
@@ -285,7 +296,7 @@ def recipe_named(name: str) -> Recipe:
 
 def from_powers(
     name: str, structure: str, given: Mapping[str, tuple[str, str, str]], optimizer: str = "adamw"
-) -> Recipe:
+) -> PowerRecipe:
     """A recipe from the powers of N in multiplier, std and rate by role, each a rational number.
 
     Raises
@@ -300,7 +311,7 @@ def from_powers(
     -3/4
     """
     rules = {
-        role: Rule(
+        role: RolePowers(
             *(
                 N ** _rational(role, text) * scale
                 for text, scale in zip(texts, _units(structure, role), strict=True)
@@ -308,7 +319,7 @@ def from_powers(
         )
         for role, texts in given.items()
     }
-    recipe = Recipe(name, structure, rules, optimizer, "given by the user")
+    recipe = PowerRecipe(name, structure, rules, optimizer, "given by the user")
     recipe.check_roles()
     return recipe
 

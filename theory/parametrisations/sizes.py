@@ -26,7 +26,7 @@ import sympy as sp
 from theory.errors import InputError
 from theory.parametrisations.powers import ZERO, Powers
 from theory.parametrisations.step_laws import HALF, StepLaw
-from theory.parametrisations.structures import Branch, Stream, Structure
+from theory.parametrisations.structures import ResidualStream, RoleProduct, StackStructure
 
 _FANS = {"input": (0, 1), "hidden": (1, 1), "output": (1, 0), "vector": (0, 1), "constant": (0, 0)}
 """Powers of the width in (fan_in, fan_out) by kind of role; a vector has as many entries as out."""
@@ -43,10 +43,10 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class StructurePowers:
     """Exponents for a structure whose roles have given powers, along one axis."""
 
-    structure: Structure
+    structure: StackStructure
     powers: Mapping[str, Powers]
     law: StepLaw
     axis: str = "depth"
@@ -73,23 +73,23 @@ class Sizes:
     def _std(self, role: str, t: sp.Expr) -> sp.Expr:
         return self._of(role).std + self._of(role).std_by_layer * t
 
-    def read(self, branch: Branch, stream: Stream) -> sp.Expr:
+    def read(self, branch: RoleProduct, stream: ResidualStream) -> sp.Expr:
         """Size of what a branch reads: 0 behind a norm, else that of the stream."""
         if branch.reads is None or stream.wiring != "none":
             return sp.S.Zero
         return self.start(self.structure.stream(branch.reads))
 
-    def output(self, branch: Branch, stream: Stream, t: sp.Expr = END) -> sp.Expr:
+    def output(self, branch: RoleProduct, stream: ResidualStream, t: sp.Expr = END) -> sp.Expr:
         """β, the size of what a branch adds."""
         seen = branch.roles[branch.normed :]
         read = sp.S.Zero if branch.normed else branch.degree * self.read(branch, stream)
         return sp.Add(*(self.size(role, t) for role in seen)) + read
 
-    def start(self, stream: Stream) -> sp.Expr:
+    def start(self, stream: ResidualStream) -> sp.Expr:
         """Size of the stream before the first block."""
         return sp.S.Zero if stream.wiring == "post-norm" else self.size(stream.embedding)
 
-    def growth(self, stream: Stream) -> Sum:
+    def growth(self, stream: ResidualStream) -> Sum:
         """By what power of N the branches' sum exceeds the stream's start; below 0 it does not."""
         alpha = sp.S.Zero
         if stream.wiring == "post-norm" and stream.shortcut:
@@ -103,7 +103,7 @@ class Sizes:
         level = any(first == last == top for first, last in ends)
         return Sum(top - base, bool(level and self.blocks and top == base))
 
-    def stream_size(self, stream: Stream, t: sp.Expr = END) -> sp.Expr:
+    def stream_size(self, stream: ResidualStream, t: sp.Expr = END) -> sp.Expr:
         """Of the stream at layers of number N^t."""
         start = self.start(stream)
         if self.steady or stream.wiring != "pre-norm":
@@ -115,7 +115,7 @@ class Sizes:
         )
         return sp.Max(start, *outputs)
 
-    def sensitivity(self, stream: Stream, t: sp.Expr = END) -> sp.Expr:
+    def sensitivity(self, stream: ResidualStream, t: sp.Expr = END) -> sp.Expr:
         """δ: of f with respect to what a block adds to the stream at layers of number N^t."""
         passed = self.memory(stream)
         if stream.wiring == "pre-norm":
@@ -124,7 +124,7 @@ class Sizes:
             return passed - self.size(stream.shortcut)
         return passed
 
-    def memory(self, stream: Stream) -> sp.Expr:
+    def memory(self, stream: ResidualStream) -> sp.Expr:
         """Sensitivity of f to the stream's last state, behind its norm if it has one.
 
         For the last stream the head's size. For an earlier one the root of the summed squares over
@@ -144,7 +144,9 @@ class Sizes:
         # Every block that reads the memory has the same roles: with steady streams one term serves.
         return ends[0] if self.steady else sp.Max(*ends)
 
-    def gradient(self, stream: Stream, branch: Branch, role: str, t: sp.Expr = END) -> sp.Expr:
+    def gradient(
+        self, stream: ResidualStream, branch: RoleProduct, role: str, t: sp.Expr = END
+    ) -> sp.Expr:
         """g: ∂f/∂θ for one entry of a role in a branch."""
         own = self._of(role)
         delta = self.sensitivity(stream, t)
@@ -166,7 +168,9 @@ class Sizes:
         others = sp.Add(*(self.size(other, t) for other in seen)) + read
         return delta + others + own.multiplier + own.multiplier_by_layer * t
 
-    def _offset(self, stream: Stream, branch: Branch, role: str, t: sp.Expr) -> sp.Expr:
+    def _offset(
+        self, stream: ResidualStream, branch: RoleProduct, role: str, t: sp.Expr
+    ) -> sp.Expr:
         """What a vector of size 1 adds to the stream: the roles behind it, and the norm's size."""
         after = dict(branch.offsets)[role]
         if after is not None and after == branch.scores:
@@ -199,7 +203,8 @@ class Sizes:
         """Power of the number of entries, and (ε − 1) times it."""
         entries = sp.Integer(sum(self._fans(role)))
         matrix = self.structure.kinds[role] == "hidden"
-        return entries, (self.law.shape_power(matrix=matrix) - 1) * entries
+        own = self.law.scaling_power(self._fans(role), matrix=matrix)
+        return entries, (self.law.shape_power(matrix=matrix) - 1) * entries + own
 
     def step(self, role: str, gradient: sp.Expr, t: sp.Expr = END) -> sp.Expr:
         """Size of the change of one entry of θ in a step, for layers of number N^t."""
@@ -224,7 +229,7 @@ class Sizes:
         added = (entries + count) * (1 if self.law.coherent else HALF)
         return gradient + self.step(role, gradient, t) + added
 
-    def branch_change(self, stream: Stream, branch: Branch, role: str) -> Sum:
+    def branch_change(self, stream: ResidualStream, branch: RoleProduct, role: str) -> Sum:
         """Of f by one step of a role in all blocks of a kind."""
         if self.steady:
             return Sum(self.change(role, self.gradient(stream, branch, role), END))
@@ -235,7 +240,7 @@ class Sizes:
         level = any(a and b for a, b in itertools.pairwise(attained))
         return Sum(top, bool(level and top != ZERO and self.blocks))
 
-    def unevenness(self, stream: Stream, branch: Branch, role: str) -> sp.Expr:
+    def unevenness(self, stream: ResidualStream, branch: RoleProduct, role: str) -> sp.Expr:
         """Power of the ratio of the largest block's change to the smallest's."""
         values = [
             self.change(role, self.gradient(stream, branch, role, t), t, layers=sp.S.Zero)
@@ -243,7 +248,7 @@ class Sizes:
         ]
         return sp.S.Zero if ZERO in values else sp.Max(*values) - sp.Min(*values)
 
-    def _kinks(self, stream: Stream) -> tuple[sp.Expr, ...]:
+    def _kinks(self, stream: ResidualStream) -> tuple[sp.Expr, ...]:
         """t at which the stream's size changes its slope, with both ends."""
         start, found = self.start(stream), {sp.S.Zero, END}
         for branch in stream.branches if stream.wiring == "pre-norm" else ():
@@ -266,7 +271,7 @@ class Sizes:
         return own.rate + self._steered(gradient) + fraction + self._shape(role)[1] + coherence
 
     @cached_property
-    def uses(self) -> tuple[tuple[Stream, Branch, str], ...]:
+    def uses(self) -> tuple[tuple[ResidualStream, RoleProduct, str], ...]:
         """Every trained role in every kind of block.
 
         Without the scores over the width: their sum over a head's channels is another question.

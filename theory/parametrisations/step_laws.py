@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.errors import nearest
-from theory.scales.update_rules import RULES, UpdateRule
+from theory.scales.update_rules import MUONS, RULES, UpdateRule
 
 HALF = sp.Rational(1, 2)
 
@@ -33,6 +33,16 @@ class StepLaw:
     coherent: bool
     """Whether contributions of entries and of blocks add with one sign."""
     meaning: str
+    widened: bool = False
+    """Whether a hidden matrix's step is larger by √max(fan-in, fan-out)."""
+
+    def scaling_power(self, fans: tuple[int, int], *, matrix: bool) -> sp.Rational:
+        """Power by which a rule's own factor on a matrix's step grows, from those of the fans.
+
+        Muon's other factors, √max(1, fan-out/fan-in) and √(fan-out/fan-in), are 1 on matrices whose
+        fans grow alike, as those of the blocks do.
+        """
+        return HALF * max(fans) if self.widened and matrix else sp.S.Zero
 
     def shape_power(self, *, matrix: bool) -> sp.Rational:
         """ε: f moves by (number of entries)^ε times what one entry's gradient suggests.
@@ -62,9 +72,10 @@ def degrees(rule: UpdateRule) -> tuple[int, int]:
 
 def _law(name: str, rule: UpdateRule) -> StepLaw:
     gradient_power, weight_power = degrees(rule)
-    orthogonal = rule is RULES["muon"]
+    orthogonal = name in MUONS
     meaning = rule.meaning + ("; sign(g) outside the hidden matrices" if orthogonal else "")
-    return StepLaw(name, gradient_power, weight_power, orthogonal, True, meaning)
+    widened = name == "muon-match-rms-adamw"
+    return StepLaw(name, gradient_power, weight_power, orthogonal, True, meaning, widened)
 
 
 STEP_LAWS: dict[str, StepLaw] = {

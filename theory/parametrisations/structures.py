@@ -24,7 +24,7 @@ WIRINGS = ("none", "pre-norm", "post-norm")
 
 
 @dataclass(frozen=True)
-class Branch:
+class RoleProduct:
     """A product of roles on what it reads, added to a stream."""
 
     name: str
@@ -45,13 +45,13 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Stream:
+class ResidualStream:
     """A residual stream and what is added to it, N times each."""
 
     name: str
     embedding: str
     """The role that it starts from."""
-    branches: tuple[Branch, ...]
+    branches: tuple[RoleProduct, ...]
     wiring: str
     shortcut: str | None = None
     """Role of the residual connection's multiplier α, post-norm only."""
@@ -62,11 +62,11 @@ class Stream:
 
 
 @dataclass(frozen=True)
-class Structure:
+class StackStructure:
     """Streams in the order in which they are computed; the last one makes the output f."""
 
     name: str
-    streams: tuple[Stream, ...]
+    streams: tuple[ResidualStream, ...]
     kinds: Mapping[str, str]
     """Kind of every role."""
     head: str | None
@@ -100,11 +100,11 @@ class Structure:
         """Roles that a step moves."""
         return tuple(role for role in self.used if self.kinds[role] != "constant")
 
-    def stream(self, name: str) -> Stream:
+    def stream(self, name: str) -> ResidualStream:
         """The stream of that name."""
         return next(stream for stream in self.streams if stream.name == name)
 
-    def readers(self, stream: Stream) -> tuple[tuple[Stream, Branch], ...]:
+    def readers(self, stream: ResidualStream) -> tuple[tuple[ResidualStream, RoleProduct], ...]:
         """Branches of other streams that read ``stream``, with the stream they add to."""
         return tuple(
             (other, branch)
@@ -134,7 +134,7 @@ def pre_norm(
     biases: bool = False,
     gated: bool = False,
     normed: bool = False,
-) -> Structure:
+) -> StackStructure:
     """Decoder-only with a norm before each branch.
 
     Parameters
@@ -161,7 +161,7 @@ def pre_norm(
         # The norm at the output has a gain of its own; what precedes it is a direction.
         roles = tuple((*(role for role in part if role != "gain"), "gain") for part in roles)
     branches = tuple(
-        Branch(
+        RoleProduct(
             block,
             (*part, "branch"),
             "stream",
@@ -170,32 +170,32 @@ def pre_norm(
         )
         for block, part in zip(("attention", "MLP"), roles, strict=True)
     )
-    added = (Branch("output bias", ("bias", "branch"), None),) if biases else ()
-    stream = Stream("stream", "embedding", (*branches, *added), "pre-norm")
-    return Structure(name, (stream,), _single_kinds("branch"), "head")
+    added = (RoleProduct("output bias", ("bias", "branch"), None),) if biases else ()
+    stream = ResidualStream("stream", "embedding", (*branches, *added), "pre-norm")
+    return StackStructure(name, (stream,), _single_kinds("branch"), "head")
 
 
-def post_norm(name: str = "post-norm") -> Structure:
+def post_norm(name: str = "post-norm") -> StackStructure:
     """Decoder-only with a norm after each residual connection, the shortcut multiplied by α."""
     branches = (
-        Branch("attention", ("in", "out"), "stream", "score"),
-        Branch("MLP", ("in", "out"), "stream"),
+        RoleProduct("attention", ("in", "out"), "stream", "score"),
+        RoleProduct("MLP", ("in", "out"), "stream"),
     )
-    stream = Stream("stream", "embedding", branches, "post-norm", "shortcut")
-    return Structure(name, (stream,), _single_kinds("shortcut"), "head")
+    stream = ResidualStream("stream", "embedding", branches, "post-norm", "shortcut")
+    return StackStructure(name, (stream,), _single_kinds("shortcut"), "head")
 
 
-def norm_free(name: str = "norm-free") -> Structure:
+def norm_free(name: str = "norm-free") -> StackStructure:
     """Decoder-only without norms; f is the stream, as in the statements of T-Fixup."""
     branches = (
-        Branch("attention", ("in", "out", "branch"), "stream", "score"),
-        Branch("MLP", ("in", "out", "branch"), "stream"),
+        RoleProduct("attention", ("in", "out", "branch"), "stream", "score"),
+        RoleProduct("MLP", ("in", "out", "branch"), "stream"),
     )
-    stream = Stream("stream", "embedding", branches, "none")
-    return Structure(name, (stream,), _single_kinds("branch"), None)
+    stream = ResidualStream("stream", "embedding", branches, "none")
+    return StackStructure(name, (stream,), _single_kinds("branch"), None)
 
 
-def encoder_decoder(name: str = "encoder-decoder", wiring: str = "none") -> Structure:
+def encoder_decoder(name: str = "encoder-decoder", wiring: str = "none") -> StackStructure:
     """Two streams; the decoder's encoder-attention reads the encoder's last state, the memory.
 
     Examples
@@ -204,17 +204,17 @@ def encoder_decoder(name: str = "encoder-decoder", wiring: str = "none") -> Stru
     [2, 3]
     """
 
-    def branch(block: str, side: str, reads: str) -> Branch:
+    def branch(block: str, side: str, reads: str) -> RoleProduct:
         scores = None if block == "MLP" else f"{side}.score"
-        return Branch(block, (f"{side}.in", f"{side}.out", f"{side}.branch"), reads, scores)
+        return RoleProduct(block, (f"{side}.in", f"{side}.out", f"{side}.branch"), reads, scores)
 
-    encoder = Stream(
+    encoder = ResidualStream(
         "encoder",
         "source",
         (branch("self-attention", "encoder", "encoder"), branch("MLP", "encoder", "encoder")),
         wiring,
     )
-    decoder = Stream(
+    decoder = ResidualStream(
         "decoder",
         "target",
         (
@@ -228,10 +228,10 @@ def encoder_decoder(name: str = "encoder-decoder", wiring: str = "none") -> Stru
     for side in ("encoder", "decoder"):
         kinds |= {f"{side}.{role}": "hidden" for role in ("in", "out", "score")}
         kinds[f"{side}.branch"] = "constant"
-    return Structure(name, (encoder, decoder), MappingProxyType(kinds), None)
+    return StackStructure(name, (encoder, decoder), MappingProxyType(kinds), None)
 
 
-STRUCTURES: dict[str, Structure] = {
+STRUCTURES: dict[str, StackStructure] = {
     item.name: item
     for item in (
         pre_norm(),
@@ -248,7 +248,7 @@ STRUCTURES: dict[str, Structure] = {
 """Structures by name."""
 
 
-def structure_named(name: str) -> Structure:
+def structure_named(name: str) -> StackStructure:
     """Look a structure up; an unknown name is an error that offers the nearest."""
     if name not in STRUCTURES:
         raise nearest(name, STRUCTURES, "structure")

@@ -112,13 +112,6 @@ def _exponent(coherence: sp.Expr) -> sp.Expr:
     return sp.expand(L * (_BLOCK - 1).subs({_a: (3 * L) ** sp.Rational(-1, 2), rho: coherence}))
 
 
-def _exponent_at(statement: sp.Basic) -> bool:
-    """Compare the exponent L u at ρ = r L^(-1/2) with a formula in r."""
-    u = sp.cancel(statement.args[0] / L)
-    inserted = L * u.subs({_a: (3 * L) ** sp.Rational(-1, 2), rho: r / sp.sqrt(L)})
-    return sp.simplify(inserted - statement.args[1]) == 0
-
-
 def _increases_from_zero(statement: sp.Basic) -> bool:
     """Decide lhs ≤ rhs for u > −1: both are 0 at 0, and rhs − lhs has a slope of u's sign."""
     base = sp.Symbol("b", positive=True)

@@ -51,7 +51,7 @@ class FurtherCondition:
 
 
 @dataclass(frozen=True)
-class Architecture:
+class StackLayout:
     """Stacks with what connects them."""
 
     name: str

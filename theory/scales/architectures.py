@@ -9,7 +9,7 @@ import sympy as sp
 
 from theory.errors import InputError, nearest
 from theory.scales import stacks
-from theory.scales.architecture import Architecture, FurtherCondition, Memory, Tie
+from theory.scales.architecture import FurtherCondition, Memory, StackLayout, Tie
 from theory.scales.depth_names import with_own_names
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
 from theory.scales.update_rules import UpdateRule, stack_gain
@@ -65,7 +65,7 @@ def single(
     mlp: str = "mlp",
     parallel: bool = False,
     ties: bool = True,
-) -> Architecture:
+) -> StackLayout:
     """An encoder or a decoder alone: N × (self-attention, MLP), by default all norms tied.
 
     Examples
@@ -81,7 +81,7 @@ def single(
     own = stacks.attention("self-attention", value, output, reads)
     blocks = _layers(layers, own, (), _mlp(mlp, gate, value, output, reads), parallel)
     gates = (gate,) if mlp == "gated" else ()
-    return Architecture(
+    return StackLayout(
         f"{name}-only",
         (Stack(name, blocks),),
         ties=_tied(value, output, reads, *gates) if ties else (),
@@ -99,7 +99,7 @@ def encoder_decoder(
     parallel: bool = False,
     memories: int = 1,
     ties: bool = True,
-) -> Architecture:
+) -> StackLayout:
     """T-Fixup's architecture and its choices.
 
     Parameters
@@ -149,7 +149,7 @@ def encoder_decoder(
         "the encoder's input norm is the decoder's scale at the encoder's depth (official code)",
     )
     paper = Tie(X, V_D, "the encoder's input norm is the decoder's scale (paper)")
-    return Architecture(
+    return StackLayout(
         "encoder-decoder",
         (Stack("encoder", encoder.stacks[0].blocks), decoder),
         tuple(Memory(memory, "encoder", "decoder") for memory in read),
@@ -166,7 +166,7 @@ def _symbols(layers: sp.Expr) -> tuple[sp.Symbol, ...]:
 ARCHITECTURES = ("encoder-decoder", "encoder-only", "decoder-only")
 
 
-def architecture_named(
+def layout_named(
     name: str,
     encoder_layers: sp.Expr | int,
     decoder_layers: sp.Expr | int,
@@ -176,7 +176,7 @@ def architecture_named(
     parallel: bool = False,
     memories: int = 1,
     ties: bool = True,
-) -> Architecture:
+) -> StackLayout:
     """Describe one of the usual stacks by its name and depths, which may be numbers or symbols.
 
     Raises

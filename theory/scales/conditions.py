@@ -16,7 +16,7 @@ import sympy as sp
 
 from theory.derivations.derivation import Step, at_step, equation, identity
 from theory.scales import stacks
-from theory.scales.architecture import Architecture
+from theory.scales.architecture import StackLayout
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, X, Y
 from theory.scales.update_rules import SGD, UpdateRule, branch_gain, sensitivity, stack_gain
 
@@ -32,7 +32,7 @@ class Condition:
     """Whether the solver sets it to 1, which fixes a constant; otherwise only Θ(1) is asked."""
 
 
-def system(architecture: Architecture, rule: UpdateRule) -> tuple[Condition, ...]:
+def system(architecture: StackLayout, rule: UpdateRule) -> tuple[Condition, ...]:
     """All conditions on an architecture's norms under ``rule``, ties not yet made.
 
     Examples
@@ -56,7 +56,7 @@ def system(architecture: Architecture, rule: UpdateRule) -> tuple[Condition, ...
     return (*own, *added, *_memories(architecture))
 
 
-def _passage(architecture: Architecture, stack: stacks.Stack, rule: UpdateRule) -> sp.Expr:
+def _passage(architecture: StackLayout, stack: stacks.Stack, rule: UpdateRule) -> sp.Expr:
     """What a change of ``stack`` meets on its way to the output, where that is composed."""
     whole = sp.S.One
     for memory in architecture.memories:
@@ -68,7 +68,7 @@ def _passage(architecture: Architecture, stack: stacks.Stack, rule: UpdateRule) 
     return whole
 
 
-def _memories(architecture: Architecture) -> tuple[Condition, ...]:
+def _memories(architecture: StackLayout) -> tuple[Condition, ...]:
     return tuple(
         Condition(
             "memory" if memory.symbol == M else f"memory {memory.symbol}",

@@ -16,14 +16,14 @@ from theory.errors import InputError
 from theory.scales.stacks import Stack
 
 if TYPE_CHECKING:
-    from theory.scales.architecture import Architecture
+    from theory.scales.architecture import StackLayout
 
 P = ParamSpec("P")
 _DEPTHS = ("layers", "encoder_layers", "decoder_layers", "blocks")
 """Parameters that are depths, in every function that builds an architecture."""
 
 
-def with_own_names(build: Callable[P, "Architecture"]) -> Callable[P, "Architecture"]:
+def with_own_names(build: Callable[P, "StackLayout"]) -> Callable[P, "StackLayout"]:
     """Give ``build`` a stand-in for every depth that has the name of one of its norms.
 
     Examples
@@ -35,7 +35,7 @@ def with_own_names(build: Callable[P, "Architecture"]) -> Callable[P, "Architect
     """
 
     @wraps(build)
-    def apart(*args: P.args, **kwargs: P.kwargs) -> "Architecture":
+    def apart(*args: P.args, **kwargs: P.kwargs) -> "StackLayout":
         bound = inspect.signature(build).bind(*args, **kwargs)
         depths = {
             name: sp.sympify(bound.arguments[name]) for name in _DEPTHS if name in bound.arguments
@@ -47,7 +47,7 @@ def with_own_names(build: Callable[P, "Architecture"]) -> Callable[P, "Architect
             if not isinstance(symbol, sp.Dummy)
         }
 
-        def built(replaced: Mapping[sp.Basic, sp.Basic]) -> "Architecture":
+        def built(replaced: Mapping[sp.Basic, sp.Basic]) -> "StackLayout":
             for name, depth in depths.items():
                 bound.arguments[name] = depth.xreplace(dict(replaced))
             return build(*bound.args, **bound.kwargs)
@@ -63,7 +63,7 @@ def with_own_names(build: Callable[P, "Architecture"]) -> Callable[P, "Architect
     return apart
 
 
-def norms(architecture: "Architecture") -> set[sp.Symbol]:
+def norms(architecture: "StackLayout") -> set[sp.Symbol]:
     """Symbols of the norms: of the branches, the shortcuts, the memories, and what ties set."""
     found = set().union(*(_norms_of(stack) for stack in architecture.stacks))
     found.update(memory.symbol for memory in architecture.memories)
@@ -76,7 +76,7 @@ def _norms_of(stack: Stack) -> set[sp.Symbol]:
     return set(stack.shortcut.free_symbols).union(*(b.output.free_symbols for b in branches))
 
 
-def require_apart(architecture: "Architecture") -> None:
+def require_apart(architecture: "StackLayout") -> None:
     """Raise if a count of blocks has the name of a norm: the two would be taken for one."""
     taken = {slot.name for slot in norms(architecture)}
     for stack in architecture.stacks:
@@ -90,7 +90,7 @@ def require_apart(architecture: "Architecture") -> None:
 
 
 def with_names_of_the_user(
-    expression: sp.Expr, architecture: "Architecture", *, marked: bool = False
+    expression: sp.Expr, architecture: "StackLayout", *, marked: bool = False
 ) -> sp.Expr:
     """``expression`` with the user's symbols for the stand-ins.
 

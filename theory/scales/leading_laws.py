@@ -11,7 +11,7 @@ import sympy as sp
 
 from theory.derivations.orders import order
 from theory.errors import InputError
-from theory.scales.architecture import Architecture
+from theory.scales.architecture import StackLayout
 from theory.scales.solver import Solution, positive_root, solve, terms_by_power
 from theory.scales.update_rules import UpdateRule
 
@@ -53,7 +53,7 @@ def leading_root(left_side: sp.Expr, unknown: sp.Symbol, depth: sp.Symbol) -> sp
     return positive_root(reaching + kept, unknown) * depth**least
 
 
-def leading_solution(architecture: Architecture, rule: UpdateRule, depth: sp.Symbol) -> Solution:
+def leading_solution(architecture: StackLayout, rule: UpdateRule, depth: sp.Symbol) -> Solution:
     """Every scale's leading law c N^p in the one depth of an architecture.
 
     Examples

@@ -16,7 +16,7 @@ from theory.derivations.statements import OrderEquality
 from theory.scales import conditions, stacks
 from theory.scales.architectures import encoder_decoder
 from theory.scales.solver import Solution, solve
-from theory.scales.stacks import V_D, V_E, W_E, Branch, X
+from theory.scales.stacks import V_D, V_E, W_E, NormPolynomial, X
 from theory.scales.tfixup_constants import N
 from theory.scales.update_rules import RULES, SGD, UpdateRule, branch_gain, stack_gain
 
@@ -48,7 +48,7 @@ def change_power(solved: Solution, rule: UpdateRule) -> sp.Expr:
 def _moves(name: str) -> Step:
     """The gain of v w x under a rule is what a real step does to it, signs included."""
     rule, move = RULES[name], STEPS[name]
-    branch = Branch(V_E * W_E * X, (V_E, W_E, X))
+    branch = NormPolynomial(V_E * W_E * X, (V_E, W_E, X))
     eta = sp.Symbol("eta", positive=True)
 
     def check(statement: sp.Basic) -> bool:

@@ -17,10 +17,10 @@ import sympy as sp
 
 from theory.errors import InputError, nearest
 from theory.scales import stacks
-from theory.scales.architecture import Architecture, FurtherCondition, Memory, Tie
+from theory.scales.architecture import FurtherCondition, Memory, StackLayout, Tie
 from theory.scales.architectures import encoder_decoder, require_depth
 from theory.scales.depth_names import with_own_names
-from theory.scales.stacks import V_D, V_E, W_D, W_E, Block, Branch, M, Stack, X, Y
+from theory.scales.stacks import V_D, V_E, W_D, W_E, Block, M, NormPolynomial, Stack, X, Y
 
 ALPHA_E, ALPHA_D = sp.symbols("alpha_e alpha_d", positive=True)
 """Shortcut multipliers."""
@@ -53,20 +53,20 @@ def residual_branches(
 
 
 @with_own_names
-def fixup(blocks: sp.Expr, matrices: int = 2) -> Architecture:
+def fixup(blocks: sp.Expr, matrices: int = 2) -> StackLayout:
     """Fixup: one kind of branch of m matrices."""
     require_depth("blocks", blocks)
     stack, ties = residual_branches(matrices, blocks)
-    return Architecture("fixup", (stack,), ties=ties, known=tuple(blocks.free_symbols))
+    return StackLayout("fixup", (stack,), ties=ties, known=tuple(blocks.free_symbols))
 
 
 @with_own_names
-def r_fixup(encoder_layers: sp.Expr, decoder_layers: sp.Expr) -> Architecture:
+def r_fixup(encoder_layers: sp.Expr, decoder_layers: sp.Expr) -> StackLayout:
     """R-Fixup: L = 2 N_e + 3 N_d in the condition of either kind of branch."""
     blocks = 2 * encoder_layers + 3 * decoder_layers
     attention, first = residual_branches(4, blocks, A, "attention")
     mlp, second = residual_branches(2, blocks, B, "MLP")
-    return Architecture(
+    return StackLayout(
         "r-fixup",
         (attention, mlp),
         ties=(*first, *second),
@@ -81,13 +81,13 @@ def r_fixup(encoder_layers: sp.Expr, decoder_layers: sp.Expr) -> Architecture:
 def _deepnorm_stack(
     name: str, layers: sp.Expr, alpha: sp.Symbol, v: sp.Symbol, w: sp.Symbol, *, crossed: bool
 ) -> Stack:
-    plain = Branch(v * w, (v, w))
+    plain = NormPolynomial(v * w, (v, w))
     blocks: list[tuple[Block, sp.Expr]] = [
         (Block("self-attention", (plain,)), layers),
         (Block("MLP", (plain,)), layers),
     ]
     if crossed:
-        reading = Branch(v * w * M, (v, w), (M,))
+        reading = NormPolynomial(v * w * M, (v, w), (M,))
         blocks.insert(1, (Block("encoder-attention", (reading,)), layers))
     return Stack(name, tuple(blocks), alpha)
 
@@ -103,12 +103,12 @@ def _balance(name: str, alpha: sp.Symbol, beta: sp.Symbol) -> FurtherCondition:
 @with_own_names
 def deepnorm(
     encoder_layers: sp.Expr, decoder_layers: sp.Expr, *, balanced: bool = True
-) -> Architecture:
+) -> StackLayout:
     """DeepNorm's encoder-decoder; without ``balanced`` the solution is a family."""
     require_depth("encoder layers", encoder_layers)
     require_depth("decoder layers", decoder_layers)
     further = (_balance("encoder balance", ALPHA_E, V_E), _balance("decoder balance", ALPHA_D, V_D))
-    return Architecture(
+    return StackLayout(
         "deepnorm",
         (
             _deepnorm_stack("encoder", encoder_layers, ALPHA_E, V_E, W_E, crossed=False),
@@ -131,10 +131,10 @@ def deepnorm(
 
 
 @with_own_names
-def deepnorm_single(layers: sp.Expr, *, balanced: bool = True) -> Architecture:
+def deepnorm_single(layers: sp.Expr, *, balanced: bool = True) -> StackLayout:
     """DeepNorm of an encoder or a decoder alone."""
     require_depth("layers", layers)
-    return Architecture(
+    return StackLayout(
         "deepnorm",
         (_deepnorm_stack("stack", layers, ALPHA_E, V_E, W_E, crossed=False),),
         ties=(Tie(W_E, V_E, "v = w = β"),),
@@ -144,19 +144,19 @@ def deepnorm_single(layers: sp.Expr, *, balanced: bool = True) -> Architecture:
 
 
 @with_own_names
-def dt_fixup(layers: sp.Expr, input_norm: sp.Expr = MU) -> Architecture:
+def dt_fixup(layers: sp.Expr, input_norm: sp.Expr = MU) -> StackLayout:
     """DT-Fixup: relation-aware attention and MLP on inputs of given norm μ, not trained."""
     require_depth("layers", layers)
     if input_norm.is_positive is not True:
         raise InputError(f"the input norm must be positive, got {input_norm}")
-    relation = Branch(W_E * (V_E * X + R), (V_E, W_E, R), (X,))
-    plain = Branch(V_E * W_E * X, (V_E, W_E), (X,))
+    relation = NormPolynomial(W_E * (V_E * X + R), (V_E, W_E, R), (X,))
+    plain = NormPolynomial(V_E * W_E * X, (V_E, W_E), (X,))
     blocks = (
         (Block("relation-aware attention", (relation,)), layers),
         (Block("MLP", (plain,)), layers),
     )
     alike = "v, w and the relation embeddings have one scale"
-    return Architecture(
+    return StackLayout(
         "dt-fixup",
         (Stack("encoder", blocks),),
         ties=(
@@ -170,12 +170,12 @@ def dt_fixup(layers: sp.Expr, input_norm: sp.Expr = MU) -> Architecture:
 
 
 @with_own_names
-def rezero(blocks: sp.Expr) -> Architecture:
+def rezero(blocks: sp.Expr) -> StackLayout:
     """ReZero: α v w x with v w x of norm 1 and α = 0; its conditions have no solution."""
     require_depth("blocks", blocks)
-    branch = Branch(ALPHA * V_E * W_E * X, (ALPHA, V_E, W_E), (X,))
+    branch = NormPolynomial(ALPHA * V_E * W_E * X, (ALPHA, V_E, W_E), (X,))
     one = "Xavier's norms, not scaled"
-    return Architecture(
+    return StackLayout(
         "rezero",
         (Stack("residual", ((Block("gated by α", (branch,)), blocks),)),),
         ties=(
@@ -194,7 +194,7 @@ Published = Callable[[sp.Expr, sp.Expr], sp.Expr | None]
 class Preset:
     """A published scheme: its architecture from its depths, and the names of its numbers."""
 
-    build: Callable[[sp.Expr, sp.Expr], Architecture]
+    build: Callable[[sp.Expr, sp.Expr], StackLayout]
     names: Mapping[sp.Symbol, str]
     published: Mapping[sp.Symbol, Published]
     """The numbers as printed or coded, rounded constants included."""

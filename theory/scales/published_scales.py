@@ -19,7 +19,7 @@ from theory.derivations.derivation import (
 )
 from theory.derivations.orders import order_step
 from theory.scales import conditions, presets
-from theory.scales.architecture import Architecture
+from theory.scales.architecture import StackLayout
 from theory.scales.presets import ALPHA_D, ALPHA_E, MU, A, T
 from theory.scales.solver import solve
 from theory.scales.stacks import V_D, V_E
@@ -32,7 +32,7 @@ MATRICES = (2, 3, 4, 5, 6)
 """Numbers of matrices a branch at which Fixup's formulas are checked."""
 
 
-def _tied_left_side(architecture: Architecture, name: str) -> sp.Expr:
+def _tied_left_side(architecture: StackLayout, name: str) -> sp.Expr:
     """A condition's left side with the ties made."""
     ties = {tie.symbol: tie.value for tie in architecture.ties}
     demanded = conditions.system(architecture, SGD)

@@ -19,10 +19,10 @@ import sympy as sp
 from theory.derivations.derivation import equal
 from theory.derivations.orders import order
 from theory.errors import InputError
-from theory.scales.architecture import Architecture
+from theory.scales.architecture import StackLayout
 from theory.scales.conditions import Condition, system
 from theory.scales.depth_names import require_apart, with_names_of_the_user
-from theory.scales.update_rules import UpdateRule, rule_named
+from theory.scales.update_rules import UpdateRule, update_rule_named
 
 _T = sp.Symbol("t", positive=True)
 DIGITS = 30
@@ -33,7 +33,7 @@ DIGITS = 30
 class Solution:
     """Norms that meet an architecture's conditions under an update rule."""
 
-    architecture: Architecture
+    architecture: StackLayout
     rule: UpdateRule
     scales: Mapping[sp.Symbol, sp.Expr]
     """Every slot's norm, in the depths, in what is known, and in the free norms."""
@@ -224,7 +224,7 @@ def _at(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
 
 
 def solve(
-    architecture: Architecture, rule: UpdateRule | str, root_of: Root = positive_root
+    architecture: StackLayout, rule: UpdateRule | str, root_of: Root = positive_root
 ) -> Solution:
     """Norms of an architecture under an update rule, which may be given by its name.
 
@@ -246,7 +246,7 @@ def solve(
     0.669628722978
     """
     if isinstance(rule, str):
-        rule = rule_named(rule)
+        rule = update_rule_named(rule)
     require_apart(architecture)
     demanded = system(architecture, rule)
     ties = {tie.symbol: tie.value for tie in architecture.ties}

@@ -24,7 +24,7 @@ V_E, W_E, V_D, W_D = sp.symbols("v_e w_e v_d w_d", positive=True)
 
 
 @dataclass(frozen=True)
-class Branch:
+class NormPolynomial:
     """A positive polynomial in norms."""
 
     output: sp.Expr
@@ -51,7 +51,7 @@ class Block:
     """A residual block: the changes of its branches add."""
 
     name: str
-    branches: tuple[Branch, ...]
+    branches: tuple[NormPolynomial, ...]
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,22 @@ def attention(name: str, value: sp.Symbol, output: sp.Symbol, *reads: sp.Symbol)
     """
     return Block(
         name,
-        tuple(Branch(value * output * r, (value, output, r), (r,), f"{name} on {r}") for r in reads)
+        tuple(
+            NormPolynomial(value * output * r, (value, output, r), (r,), f"{name} on {r}")
+            for r in reads
+        )
         if len(reads) > 1
-        else tuple(Branch(value * output * r, (value, output, r), (r,), name) for r in reads),
+        else tuple(
+            NormPolynomial(value * output * r, (value, output, r), (r,), name) for r in reads
+        ),
     )
 
 
 def mlp(first: sp.Symbol, second: sp.Symbol, reads: sp.Symbol) -> Block:
     """w₁ · w₂ · y: a bilinear gain like attention's."""
-    return Block("MLP", (Branch(first * second * reads, (first, second, reads), (reads,), "MLP"),))
+    return Block(
+        "MLP", (NormPolynomial(first * second * reads, (first, second, reads), (reads,), "MLP"),)
+    )
 
 
 def gated_mlp(gate: sp.Symbol, first: sp.Symbol, second: sp.Symbol, reads: sp.Symbol) -> Block:
@@ -101,7 +108,7 @@ def gated_mlp(gate: sp.Symbol, first: sp.Symbol, second: sp.Symbol, reads: sp.Sy
     """
     whole = gate * first * second * reads**2
     slots = (gate, first, second, reads)
-    return Block("gated MLP", (Branch(whole, slots, (reads,), "gated MLP"),))
+    return Block("gated MLP", (NormPolynomial(whole, slots, (reads,), "gated MLP"),))
 
 
 def side_by_side(name: str, *blocks: Block) -> Block:
@@ -111,7 +118,7 @@ def side_by_side(name: str, *blocks: Block) -> Block:
 
 def matrices(name: str, slots: tuple[sp.Symbol, ...]) -> Block:
     """a₁ ⋯ a_m: a branch of m matrices on an input of norm 1 that no step moves."""
-    return Block(name, (Branch(sp.Mul(*slots), slots),))
+    return Block(name, (NormPolynomial(sp.Mul(*slots), slots),))
 
 
 def encoder(layers: sp.Expr = N_E) -> Stack:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.errors import InputError, nearest
-from theory.scales.stacks import Block, Branch, Stack
+from theory.scales.stacks import Block, NormPolynomial, Stack
 
-Change = Callable[[sp.Expr, sp.Expr], sp.Expr]
+NormChange = Callable[[sp.Expr, sp.Expr], sp.Expr]
 DECAY = sp.Rational(9, 10)
 """Of momentum, and Adam's β₁, where no other is given."""
 
@@ -26,7 +26,7 @@ class UpdateRule:
     """A map from gradients to steps."""
 
     name: str
-    change: Change
+    change: NormChange
     """(∂G/∂θ, θ) ↦ the change of G in units of η."""
     power: int
     """How often the change contains what lies between a block and the output: 2 when the step is
@@ -50,6 +50,27 @@ def momentum(decay: sp.Expr = DECAY) -> UpdateRule:
         lambda derivative, _: derivative**2 / (1 - decay),
         2,
         f"θ ← θ − η Σ_k {decay}^k g_(t−k), the gradient steady",
+    )
+
+
+def momentum_noise(decay: sp.Expr = DECAY) -> UpdateRule:
+    """Heavy-ball momentum where ∂L/∂f is zero-mean noise: gradients add up in mean square.
+
+    Their sum has the RMS √(Σ_k decay^(2k)) = (1 − decay²)^(-1/2) of one gradient's.
+
+    Examples
+    --------
+    >>> D, theta = sp.symbols("D theta", positive=True)
+    >>> momentum_noise(sp.Rational(3, 5)).change(D, theta)
+    5*D**2/4
+    """
+    if not 0 <= decay < 1:
+        raise InputError(f"the decay of momentum must lie in [0, 1), got {decay}")
+    return UpdateRule(
+        "momentum-noise",
+        lambda derivative, _: derivative**2 / sp.sqrt(1 - decay**2),
+        2,
+        f"momentum's steady state on a noisy ∂L/∂f: g × a factor of RMS (1 − {decay}²)^(-1/2)",
     )
 
 
@@ -84,6 +105,7 @@ _STEADY = "Adam's first step, and its steady state where the gradient's sign sta
 RULES: dict[str, UpdateRule] = {
     "sgd": SGD,
     "momentum": momentum(),
+    "momentum-noise": momentum_noise(),
     "sign": SIGN,
     "adam": UpdateRule("adam", SIGN.change, 1, f"{SIGN.meaning}: {_STEADY}"),
     "adamw": UpdateRule("adamw", SIGN.change, 1, f"{SIGN.meaning}, and θ decays: {_STEADY}"),
@@ -91,24 +113,41 @@ RULES: dict[str, UpdateRule] = {
     "lion": UpdateRule("lion", SIGN.change, 1, "θ ← θ − η sign(interpolated g)"),
     "lars": UpdateRule("lars", LAYERWISE.change, 1, "θ ← θ − η ‖θ‖ g/‖g‖ in each tensor"),
     "lamb": LAYERWISE,
+    "adafactor": UpdateRule(
+        "adafactor", LAYERWISE.change, 1, "θ ← θ − η RMS(θ) u/max(1, RMS(u)) in each tensor"
+    ),
     "muon": ORTHOGONAL,
+    "muon-match-rms-adamw": UpdateRule(
+        "muon-match-rms-adamw",
+        ORTHOGONAL.change,
+        1,
+        "θ ← θ − 0.2 η √max(rows, columns) U Vᵀ, g = U Σ Vᵀ: entries of RMS 0.2 η",
+    ),
+    "muon-spectral": UpdateRule(
+        "muon-spectral",
+        ORTHOGONAL.change,
+        1,
+        "θ ← θ − η √(rows/columns) U Vᵀ, g = U Σ Vᵀ: what a matrix computes moves by RMS η",
+    ),
 }
+MUONS = ("muon", "muon-match-rms-adamw", "muon-spectral")
+"""Names of the rules that step a hidden matrix by an orthogonal one."""
 
 
-def rule_named(name: str) -> UpdateRule:
+def update_rule_named(name: str) -> UpdateRule:
     """Look a rule up; an unknown name is an error that offers the nearest."""
     if name not in RULES:
         raise nearest(name, RULES, "optimizer")
     return RULES[name]
 
 
-def branch_gain(branch: Branch, rule: UpdateRule, shortcut: sp.Expr = sp.S.One) -> sp.Expr:
+def branch_gain(branch: NormPolynomial, rule: UpdateRule, shortcut: sp.Expr = sp.S.One) -> sp.Expr:
     """Σ over trained slots of the rule's change: that of the branch in one step, divided by η.
 
     Examples
     --------
     >>> a, b = sp.symbols("a b", positive=True)
-    >>> pair = Branch(a * b, (a, b))
+    >>> pair = NormPolynomial(a * b, (a, b))
     >>> [branch_gain(pair, rule) for rule in (SGD, SIGN, LAYERWISE)]
     [a**2 + b**2, a + b, 2*a*b]
     """

@@ -49,8 +49,8 @@ def stepped(rule: StepRule, history: Sequence[Weights]) -> dict[str, Tensor]:
 
     Examples
     --------
-    >>> from numerics.linearization.update_directions import rule_named
-    >>> stepped(rule_named("sign"), [{"w1": torch.tensor([2.0, -3.0])}])
+    >>> from numerics.linearization.update_directions import step_rule_named
+    >>> stepped(step_rule_named("sign"), [{"w1": torch.tensor([2.0, -3.0])}])
     {'w1': tensor([-1.,  1.])}
     """
     *past, current = history

@@ -30,9 +30,9 @@ def serves(spec: ModelSpec, rule: StepRule | None = None) -> bool:
 
     Examples
     --------
-    >>> from numerics.linearization.update_directions import rule_named
+    >>> from numerics.linearization.update_directions import step_rule_named
     >>> spec = ModelSpec(2, 2)
-    >>> serves(spec), serves(spec, rule_named("adam")), serves(spec, rule_named("muon"))
+    >>> serves(spec), serves(spec, step_rule_named("adam")), serves(spec, step_rule_named("muon"))
     (True, True, False)
     """
     closed = spec.wiring in CLOSED_WIRINGS and spec.plain

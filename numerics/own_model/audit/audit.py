@@ -5,16 +5,18 @@ Without a recipe the nearest one is found, and the model is compared with that.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from numerics.own_model.audit.branch_findings import branch_findings, exchanged_places, paths
-from numerics.own_model.audit.comparison import Row, compare, measure, parameters_of
-from numerics.own_model.audit.end_findings import FirstLoss, end_findings, first_loss
+from numerics.own_model.audit.comparison import AuditRow, compare, measure, parameters_of
+from numerics.own_model.audit.end_findings import UntrainedLoss, end_findings, first_loss
 from numerics.own_model.audit.finding import Finding, count_names, label, plural, ranked
+from numerics.own_model.audit.gradient_reach import unreached, unreached_findings
+from numerics.own_model.audit.low_rank import low_rank_findings, low_rank_pairs, unasked
 from numerics.own_model.audit.nearest import Nearest, is_drawn, nearest_recipe
 from numerics.own_model.audit.recipe_findings import missing_findings, recipe_findings
 from numerics.own_model.audit.scale_findings import scale_findings
@@ -28,15 +30,16 @@ from numerics.own_model.audit.tensor_findings import (
     value_findings,
     zero_findings,
 )
+from numerics.own_model.audit.unprofiled import unprofiled_findings
 from numerics.own_model.audit.wiring_findings import wiring_findings
 from numerics.recipes import recipe_named
 from numerics.recipes.asked import tie_words
 from numerics.recipes.ends import Ends, Input, setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
-from numerics.recipes.place import Place, Setting, places
+from numerics.recipes.place import ModelSizes, ParameterPlace, places
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
-from numerics.structure.default_batch import Batch, default_batch
+from numerics.structure.default_batch import ModelBatch, default_batch
 from numerics.structure.types import Structure
 from numerics.structure.user_factory import require_measurable, run_model, seeded
 
@@ -54,17 +57,17 @@ class Audit:
     """Whether the user named the recipe."""
     nearest: Nearest | None
     """The recipe that explains most tensors; ``None`` where nothing is drawn or one was named."""
-    rows: tuple[Row, ...]
+    rows: tuple[AuditRow, ...]
     """Every view of every parameter, measured and compared."""
     findings: tuple[Finding, ...]
     """What is not as it should be, the gravest first."""
     notes: tuple[str, ...]
     """What was decided, left out or not understood, in sentences."""
     structure: Structure
-    setting: Setting
+    setting: ModelSizes
     inputs: tuple[tuple[Input, ...], ...]
     """Per stream its inputs with their shares."""
-    loss: FirstLoss | None
+    loss: UntrainedLoss | None
     """The first loss, where the output is logits."""
 
     @property
@@ -86,7 +89,9 @@ class Audit:
         faults, remarks = len(self.faults), len(self.findings) - len(self.faults)
         found = plural(faults, "finding") if faults else "No findings"
         also = f" and {plural(remarks, 'remark')}" if remarks else ""
-        return f"{found}{also} {against}: {agree} of {len(drawn)} drawn tensors agree."
+        frozen = sum(row.place.frozen and is_drawn(row.place, row.sample) for row in self.rows)
+        rest = f"; {frozen} frozen are not compared" if frozen else ""
+        return f"{found}{also} {against}: {agree} of {len(drawn)} drawn tensors agree{rest}."
 
     def plot(self) -> "Figure":
         """Draw every tensor's scale over what is asked (`numerics.own_model.audit.figure`)."""
@@ -105,7 +110,7 @@ class Audit:
 def audit(
     model: nn.Module,
     recipe: str | Recipe | None = None,
-    batch: Batch | None = None,
+    batch: ModelBatch | None = None,
     *,
     names: Sequence[str] = (),
     output: Callable[[object], object] | None = None,
@@ -130,7 +135,8 @@ def audit(
     Raises
     ------
     InputError
-        If the recipe is unknown or not defined for the model's stacks, or the model cannot run.
+        If the recipe is unknown or not defined for the model's stacks, a weight is not finite, the
+        model cannot run, or its output carries no gradient.
 
     Examples
     --------
@@ -149,12 +155,18 @@ def audit(
     structure = traced(model, batch, output=output, blocks=blocks)
     ends = watch_ends(model, batch)
     notes.extend(structure.reasons)
-    return audit_structure(
+    cut = unreached(model, batch)
+    found = audit_structure(
         model, structure, ends, chosen, batch=batch, names=names, notes=tuple(notes)
     )
+    more = (
+        *unreached_findings(cut),
+        *unprofiled_findings(found.rows, structure, found.recipe, model, batch),
+    )
+    return replace(found, findings=ranked((*found.findings, *more)))
 
 
-def run_model_quietly(model: nn.Module, batch: Batch) -> None:
+def run_model_quietly(model: nn.Module, batch: ModelBatch) -> None:
     """One forward, so that a batch that does not fit is the user's own error and no other."""
     modes = {module: module.training for module in model.modules()}
     try:
@@ -172,7 +184,7 @@ def audit_structure(
     ends: Ends,
     recipe: Recipe | None,
     *,
-    batch: Batch,
+    batch: ModelBatch,
     names: Sequence[str] = (),
     notes: tuple[str, ...] = (),
 ) -> Audit:
@@ -186,10 +198,13 @@ def audit_structure(
     if chosen is None and nearest is not None and nearest.near:
         chosen = nearest.recipe
     rows = compare(found, samples, chosen, setting)
+    pairs = low_rank_pairs(rows)
+    rows = unasked(rows, pairs)
     findings = [
         *_findings(model, structure, rows, chosen, setting, nearest, given=recipe is not None),
         *end_findings(rows, ends, setting, tie_words(chosen, found, setting) if chosen else ()),
         *missing_findings(structure, names, list(parameters)),
+        *low_rank_findings(pairs),
     ]
     return Audit(
         recipe=chosen,
@@ -208,9 +223,9 @@ def audit_structure(
 def _findings(
     model: nn.Module,
     structure: Structure,
-    rows: tuple[Row, ...],
+    rows: tuple[AuditRow, ...],
     recipe: Recipe | None,
-    setting: Setting,
+    setting: ModelSizes,
     nearest: Nearest | None,
     *,
     given: bool,
@@ -222,7 +237,7 @@ def _findings(
         if not mixed:
             whole = {name for f in found if f.kind == "torch-defaults" for name in f.tensors}
             wrong = {label(row.place) for row in rows if row.problem and row.place.is_matrix}
-            exchanged: set[Place] = set()
+            exchanged: set[ParameterPlace] = set()
             # Where every matrix is torch's, the branches' factors say nothing more.
             if structure.understood and not (wrong and wrong <= whole):
                 branches = tuple(paths(rows, structure, recipe, setting))
@@ -243,14 +258,25 @@ def _findings(
 
 
 def _notes(
-    rows: Sequence[Row],
+    rows: Sequence[AuditRow],
     recipe: Recipe | None,
     structure: Structure,
     parameters: dict[str, Tensor],
 ) -> list[str]:
     notes = []
+    frozen = tuple(dict.fromkeys(row.place.name for row in rows if row.place.frozen))
+    if frozen:
+        notes.append(
+            f"{plural(len(frozen), 'parameter')} ({count_names(frozen)}) "
+            f"{'is' if len(frozen) == 1 else 'are'} frozen (requires_grad=False): the roles are "
+            "found, and nothing is asked of what is not trained."
+        )
+    elif not any(parameter.requires_grad for parameter in parameters.values()):
+        notes.append(
+            "Every parameter is frozen (requires_grad=False): compared as if all were trained."
+        )
     if recipe is not None:
-        free = [row for row in rows if row.asked is None and row.sample.count]
+        free = [r for r in rows if r.asked is None and r.sample.count and not r.place.frozen]
         if free:
             kinds = ", ".join(dict.fromkeys(row.place.role for row in free))
             notes.append(

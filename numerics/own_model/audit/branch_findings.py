@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from numerics.own_model.audit.comparison import Row
+from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import Finding, count_names, names_of
 from numerics.own_model.audit.laws import CLOSE, factor_named, inverse_words, layer_law, too
 from numerics.own_model.audit.scale_findings import value_range
-from numerics.recipes.place import WRITERS, Place, Setting
+from numerics.recipes.place import WRITERS, ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 from numerics.structure.types import Branch, Structure
 
@@ -27,7 +27,7 @@ class Path:
     """One branch against the recipe."""
 
     branch: Branch
-    rows: tuple[Row, ...]
+    rows: tuple[AuditRow, ...]
     multiplier: float
     """Forward multiplier found over the one asked."""
 
@@ -43,10 +43,10 @@ class Path:
 
 
 def paths(
-    rows: Sequence[Row], structure: Structure, recipe: Recipe, setting: Setting
+    rows: Sequence[AuditRow], structure: Structure, recipe: Recipe, setting: ModelSizes
 ) -> Iterator[Path]:
     """Every branch whose path's matrices are all asked for."""
-    owned: dict[int, list[Row]] = defaultdict(list)
+    owned: dict[int, list[AuditRow]] = defaultdict(list)
     for row in rows:
         if (
             row.place.branch is not None
@@ -68,12 +68,14 @@ def paths(
                 yield Path(branch, found, branch.branch_multiplier / asked)
 
 
-def exchanged_places(found: Sequence[Path]) -> set[Place]:
+def exchanged_places(found: Sequence[Path]) -> set[ParameterPlace]:
     """Places of branches whose tensors are off and whose product is right."""
     return {row.place for path in found if _exchanged(path) for row in path.rows}
 
 
-def branch_findings(found: Sequence[Path], recipe: Recipe, setting: Setting) -> Iterator[Finding]:
+def branch_findings(
+    found: Sequence[Path], recipe: Recipe, setting: ModelSizes
+) -> Iterator[Finding]:
     """Factors exchanged within a branch, and branches whose whole factor is off."""
     exchanged = [path for path in found if _exchanged(path)]
     if exchanged:
@@ -101,7 +103,7 @@ def _exchanged(path: Path) -> bool:
 
 def _exchange(group: Sequence[Path]) -> Finding:
     wrong = [row for path in group for row in path.rows if row.problem == "scale"]
-    roles: dict[str, list[Row]] = defaultdict(list)
+    roles: dict[str, list[AuditRow]] = defaultdict(list)
     for row in wrong:
         roles[row.place.role].append(row)
     parts = []
@@ -125,7 +127,9 @@ def _exchange(group: Sequence[Path]) -> Finding:
     )
 
 
-def _branch_factor(kind: str, group: Sequence[Path], recipe: Recipe, setting: Setting) -> Finding:
+def _branch_factor(
+    kind: str, group: Sequence[Path], recipe: Recipe, setting: ModelSizes
+) -> Finding:
     logs: dict[int, list[float]] = defaultdict(list)
     for path in group:
         logs[path.branch.layer].append(math.log(max(path.factor, 1e-300)))
@@ -169,7 +173,7 @@ def _branch_factor(kind: str, group: Sequence[Path], recipe: Recipe, setting: Se
     )
 
 
-def _depth_factor(path: Path, recipe: Recipe, setting: Setting) -> float | None:
+def _depth_factor(path: Path, recipe: Recipe, setting: ModelSizes) -> float | None:
     """What a recipe with one base std divides a writer by: 1/√B or 1/√(2l)."""
     base = getattr(recipe, "std", None)
     writer = next((row for row in path.rows if row.place.role in WRITERS), None)

@@ -16,7 +16,7 @@ from torch import Tensor
 from numerics.own_model.audit.sample import Sample, describe
 from numerics.recipes.asked import asks
 from numerics.recipes.draw import Draw
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 
 MARGIN = 0.02
@@ -30,10 +30,10 @@ Problem = Literal["", "scale", "shape", "outliers", "zero", "value"]
 
 
 @dataclass(frozen=True)
-class Row:
+class AuditRow:
     """One view of one parameter, measured and compared."""
 
-    place: Place
+    place: ParameterPlace
     sample: Sample
     asked: Draw | None
     """What the recipe asks; ``None`` where it says nothing or there is no recipe."""
@@ -50,7 +50,7 @@ class Row:
         return None if self.asked is None else not self.problem
 
 
-def selected(place: Place, parameters: Mapping[str, Tensor]) -> Tensor:
+def selected(place: ParameterPlace, parameters: Mapping[str, Tensor]) -> Tensor:
     """The entries of a place, without a table's rows that are exactly 0."""
     entries = place.view.of(parameters[place.name].detach())
     if place.role in ("embedding", "positions", "head") and entries.dim() == 2:
@@ -61,7 +61,9 @@ def selected(place: Place, parameters: Mapping[str, Tensor]) -> Tensor:
     return entries
 
 
-def measure(found: tuple[Place, ...], parameters: Mapping[str, Tensor]) -> tuple[Sample, ...]:
+def measure(
+    found: tuple[ParameterPlace, ...], parameters: Mapping[str, Tensor]
+) -> tuple[Sample, ...]:
     """Statistics of every place; equal views are measured once."""
     known: dict[object, Sample] = {}
     samples = []
@@ -75,11 +77,11 @@ def measure(found: tuple[Place, ...], parameters: Mapping[str, Tensor]) -> tuple
 
 
 def compare(
-    found: tuple[Place, ...],
+    found: tuple[ParameterPlace, ...],
     samples: tuple[Sample, ...],
     recipe: Recipe | None,
-    setting: Setting,
-) -> tuple[Row, ...]:
+    setting: ModelSizes,
+) -> tuple[AuditRow, ...]:
     """Every place against the recipe."""
     asked = asks(recipe, found, setting) if recipe else (None,) * len(found)
     groups: dict[str, list[float]] = {}
@@ -101,16 +103,18 @@ def _settled(draw: Draw | None, groups: dict[str, list[float]]) -> Draw | None:
     return Draw(draw.kind, draw.sigma * factors[len(factors) // 2], draw.cut, draw.value)
 
 
-def _row(place: Place, sample: Sample, asked: Draw | None) -> Row:
+def _row(place: ParameterPlace, sample: Sample, asked: Draw | None) -> AuditRow:
     if asked is None or sample.count == 0:
-        return Row(place, sample, asked, None, 0.0, "")
+        return AuditRow(place, sample, asked, None, 0.0, "")
     if asked.kind == "constant":
         wide = max(abs(asked.value), 1.0) * 1e-6
         same = sample.std <= wide and abs(sample.value - asked.value) <= wide
-        return Row(place, sample, asked, None, 0.0, "" if same else "value")
+        return AuditRow(place, sample, asked, None, 0.0, "" if same else "value")
     factor = sample.std / asked.std
     tolerance = MARGIN + SIGMAS * math.sqrt((asked.kurtosis - 1) / (4 * sample.count))
-    return Row(place, sample, asked, factor, tolerance, _problem(sample, asked, factor, tolerance))
+    return AuditRow(
+        place, sample, asked, factor, tolerance, _problem(sample, asked, factor, tolerance)
+    )
 
 
 def _problem(sample: Sample, asked: Draw, factor: float, tolerance: float) -> Problem:

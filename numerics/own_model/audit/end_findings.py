@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from numerics.own_model.audit.comparison import Row
+from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import Finding
 from numerics.own_model.audit.laws import too
 from numerics.recipes.ends import Ends, Input
-from numerics.recipes.place import Setting
+from numerics.recipes.place import ModelSizes
 
 EXCESS = 1.5
 """First loss above ln V from which on it is a finding: logits of standard deviation √3."""
@@ -23,7 +23,7 @@ DROWNED = 0.1
 
 
 @dataclass(frozen=True)
-class FirstLoss:
+class UntrainedLoss:
     """The loss before any training, on random targets."""
 
     loss: float
@@ -35,7 +35,7 @@ class FirstLoss:
     """The loss of V independent N(0, s²) logits with that s: without the tokens' own logits."""
 
 
-def first_loss(rows: Sequence[Row], ends: Ends) -> FirstLoss | None:
+def first_loss(rows: Sequence[AuditRow], ends: Ends) -> UntrainedLoss | None:
     """First loss on random targets; ``None`` where the output is not a head's logits."""
     heads = [row for row in rows if row.place.role == "head"]
     if not heads or ends.output is None or ends.output.dim() < 2:
@@ -50,7 +50,7 @@ def first_loss(rows: Sequence[Row], ends: Ends) -> FirstLoss | None:
     # By the quartiles: one logit, as of the token itself under a tied head, does not move them.
     quartiles = logits.quantile(torch.tensor([0.25, 0.75], dtype=torch.float64), dim=-1)
     spread = float((quartiles[1] - quartiles[0]).mean()) / 1.3489795
-    return FirstLoss(loss, math.log(vocabulary), spread, expected_loss(vocabulary, spread))
+    return UntrainedLoss(loss, math.log(vocabulary), spread, expected_loss(vocabulary, spread))
 
 
 def expected_loss(vocabulary: int, spread: float, draws: int = 16) -> float:
@@ -67,7 +67,7 @@ def expected_loss(vocabulary: int, spread: float, draws: int = 16) -> float:
 
 
 def end_findings(
-    rows: Sequence[Row], ends: Ends, setting: Setting, ties: Sequence[str]
+    rows: Sequence[AuditRow], ends: Ends, setting: ModelSizes, ties: Sequence[str]
 ) -> Iterator[Finding]:
     """The first loss far above ln V, tied tables at odds, tokens drowned."""
     yield from _loss(rows, first_loss(rows, ends), setting)
@@ -81,7 +81,9 @@ def end_findings(
         yield from _drowned(stream, tables, {row.place.name for row in rows if row.agrees})
 
 
-def _loss(rows: Sequence[Row], first: FirstLoss | None, setting: Setting) -> Iterator[Finding]:
+def _loss(
+    rows: Sequence[AuditRow], first: UntrainedLoss | None, setting: ModelSizes
+) -> Iterator[Finding]:
     if first is None:
         return
     head = next(row for row in rows if row.place.role == "head")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from numerics.recipes.place import Place
+from numerics.recipes.place import ParameterPlace
 
 SEVERITY = {
     "never-written": 100,
@@ -18,6 +18,7 @@ SEVERITY = {
     "wrong-base": 81,
     "wrong-tensor": 80,
     "branch-factor": 78,
+    "unprofiled": 77,
     "shortcut": 76,
     "scale": 70,
     "one-tensor": 68,
@@ -97,13 +98,13 @@ def count_names(names: Iterable[str]) -> str:
     return ", ".join(shown[:4]) + rest
 
 
-def label(place: Place) -> str:
+def label(place: ParameterPlace) -> str:
     """The parameter's name, with the role where the parameter plays several."""
     split = place.view.rows is not None or place.view.expert is not None
     return f"{place.name} ({place.role})" if split else place.name
 
 
-def names_of(places: Iterable[Place]) -> tuple[str, ...]:
+def names_of(places: Iterable[ParameterPlace]) -> tuple[str, ...]:
     """Labels of places, each once, in order."""
     return tuple(dict.fromkeys(label(place) for place in places))
 

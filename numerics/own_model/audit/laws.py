@@ -9,7 +9,7 @@ CLOSE = 0.03
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedNumber:
     """A number, and what it is called."""
 
     value: float
@@ -19,7 +19,7 @@ class Named:
 
 def factor_named(
     factor: float, *, additions: int | None = None, layers: int | None = None
-) -> Named:
+) -> NamedNumber:
     """A factor as a number, and as a formula where it is one.
 
     Examples
@@ -43,8 +43,8 @@ def factor_named(
     text = f"{factor:.4g}"
     for name, value in known.items():
         if abs(factor / value - 1) < CLOSE:
-            return Named(value, f"{text} = {name}")
-    return Named(factor, text)
+            return NamedNumber(value, f"{text} = {name}")
+    return NamedNumber(factor, text)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from numerics.own_model.audit.comparison import MARGIN, Row, compare
+from numerics.own_model.audit.comparison import MARGIN, AuditRow, compare
 from numerics.own_model.audit.sample import Sample
 from numerics.recipes import RECIPES
 from numerics.recipes.draw import truncation_shrink
-from numerics.recipes.place import READERS, Place, Setting
+from numerics.recipes.place import READERS, ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Placement, Recipe
 from numerics.structure.types import Structure
 from theory.errors import InputError
@@ -74,9 +74,9 @@ def is_torch(recipe: Recipe) -> bool:
 
 
 def nearest_recipe(
-    found: tuple[Place, ...],
+    found: tuple[ParameterPlace, ...],
     samples: tuple[Sample, ...],
-    setting: Setting,
+    setting: ModelSizes,
     structure: Structure,
 ) -> Nearest | None:
     """The recipe nearest to a model; ``None`` where nothing was drawn."""
@@ -115,7 +115,7 @@ def nearest_recipe(
     )
 
 
-def is_drawn(place: Place, sample: Sample) -> bool:
+def is_drawn(place: ParameterPlace, sample: Sample) -> bool:
     """Whether a place is a matrix or a table with entries that were drawn."""
     table = place.role in ("embedding", "positions", "head")
     return (place.is_matrix or table) and sample.shape not in ("zero", "constant")
@@ -134,7 +134,7 @@ def placement_of(structure: Structure) -> Placement:
     return kinds.most_common(1)[0][0] if kinds else "any"
 
 
-def _candidates(found: Sequence[Place], samples: Sequence[Sample]) -> Iterator[Recipe]:
+def _candidates(found: Sequence[ParameterPlace], samples: Sequence[Sample]) -> Iterator[Recipe]:
     stds = [
         sample.std
         for place, sample in zip(found, samples, strict=True)
@@ -151,6 +151,6 @@ def _candidates(found: Sequence[Place], samples: Sequence[Sample]) -> Iterator[R
                 yield replace(base, std=measured, name=name)
 
 
-def explained(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+def explained(rows: Sequence[AuditRow], others: Sequence[AuditRow]) -> list[AuditRow]:
     """Rows that disagree with one recipe and agree with another."""
     return [one for one, two in zip(rows, others, strict=True) if one.problem and two.agrees]

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from numerics.own_model.audit.comparison import Row, compare
+from numerics.own_model.audit.comparison import AuditRow, compare
 from numerics.own_model.audit.finding import Finding, count_names, names_of
 from numerics.own_model.audit.nearest import Nearest, is_drawn, is_torch
 from numerics.recipes.draw import xavier
-from numerics.recipes.place import MATRICES, Setting
+from numerics.recipes.place import MATRICES, ModelSizes
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.torch_defaults import TORCH, TORCH_TRANSFORMER
 from numerics.structure.types import Structure
@@ -25,9 +25,9 @@ MOST = 0.9
 
 
 def recipe_findings(
-    rows: Sequence[Row],
+    rows: Sequence[AuditRow],
     recipe: Recipe,
-    setting: Setting,
+    setting: ModelSizes,
     nearest: Nearest | None,
     model: nn.Module,
     *,
@@ -42,7 +42,7 @@ def recipe_findings(
 
 
 def _torch(
-    rows: Sequence[Row], recipe: Recipe, setting: Setting, model: nn.Module
+    rows: Sequence[AuditRow], recipe: Recipe, setting: ModelSizes, model: nn.Module
 ) -> Iterator[Finding]:
     if is_torch(recipe):
         return
@@ -87,7 +87,7 @@ def _initialisers(model: nn.Module) -> list[str]:
     return list(found)
 
 
-def _base(rows: Sequence[Row], recipe: Recipe, setting: Setting) -> Iterator[Finding]:
+def _base(rows: Sequence[AuditRow], recipe: Recipe, setting: ModelSizes) -> Iterator[Finding]:
     """Torch's standard deviation times the recipe's factor on Xavier."""
     places = tuple(row.place for row in rows)
     samples = tuple(row.sample for row in rows)

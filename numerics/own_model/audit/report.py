@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from numerics.own_model.audit.audit import Audit
-from numerics.own_model.audit.comparison import Row
+from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import pattern, plural
 from numerics.own_model.audit.nearest import placement_of
 from numerics.recipes.recipe import WIRINGS
@@ -61,14 +61,15 @@ def table(found: Audit) -> Table:
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
     right: dict[str, int] = defaultdict(int)
-    for (name, role), rows in _groups(found.rows).items():
+    for (name, role, frozen), rows in _groups(found.rows).items():
         factors = [row.factor for row in rows if row.factor is not None]
         asked = [row.asked for row in rows if row.asked is not None]
         wrong = any(row.problem for row in rows)
         if asked and not factors and not wrong:
             right[f"{role} {_constants(rows)}"] += len(rows)
             continue
-        mark = "[dim]–[/]" if not asked else "[red]✗[/]" if wrong else "[green]✓[/]"
+        unasked = "[dim]frozen[/]" if frozen else "[dim]–[/]"
+        mark = unasked if not asked else "[red]✗[/]" if wrong else "[green]✓[/]"
         shown.add_row(
             str(len(rows)) if len(rows) > 1 else "",
             escape(name if len(name) <= NAME else "…" + name[-NAME + 1 :]),
@@ -85,14 +86,14 @@ def table(found: Audit) -> Table:
     return shown
 
 
-def _groups(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+def _groups(rows: Iterable[AuditRow]) -> dict[tuple[str, str, bool], list[AuditRow]]:
+    groups: dict[tuple[str, str, bool], list[AuditRow]] = defaultdict(list)
     for row in rows:
-        groups[pattern(row.place.name), row.place.role].append(row)
+        groups[pattern(row.place.name), row.place.role, row.place.frozen].append(row)
     return groups
 
 
-def _constants(rows: Iterable[Row]) -> str:
+def _constants(rows: Iterable[AuditRow]) -> str:
     values = {row.asked.value for row in rows if row.asked is not None}
     return f"all {values.pop():g}" if len(values) == 1 else ""
 
@@ -148,7 +149,7 @@ def document(found: Audit) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: AuditRow) -> dict[str, Any]:
     place, sample = row.place, row.sample
     return {
         "parameter": place.name,
@@ -174,6 +175,7 @@ def _row(row: Row) -> dict[str, Any]:
         "tolerance": row.tolerance,
         "agrees": row.agrees,
         "problem": row.problem,
+        "frozen": place.frozen,
     }
 
 

@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from numerics.own_model.audit.comparison import MARGIN, SIGMAS, Row
+from numerics.own_model.audit.comparison import MARGIN, SIGMAS, AuditRow
 from numerics.own_model.audit.finding import Finding, count_names, names_of, plural
 from numerics.own_model.audit.laws import CLOSE, factor_named, layer_law
 from numerics.recipes.draw import xavier
-from numerics.recipes.place import WRITERS, Place, Setting, Stack
+from numerics.recipes.place import WRITERS, ModelSizes, ParameterPlace, RecipeStream
 from numerics.recipes.recipe import Recipe
 
 DEEPEST = 2048
@@ -22,7 +22,10 @@ DEEPEST = 2048
 
 
 def scale_findings(
-    rows: Sequence[Row], recipe: Recipe, setting: Setting, exchanged: Collection[Place] = ()
+    rows: Sequence[AuditRow],
+    recipe: Recipe,
+    setting: ModelSizes,
+    exchanged: Collection[ParameterPlace] = (),
 ) -> Iterator[Finding]:
     """Tensors whose standard deviation is not the one asked, by role and factor.
 
@@ -35,9 +38,9 @@ def scale_findings(
         yield _scale(group, everything, recipe, setting, alone=len(group) == len(wrong))
 
 
-def _pooled(rows: Sequence[Row]) -> list[Row]:
+def _pooled(rows: Sequence[AuditRow]) -> list[AuditRow]:
     """Rows that agree one by one and disagree together: the same small factor in every layer."""
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[AuditRow]] = defaultdict(list)
     for row in rows:
         if row.factor is not None and row.place.is_matrix:
             groups[row.place.stack, row.place.role].append(row)
@@ -53,13 +56,13 @@ def _pooled(rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-def _alike(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _alike(rows: Sequence[AuditRow]) -> Iterator[list[AuditRow]]:
     """Rows of one role, or of several roles with the same factors by layer."""
-    by_role: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    by_role: dict[tuple[str, str, str], list[AuditRow]] = defaultdict(list)
     for row in rows:
         kind = row.place.branch.kind if row.place.branch else ""
         by_role[row.place.stack, kind, row.place.role].append(row)
-    merged: list[list[Row]] = []
+    merged: list[list[AuditRow]] = []
     for group in by_role.values():
         for other in merged:
             if _same_factors(group, other):
@@ -70,7 +73,7 @@ def _alike(rows: Sequence[Row]) -> Iterator[list[Row]]:
     yield from merged
 
 
-def _same_factors(group: Sequence[Row], other: Sequence[Row]) -> bool:
+def _same_factors(group: Sequence[AuditRow], other: Sequence[AuditRow]) -> bool:
     one, two = _by_layer(group), _by_layer(other)
     if (0 in one) != (0 in two) or not set(one) & set(two):
         return False
@@ -80,7 +83,7 @@ def _same_factors(group: Sequence[Row], other: Sequence[Row]) -> bool:
     return all(abs(one[layer] / two[layer] - 1) < wide for layer in set(one) & set(two))
 
 
-def _by_layer(rows: Sequence[Row]) -> dict[int, float]:
+def _by_layer(rows: Sequence[AuditRow]) -> dict[int, float]:
     """The geometric mean of the factors by layer."""
     logs: dict[int, list[float]] = defaultdict(list)
     for row in rows:
@@ -89,10 +92,10 @@ def _by_layer(rows: Sequence[Row]) -> dict[int, float]:
 
 
 def _scale(
-    group: Sequence[Row],
-    everything: Sequence[Row],
+    group: Sequence[AuditRow],
+    everything: Sequence[AuditRow],
     recipe: Recipe,
-    setting: Setting,
+    setting: ModelSizes,
     *,
     alone: bool,
 ) -> Finding:
@@ -147,7 +150,7 @@ def value_range(values: Iterable[float]) -> str:
     return f"{found[len(found) // 2]:.5g}" if high < 1.1 * low else f"{low:.4g} to {high:.4g}"
 
 
-def _packed(group: Sequence[Row], factor: float) -> str:
+def _packed(group: Sequence[AuditRow], factor: float) -> str:
     """Whether q, k, v were drawn by Xavier as one matrix of (3d, d)."""
     rows = [row for row in group if row.place.view.rows is not None]
     together = len(rows) == len(group) and {row.place.role for row in group} <= {"q", "k", "v"}
@@ -159,7 +162,7 @@ def _packed(group: Sequence[Row], factor: float) -> str:
     )
 
 
-def _reciprocal(row: Row, factor: float) -> str:
+def _reciprocal(row: AuditRow, factor: float) -> str:
     """Whether the factor on Xavier is the reciprocal of the one asked."""
     assert row.asked is not None
     base = xavier(*row.place.fans).std
@@ -173,7 +176,7 @@ def _reciprocal(row: Row, factor: float) -> str:
     )
 
 
-def _other_depth(row: Row, recipe: Recipe, setting: Setting) -> str:
+def _other_depth(row: AuditRow, recipe: Recipe, setting: ModelSizes) -> str:
     """The depth of a single stack at which the number found would be right."""
     if len(setting.stacks) != 1 or row.place.branch is None or row.asked is None:
         return ""
@@ -189,16 +192,16 @@ def _other_depth(row: Row, recipe: Recipe, setting: Setting) -> str:
     return f"It would be right at N = {best} layers; there are {stack.layers}."
 
 
-def _asked_at(row: Row, recipe: Recipe, setting: Setting, layers: int) -> float:
+def _asked_at(row: AuditRow, recipe: Recipe, setting: ModelSizes, layers: int) -> float:
     """What the recipe would ask of a tensor if its stack had another depth."""
     name = row.place.stack
     stack = setting.stacks[name]
-    other = Stack(name, layers, max(1, round(stack.additions / stack.layers * layers)))
+    other = RecipeStream(name, layers, max(1, round(stack.additions / stack.layers * layers)))
     draw = recipe.ask(row.place, replace(setting, stacks={**setting.stacks, name: other}))
     return draw.std if draw else 0.0
 
 
-def _cut(group: Sequence[Row]) -> str:
+def _cut(group: Sequence[AuditRow]) -> str:
     """Whether a cut explains the factor."""
     cuts = {round(row.sample.cut, 1) for row in group if row.sample.shape == "truncated"}
     if len(cuts) != 1 or not all(row.sample.shape == "truncated" for row in group):
@@ -207,6 +210,6 @@ def _cut(group: Sequence[Row]) -> str:
     return f"The normal is cut at {cut:g}σ, which shrinks its standard deviation."
 
 
-def _rest(group: Sequence[Row], everything: Sequence[Row], *, alone: bool) -> str:
+def _rest(group: Sequence[AuditRow], everything: Sequence[AuditRow], *, alone: bool) -> str:
     others = len(everything) - len(group)
     return f"The {others} other drawn tensors agree." if alone and others > 0 else ""

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from numerics.own_model.audit.comparison import Row
+from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import Finding, count_names, label, names_of, plural
 from numerics.recipes.draw import Draw
 from numerics.recipes.place import WRITERS
 from numerics.structure.types import Structure
 
 
-def shape_findings(rows: Sequence[Row]) -> Iterator[Finding]:
+def shape_findings(rows: Sequence[AuditRow]) -> Iterator[Finding]:
     """Uniform where normal is asked, or the other way round."""
-    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[AuditRow]] = defaultdict(list)
     for row in rows:
         off = row.problem == "scale" and row.asked is not None
         if row.problem == "shape" or (off and _unlike(row)):
@@ -38,7 +38,7 @@ def shape_findings(rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-def _unlike(row: Row) -> bool:
+def _unlike(row: AuditRow) -> bool:
     asked = row.asked
     bells = ("normal", "truncated")
     return asked is not None and (
@@ -47,7 +47,7 @@ def _unlike(row: Row) -> bool:
     )
 
 
-def outlier_findings(rows: Sequence[Row]) -> Iterator[Finding]:
+def outlier_findings(rows: Sequence[AuditRow]) -> Iterator[Finding]:
     """A few entries that carry the variance, told apart from a wrong scale."""
     for row in rows:
         sample = row.sample
@@ -68,9 +68,9 @@ def outlier_findings(rows: Sequence[Row]) -> Iterator[Finding]:
         )
 
 
-def value_findings(rows: Sequence[Row]) -> Iterator[Finding]:
+def value_findings(rows: Sequence[AuditRow]) -> Iterator[Finding]:
     """Biases and gains that are not the constants asked, and tensors that are constant."""
-    groups: dict[tuple[str, str, float], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str, str, float], list[AuditRow]] = defaultdict(list)
     for row in rows:
         if row.problem == "value" and row.asked is not None:
             kind = "gain" if row.place.role == "norm_gain" else "bias"
@@ -90,7 +90,7 @@ def value_findings(rows: Sequence[Row]) -> Iterator[Finding]:
         yield Finding(kind, text, names_of(row.place for row in group), largest, value)
 
 
-def _by_fan_in(group: Sequence[Row]) -> bool:
+def _by_fan_in(group: Sequence[AuditRow]) -> bool:
     for row in group:
         fan_in = row.place.module_fan_in
         if fan_in is None or row.sample.largest > fan_in**-0.5 * (1 + 1e-5):
@@ -99,7 +99,9 @@ def _by_fan_in(group: Sequence[Row]) -> bool:
     return pooled / len(group) > 0.8
 
 
-def zero_findings(rows: Sequence[Row], structure: Structure, *, given: bool) -> Iterator[Finding]:
+def zero_findings(
+    rows: Sequence[AuditRow], structure: Structure, *, given: bool
+) -> Iterator[Finding]:
     """Matrices that are all 0: one in a product learns, two never do."""
     zero = [r for r in rows if r.sample.shape == "zero" and r.place.is_matrix]
     by_branch: dict[int, set[str]] = defaultdict(set)
@@ -149,9 +151,9 @@ def zero_findings(rows: Sequence[Row], structure: Structure, *, given: bool) -> 
         yield Finding("zero", f"{label(row.place)} is 0.", (row.place.name,), 0.0, fault=given)
 
 
-def copy_findings(rows: Sequence[Row], parameters: Mapping[str, Tensor]) -> Iterator[Finding]:
+def copy_findings(rows: Sequence[AuditRow], parameters: Mapping[str, Tensor]) -> Iterator[Finding]:
     """Tensors with the same entries in separate storage: layers copied instead of drawn."""
-    seen: dict[bytes, list[Row]] = defaultdict(list)
+    seen: dict[bytes, list[AuditRow]] = defaultdict(list)
     for row in rows:
         sample = row.sample
         role = row.place.role
@@ -190,7 +192,7 @@ def copy_findings(rows: Sequence[Row], parameters: Mapping[str, Tensor]) -> Iter
         )
 
 
-def padding_findings(model: nn.Module, rows: Sequence[Row]) -> Iterator[Finding]:
+def padding_findings(model: nn.Module, rows: Sequence[AuditRow]) -> Iterator[Finding]:
     """Rows of padding tokens that are not zero."""
     names = {id(p): name for name, p in model.named_parameters()}
     heads = {row.place.name for row in rows if row.place.role == "head"}
@@ -232,7 +234,7 @@ def dead_findings(structure: Structure) -> Iterator[Finding]:
         )
 
 
-def truncation_findings(rows: Sequence[Row]) -> Iterator[Finding]:
+def truncation_findings(rows: Sequence[AuditRow]) -> Iterator[Finding]:
     """A cut that is asked for and is not there."""
     uncut = [
         row

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from numerics.own_model.audit.finding import Finding
-from numerics.recipes.place import Setting, Stack
+from numerics.recipes.place import ModelSizes, RecipeStream
 from numerics.recipes.recipe import Recipe
 from numerics.structure.types import Branch, Structure
 
@@ -14,7 +14,7 @@ more."""
 
 
 def wiring_findings(
-    structure: Structure, recipe: Recipe | None, setting: Setting
+    structure: Structure, recipe: Recipe | None, setting: ModelSizes
 ) -> Iterator[Finding]:
     """Everything about norms and multipliers."""
     branches = structure.branches
@@ -132,7 +132,9 @@ def _placement(branches: Sequence[Branch], recipe: Recipe) -> Iterator[Finding]:
             )
 
 
-def _multipliers(branches: Sequence[Branch], recipe: Recipe, setting: Setting) -> Iterator[Finding]:
+def _multipliers(
+    branches: Sequence[Branch], recipe: Recipe, setting: ModelSizes
+) -> Iterator[Finding]:
     for stream in dict.fromkeys(b.stream for b in branches):
         own = [b for b in branches if b.stream == stream]
         asked = recipe.shortcut(stream, setting)
@@ -178,13 +180,13 @@ def _is(multiplier: float | None, asked: float) -> bool:
     return multiplier is not None and abs(multiplier / asked - 1) <= TYPED
 
 
-def _depth(stream: str, found: float, recipe: Recipe, setting: Setting) -> int | None:
+def _depth(stream: str, found: float, recipe: Recipe, setting: ModelSizes) -> int | None:
     """The depth at which the recipe would ask this multiplier."""
     stack = setting.stacks[stream]
 
     def asked(layers: int) -> float:
         scaled = round(stack.additions / stack.layers * layers)
-        stacks = {**setting.stacks, stream: Stack(stream, layers, scaled)}
+        stacks = {**setting.stacks, stream: RecipeStream(stream, layers, scaled)}
         return recipe.shortcut(stream, replace(setting, stacks=stacks)) or 0.0
 
     best = min(range(1, 1025), key=lambda n: abs(asked(n) - found))

@@ -7,9 +7,9 @@ step bounded, whatever the model; the other sentences depend on how the model is
 
 from collections.abc import Sequence
 
-from numerics.own_model.check.types import GroupCheck, OptimizerCheck, Series
+from numerics.own_model.check.types import GroupCheck, OptimizerCheck, SizeSeries
 from numerics.own_model.measurement.groups import starred
-from numerics.own_model.measurement.update_steps import SIGN_LIKE
+from numerics.own_model.measurement.update_steps import sign_like
 from numerics.statistics.exponents import Exponent
 from numerics.structure.types import Structure
 
@@ -85,7 +85,7 @@ def advice(
         )
     if axis == "depth":
         said += _wiring(structure, growing)
-    elif any(one.optimizer in SIGN_LIKE and one.optimizer != "muon" for one in growing):
+    elif any(sign_like(one.optimizer) and not one.optimizer.startswith("muon") for one in growing):
         said.append(
             "A step of Adam moves every entry alike, so that a product over the width moves by the "
             "width: let the hidden matrices' learning rate fall as 1/width (μP)."
@@ -203,7 +203,7 @@ def _rate(axis: str, one: OptimizerCheck) -> list[str]:
     ]
 
 
-def _power(series: Series) -> str:
+def _power(series: SizeSeries) -> str:
     fit = series.law.exponent
     return f", N^{fit.value:.2f}" if isinstance(fit, Exponent) else ""
 

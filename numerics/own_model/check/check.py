@@ -6,25 +6,33 @@ is measured, in total, by role and by layer; the law that it follows over the si
 
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
+from numerics.linearization.update_directions import BETAS
 from numerics.own_model.check.advice import (
     advice,
     copies_sentence,
     driver_sentence,
     wiring_sentence,
 )
-from numerics.own_model.check.laws import growth_law
-from numerics.own_model.check.settings import Settings
+from numerics.own_model.check.settings import CheckSettings
 from numerics.own_model.check.sizes import Measurement, Rates, build, measure_size, same_function
-from numerics.own_model.check.types import Check, GroupCheck, OptimizerCheck, Series, Verdict
+from numerics.own_model.check.types import (
+    Check,
+    GroupCheck,
+    GrowthVerdict,
+    OptimizerCheck,
+    SizeSeries,
+)
 from numerics.own_model.measurement.groups import starred
 from numerics.own_model.measurement.output import Output
 from numerics.own_model.measurement.probe import FP16_MAX
 from numerics.own_model.measurement.sites import BLOCKS, EMBEDDING
-from numerics.schemes import scheme_named
+from numerics.recipes.factors_by_parameter import require_factors
+from numerics.statistics.growth_laws import growth_law
 from numerics.structure.user_factory import UserFactory, as_factory, load_factory
 from theory.errors import InputError
+from theory.radam.rectification import BEHAVIOURS, length
 
 BF16_MAX = 3.3895e38
 """The largest number of bfloat16."""
@@ -72,7 +80,7 @@ def check(
         What f is: None for the input of the head, ``logits``, an attribute, or a function.
     rates
         Factor on the learning rate by parameter: ``(name, parameter) -> float``, or the name of a
-        scheme whose factors by role they are, such as ``completep``.
+        scheme or parametrisation whose factors by role they are, such as ``completep``.
 
     Returns
     -------
@@ -93,7 +101,7 @@ def check(
     ((2, 3, 4, 5), True)
     """
     started = time.perf_counter()
-    settings = Settings(
+    settings = CheckSettings(
         over=over,
         values=tuple(sorted(set(values))),
         optimizers=tuple(dict.fromkeys(optimizers)),
@@ -106,7 +114,7 @@ def check(
         output=output,
     )
     if isinstance(rates, str):
-        scheme_named(rates)
+        require_factors(rates)
     made = _factory(factory)
     firsts = {size: build(made, settings, size, 0) for size in settings.values}
     _require_sizes_differ(made, settings, firsts)
@@ -122,7 +130,7 @@ def _factory(factory: str | Callable[..., object] | UserFactory) -> UserFactory:
     return load_factory(factory) if isinstance(factory, str) else as_factory(factory)
 
 
-def _require_sizes_differ(factory: UserFactory, settings: Settings, built: dict) -> None:
+def _require_sizes_differ(factory: UserFactory, settings: CheckSettings, built: dict) -> None:
     """Neighbouring sizes must have other parameters, or be other functions of the same ones."""
     for small, large in pairwise(settings.values):
         if same_function(built[small], built[large]):
@@ -133,7 +141,7 @@ def _require_sizes_differ(factory: UserFactory, settings: Settings, built: dict)
 
 
 def _summary(
-    name: str, settings: Settings, measured: dict[int, list[Measurement]], seconds: float
+    name: str, settings: CheckSettings, measured: dict[int, list[Measurement]], seconds: float
 ) -> Check:
     every = [m for own in measured.values() for m in own]
     last = measured[max(measured)][0]
@@ -177,12 +185,12 @@ def _summary(
     )
 
 
-def _series(pairs: Sequence[tuple[int, float]]) -> Series:
+def _series(pairs: Sequence[tuple[int, float]]) -> SizeSeries:
     sizes, values = tuple(n for n, _ in pairs), tuple(v for _, v in pairs)
-    return Series(sizes, values, growth_law(sizes, values))
+    return SizeSeries(sizes, values, growth_law(sizes, values))
 
 
-def _optimizer(name: str, settings: Settings, every: Sequence[Measurement]) -> OptimizerCheck:
+def _optimizer(name: str, settings: CheckSettings, every: Sequence[Measurement]) -> OptimizerCheck:
     last = [m for m in every if m.size == max(settings.values)]
     total = _series([(m.size, m.updates[name].total) for m in every])
     sites = _sites(name, every)
@@ -206,7 +214,7 @@ def _optimizer(name: str, settings: Settings, every: Sequence[Measurement]) -> O
     )
 
 
-def _verdict(series: Series) -> Verdict:
+def _verdict(series: SizeSeries) -> GrowthVerdict:
     match series.law.unbounded:
         case True:
             return "grows"
@@ -215,7 +223,7 @@ def _verdict(series: Series) -> Verdict:
     return "not decided"
 
 
-def _of_sites(sites: dict[str, Series]) -> Verdict:
+def _of_sites(sites: dict[str, SizeSeries]) -> GrowthVerdict:
     """Embedding and blocks decide; the readout's first steps may grow and are shown apart."""
     inner = [_verdict(series) for kind, series in sites.items() if kind in (EMBEDDING, BLOCKS)]
     inner = inner or [_verdict(series) for series in sites.values()]
@@ -224,9 +232,9 @@ def _of_sites(sites: dict[str, Series]) -> Verdict:
     return "bounded" if all(one == "bounded" for one in inner) else "not decided"
 
 
-def _sites(name: str, every: Sequence[Measurement]) -> dict[str, Series]:
+def _sites(name: str, every: Sequence[Measurement]) -> dict[str, SizeSeries]:
     kinds = dict.fromkeys(k for m in every if m.sites for k in m.sites[name].changes)
-    found: dict[str, Series] = {}
+    found: dict[str, SizeSeries] = {}
     for kind in kinds:
         pairs = [
             (m.size, m.sites[name].changes[kind]) for m in every if kind in m.sites[name].changes
@@ -252,7 +260,7 @@ def _groups(name: str, every: Sequence[Measurement]) -> tuple[GroupCheck, ...]:
 
 
 def _dead(
-    measured: dict[int, list[Measurement]], settings: Settings
+    measured: dict[int, list[Measurement]], settings: CheckSettings
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Tensors without a gradient, by name pattern: those that wake up, and the others."""
     name = settings.optimizers[0]
@@ -309,4 +317,10 @@ def _notes(every: Sequence[Measurement]) -> tuple[str, ...]:
         )
     if any(m.structure is not None and m.structure.shared for m in every):
         found.append("Parameters are shared across depth: a layer has no part of its own in them.")
+    if any("radam" in m.updates for m in every):
+        later = next(t for t in count(1) if BEHAVIOURS["torch"].adapts(length(t, BETAS[1])))
+        found.append(
+            "radam: measured is step 1, which averages gradients as momentum does; Adam's rule "
+            f"comes from step {later} on, where ρ_t > 5."
+        )
     return tuple(dict.fromkeys(found))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from numerics.figures.style import SERIES, STYLE, Drawing, decades
-from numerics.own_model.check.types import Check, Series
+from numerics.own_model.check.types import Check, SizeSeries
 
 GROUPS = 4
 
@@ -40,7 +40,7 @@ def draw_check(found: Check) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, name: str, series: Series, shade: str, *, bound: bool) -> None:
+def _draw(axes: Axes, name: str, series: SizeSeries, shade: str, *, bound: bool) -> None:
     kept = [(n, v) for n, v in zip(series.sizes, series.values, strict=True) if 0 < v < 1e300]
     if not kept:
         return

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from numerics.own_model.check.types import Check, OptimizerCheck, Series
+from numerics.own_model.check.types import Check, OptimizerCheck, SizeSeries
 from numerics.statistics.exponents import Exponent
 
 WIDTH = 80
@@ -105,7 +105,7 @@ def compact(value: float) -> str:
     return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
-def exponent_words(series: Series) -> str:
+def exponent_words(series: SizeSeries) -> str:
     """The exponent with half the width of its 95 % interval."""
     fit = series.law.exponent
     if not isinstance(fit, Exponent):

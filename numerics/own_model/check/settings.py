@@ -15,12 +15,12 @@ RATE = 3e-4
 
 
 @dataclass(frozen=True)
-class Settings:
+class CheckSettings:
     """Options of a check.
 
     Examples
     --------
-    >>> Settings(values=(2, 4))
+    >>> CheckSettings(values=(2, 4))
     Traceback (most recent call last):
     ...
     theory.errors.InputError: values must be at least 3 different sizes, got 2, 4

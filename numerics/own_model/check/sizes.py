@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from numerics.own_model.check.scheme_rates import scheme_rates
-from numerics.own_model.check.settings import RATE, Settings
+from numerics.own_model.check.settings import RATE, CheckSettings
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import (
     ModuleFunction,
@@ -17,10 +16,11 @@ from numerics.own_model.measurement.function import (
 from numerics.own_model.measurement.measure import ModuleUpdate, ends_of, update_of
 from numerics.own_model.measurement.output import main_tensor
 from numerics.own_model.measurement.private_copy import called, in_dtype, private_copy
-from numerics.own_model.measurement.probe import Sizes, probe
+from numerics.own_model.measurement.probe import ForwardSizes, probe
 from numerics.own_model.measurement.sites import Sites, site_changes
 from numerics.own_model.measurement.walk import Walk, walk
-from numerics.structure.default_batch import Batch
+from numerics.recipes.factors_by_parameter import factors_by_parameter
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure
 from numerics.structure.user_factory import Built, UserFactory
@@ -28,7 +28,7 @@ from theory.errors import InputError
 
 Rates = Callable[[str, nn.Parameter], float] | str
 """Factor on the learning rate of one parameter, as a parametrisation gives it, or the name of a
-scheme whose factors by role they are."""
+scheme or published parametrisation whose factors by role they are."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Measurement:
     updates: Mapping[str, ModuleUpdate]
     sites: Mapping[str, Sites]
     """By optimizer, over width."""
-    probed: Sizes
+    probed: ForwardSizes
     walks: Mapping[str, Walk]
     structure: Structure | None
     notes: tuple[str, ...]
@@ -48,7 +48,7 @@ class Measurement:
     """Tensors that are equal bit for bit."""
 
 
-def build(factory: UserFactory, settings: Settings, size: int, seed: int) -> Built:
+def build(factory: UserFactory, settings: CheckSettings, size: int, seed: int) -> Built:
     """The factory's model of one size under one seed."""
     if settings.over == "depth":
         return factory.build(size, settings.width, seed=seed)
@@ -75,7 +75,7 @@ def same_function(one: Built, other: Built) -> bool:
 
 def measure_size(
     factory: UserFactory,
-    settings: Settings,
+    settings: CheckSettings,
     size: int,
     *,
     first: Built,
@@ -108,7 +108,7 @@ def structure_of(built: Built) -> tuple[Structure | None, tuple[str, ...]]:
 
 def _measure(
     built: Built,
-    settings: Settings,
+    settings: CheckSettings,
     size: int,
     seed: int,
     structure: Structure | None,
@@ -117,7 +117,8 @@ def _measure(
 ) -> Measurement:
     factors = None
     if isinstance(rates, str):
-        factors = scheme_rates(rates, built, structure)
+        found = factors_by_parameter(built.model, rates, structure)
+        factors = {name: own.rate for name, own in found.items()}
     elif rates is not None:
         factors = {name: rates(name, p) for name, p in built.model.named_parameters()}
     function = _function(built.model, built.batch, settings)
@@ -153,7 +154,7 @@ def _measure(
     return Measurement(size, seed, updates, sites, probe(function), walks, structure, notes, copies)
 
 
-def _function(model: nn.Module, batch: Batch, settings: Settings) -> ModuleFunction:
+def _function(model: nn.Module, batch: ModelBatch, settings: CheckSettings) -> ModuleFunction:
     """f in the precision asked for; over width the logits, which have one shape at every width."""
     output = settings.output
     if output is None and settings.over == "width":

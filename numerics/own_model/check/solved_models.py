@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 
 from numerics.own_model.measurement.measure import measure_module
+from numerics.recipes.factors_by_parameter import factors_by_parameter
 from numerics.recipes.initialize import initialize_
-from numerics.recipes.param_groups import rates_by_parameter
 from numerics.recipes.solved import ModelSolution, solve_traced
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from numerics.structure.types import Structure
@@ -225,7 +225,10 @@ def _measured(
     structure = solution.structure
     generator = torch.Generator().manual_seed(seed)
     initialize_(built.model, solution.recipe, generator, built.batch, structure=structure)
-    rates = None if flat_rates else rates_by_parameter(built.model, solution.recipe, structure)
+    rates = None
+    if not flat_rates:
+        found = factors_by_parameter(built.model, solution.recipe, structure)
+        rates = {name: own.rate for name, own in found.items()}
     moved = measure_module(
         built.model, built.batch, (optimizer,), seed=seed, structure=structure, rates=rates
     )[optimizer]

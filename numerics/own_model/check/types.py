@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from numerics.own_model.check.laws import GrowthLaw
 from numerics.own_model.measurement.probe import FirstLoss
 from numerics.own_model.measurement.walk import Walk
+from numerics.statistics.growth_laws import GrowthLaw
 from numerics.stores.files import jsonable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Verdict = Literal["bounded", "grows", "not decided"]
+GrowthVerdict = Literal["bounded", "grows", "not decided"]
 Axis = Literal["depth", "width"]
 
 
 @dataclass(frozen=True)
-class Series:
+class SizeSeries:
     """One quantity at every size and seed, and the law that it follows."""
 
     sizes: tuple[int, ...]
@@ -46,7 +46,7 @@ class GroupCheck:
     """One group of parameters."""
 
     name: str
-    series: Series
+    series: SizeSeries
     """‖J_p s_p‖."""
     share: float
     """Its part of the sum of all groups at the largest size."""
@@ -57,14 +57,14 @@ class OptimizerCheck:
     """One optimizer's first step."""
 
     optimizer: str
-    verdict: Verdict
-    total: Series
+    verdict: GrowthVerdict
+    total: SizeSeries
     """lim ‖Δf‖/η over depth; RMS(Δx)/η over the blocks over width."""
     groups: tuple[GroupCheck, ...]
     """By role, or by name where the structure is not understood; largest share first."""
     layers: Mapping[str, float]
     """Shares by layer at the largest size."""
-    sites: Mapping[str, Series]
+    sites: Mapping[str, SizeSeries]
     """Over width: embedding, blocks, readout."""
     relative: float
     """‖Δf‖/(η‖f‖) at the largest size: times a rate, the relative change of f in one step."""
@@ -91,7 +91,7 @@ class Check:
     wiring: str
     """What the structure says, in a sentence."""
     optimizers: tuple[OptimizerCheck, ...]
-    stream: Series | None
+    stream: SizeSeries | None
     """Mean square of the stream after its last addition."""
     streams: Mapping[int, tuple[float, ...]]
     """Per size the stream's RMS before the first addition and after each, first seed."""
@@ -119,7 +119,7 @@ class Check:
     seconds: float
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> GrowthVerdict:
         """``grows`` if it does under any optimizer, ``bounded`` if it is under all."""
         verdicts = {one.verdict for one in self.optimizers}
         if "grows" in verdicts:

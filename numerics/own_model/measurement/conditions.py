@@ -45,3 +45,10 @@ def measuring(seed: int = 0) -> Iterator[None]:
         finally:
             torch.backends.mha.set_fastpath_enabled(fast)
             random.setstate(state)
+
+
+@contextmanager
+def any_attention() -> Iterator[None]:
+    """Every attention backend, within `measuring`: for one derivative backwards all are exact."""
+    with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
+        yield

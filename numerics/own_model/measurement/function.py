@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from numerics.own_model.measurement.conditions import any_attention
 from numerics.own_model.measurement.output import Measured, Output, find_measured, leaves
 from numerics.own_model.measurement.padding import valid_positions
 from numerics.own_model.measurement.private_copy import (
@@ -15,7 +16,7 @@ from numerics.own_model.measurement.private_copy import (
     in_dtype,
     private_copy,
 )
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.private_copy import without_cache
 from numerics.structure.record import NoDropout
 from numerics.structure.user_factory import user_error
@@ -30,7 +31,7 @@ class ModuleFunction:
     """f(θ) of a private copy of a module, on one batch."""
 
     copied: PrivateCopy
-    batch: Batch
+    batch: ModelBatch
     measured: Measured
     valid: Tensor | None
     """Where the output counts, or ``None`` for everywhere."""
@@ -122,7 +123,7 @@ class ModuleFunction:
 
 def module_function(
     model: torch.nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     *,
     output: Output = None,
     mask: Tensor | None = None,
@@ -162,20 +163,21 @@ def module_function(
 
 def _in_precision(
     model: torch.nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     output: Output,
     mask: Tensor | None,
     dtype: torch.dtype | None,
 ) -> ModuleFunction:
     copied = private_copy(model, dtype)
     args, kwargs = without_cache(copied.module, in_dtype(batch, dtype))
-    own_batch: Batch = args
+    own_batch: ModelBatch = args
     if kwargs:
         named = zip(inspect.signature(copied.module.forward).parameters, args, strict=False)
         own_batch = dict(named) | kwargs
     try:
         before = _generators()
-        measured = find_measured(copied.module, own_batch, output)
+        with any_attention():
+            measured = find_measured(copied.module, own_batch, output)
         value = measured.first
         assert value is not None
         _require_own_parameters(model, value)

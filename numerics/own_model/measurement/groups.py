@@ -126,14 +126,26 @@ def _by_view(
 ) -> tuple[Group, ...]:
     """Groups of views; an entry that several views share goes to the first, the rest to "other"."""
     found: dict[str, dict[str, list[Tensor]]] = {}
+    known: dict[object, Tensor] = {}
+
+    def flat(shape: torch.Size, view: TensorView) -> Tensor:
+        """A view's flat indices; layers are alike, so that few are worked out."""
+        key = (shape, view.axis, view.rows, view.expert)
+        if key not in known:
+            known[key] = view.of(torch.arange(shape.numel()).reshape(shape)).flatten()
+        return known[key]
+
     of_parameter: dict[str, list[TensorView]] = {}
     for view in views:
         of_parameter.setdefault(view.parameter, []).append(view)
     for name, value in parameters.items():
+        own_views = of_parameter.get(name, ())
+        if own_views and own_views[0].axis is None and own_views[0].expert is None:
+            found.setdefault(key(own_views[0]), {})[name] = []
+            continue
         left = torch.ones(value.numel(), dtype=torch.bool)
-        numbers = torch.arange(value.numel()).reshape(value.shape)
-        for view in of_parameter.get(name, ()):
-            chosen = view.of(numbers).flatten()
+        for view in own_views:
+            chosen = flat(value.shape, view)
             chosen = chosen[left[chosen]]
             if chosen.numel():
                 left[chosen] = False
@@ -148,6 +160,9 @@ def _by_view(
 
 
 def _entries(pieces: Sequence[Tensor], size: int) -> Tensor | None:
+    """The chosen indices; ``None`` for the whole parameter, of which no pieces are listed."""
+    if not pieces:
+        return None
     chosen = torch.cat(list(pieces))
     return None if chosen.numel() == size else chosen
 

@@ -30,8 +30,8 @@ from numerics.own_model.measurement.tangents import (
     inconsistency,
     tangents,
 )
-from numerics.own_model.measurement.update_steps import SIGN_LIKE, require_optimizer, steps
-from numerics.structure.default_batch import Batch
+from numerics.own_model.measurement.update_steps import require_optimizer, sign_like, steps
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.types import Structure
 
 
@@ -69,7 +69,7 @@ class ModuleUpdate:
 
 def measure_module(
     model: nn.Module,
-    batch: Batch,
+    batch: ModelBatch,
     optimizers: Sequence[str] = ("sgd",),
     *,
     seed: int = 0,
@@ -230,7 +230,7 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _dead(function: ModuleFunction, gradients: Parameters, optimizer: str) -> tuple[str, ...]:
-    shown = without_noise(gradients) if optimizer in SIGN_LIKE else gradients
+    shown = without_noise(gradients) if sign_like(optimizer) else gradients
     return tuple(
         name
         for name, g in shown.items()

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from numerics.own_model.measurement.private_copy import called
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.record import named_tensors
 from theory.errors import InputError
 
@@ -60,7 +60,7 @@ class Measured:
     first: Tensor | None = None
     """f of the forward that found it, with its graph."""
 
-    def of(self, module: nn.Module, batch: Batch) -> Tensor:
+    def of(self, module: nn.Module, batch: ModelBatch) -> Tensor:
         """f in one forward."""
         if self.stop is None:
             return self.choose(called(module, batch))
@@ -73,7 +73,10 @@ class Measured:
 
 
 def find_measured(
-    module: nn.Module, batch: Batch, output: Output = None, run: Callable[[], object] | None = None
+    module: nn.Module,
+    batch: ModelBatch,
+    output: Output = None,
+    run: Callable[[], object] | None = None,
 ) -> Measured:
     """What to measure of a module.
 

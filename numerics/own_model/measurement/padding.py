@@ -10,12 +10,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from theory.errors import InputError
 
 
 def valid_positions(
-    module: nn.Module, batch: Batch, shape: torch.Size, mask: Tensor | None = None
+    module: nn.Module, batch: ModelBatch, shape: torch.Size, mask: Tensor | None = None
 ) -> Tensor | None:
     """True where the output is valid, in a shape that broadcasts with it; ``None``: everywhere.
 
@@ -60,7 +60,7 @@ def valid_positions(
     return None
 
 
-def _padding(module: nn.Module, batch: Batch) -> list[tuple[str, Tensor]]:
+def _padding(module: nn.Module, batch: ModelBatch) -> list[tuple[str, Tensor]]:
     """Two-dimensional padding masks among the arguments, the output's own first."""
     try:
         signature = inspect.signature(module.forward)

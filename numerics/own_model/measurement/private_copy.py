@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.module_copy import copy_module
 from theory.errors import InputError
 
@@ -101,11 +101,19 @@ def private_copy(model: nn.Module, dtype: torch.dtype | None = None) -> PrivateC
         module.to(dtype)
     slots, parameters = _slots(module, aliases)
     if not parameters:
-        raise InputError(f"a model must have trainable parameters, {type(model).__name__} has none")
+        raise InputError(
+            f"a model must have trainable parameters, {type(model).__name__} has none: every "
+            "requires_grad is False"
+        )
     notes = [
         f"{name} and {first} are two parameters in one memory: taken as one tensor."
         for name, first in aliases.items()
     ]
+    if still := sum(not p.requires_grad for p in module.parameters()):
+        notes.append(
+            f"{still} of {still + len(parameters)} parameters are frozen (requires_grad=False): "
+            "the step does not move them."
+        )
     if trains:
         notes.append(f"{len(trains)} batch norm(s) use the statistics of the batch.")
     return PrivateCopy(module, slots, parameters, tuple(notes))
@@ -123,7 +131,7 @@ def in_dtype(value: Any, dtype: torch.dtype | None) -> Any:
     return value
 
 
-def called(module: nn.Module, batch: Batch) -> object:
+def called(module: nn.Module, batch: ModelBatch) -> object:
     """The module on a batch, whose mutable containers are copied first."""
     if isinstance(batch, Mapping):
         return module(**batch)

@@ -16,7 +16,7 @@ from numerics.own_model.measurement.function import ModuleFunction
 from numerics.own_model.measurement.output import main_tensor
 from numerics.own_model.measurement.private_copy import called
 from numerics.structure.additions import find_additions
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.graph import Graph, Node
 from numerics.structure.norms import find_norms
 from numerics.structure.products import find_products
@@ -44,7 +44,7 @@ class FirstLoss:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class ForwardSizes:
     """Root mean squares and largest values of one forward."""
 
     streams: Mapping[str, tuple[float, ...]]
@@ -69,7 +69,7 @@ class Sizes:
         return list(self.streams.values())[-1] if self.streams else ()
 
 
-def probe(function: ModuleFunction) -> Sizes:
+def probe(function: ModuleFunction) -> ForwardSizes:
     """Record one forward of a module's private copy and read the sizes off it.
 
     Examples
@@ -94,7 +94,7 @@ def probe(function: ModuleFunction) -> Sizes:
         output = main_tensor(returned[0])
         largest, where, overflowing = _largest(graph)
         logits = _logits(function, output)
-        return Sizes(
+        return ForwardSizes(
             streams=_streams(graph),
             scores=_scores(graph, function.batch),
             logits=None if logits is None else _rms(logits),
@@ -106,7 +106,7 @@ def probe(function: ModuleFunction) -> Sizes:
         )
 
 
-def _positional(batch: Batch) -> tuple[object, ...]:
+def _positional(batch: ModelBatch) -> tuple[object, ...]:
     return tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
 
 
@@ -126,7 +126,7 @@ def _streams(graph: Graph) -> dict[str, tuple[float, ...]]:
     return found
 
 
-def _scores(graph: Graph, batch: Batch) -> tuple[float, ...]:
+def _scores(graph: Graph, batch: ModelBatch) -> tuple[float, ...]:
     """Standard deviations of what is put into the softmaxes over tokens."""
     lengths = {n for _, t in named_tensors(batch) for n in t.shape[:3]}
     found: list[float] = []

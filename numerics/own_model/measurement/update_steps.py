@@ -1,27 +1,29 @@
 """What an optimizer makes of the gradients of a whole module: steps ÷ η, tensor by tensor.
 
-The update rules are the project's own (`direction`), with three additions. AdamW is Adam's step and
-its decoupled decay, −λθ. Muon turns hidden matrices only; embeddings, heads and vectors take Adam's
-step, as in its reference. Rules that look at a whole tensor see the matrices that are packed in one
-parameter apart, where the structure says which rows are which.
+The update rules and their names are those of `numerics.linearization.update_directions`: ``adamw``
+alone has no weight decay, ``adamw:weight_decay=0.01`` has torch's. Muon turns hidden matrices only;
+embeddings, heads and vectors take Adam's step, as in its reference. Rules that look at a whole
+tensor see the matrices that are packed in one parameter apart, where the structure says which rows
+are which.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from numerics.linearization.update_directions import (
+    DIRECTIONS,
+    MUONS,
+    PER_TENSOR,
+    Direction,
+    step_rule_named,
+)
 from numerics.own_model.measurement.noise import without_noise
 from numerics.own_model.measurement.private_copy import Parameters
 from numerics.structure.types import TensorView
-from theory.errors import nearest
 
-SIGN_LIKE = ("sign", "adam", "adamw", "lion", "lamb", "muon")
-"""Rules whose step does not shrink with the gradient, so that rounding would move the weights."""
 _LARGE = 1e10
-DECAY = 0.01
-"""AdamW's default weight decay in torch."""
 _ENDS = ("embedding", "positions", "head")
 
 
@@ -33,13 +35,23 @@ def optimizer_names() -> tuple[str, ...]:
     >>> {"sgd", "adamw", "muon"} <= set(optimizer_names())
     True
     """
-    return tuple(_rules())
+    return tuple(DIRECTIONS)
 
 
 def require_optimizer(name: str) -> None:
-    """Raise unless the update rule is known; the error offers the nearest name."""
-    if name not in optimizer_names():
-        raise nearest(name, optimizer_names(), "optimizer")
+    """Raise unless the update rule and its numbers are known; the error offers the nearest name."""
+    step_rule_named(name)
+
+
+def sign_like(name: str) -> bool:
+    """Whether a rule's step does not shrink with the gradient, so that rounding would move weights.
+
+    Examples
+    --------
+    >>> sign_like("adamw"), sign_like("sgd"), sign_like("radam")
+    (True, False, False)
+    """
+    return step_rule_named(name).sign_like
 
 
 def steps(
@@ -49,7 +61,6 @@ def steps(
     views: Sequence[TensorView] = (),
     *,
     ends: Sequence[str] = (),
-    decay: float = DECAY,
     rates: Mapping[str, float] | None = None,
 ) -> dict[str, Tensor]:
     """The step of every parameter, divided by the learning rate.
@@ -57,7 +68,7 @@ def steps(
     Parameters
     ----------
     optimizer
-        A name of `optimizer_names`.
+        A name of `optimizer_names`, with its numbers behind colons.
     history
         Gradients by parameter, first to last; the last are the current ones.
     parameters
@@ -66,22 +77,21 @@ def steps(
         The roles of the parameters, where the structure is understood.
     ends
         Parameters that Muon leaves to Adam, where there are no views.
-    decay
-        AdamW's λ.
     rates
         Factors on the learning rate by parameter; 1 where one is not named.
 
     Examples
     --------
     >>> theta = {"w": torch.ones(2)}
-    >>> steps("adamw", [{"w": torch.tensor([3.0, -2.0])}], theta)["w"]
+    >>> steps("adamw:weight_decay=0.01", [{"w": torch.tensor([3.0, -2.0])}], theta)["w"]
     tensor([-1.0100,  0.9900])
     """
-    require_optimizer(optimizer)
-    if optimizer in SIGN_LIKE:
+    rule = step_rule_named(optimizer)
+    if rule.sign_like:
+        history = [without_noise(gradients) for gradients in history]
+    if rule.scale_free:
         # The cotangent's size is arbitrary: gradients are made large, so that Adam's ε is nothing.
-        history = _enlarged([without_noise(gradients) for gradients in history])
-    rule = _rules()[optimizer]
+        history = _enlarged(history)
     by_parameter: dict[str, list[TensorView]] = {}
     for view in views:
         by_parameter.setdefault(view.parameter, []).append(view)
@@ -90,20 +100,23 @@ def steps(
         own = by_parameter.get(name, [])
         past = [gradients[name] for gradients in history]
         at_an_end = name in ends or any(view.role in _ENDS for view in own)
-        if optimizer == "muon" and (at_an_end or (not own and theta.dim() != 2)):
-            step = _rules()["adam"].direction(past, theta)
-        elif optimizer in ("muon", "lamb") and own:
-            step = _by_view(rule.direction, own, past, theta, turns=optimizer == "muon")
+        if rule.base in MUONS and (at_an_end or (not own and theta.dim() != 2)):
+            step = DIRECTIONS["adam"](past, theta)
+        elif rule.base in PER_TENSOR and own:
+            step = _by_view(rule.direction, own, past, theta, turns=rule.base in MUONS)
         else:
             step = rule.direction(past, theta)
         factor = 1.0 if rates is None else rates.get(name, 1.0)
-        step = -step - decay * theta if optimizer == "adamw" else -step
-        made[name] = factor * step
+        made[name] = factor * -(step + rule.options.weight_decay * theta)
     return made
 
 
 def _by_view(
-    direction: Any, views: Sequence[TensorView], past: Sequence[Tensor], theta: Tensor, turns: bool
+    direction: Direction,
+    views: Sequence[TensorView],
+    past: Sequence[Tensor],
+    theta: Tensor,
+    turns: bool,
 ) -> Tensor:
     """The direction of each packed matrix on its own."""
     numbers = torch.arange(theta.numel(), device=theta.device).reshape(theta.shape)
@@ -134,10 +147,3 @@ def _enlarged(history: Sequence[Parameters]) -> list[Parameters]:
     if not 0 < largest < float("inf"):
         return list(history)
     return [{name: g / largest * _LARGE for name, g in each.items()} for each in history]
-
-
-def _rules() -> Mapping[str, Any]:
-    """The project's update rules; the one place that knows where they live."""
-    from numerics.linearization.update_directions import RULES
-
-    return RULES

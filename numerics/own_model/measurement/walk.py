@@ -7,18 +7,19 @@ another one (one zero in a product); one whose gradient stays zero is dead (two 
 or nothing reads it).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
+from torch import Tensor
 
+from numerics.linearization.walk import Stop, require_walk
+from numerics.linearization.walk import walk as walked
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import ModuleFunction
 from numerics.own_model.measurement.noise import without_noise
 from numerics.own_model.measurement.private_copy import Parameters
-from numerics.own_model.measurement.update_steps import SIGN_LIKE, steps
+from numerics.own_model.measurement.update_steps import sign_like, steps
 from numerics.structure.types import TensorView
-from theory.errors import InputError, require_positive
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def walk(
 
     Examples
     --------
+    >>> import torch
     >>> from torch import nn
     >>> from numerics.own_model.measurement.function import module_function
     >>> layers = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
@@ -73,33 +75,28 @@ def walk(
     >>> walk(f, "sgd", rate=0.1, count=2).alive_at
     {'0.weight': 1}
     """
-    require_positive(steps=count)
-    if not rate > 0:
-        raise InputError(f"lr must be positive, got {rate}")
-    theta: Parameters = function.parameters
-    history: list[Parameters] = []
-    changes: list[float] = []
+    require_walk(rate, count)
+    stops: list[Stop] = []
     alive: dict[str, int | None] = {}
     with measuring():
         u = function.random_cotangent(seed)
-        start = None
-        for t in range(count + 1):
-            value, gradients = function.gradient(u, theta)
-            start = value if start is None else start
-            shown = without_noise(gradients) if optimizer in SIGN_LIKE else gradients
+
+        def step(history: Sequence[Parameters], theta: Parameters) -> Parameters:
+            return steps(optimizer, history, theta, views, ends=ends, rates=rates)
+
+        def gradient(theta: Parameters) -> tuple[Tensor, Parameters]:
+            return function.gradient(u, theta)
+
+        for stop in walked(gradient, step, function.parameters, rate=rate, count=count):
+            stops.append(stop)
+            shown = without_noise(stop.gradients) if sign_like(optimizer) else stop.gradients
             for name, g in shown.items():
                 moving = bool((g != 0).any())
-                if t == 0 and not moving and name not in function.measured.after:
+                if stop.t == 0 and not moving and name not in function.measured.after:
                     alive[name] = None
                 elif moving and name in alive and alive[name] is None:
-                    alive[name] = t
-            if t:
-                changes.append(float(torch.linalg.vector_norm((value - start).double())))
-            if t < count:
-                history.append(gradients)
-                step = steps(optimizer, history, theta, views, ends=ends, rates=rates)
-                theta = {name: theta[name] + rate * s for name, s in step.items()}
-        assert start is not None
-        size = float(torch.linalg.vector_norm(start.double()))
+                    alive[name] = stop.t
+    changes = tuple(stop.change for stop in stops[1:])
+    size = stops[0].size
     relative = tuple(change / size if size else float("inf") for change in changes)
-    return Walk(optimizer, rate, tuple(changes), relative, alive)
+    return Walk(optimizer, rate, changes, relative, alive)

@@ -18,7 +18,7 @@ from numerics.own_model.check.report import WIDTH, print_check
 from numerics.own_model.check.types import Check, OptimizerCheck
 from numerics.recipes import Recipe
 from numerics.statistics.exponents import Exponent, power_law
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from theory.errors import InputError, require_within
 
 
@@ -97,7 +97,7 @@ def _unbounded(one: OptimizerCheck, margin: float) -> str:
 
 
 def assert_initialized(
-    model: nn.Module, recipe: str | Recipe, batch: Batch | None = None, **options: Any
+    model: nn.Module, recipe: str | Recipe, batch: ModelBatch | None = None, **options: Any
 ) -> Audit:
     """Fail unless every tensor of a model is drawn as a recipe asks of its role.
 

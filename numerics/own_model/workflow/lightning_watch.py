@@ -4,11 +4,11 @@ from typing import Any
 
 from numerics.own_model.measurement.output import Output
 from numerics.own_model.workflow.step_watch import StepWatch, WatchedRun
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from theory.errors import extra
 
 
-def lightning_watch(batch: Batch, *, every: int = 50, output: Output = None) -> Any:
+def lightning_watch(batch: ModelBatch, *, every: int = 50, output: Output = None) -> Any:
     """Make a Lightning callback that logs ‖Δf‖/η, norm inputs and coherence every k steps.
 
     The keys are those of `numerics.own_model.workflow.step_watch`. They go to the trainer's

@@ -25,7 +25,7 @@ from numerics.own_model.measurement.function import ModuleFunction, module_funct
 from numerics.own_model.measurement.groups import grouping
 from numerics.own_model.measurement.output import Output
 from numerics.own_model.measurement.tangents import tangents
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure, TensorView
 from theory.errors import require_positive
@@ -35,7 +35,7 @@ from theory.errors import require_positive
 class StepWatch:
     """Measures every ``every``-th optimizer step of a training run."""
 
-    batch: Batch
+    batch: ModelBatch
     """Arguments of one forward, the same at every measurement; a few sequences suffice."""
     every: int = 50
     """Steps from one measurement to the next."""

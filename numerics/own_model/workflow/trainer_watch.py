@@ -4,11 +4,13 @@ from typing import Any
 
 from numerics.own_model.measurement.output import Output
 from numerics.own_model.workflow.step_watch import StepWatch, WatchedRun
-from numerics.structure.default_batch import Batch
+from numerics.structure.default_batch import ModelBatch
 from theory.errors import extra
 
 
-def watch_trainer(trainer: Any, batch: Batch, *, every: int = 50, output: Output = None) -> Any:
+def watch_trainer(
+    trainer: Any, batch: ModelBatch, *, every: int = 50, output: Output = None
+) -> Any:
     """Have a Hugging Face `Trainer` log ‖Δf‖/η, norm inputs and coherence every k steps.
 
     The keys are those of `numerics.own_model.workflow.step_watch`. They go where the trainer's own

@@ -28,7 +28,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
 
 
 def experiment_named(name: str) -> Experiment:
-    """Look an experiment up; an unknown name is an error that offers the nearest.
+    """The experiment of a name; an unknown name raises `InputError` with the closest known names.
 
     Examples
     --------

@@ -1,13 +1,15 @@
 """Which named baselines train without warm-up, at 6, 12, 24 and 50 layers.
 
-Fixup (R-Fixup), DS-Init, DLCL, LRI, DeepNorm, ReZero, DT-Fixup and admin-torch's ω, each under one
-rule: Adam at one rate from the first step. A baseline *trains without warm-up* if it trains at
-every depth and seed; it does not if some run diverges, or is stuck at a depth where T-Fixup trains
-in as many steps. Xavier without layer norm is the control: it must not train at the greatest
-depth. T-Fixup's own runs bound what the budget allows: depths at which it is stuck say nothing.
+The baselines are Fixup (R-Fixup), DS-Init, DLCL, LRI, DeepNorm, ReZero, DT-Fixup and admin-torch's
+ω. All use Adam at one rate from the first step. A baseline *trains without warm-up* if it trains
+at every depth and seed. It does not if some run diverges, or is stuck at a depth where
+T-Fixup trains in as many steps. Xavier without layer norm is the control: it must not train at the
+greatest depth. T-Fixup's own runs bound what the budget allows: a depth at which T-Fixup is stuck
+decides nothing.
 
-Reduced: 64-128-2, generated sentences of a small vocabulary, 50 steps of 256 tokens. The published
-recipes of most of these schemes warm up; nothing here says how they do then (`tables.py`).
+The scale is reduced: 64-128-2, generated sentences of a small vocabulary, 50 steps of 256 tokens.
+Most of these schemes are published with a warm-up; this experiment says nothing about that case
+(`tables.py` does).
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from matplotlib.figure import Figure
 
 from numerics.figures.style import STYLE
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.panels import (
     GREY,
     MARKS,
@@ -70,7 +72,7 @@ def configs(
     )
 
 
-def trains(runs: Runs, scheme: str) -> Finding:
+def trains(runs: Runs, scheme: str) -> ExperimentFinding:
     """Reproduced if ``scheme`` trains wherever T-Fixup does, all seeds, and at some depth at all.
 
     Parameters
@@ -88,33 +90,33 @@ def trains(runs: Runs, scheme: str) -> Finding:
         f"N = {depth} {told(matching(own, layers=depth))}" for depth in values_of(own, "layers")
     )
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line, scope=scope)
     if not depths or not own:
-        return Finding(Answer.UNDECIDED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=scope)
     trained = [all_trained(matching(own, layers=depth)) for depth in depths]
     if all(trained):
-        return Finding(Answer.REPRODUCED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, scope=scope)
     stuck = any(none_trained(matching(own, layers=depth)) for depth in depths)
-    answer = Answer.NOT_REPRODUCED if stuck else Answer.UNDECIDED
-    return Finding(answer, line, scope=scope)
+    answer = ExperimentAnswer.NOT_REPRODUCED if stuck else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, scope=scope)
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """Reproduced if every baseline trains without warm-up while the control does not."""
     found = [trains(runs, scheme) for scheme in SCHEMES]
     line = "; ".join(f"{one.answer}: {one.line}" for one in found)
     control = matching(runs, scheme=CONTROL)
     line += f"; control {CONTROL} {told(control)}"
     answers = {one.answer for one in found}
-    if Answer.NOT_REPRODUCED in answers:
-        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(runs))
-    good = answers == {Answer.REPRODUCED} and none_trained(control)
-    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
-    return Finding(answer, line, scope=range_of(runs))
+    if ExperimentAnswer.NOT_REPRODUCED in answers:
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line, scope=range_of(runs))
+    good = answers == {ExperimentAnswer.REPRODUCED} and none_trained(control)
+    answer = ExperimentAnswer.REPRODUCED if good else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, scope=range_of(runs))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A panel a scheme: depth across, its loss at the end up, T-Fixup's as a line."""
+    """Draw one panel per scheme: its loss at the end over depth, with T-Fixup's as a line."""
     schemes = list(dict.fromkeys(str(run.config["scheme"]) for run in runs))
     across = min(len(schemes), 5)
     down = -(-len(schemes) // across)

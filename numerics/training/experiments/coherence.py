@@ -1,11 +1,11 @@
 """Where training moves the attention blocks: alignment and growth along the skip path.
 
-For a stack's attention products W_l = W_o W_v: their mean coherence ρ with the identity, their
-strength, and the growth ‖Π (I + W_l)‖_F²/d of a random token through the products alone, after
-every step. `theory.residual_stream.coherence`: with blocks of T-Fixup's strength, growth is Θ(1) in
-the number L of blocks if and only if ρ = O(L^(-1/2)). The question here is whether *trained* stacks
-obey it: r = ρ √L and the growth, against depth, at the end of T-Fixup's training. The growth that
-the same strengths would give fully aligned, (1 + s)^{2L}, is the contrast.
+The runs log three quantities of a stack's attention products W_l = W_o W_v after every step: their
+mean coherence ρ with the identity, their strength, and the growth ‖Π (I + W_l)‖_F²/d of a random
+token through the products alone. By `theory.residual_stream.coherence`, blocks of T-Fixup's
+strength give growth Θ(1) in the number L of blocks if and only if ρ = O(L^(-1/2)). The question is
+whether *trained* stacks obey it: r = ρ √L and the growth, over depth, at the end of T-Fixup's
+training. The contrast is (1 + s)^{2L}, the growth of equally strong blocks that are fully aligned.
 
 Reduced: 64-128-2, generated sentences, 150 steps of 256 tokens.
 """
@@ -22,7 +22,7 @@ from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import read_log
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.fig4a import configs as tfixup_configs
 from numerics.training.experiments.panels import (
     COLD,
@@ -36,7 +36,7 @@ from numerics.training.experiments.panels import (
 from numerics.training.experiments.selection import Runs, matching, range_of, values_of
 from numerics.training.recorded import RecordedRun
 
-Growth = Callable[[RecordedRun, str], float]
+RunGrowth = Callable[[RecordedRun, str], float]
 """A run's growth along the skip path of a stack."""
 BLOCKS = {"encoder": 1, "decoder": 2}
 """Attention blocks a layer."""
@@ -75,9 +75,9 @@ def coherent_growth(run: RecordedRun, stack: str) -> float:
 
 
 def exponents(
-    runs: Runs, stack: str, growth_of: Growth = trained_growth
+    runs: Runs, stack: str, growth_of: RunGrowth = trained_growth
 ) -> tuple[Exponent, Exponent, Exponent]:
-    """Powers of L in √(1 + ρ²L), in the growth as trained, and in the growth if aligned.
+    """The powers of L in √(1 + ρ²L), in the growth as trained, and in the growth of aligned blocks.
 
     The first stays bounded exactly where r = ρ√L does, and is positive where ρ is not.
     """
@@ -89,12 +89,12 @@ def exponents(
     return first, second, third
 
 
-def decide(runs: Runs, *, growth_of: Growth = trained_growth) -> Finding:
+def decide(runs: Runs, *, growth_of: RunGrowth = trained_growth) -> ExperimentFinding:
     """Reproduced if, in both stacks, the growth is flat in L where √(1 + ρ²L) is, and only there.
 
-    *Flat*: the 95 % interval of the exponent lies within the tolerance; not flat: it lies outside.
-    Undecided where an interval does neither. With another ``growth_of`` that growth takes the
-    trained one's place, such as the one at ρ = 1, which the trained ρ does not explain: a control.
+    An exponent is *flat* if its 95 % interval lies within the tolerance, and not flat if it lies
+    outside. Otherwise the answer is undecided. ``growth_of`` replaces the trained growth: the
+    growth at ρ = 1, which the trained ρ does not explain, is the control.
     """
     margin, told, agree = tolerance("trained-growth-exponent"), [], []
     decisive = None
@@ -110,10 +110,12 @@ def decide(runs: Runs, *, growth_of: Growth = trained_growth) -> Finding:
         decisive = decisive or growth
     assert decisive is not None
     if None in agree and False not in agree:
-        answer = Answer.UNDECIDED
+        answer = ExperimentAnswer.UNDECIDED
     else:
-        answer = Answer.REPRODUCED if all(agree) else Answer.NOT_REPRODUCED
-    return Finding(answer, "; ".join(told), decisive.value, decisive.interval, scope=range_of(runs))
+        answer = ExperimentAnswer.REPRODUCED if all(agree) else ExperimentAnswer.NOT_REPRODUCED
+    return ExperimentFinding(
+        answer, "; ".join(told), decisive.value, decisive.interval, scope=range_of(runs)
+    )
 
 
 def _at_depth(runs: Runs, depth: int, stack: str) -> str:

@@ -11,18 +11,18 @@ from numerics.training import recorded
 from numerics.training.outcome import best_constant
 from numerics.training.recorded import RecordedRun
 
-Named = Callable[[RecordedRun], str]
+RunName = Callable[[RecordedRun], str]
 BESIDE = 5
 """Runs above which the legend stands beside the axes."""
 
 
 def read_log(run: RecordedRun) -> pl.DataFrame:
-    """A run's log, a row a step."""
+    """A run's log, one row per step."""
     return recorded.read_log(run.path)
 
 
-def draw_losses(runs: Sequence[RecordedRun], name: Named, *, by_depth: bool = False) -> Figure:
-    """Validation loss over steps, a line a run, with that of the best predictor that reads nothing.
+def draw_losses(runs: Sequence[RecordedRun], name: RunName, *, by_depth: bool = False) -> Figure:
+    """Draw validation loss over steps, one line per run, and the best constant prediction's loss.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """An experiment: a frozen list of runs, a rule that reads the answer off them, and a figure.
 
-Its folder holds a folder a run (`numerics.training.recorded`), ``verdict.json`` and
-``figure.svg``. Run again, it goes on where it stopped: finished runs are read, the one that was
-broken off continues from its checkpoint. An experiment may read another's runs, and may translate
-a held-out set with each run.
+Its folder holds one folder per run (`numerics.training.recorded`), ``verdict.json`` and
+``figure.svg``. An experiment that is started again goes on where it stopped: finished runs are
+read, and an interrupted run continues from its checkpoint. An experiment may read the runs of
+another one, and may translate a held-out set with each run.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +29,8 @@ SMALL: Mapping[str, Any] = {"tokens": 512, "vocabulary": 400, "pairs": 3_000}
 """Settings of every experiment's runs where it says nothing else: sizes for minutes, not hours."""
 
 
-class Answer(StrEnum):
-    """What the runs say to the experiment's claim."""
+class ExperimentAnswer(StrEnum):
+    """What the runs say about the experiment's claim."""
 
     REPRODUCED = "reproduced at this scale"
     NOT_REPRODUCED = "not seen at this scale"
@@ -38,10 +38,10 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExperimentFinding:
     """The answer with the numbers that decided."""
 
-    answer: Answer
+    answer: ExperimentAnswer
     line: str
     value: float | None = None
     """Size of the effect, where one number says it."""
@@ -63,7 +63,7 @@ class Experiment:
     quick: tuple[TrainConfig, ...]
     budget: tuple[float, float]
     """Minutes on two CPU cores, full and quick."""
-    decide: Callable[[Sequence[RecordedRun]], Finding]
+    decide: Callable[[Sequence[RecordedRun]], ExperimentFinding]
     draw: Callable[[Sequence[RecordedRun]], Figure]
     reads: str = ""
     """The experiment whose runs these are, and in whose folder they stand; its own if empty."""
@@ -77,7 +77,7 @@ class Experiment:
 
 
 def label(config: TrainConfig) -> str:
-    """The name of a run's folder: what runs of an experiment may differ in.
+    """The name of a run's folder: the settings in which runs of one experiment may differ.
 
     Examples
     --------
@@ -102,8 +102,8 @@ def reproduce(
     workers: int = 1,
     data: str | None = None,
     report: Callable[[RecordedRun], None] = lambda _: None,
-) -> Finding:
-    """Take the runs that are still to take, decide, and write verdict and figure.
+) -> ExperimentFinding:
+    """Run what is missing, decide, and write verdict and figure.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def reproduce(
     quick
         Whether to take the quick scale.
     workers
-        Runs at a time, each in a process of its own.
+        Number of runs at the same time, each in its own process.
     data
         What to train on, as `TrainConfig.data` has it; the experiment's own unless given.
     report
@@ -161,7 +161,7 @@ def folder_name(name: str, *, quick: bool) -> str:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run to take, where, and how many sentences it translates."""
+    """A run that is planned: its config, its folder, and how many sentences it translates."""
 
     config: TrainConfig
     out: Path
@@ -178,7 +178,7 @@ class PlannedRun:
 
 
 def _runs(tasks: Sequence[PlannedRun], workers: int) -> Iterator[RecordedRun]:
-    """Finished runs as they come, the longest begun first."""
+    """Yield runs as they finish; the longest start first."""
     ordered = sorted(tasks, key=lambda task: -sum(task.config.depths) * task.config.steps)
     for _, outcome in outcomes(PlannedRun.run, ordered, Local(workers)):
         if isinstance(outcome, Exception):

@@ -15,11 +15,12 @@ four things, each by the 95 % interval of a geometric mean over seeds:
 - *stable*: in no fifth of T-Fixup's steps does g, over g_1, vanish, nor Δ, over Δ_1, leave the
   factor `STABLE`.
 
-Reproduced if all four are so, not reproduced if one is decidedly not so, else undecided. How long
-the gradients stay away is no part of the statement: the share of seeds that are back at the end is
-told beside it.
+The answer is *reproduced* if all four hold, *not reproduced* if one decidedly does not, and else
+*undecided*. The statement does not say how long the gradients stay away; the finding reports the
+share of seeds whose gradients are back at the end.
 
-The rule was written with the logs of seeds 0 to 9 in view. `FRESH` seeds, drawn afterwards, decide.
+The rule was written after the logs of seeds 0 to 9 were seen. The `FRESH` seeds, drawn afterwards,
+decide.
 
 Reduced: 64-128-2 for 512-1024-4, 12 + 12 layers for 6 + 6 (narrow Post-LN models train without
 warm-up at 6), generated sentences, 200 steps of 512 tokens for 100 of 4,000, warm-up over 400.
@@ -33,7 +34,12 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import read_log
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     COLD,
     GREY,
@@ -165,7 +171,7 @@ def stability(tfixup: Runs) -> tuple[list[Interval], list[Interval]]:
     )
 
 
-def decide_on(runs: Runs, *, faded: float = 1.0, larger: float = 1.0) -> Finding:
+def decide_on(runs: Runs, *, faded: float = 1.0, larger: float = 1.0) -> ExperimentFinding:
     """The rule on some seeds.
 
     Parameters
@@ -199,12 +205,17 @@ def decide_on(runs: Runs, *, faded: float = 1.0, larger: float = 1.0) -> Finding
     )
     scope = range_of(cold) + f" (with warm-up and T-Fixup {len(warm)} and {len(tfixup)} seeds)"
     if all(part is True for part in parts):
-        return Finding(Answer.REPRODUCED, line, *fallen, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, *fallen, scope=scope)
     no = False in parts
-    return Finding(Answer.NOT_REPRODUCED if no else Answer.UNDECIDED, line, *fallen, scope=scope)
+    return ExperimentFinding(
+        ExperimentAnswer.NOT_REPRODUCED if no else ExperimentAnswer.UNDECIDED,
+        line,
+        *fallen,
+        scope=scope,
+    )
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """The rule on the fresh seeds where there are any, told beside that on the others."""
     fresh, others = (of_seeds(runs, fresh=fresh) for fresh in (True, False))
     if not fresh or not others:
@@ -212,7 +223,7 @@ def decide(runs: Runs) -> Finding:
     found, seen = decide_on(fresh), decide_on(others)
     line = f"seeds {_seeds(fresh)}, drawn after the rule was written: {found.line}; "
     line += f"seeds {_seeds(others)}: {seen.answer}, {seen.line}"
-    return Finding(found.answer, line, found.value, found.interval, scope=found.scope)
+    return ExperimentFinding(found.answer, line, found.value, found.interval, scope=found.scope)
 
 
 def below(found: Interval, bound: float) -> bool | None:

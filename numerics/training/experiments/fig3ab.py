@@ -28,7 +28,12 @@ from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import read_log
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.fig2 import above, below, shown
 from numerics.training.experiments.panels import (
     GREY,
@@ -122,7 +127,7 @@ def by_width_and_rate(runs: Runs) -> dict[tuple[int, float], list[RecordedRun]]:
     return {cell: list(own) for cell, own in groupby(sorted(runs, key=key), key)}
 
 
-def decide(runs: Runs, *, grown: float = 1.0) -> Finding:
+def decide(runs: Runs, *, grown: float = 1.0) -> ExperimentFinding:
     """Reproduced if, at the paper's ratio, norms at least double without warm-up, and only so.
 
     With ``grown`` the growth without warm-up counts times that: a control.
@@ -144,12 +149,14 @@ def decide(runs: Runs, *, grown: float = 1.0) -> Finding:
     cold = geometric_interval([grown * growth(run) for run in matching(own, warmup=0)])
     scope = range_of(runs)
     if cells and all(parts[cell] == (True, True) for cell in cells):
-        return Finding(Answer.REPRODUCED, line, *cold, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, *cold, scope=scope)
     if cells and all(False in parts[cell] for cell in cells):
         absent = all(False in found for found in parts.values())
         beyond = neighbourhood_of(runs) if absent else ""
-        return Finding(Answer.NOT_REPRODUCED, line, *cold, scope=scope, neighbourhood=beyond)
-    return Finding(Answer.UNDECIDED, line, *cold, scope=scope)
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, line, *cold, scope=scope, neighbourhood=beyond
+        )
+    return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, *cold, scope=scope)
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

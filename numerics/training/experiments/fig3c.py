@@ -28,7 +28,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     COLD,
     GREY,
@@ -60,17 +65,17 @@ from numerics.training.experiments.selection import (
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
-Rule = Literal["adam", "sgd"]
-RATES: Mapping[Rule, Sequence[float]] = {
+OptimizerName = Literal["adam", "sgd"]
+RATES: Mapping[OptimizerName, Sequence[float]] = {
     "adam": (1.5e-3, 7.5e-4, 3e-3),
     "sgd": (0.03, 0.015, 0.0075, 0.06),
 }
 """Rates of each optimizer, a factor 2 apart, that of `warmup.py` first for Adam.
 At 3e-3 Adam does not train with warm-up either, so that nothing is asked there."""
-WITH_WARMUP: Mapping[Rule, int] = {"adam": 1_000, "sgd": 3_000}
+WITH_WARMUP: Mapping[OptimizerName, int] = {"adam": 1_000, "sgd": 3_000}
 """Most steps of a warmed-up run: one that needs more says nothing about its rate."""
 SEEDS = (0, 1, 2)
-WITHOUT: Mapping[tuple[Rule, float], tuple[int, Sequence[int]]] = {
+WITHOUT: Mapping[tuple[OptimizerName, float], tuple[int, Sequence[int]]] = {
     ("sgd", 0.03): (10_000, SEEDS),
     ("adam", 1.5e-3): (5_000, SEEDS),
     ("adam", 7.5e-4): (5_000, SEEDS),
@@ -86,7 +91,7 @@ SIZE: Mapping[str, Any] = {**SMALL, "tokens": 256, "vocabulary": 200, "validatio
 
 
 def with_layer_norm(
-    rule: Rule,
+    rule: OptimizerName,
     *,
     rates: Sequence[float],
     seeds: Sequence[int] = SEEDS,
@@ -174,7 +179,7 @@ def recovers_late(warm: Runs, cold: Runs) -> bool | None:
     return found and stuck_first(cold, warm)
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """The rule above."""
     adam, sgd, told = [], [], []
     for rule, rates in (("adam", rates_of(runs, "adam")), ("sgd", rates_of(runs, "sgd"))):
@@ -190,12 +195,14 @@ def decide(runs: Runs) -> Finding:
     told.append("without layer norm: " + ", ".join(run.outcome for run in bare))
     line, scope = "; ".join(told), range_of([run for run in runs if run not in bare])
     if True in adam and True in sgd and none_trained(bare):
-        return Finding(Answer.REPRODUCED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, scope=scope)
     absent = agreed(adam) is False or agreed(sgd) is False
     if absent or all_trained(bare):
         beyond = neighbourhood_of(runs) if absent and None not in (*adam, *sgd) else ""
-        return Finding(Answer.NOT_REPRODUCED, line, scope=scope, neighbourhood=beyond)
-    return Finding(Answer.UNDECIDED, line, scope=scope)
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, line, scope=scope, neighbourhood=beyond
+        )
+    return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=scope)
 
 
 def as_stated(runs: Runs, sgd: RunOutcome = RunOutcome.TRAINED) -> list[RecordedRun]:

@@ -22,7 +22,12 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import read_log
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     OWN,
     baseline,
@@ -81,7 +86,7 @@ def pairs(runs: Runs) -> list[tuple[RecordedRun, RecordedRun]]:
     ]
 
 
-def decide(runs: Runs, *, lowered: float = 0.0) -> Finding:
+def decide(runs: Runs, *, lowered: float = 0.0) -> ExperimentFinding:
     """Reproduced if the deepest ends and stays lower than the paper's shallowest, beyond seeds.
 
     With ``lowered`` the deepest's losses count that much less: a control.
@@ -103,14 +108,16 @@ def decide(runs: Runs, *, lowered: float = 0.0) -> Finding:
     )
     scope = range_of(runs)
     if diverged(runs) or interval[1] < MARGIN or high < MARGIN:
-        return Finding(Answer.NOT_REPRODUCED, told, value, interval, scope=scope)
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, told, value, interval, scope=scope
+        )
     if interval[0] > 0 and low > 0:
-        return Finding(Answer.REPRODUCED, told, value, interval, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.REPRODUCED, told, value, interval, scope=scope)
     if len(both) > 1:
         each = minutes([run for pair in both for run in pair]) / len(both)
         spread = max(deviation(ends), deviation(courses))
         told += "; " + cost_told(spread, MARGIN, each, "nats", 0.95)
-    return Finding(Answer.UNDECIDED, told, value, interval, scope=scope)
+    return ExperimentFinding(ExperimentAnswer.UNDECIDED, told, value, interval, scope=scope)
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

@@ -13,7 +13,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     COLD,
     GREY,
@@ -56,7 +61,7 @@ def variants(**settings: Any) -> tuple[TrainConfig, ...]:
     return (scaled, *(replace(one, scheme=SQUARED) for one in squared))
 
 
-def decide(runs: Sequence[RecordedRun]) -> Finding:
+def decide(runs: Sequence[RecordedRun]) -> ExperimentFinding:
     """Reproduced if T-Fixup trained at every depth while the control did not train."""
     curves = [run for run in runs if run.config["scheme"] == "tfixup" and run.config["lr"] == RATE]
     controls = [run for run in runs if run.config["scheme"] == CONTROL]
@@ -74,14 +79,14 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
             for run in others
         )
     if any(run.outcome is RunOutcome.DIVERGED for run in curves):
-        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(curves))
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line, scope=range_of(curves))
     blind = any(run.outcome is RunOutcome.TRAINED for run in controls)
     all_train = all(run.outcome is RunOutcome.TRAINED for run in curves)
-    answer = Answer.REPRODUCED if all_train and not blind else Answer.UNDECIDED
-    return Finding(answer, line, scope=range_of(curves))
+    answer = ExperimentAnswer.REPRODUCED if all_train and not blind else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, scope=range_of(curves))
 
 
-def squared_trains(runs: Sequence[RecordedRun]) -> Finding:
+def squared_trains(runs: Sequence[RecordedRun]) -> ExperimentFinding:
     """Squared scales train under Adam's full rate at every depth that they were tried at.
 
     Reproduced if all trained while the control did not; not reproduced if one diverged.
@@ -93,10 +98,10 @@ def squared_trains(runs: Sequence[RecordedRun]) -> Finding:
         for run in own
     )
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line, scope=range_of(own))
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line, scope=range_of(own))
     good = all_trained(own) and none_trained(matching(runs, scheme=CONTROL))
-    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
-    return Finding(answer, line, scope=range_of(own))
+    answer = ExperimentAnswer.REPRODUCED if good else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, scope=range_of(own))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

@@ -14,7 +14,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     COLD,
     courses,
@@ -54,7 +59,7 @@ def configs(
     )
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """Reproduced if T-Fixup trains at every batch size and the control does not."""
     own, control = matching(runs, scheme="tfixup"), matching(runs, scheme=CONTROL)
     sizes = values_of(own, "tokens")
@@ -69,10 +74,12 @@ def decide(runs: Runs) -> Finding:
     )
     line += f"; × {sizes[-1] // sizes[0]} ends {value:.2f} nats a token lower"
     if diverged(own):
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=range_of(own))
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, line, value, interval, scope=range_of(own)
+        )
     good = all_trained(own) and none_trained(control)
-    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
-    return Finding(answer, line, value, interval, scope=range_of(own))
+    answer = ExperimentAnswer.REPRODUCED if good else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, value, interval, scope=range_of(own))
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

@@ -19,7 +19,12 @@ from matplotlib.figure import Figure
 from numerics.figures.style import STYLE
 from numerics.statistics.exponents import NoExponent, power_law
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     GREY,
     MARKS,
@@ -69,7 +74,7 @@ def deepest_trained(runs: Sequence[RecordedRun]) -> Mapping[str, int]:
     return found
 
 
-def decide(runs: Sequence[RecordedRun]) -> Finding:
+def decide(runs: Sequence[RecordedRun]) -> ExperimentFinding:
     """Reproduced if T-Fixup trains at every depth, with some rate, and Post-LN does not."""
     depths = sorted({int(run.config["layers"]) for run in runs})
     deepest = deepest_trained(runs)
@@ -81,10 +86,10 @@ def decide(runs: Sequence[RecordedRun]) -> Finding:
         if run.config["scheme"] == "tfixup" and run.outcome is RunOutcome.TRAINED
     }
     if trained != set(depths):
-        return Finding(Answer.NOT_REPRODUCED, told, scope=range_of(runs))
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, told, scope=range_of(runs))
     post_ln_stops = deepest.get("post-ln", depths[-1]) < depths[-1]
-    answer = Answer.REPRODUCED if post_ln_stops else Answer.UNDECIDED
-    return Finding(answer, told, scope=range_of(runs))
+    answer = ExperimentAnswer.REPRODUCED if post_ln_stops else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, told, scope=range_of(runs))
 
 
 def largest_rates(runs: Sequence[RecordedRun], scheme: str) -> dict[int, float]:
@@ -103,7 +108,7 @@ def largest_rates(runs: Sequence[RecordedRun], scheme: str) -> dict[int, float]:
     }
 
 
-def bounded_at_any_depth(runs: Sequence[RecordedRun], scheme: str) -> Finding:
+def bounded_at_any_depth(runs: Sequence[RecordedRun], scheme: str) -> ExperimentFinding:
     """Whether the largest rate that trains stays as depth grows, by its exponent in N.
 
     Reproduced if the 95 % interval of the exponent p in η_max ~ N^p lies above −1/4, half way to
@@ -124,18 +129,18 @@ def bounded_at_any_depth(runs: Sequence[RecordedRun], scheme: str) -> Finding:
     )
     if not all(rates.values()):
         some = any(rates.values())
-        answer = Answer.NOT_REPRODUCED if some else Answer.UNDECIDED
-        return Finding(answer, line, scope=scope)
+        answer = ExperimentAnswer.NOT_REPRODUCED if some else ExperimentAnswer.UNDECIDED
+        return ExperimentFinding(answer, line, scope=scope)
     fit = power_law(list(rates), list(rates.values()))
     if isinstance(fit, NoExponent):
-        return Finding(Answer.UNDECIDED, f"{line}; {fit.reason}", scope=scope)
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, f"{line}; {fit.reason}", scope=scope)
     low, high = fit.interval
     line += f"; ~ N^{fit.value:+.2f} [{low:+.2f}, {high:+.2f}]"
     if low > HALF_WAY:
-        answer = Answer.REPRODUCED
+        answer = ExperimentAnswer.REPRODUCED
     else:
-        answer = Answer.NOT_REPRODUCED if high < HALF_WAY else Answer.UNDECIDED
-    return Finding(answer, line, fit.value, fit.interval, scope=scope)
+        answer = ExperimentAnswer.NOT_REPRODUCED if high < HALF_WAY else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, fit.value, fit.interval, scope=scope)
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import fig3c
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.fig3c import needs_warmup, pair, rates_of
 from numerics.training.experiments.plateau import TIMES, plateau, recovers, steps_told
 from numerics.training.experiments.selection import (
@@ -44,7 +44,7 @@ def replaces_at(runs: Runs, rate: float) -> tuple[bool | None, bool | None]:
     return needs_warmup(warm, cold), None if steps is None else recovers(own, steps)
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """The rule above."""
     found = {rate: replaces_at(runs, rate) for rate in rates_of(runs, "adam")}
     line = "; ".join(
@@ -56,11 +56,13 @@ def decide(runs: Runs) -> Finding:
     own = [replaces for needs, replaces in found.values() if needs]
     scope = range_of(runs)
     if own and all(own):
-        return Finding(Answer.REPRODUCED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, scope=scope)
     if own and all(answer is False for answer in own):
         wide = neighbourhood_of(runs) if len(own) == len(found) else ""
-        return Finding(Answer.NOT_REPRODUCED, line, scope=scope, neighbourhood=wide)
-    return Finding(Answer.UNDECIDED, line, scope=scope)
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, line, scope=scope, neighbourhood=wide
+        )
+    return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=scope)
 
 
 def dealt(runs: Runs, outcome: RunOutcome) -> list[RecordedRun]:

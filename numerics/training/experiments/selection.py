@@ -1,4 +1,4 @@
-"""Which runs of an experiment a rule looks at, and what several seeds say together.
+"""The runs that a rule looks at, and intervals over their seeds.
 
 Seeds are the independent units: intervals over them are Student's, t_{0.975} s/√n, and geometric
 means have it on the logarithm.

@@ -28,7 +28,12 @@ from scipy import stats
 
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import Counts, bleu_of, paired_difference, read_counts
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     GREY,
     depth_ticks,
@@ -44,7 +49,7 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
-from numerics.training.experiments.warmup import Rule
+from numerics.training.experiments.warmup import OptimizerName
 from numerics.training.recorded import RecordedRun
 
 OWN = "tfixup"
@@ -100,7 +105,7 @@ def configs(
         Any other setting.
     """
     base = {**SMALL, **settings}
-    models: list[tuple[str, Rule, int]] = [
+    models: list[tuple[str, OptimizerName, int]] = [
         *((OWN, "adam", 0), ("post-ln", "radam", 0), ("rezero", "adam", 0)),
         *((scheme, "adam", warmup) for scheme in WARMED),
     ]
@@ -198,7 +203,7 @@ def at_least(
     *,
     samples: int = 1_000,
     raised: float = 0.0,
-) -> Finding:
+) -> ExperimentFinding:
     """T-Fixup ≥ each baseline of ``names`` (all unless given) at equal depth, within noise.
 
     With ``raised`` its BLEU counts that much more: a control.
@@ -220,24 +225,26 @@ def at_least(
     )
     if not found:
         line += "; no baseline to compare with"
-        return Finding(Answer.UNDECIDED, line, scope=range_of(own))
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=range_of(own))
     worst = min(found, key=lambda one: one.low)
     if worst.low == -inf:
         line += "; no second seed says how far seeds scatter"
-        return Finding(Answer.UNDECIDED, line, scope=range_of(own))
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=range_of(own))
     line += f"; {len(found)} comparisons, smallest lead " + ", ".join(
         f"{one.difference:+.1f} [{one.low:+.1f}, {one.high:+.1f}] on {one.baseline}, "
         f"N = {one.layers}"
         for one in sorted(found, key=lambda one: one.low)[:3]
     )
     if any(one.high < 0 for one in found):
-        answer = Answer.NOT_REPRODUCED
+        answer = ExperimentAnswer.NOT_REPRODUCED
     elif all(one.low > -NOISE for one in found):
-        answer = Answer.REPRODUCED
+        answer = ExperimentAnswer.REPRODUCED
     else:
-        answer = Answer.UNDECIDED
+        answer = ExperimentAnswer.UNDECIDED
         line += "; " + _cost(runs, [one for one in found if one.low <= -NOISE])
-    return Finding(answer, line, worst.difference, (worst.low, worst.high), scope=range_of(own))
+    return ExperimentFinding(
+        answer, line, worst.difference, (worst.low, worst.high), scope=range_of(own)
+    )
 
 
 def _cost(runs: Runs, open_: Sequence[BleuComparison]) -> str:
@@ -260,7 +267,7 @@ def _cost(runs: Runs, open_: Sequence[BleuComparison]) -> str:
     )
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """Table 1 and the others at once: T-Fixup against every baseline."""
     return at_least(runs)
 

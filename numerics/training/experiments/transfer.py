@@ -22,7 +22,7 @@ from numerics.figures.style import STYLE
 from numerics.statistics.best_rate import best_rate, price
 from numerics.statistics.estimates import Estimate
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
-from numerics.training.experiments.experiment import Answer, Experiment, Finding
+from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.panels import GREY, in_order, panels
 from numerics.training.experiments.selection import (
     Runs,
@@ -94,7 +94,7 @@ def transfer(runs: Runs, scheme: str) -> Transfer:
     return Transfer(scheme, best, fit, paid, paid_with_root)
 
 
-def carries_over(runs: Runs, scheme: str, power: float = 0.0) -> Finding:
+def carries_over(runs: Runs, scheme: str, power: float = 0.0) -> ExperimentFinding:
     """Whether one base rate is best at every depth, where the rate is the base times N^power.
 
     Reproduced if the interval of p − power lies within ± 1/4, not reproduced if it lies outside;
@@ -113,12 +113,16 @@ def carries_over(runs: Runs, scheme: str, power: float = 0.0) -> Finding:
     found, scope = transfer(runs, scheme), range_of(own)
     line = told(found)
     if isinstance(found.exponent, NoExponent):
-        return Finding(Answer.UNDECIDED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=scope)
     low, high = (end - power for end in found.exponent.interval)
     within = Estimate(found.exponent.value - power, low, high).within(0.0, MARGIN)
-    answer = {True: Answer.REPRODUCED, False: Answer.NOT_REPRODUCED, None: Answer.UNDECIDED}[within]
-    against = answer is Answer.NOT_REPRODUCED
-    return Finding(
+    answer = {
+        True: ExperimentAnswer.REPRODUCED,
+        False: ExperimentAnswer.NOT_REPRODUCED,
+        None: ExperimentAnswer.UNDECIDED,
+    }[within]
+    against = answer is ExperimentAnswer.NOT_REPRODUCED
+    return ExperimentFinding(
         answer,
         line,
         found.exponent.value - power,
@@ -148,18 +152,18 @@ def _with(run: RecordedRun, **settings: object) -> RecordedRun:
     return replace(run, config=dict(run.config) | settings)
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """Reproduced if the rates of every scheme that promises it carry over, not if one's do not."""
     schemes = list(dict.fromkeys(str(run.config["scheme"]) for run in runs))
     findings = {scheme: carries_over(runs, scheme) for scheme in schemes}
     line = "; ".join(found.line for found in findings.values())
     promised = [findings[scheme].answer for scheme in RULED if scheme in findings]
-    answer = Answer.UNDECIDED
-    if Answer.NOT_REPRODUCED in promised:
-        answer = Answer.NOT_REPRODUCED
-    elif promised and all(one is Answer.REPRODUCED for one in promised):
-        answer = Answer.REPRODUCED
-    return Finding(answer, line, scope=range_of(runs))
+    answer = ExperimentAnswer.UNDECIDED
+    if ExperimentAnswer.NOT_REPRODUCED in promised:
+        answer = ExperimentAnswer.NOT_REPRODUCED
+    elif promised and all(one is ExperimentAnswer.REPRODUCED for one in promised):
+        answer = ExperimentAnswer.REPRODUCED
+    return ExperimentFinding(answer, line, scope=range_of(runs))
 
 
 def told(found: Transfer) -> str:

@@ -1,9 +1,10 @@
 """The runs of the transfer experiment: scheme × depth × learning rate × seed.
 
-A language model of the generated English sentences, 64-128-2, without positions: a causal decoder
-finds places itself, and sinusoids of RMS 0.71 would drown embeddings of 0.07. Adam (0.9, 0.98)
-without warm-up, a constant rate, 80 steps of 128 tokens. All schemes, rates and depths of a seed
-see the same batches in the same order. The quantity is the held-out loss after the last step.
+The model is a language model of the generated English sentences, 64-128-2, without positions: a
+causal decoder finds places itself, and sinusoids of RMS 0.71 would drown embeddings of 0.07. The
+optimizer is Adam (0.9, 0.98) without warm-up, at a constant rate, for 80 steps of 128 tokens. All
+schemes, rates and depths of a seed see the same batches in the same order. The quantity is the
+held-out loss after the last step.
 
 Rates are a factor 2 apart. Depth 48 has fewer of them, around its own best one.
 """
@@ -42,7 +43,7 @@ WINDOWS: Mapping[str, Mapping[int, tuple[int, int]]] = {
 
 
 def rates(scheme: str, depth: int) -> tuple[float, ...]:
-    """The rates that a scheme is tried at, of one depth.
+    """The rates at which a scheme is tried at one depth.
 
     Examples
     --------

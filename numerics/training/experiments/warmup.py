@@ -1,8 +1,8 @@
 """Who needs warm-up: Post-LN with and without, Pre-LN, Admin and RAdam, side by side.
 
-The statements of two papers about the same few runs, at each depth and seed:
+Two papers make statements about these few runs, at each depth and seed:
 
-- Post-LN needs warm-up (Xiong et al.): with it the model trains, without it not;
+- Post-LN needs warm-up (Xiong et al.): the model trains with it and not without it;
 - Pre-LN without warm-up is comparable to the warmed-up baseline (Xiong et al.): its loss is no
   more than `COMPARABLE` above;
 - Admin stabilises early training and ends lower (Liu et al. 2020b): it trains without warm-up where
@@ -14,10 +14,11 @@ The statements of two papers about the same few runs, at each depth and seed:
 Reduced: 64-128-2 at 2 and 6 layers, generated sentences with a vocabulary of 200, 500 steps of 256
 tokens, a warm-up of 200, four seeds.
 
-The rate 1.5e-3 was chosen after trying 1e-3 and 3e-3 at 6 layers: at 1e-3 Post-LN trains without
-warm-up too, more slowly, and at 3e-3 not even with it. The answers belong to this rate; `phase.py`
-has the others. "Trains" means in so many steps; `fig3c.py` gives Post-LN without warm-up many more,
-and `radam.py` asks whether RAdam, whose runs stand beside these, replaces the warm-up.
+The rate 1.5e-3 was chosen after trying 1e-3 and 3e-3 at 6 layers. At 1e-3 Post-LN trains without
+warm-up too, though more slowly; at 3e-3 it does not train even with warm-up. The answers belong to
+this rate; `phase.py` has other rates. "Trains" means within the 500 steps; `fig3c.py` gives Post-LN
+without warm-up many more. `radam.py` asks whether RAdam, whose runs are here too, replaces the
+warm-up.
 """
 
 import math
@@ -29,7 +30,12 @@ from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.curves import read_log
-from numerics.training.experiments.experiment import SMALL, Answer, Experiment, Finding
+from numerics.training.experiments.experiment import (
+    SMALL,
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+)
 from numerics.training.experiments.panels import (
     COLD,
     OWN,
@@ -56,10 +62,10 @@ from numerics.training.experiments.selection import (
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
-Rule = Literal["adam", "radam"]
+OptimizerName = Literal["adam", "radam"]
 COMPARABLE = 0.1
 """Nats a token; BLEU differences of 0.5, the paper's, go with a few hundredths to a tenth."""
-REPRODUCED = Answer.REPRODUCED
+REPRODUCED = ExperimentAnswer.REPRODUCED
 FIRST = 5
 """Steps over which the gradients' balance is taken."""
 
@@ -69,7 +75,7 @@ def configs(
 ) -> tuple[TrainConfig, ...]:
     """Post-LN with Adam, warmed up and not, and RAdam; Pre-LN and Admin; T-Fixup."""
     base = {**SMALL, "signals": True, **settings}
-    models: tuple[tuple[str, Rule, int], ...] = (
+    models: tuple[tuple[str, OptimizerName, int], ...] = (
         ("post-ln", "adam", warmup),
         ("post-ln", "adam", 0),
         ("post-ln", "radam", 0),
@@ -98,7 +104,7 @@ def cold(runs: Runs) -> list[RecordedRun]:
     return matching(runs, scheme="post-ln", optimizer="adam", warmup=0)
 
 
-def needs_warmup(runs: Runs) -> Finding:
+def needs_warmup(runs: Runs) -> ExperimentFinding:
     """Reproduced if Post-LN trains with warm-up and not without, at every depth where it can.
 
     Undecided if it trains with warm-up nowhere.
@@ -111,12 +117,14 @@ def needs_warmup(runs: Runs) -> Finding:
     )
     value, interval = _excess(runs, cold(runs))
     if not able:
-        return Finding(Answer.UNDECIDED, line, value, interval, scope=range_of(runs))
+        return ExperimentFinding(
+            ExperimentAnswer.UNDECIDED, line, value, interval, scope=range_of(runs)
+        )
     needed = [none_trained(cold(matching(runs, layers=depth))) for depth in able]
-    return Finding(_answer(needed), line, value, interval, scope=range_of(runs))
+    return ExperimentFinding(_answer(needed), line, value, interval, scope=range_of(runs))
 
 
-def needs_warmup_when_deep(runs: Runs) -> Finding:
+def needs_warmup_when_deep(runs: Runs) -> ExperimentFinding:
     """`needs_warmup` at the deepest stack that trains with it alone."""
     depths = values_of(runs, "layers")
     able = [d for d in depths if all_trained(warm(matching(runs, layers=d)))]
@@ -133,11 +141,11 @@ def depth_text(runs: Runs) -> str:
     return f"from some depth on, at the rate {rate:g}: at {needing[0]} + {needing[0]} layers"
 
 
-def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> Finding:
+def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
     """Reproduced if Pre-LN without warm-up ends no more than the margin above the baseline.
 
-    Over pairs of one depth and seed, by the 95 % interval of the mean difference. With ``raised``
-    Pre-LN's losses count that much more: a control.
+    The decision is by the 95 % interval of the mean difference over pairs of one depth and seed.
+    ``raised`` is added to Pre-LN's losses, as a control.
     """
     own = matching(runs, scheme="pre-ln")
     value, interval = _excess(runs, own, raised)
@@ -145,17 +153,19 @@ def pre_ln_comparable(runs: Runs, *, raised: float = 0.0) -> Finding:
     line = f"Pre-LN without warm-up {told(own)}; warmed-up Post-LN {told(warm(runs))}; "
     line += f"difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}] nats a token"
     if diverged(own) or interval[0] > COMPARABLE:
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=scope)
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, line, value, interval, scope=scope
+        )
     good = all_trained(own) and interval[1] <= COMPARABLE
-    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
-    return Finding(answer, line, value, interval, scope=scope)
+    answer = ExperimentAnswer.REPRODUCED if good else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, value, interval, scope=scope)
 
 
-def admin_trains(runs: Runs, *, raised: float = 0.0) -> Finding:
+def admin_trains(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
     """Reproduced if Admin trains without warm-up, Post-LN does not, and Admin ends lower.
 
-    *Lower*: than the warmed-up Post-LN, by the 95 % interval of the mean difference. With
-    ``raised`` Admin's losses count that much more: a control.
+    *Lower* means lower than the warmed-up Post-LN, by the 95 % interval of the mean difference.
+    ``raised`` is added to Admin's losses, as a control.
     """
     own = matching(runs, scheme="admin")
     value, interval = _excess(runs, own, raised)
@@ -163,10 +173,12 @@ def admin_trains(runs: Runs, *, raised: float = 0.0) -> Finding:
     line = f"Admin without warm-up {told(own)}; Post-LN without {told(cold(runs))}, with "
     line += f"{told(warm(runs))}; difference {value:+.3f} [{interval[0]:+.3f}, {interval[1]:+.3f}]"
     if diverged(own) or interval[0] > 0:
-        return Finding(Answer.NOT_REPRODUCED, line, value, interval, scope=scope)
+        return ExperimentFinding(
+            ExperimentAnswer.NOT_REPRODUCED, line, value, interval, scope=scope
+        )
     good = all_trained(own) and not all_trained(cold(runs)) and interval[1] < 0
-    answer = Answer.REPRODUCED if good else Answer.UNDECIDED
-    return Finding(answer, line, value, interval, scope=scope)
+    answer = ExperimentAnswer.REPRODUCED if good else ExperimentAnswer.UNDECIDED
+    return ExperimentFinding(answer, line, value, interval, scope=scope)
 
 
 def imbalance(run: RecordedRun) -> float:
@@ -177,11 +189,11 @@ def imbalance(run: RecordedRun) -> float:
     return sum(ratios) / max(len(ratios), 1)
 
 
-def gradients_not_the_cause(runs: Runs) -> Finding:
+def gradients_not_the_cause(runs: Runs) -> ExperimentFinding:
     """Reproduced if balance does not separate the trained runs from the rest, without warm-up.
 
-    Were imbalance the cause, every run that fails would be less balanced than every run that
-    trains: then not reproduced. Undecided if all train, or none.
+    If imbalance were the cause, every run that fails would be less balanced than every run that
+    trains; the answer is then *not reproduced*. It is *undecided* if all runs train, or none.
     """
     without = [run for run in matching(runs, optimizer="adam", warmup=0)]
     good = [imbalance(run) for run in without if all_trained([run])]
@@ -193,11 +205,11 @@ def gradients_not_the_cause(runs: Runs) -> Finding:
         for name in names
     )
     if not good or not bad:
-        return Finding(Answer.UNDECIDED, line, scope=range_of(without))
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=range_of(without))
     separated = max(good) < min(bad)
     value = min(bad) - max(good)
-    answer = Answer.NOT_REPRODUCED if separated else Answer.REPRODUCED
-    return Finding(answer, line, value, scope=range_of(without))
+    answer = ExperimentAnswer.NOT_REPRODUCED if separated else ExperimentAnswer.REPRODUCED
+    return ExperimentFinding(answer, line, value, scope=range_of(without))
 
 
 def dealt_by_balance(runs: Runs, balanced: RunOutcome = RunOutcome.TRAINED) -> list[RecordedRun]:
@@ -209,15 +221,15 @@ def dealt_by_balance(runs: Runs, balanced: RunOutcome = RunOutcome.TRAINED) -> l
     return [replace(run, outcome=outcome) for run, outcome in zip(without, outcomes, strict=True)]
 
 
-def _answer(each: Sequence[bool]) -> Answer:
-    """All, none, or some of the depths."""
+def _answer(each: Sequence[bool]) -> ExperimentAnswer:
+    """The answer from the depths: reproduced at all, at none, or at some of them."""
     if all(each):
-        return Answer.REPRODUCED
-    return Answer.UNDECIDED if any(each) else Answer.NOT_REPRODUCED
+        return ExperimentAnswer.REPRODUCED
+    return ExperimentAnswer.UNDECIDED if any(each) else ExperimentAnswer.NOT_REPRODUCED
 
 
 def _excess(runs: Runs, own: Runs, raised: float = 0.0) -> tuple[float, tuple[float, float]]:
-    """Mean validation loss over the warmed-up Post-LN's, paired by depth and seed."""
+    """Mean excess of validation loss over the warmed-up Post-LN's, paired by depth and seed."""
     return mean_interval(
         [
             run.validation_loss - base.validation_loss + raised
@@ -227,7 +239,7 @@ def _excess(runs: Runs, own: Runs, raised: float = 0.0) -> tuple[float, tuple[fl
     )
 
 
-def decide(runs: Runs) -> Finding:
+def decide(runs: Runs) -> ExperimentFinding:
     """Whether Post-LN needs warm-up, with the other statements told beside."""
     first = needs_warmup(runs)
     rules = {

@@ -22,7 +22,7 @@ from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from numerics.statistics.exponents import Exponent, NoExponent
 from numerics.statistics.tolerances import tolerance
-from numerics.sweeps.grid import Settings
+from numerics.sweeps.grid import SweepSettings
 from numerics.sweeps.run import run_sweep
 from numerics.training import task
 from numerics.training.config import TrainConfig
@@ -115,7 +115,7 @@ def test_one_part_that_is_not_flat_decides_against_the_goal(fits, decision):
 
 
 def test_a_record_is_believed_only_where_it_can_be_repeated():
-    settings = Settings(d_model=8, d_ff=8, heads=1, vocabulary=20, sequences=1, tokens=4)
+    settings = SweepSettings(d_model=8, d_ff=8, heads=1, vocabulary=20, sequences=1, tokens=4)
     rows = run_sweep(replace(depth.REPEATED, settings=settings))
     assert reproduced(rows, settings, depth.REPEATED) < tolerance("repeated-measurement")
     tampered = rows.with_columns(

@@ -13,7 +13,12 @@ from numerics.evidence.experiment_rows import PROVIDERS, ROWS
 from numerics.stores.files import write_json
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import EXPERIMENTS, fig4b
-from numerics.training.experiments.experiment import Answer, Experiment, Finding, label
+from numerics.training.experiments.experiment import (
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+    label,
+)
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import LOG
 from theory.claims import Context, Kind, Reading, verdict
@@ -37,7 +42,7 @@ NUMBERS = {
 """Validation loss and lower end of the gain of an outcome, with unigram loss 4.5 and log V 6."""
 
 
-def row_of(claim: str) -> evidence.Row:
+def row_of(claim: str) -> evidence.ExperimentRow:
     """The first row about a claim."""
     return next(row for row in ROWS if row.claim == claim)
 
@@ -95,11 +100,11 @@ def test_a_failure_and_an_open_question_are_said(results):
         assert item.control.rejected
 
 
-@pytest.mark.parametrize("answer", list(Answer))
+@pytest.mark.parametrize("answer", list(ExperimentAnswer))
 def test_a_rule_that_always_says_the_same_is_caught_by_its_control(answer):
     """One that always says reproduced, one that never does, and one that never decides."""
-    deaf = evidence.Variant("nothing", lambda _: Finding(answer, ""))
-    row = evidence.Row("tfixup.fig4b", "fig4b", deaf.rule, deaf, deaf)
+    deaf = evidence.Variant("nothing", lambda _: ExperimentFinding(answer, ""))
+    row = evidence.ExperimentRow("tfixup.fig4b", "fig4b", deaf.rule, deaf, deaf)
     assert not evidence.control(row, deaf.rule([]), []).rejected
 
 
@@ -115,8 +120,8 @@ def test_both_variants_of_recorded_runs_are_told_apart(row):
     with evidence.recorded(row.experiment, Context(results=RECORDED)) as runs:
         if not runs:
             pytest.skip(f"the runs of {row.experiment} are not all recorded: its claim is open")
-        assert row.false.rule(runs).answer is Answer.NOT_REPRODUCED
-        assert row.true.rule(runs).answer is Answer.REPRODUCED
+        assert row.false.rule(runs).answer is ExperimentAnswer.NOT_REPRODUCED
+        assert row.true.rule(runs).answer is ExperimentAnswer.REPRODUCED
 
 
 def test_every_row_says_which_reading_it_tests_and_what_was_altered():

@@ -17,17 +17,17 @@ import pytest
 
 from numerics.cli.main import run
 from numerics.executors import DaskCluster, SlurmJobs, outcomes
-from numerics.sweeps.run import Settings, SweepConfig, Task, measure_task, run_sweep
+from numerics.sweeps.run import SweepConfig, SweepSettings, SweepTask, measure_task, run_sweep
 from theory.errors import InputError
 
 pytest.importorskip("distributed")
 pytest.importorskip("submitit")
 
-SMALL = Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
+SMALL = SweepSettings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
 GRID = SweepConfig(("tfixup", "post-ln"), ("sgd", "sign"), (1, 2), 2, SMALL)
 
 
-def _slowly(task: Task) -> pl.DataFrame:
+def _slowly(task: SweepTask) -> pl.DataFrame:
     time.sleep(0.2)
     return measure_task(task)
 

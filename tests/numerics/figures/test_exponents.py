@@ -3,7 +3,7 @@ import pytest
 
 from numerics.cli.plot import Plot
 from numerics.figures.exponents import PARTS, WIDEST, draw_exponents
-from numerics.sweeps.run import Settings, SweepConfig, run_sweep
+from numerics.sweeps.run import SweepConfig, SweepSettings, run_sweep
 from theory.errors import InputError
 
 SCHEMA = ["scheme", "optimizer", "part", "quantity", "exponent", "low", "high", "note"]
@@ -48,7 +48,7 @@ def test_a_table_without_the_parts_is_refused():
 
 
 def test_the_command_draws_chosen_schemes_and_offers_the_nearest_name(tmp_path):
-    settings = Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
+    settings = SweepSettings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
     run_sweep(SweepConfig(("tfixup", "pre-ln"), ("sgd",), (1, 2), 2, settings), tmp_path / "s")
     assert Plot(tmp_path / "s", kind="exponents", schemes="tfixup", from_depth=1).run() == 0
     drawn = (tmp_path / "s" / "exponents.svg").read_text()

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numerics.cli.plot import Plot
 from numerics.figures.style import save
 from numerics.figures.sweep import PANELS, draw_sweep
-from numerics.sweeps.run import Settings, SweepConfig, run_sweep
+from numerics.sweeps.run import SweepConfig, SweepSettings, run_sweep
 from theory.errors import InputError
 
 RUNS = Path(__file__).parents[3] / "results" / "train"
@@ -20,7 +20,7 @@ GRID = SweepConfig(
     ("sgd",),
     (1, 2, 3),
     2,
-    Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4),
+    SweepSettings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4),
 )
 
 

@@ -9,7 +9,7 @@ from numerics.linearization.autodiff import gradient, linearize
 from numerics.linearization.cotangents import random_cotangent
 from numerics.linearization.groupings import Piece, groups_of
 from numerics.linearization.measured_function import features_of
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.models import Architecture, ModelSpec
 from numerics.models.tokens import random_batch
 from numerics.schemes import SCHEMES, build
@@ -48,7 +48,7 @@ def _by_forward_mode(function, parameters, u, rule, pieces):
 @pytest.mark.parametrize("scheme", ENCODER_DECODERS)
 def test_every_group_is_what_forward_mode_says(scheme, grouping):
     function, parameters, u = _case(scheme)
-    rule, groups = rule_named("muon"), groups_of(parameters, grouping)
+    rule, groups = step_rule_named("muon"), groups_of(parameters, grouping)
     found = linearize(function, parameters, u, rule, groups)
     assert found.groups == tuple(groups)
     for pieces, tangent in zip(groups.values(), found.tangents, strict=True):
@@ -60,7 +60,7 @@ def test_every_group_is_what_forward_mode_says(scheme, grouping):
 @pytest.mark.parametrize("together", [1, 3, 8])
 def test_how_many_groups_go_together_changes_nothing(together, monkeypatch):
     function, parameters, u = _case("pre-ln")
-    groups, rule = groups_of(parameters, "layer"), rule_named("sgd")
+    groups, rule = groups_of(parameters, "layer"), step_rule_named("sgd")
     expected = linearize(function, parameters, u, rule, groups)
     monkeypatch.setattr(autodiff, "MOST_TOGETHER", together)
     monkeypatch.setattr(autodiff, "MOST_ZEROS", 100.0)
@@ -84,7 +84,7 @@ def test_large_groups_do_not_multiply_zeros_without_end():
 def test_a_parameter_that_f_does_not_read_moves_nothing():
     values = {"a": torch.tensor([2.0]), "unused": torch.tensor([5.0, 6.0])}
     groups = {"a": [Piece("a")], "unused": [Piece("unused")]}
-    found = linearize(lambda p: 3 * p["a"], values, torch.ones_like, rule_named("sgd"), groups)
+    found = linearize(lambda p: 3 * p["a"], values, torch.ones_like, step_rule_named("sgd"), groups)
     assert found.tangents.flatten().tolist() == [-9.0, 0.0]
     assert found.energies.tolist() == [9.0, 0.0]
 
@@ -94,7 +94,7 @@ def test_the_values_are_left_as_they_were_and_nothing_hangs_on_the_graph():
     before = {name: value.clone() for name, value in parameters.items()}
     with torch.no_grad():
         found = linearize(
-            function, parameters, u, rule_named("adam"), groups_of(parameters, "part"), [u, u]
+            function, parameters, u, step_rule_named("adam"), groups_of(parameters, "part"), [u, u]
         )
     torch.testing.assert_close(parameters, before)
     assert not any(value.requires_grad for value in parameters.values())
@@ -112,5 +112,5 @@ def test_one_forward_pass_is_taken():
     values = {name: torch.full((4,), 0.3, dtype=torch.float64) for name in "ab"}
     groups = {name: [Piece(name)] for name in values}
     ones = torch.ones_like
-    linearize(function, values, ones, rule_named("adam"), groups, [ones, ones, ones])
+    linearize(function, values, ones, step_rule_named("adam"), groups, [ones, ones, ones])
     assert len(calls) == 1

@@ -7,7 +7,7 @@ from numerics.linearization.update_directions import (
     EPSILON,
     average,
     direction,
-    rule_named,
+    step_rule_named,
 )
 from theory.errors import InputError
 
@@ -93,7 +93,7 @@ def test_lion_counts_the_current_gradient_in_the_step_alone():
 def test_a_rule_reads_its_history_first_to_last(name):
     first, second, current = gradients(3, seed=3)
     theta = gradients(1, seed=4)[0]
-    rule, history = rule_named(name), [first, second, 5 * current]
+    rule, history = step_rule_named(name), [first, second, 5 * current]
     step = rule(history[-1], theta, parameter="encoder.0.mlp.branch.w1", past=history[:-1])
     assert_close(step, -direction(name, history, theta))
     assert float((step + direction(name, history[::-1], theta)).abs().max()) > 0.1

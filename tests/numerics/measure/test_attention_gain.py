@@ -4,7 +4,14 @@ import torch
 
 from numerics.evidence import matrix
 from numerics.evidence.matrix import relative_move
-from numerics.measure.attention_gain import Point, gain, jacobian, q_bar, random_point, upper_bound
+from numerics.measure.attention_gain import (
+    AttentionPoint,
+    gain,
+    jacobian,
+    q_bar,
+    random_point,
+    upper_bound,
+)
 from numerics.models.attention import Attention
 from theory.attention import matrix as matrix_attention
 from theory.attention.finite_step import relative_move as exact_move
@@ -90,4 +97,6 @@ def test_bad_shapes_are_refused():
     with pytest.raises(InputError, match="heads=3, width=4"):
         random_point(4, 3, 1, 1, torch.Generator())
     module = Attention(2, 1, biases=False).double()
-    assert Point(module, torch.ones(1, 2).double(), torch.ones(1, 2).double()).head_width == 2
+    assert (
+        AttentionPoint(module, torch.ones(1, 2).double(), torch.ones(1, 2).double()).head_width == 2
+    )

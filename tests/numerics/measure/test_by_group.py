@@ -16,13 +16,13 @@ from numerics.models import ModelSpec
 from numerics.models.roles import ALL_PARTS
 from numerics.models.tokens import embed_inputs, random_batch
 from numerics.schemes import build
-from numerics.sweeps.run import Settings, SweepConfig, exponent_table, run_sweep
+from numerics.sweeps.run import SweepConfig, SweepSettings, exponent_table, run_sweep
 from numerics.sweeps.settings import DETAILS
 from tests.numerics.linearized import linearized
 from theory.errors import InputError
 
 SPEC = ModelSpec(2, 3, d_model=8, d_ff=12, vocabulary=30, biases=True)
-SMALL = Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4, detail="layer")
+SMALL = SweepSettings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4, detail="layer")
 
 
 def _case(scheme):
@@ -97,7 +97,7 @@ def found():
 
 def test_a_sweep_by_layer_adds_rows_and_changes_none(found):
     config = SweepConfig(
-        ("tfixup",), ("sgd",), (2,), 1, Settings(**{**vars(SMALL), "detail": "part"})
+        ("tfixup",), ("sgd",), (2,), 1, SweepSettings(**{**vars(SMALL), "detail": "part"})
     )
     plain = run_sweep(config)
     same = found.join(plain, on=["scheme", "optimizer", "n_encoder", "seed", "part", "quantity"])
@@ -143,7 +143,7 @@ def test_the_profile_is_n_times_the_geometric_mean(found):
 
 
 def test_a_figure_and_exponents_by_matrix():
-    settings = Settings(**{**vars(SMALL), "detail": "matrix"})
+    settings = SweepSettings(**{**vars(SMALL), "detail": "matrix"})
     found = run_sweep(SweepConfig(("pre-ln",), ("sgd",), (1, 2), 1, settings))
     below = [part for part in dict.fromkeys(found["part"]) if part not in ALL_PARTS]
     figure = draw_sweep(found, from_depth=1, panels=below)
@@ -158,7 +158,7 @@ def test_a_figure_and_exponents_by_matrix():
 
 @pytest.mark.parametrize(("kind", "detail"), [("layers", "layer"), ("matrices", "matrix")])
 def test_figures_need_a_sweep_of_that_detail(tmp_path, kind, detail):
-    settings = Settings(**{**vars(SMALL), "detail": detail})
+    settings = SweepSettings(**{**vars(SMALL), "detail": detail})
     run_sweep(SweepConfig(("tfixup",), ("sgd",), (1,), 1, settings), tmp_path)
     assert Plot(tmp_path, kind=kind).run() == 0
     assert (tmp_path / f"update-{kind}.svg").exists()

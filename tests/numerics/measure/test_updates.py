@@ -9,7 +9,7 @@ from numerics.linearization.cotangents import cross_entropy_cotangent, random_co
 from numerics.linearization.groupings import Piece
 from numerics.linearization.measured_function import check_inputs, features_of
 from numerics.linearization.types import Linearization
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.measure.updates import measure_update, summed
 from numerics.models import ModelSpec, Positions, Transformer
 from numerics.models.roles import ALL_PARTS, contains, part_of
@@ -60,7 +60,7 @@ def test_exact_limit_against_the_dense_jacobian(scheme, optimizer, inputs):
     for name, block in jacobian.items():
         rows = block.reshape(24, -1)
         gradient = rows.T @ u(rows).flatten()
-        moves[name] = (rows @ rule_named(optimizer)(gradient), gradient.square().sum())
+        moves[name] = (rows @ step_rule_named(optimizer)(gradient), gradient.square().sum())
     report = measure_update(
         model, batch, _generator(2), optimizer=optimizer, inputs=inputs, dtype="float64"
     )
@@ -272,7 +272,7 @@ def test_generic_linearization_of_a_product():
         lambda p: p["a.w"] * p["b.w"],
         values,
         torch.ones_like,
-        rule_named("sgd"),
+        step_rule_named("sgd"),
         {"a": [Piece("a.w")], "b": [Piece("b.w")]},
     )
     torch.testing.assert_close(found.tangents[:, 0], torch.tensor([-9.0, -4.0]))
@@ -308,7 +308,7 @@ def test_rules_that_see_whole_tensors_take_q_k_and_v_apart(optimizer):
     report = measure_update(model, batch, _generator(2), optimizer=optimizer)
     assert report.finite
     assert report.update["total"] > 0
-    rule = rule_named(optimizer)
+    rule = step_rule_named(optimizer)
     packed = model.get_parameter("encoder.0.attention.branch.in_proj").detach()
     slope = torch.randn(packed.shape, generator=_generator(3))
     whole = rule(slope, packed, parameter="encoder.0.attention.branch.in_proj")

@@ -117,7 +117,7 @@ def test_wirings_by_their_formulas(scheme):
 
 def test_every_wiring_is_tested():
     """The others have their formulas in ``test_traits.py`` or their twins in Hugging Face."""
-    others = {"sub-ln", "mix-ln", "weighted-pre-ln", "layerscale", "skip-init"}
+    others = {"sub-ln", "mix-ln", "weighted-pre-ln", "layerscale", "skip-init", "gpas"}
     twins = {"branch-norm", "peri-ln", "scaled-pre-ln", "parallel", "parallel-two-norms"}
     here = {scheme_named(scheme).wiring.name for scheme in ONE_A_WIRING}
     assert here | others | twins == set(WIRINGS)

@@ -26,7 +26,7 @@ from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM
 from theory.errors import InputError
 from theory.mean_field.attention_moments import Fluctuations, attention_moments
 from theory.mean_field.predict import Assumptions, predict
-from theory.mean_field.residual_block import Norm
+from theory.mean_field.residual_block import NormPlace
 from theory.moments.softmax_moments import moments, uniform
 from theory.moments.token_gram import exchangeable
 
@@ -47,7 +47,7 @@ def test_described_variances_are_those_that_are_drawn(scheme):
     for (part, _), squares in drawn.items():
         block = next(blocks)
         assert block.part == part
-        assert block.norm == Norm(model.spec.wiring.name)
+        assert block.norm == NormPlace(model.spec.wiring.name)
         assert dict(block.variances) == pytest.approx(squares, rel=0.06)
     assert next(blocks, None) is None
 

@@ -1,24 +1,24 @@
 """Places and sizes of models that nobody has to build."""
 
-from numerics.recipes.place import Place, Setting, Stack
+from numerics.recipes.place import ModelSizes, ParameterPlace, RecipeStream
 from numerics.structure.types import Branch, TensorView
 
 
-def setting_of(layers: int, d: int = 768, *, encoder: int = 0, per_layer: int = 2) -> Setting:
+def setting_of(layers: int, d: int = 768, *, encoder: int = 0, per_layer: int = 2) -> ModelSizes:
     """Sizes of one stream, or of an encoder and a decoder."""
     if encoder:
         stacks = {
-            "encoder": Stack("encoder", encoder, 2 * encoder),
-            "decoder": Stack("decoder", layers, 3 * layers),
+            "encoder": RecipeStream("encoder", encoder, 2 * encoder),
+            "decoder": RecipeStream("decoder", layers, 3 * layers),
         }
     else:
-        stacks = {"stream": Stack("stream", layers, per_layer * layers)}
-    return Setting(d, 4 * d, 1000, 64, stacks)
+        stacks = {"stream": RecipeStream("stream", layers, per_layer * layers)}
+    return ModelSizes(d, 4 * d, 1000, 64, stacks)
 
 
 def place_of(
-    role: str, setting: Setting, layer: int = 1, stack: str = "stream", kind: str = ""
-) -> Place:
+    role: str, setting: ModelSizes, layer: int = 1, stack: str = "stream", kind: str = ""
+) -> ParameterPlace:
     """A tensor of a role, in its own module."""
     d = setting.d_model
     fans = {"w_in": (d, 4 * d), "gate": (d, 4 * d), "w_out": (4 * d, d), "head": (d, 1000)}
@@ -30,7 +30,7 @@ def place_of(
     )  # fmt: skip
     outside = role in ("head", "embedding", "positions")
     view = TensorView("w", role, None, None, fan_in, fan_out, 1, None if outside else 0)  # pyright: ignore[reportArgumentType]
-    return Place(
+    return ParameterPlace(
         view, None if outside else branch, stack, 0 if outside else layer, (fan_out, fan_in),
         "Linear", fan_in, False,
     )  # fmt: skip

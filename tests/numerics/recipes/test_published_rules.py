@@ -12,7 +12,7 @@ from numerics.recipes import RECIPES, recipe_named
 from numerics.recipes.draw import Draw, constant, normal, truncated, uniform
 from numerics.recipes.factors import UNCHANGED
 from numerics.recipes.from_scheme import SchemeRecipe
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.recipes.recipe import WIRINGS, Recipe
 from tests.numerics.recipes.places import place_of, setting_of
 
@@ -237,7 +237,7 @@ def test_torchs_defaults_by_module(module: str) -> None:
     assert torchs.ask(gain, setting) == constant(1.0)
 
 
-def _of(name: str, place: Place, setting: Setting) -> float:
+def _of(name: str, place: ParameterPlace, setting: ModelSizes) -> float:
     found = RECIPES[name].ask(place, setting)
     assert found is not None
     return found.std
@@ -277,7 +277,7 @@ def test_scalars_of_schemes() -> None:
 def test_constants_of_the_wiring() -> None:
     one, two = setting_of(8, 64), setting_of(6, 64, encoder=18)
 
-    def both(name: str, side: str, setting: Setting, stack: str) -> float | None:
+    def both(name: str, side: str, setting: ModelSizes, stack: str) -> float | None:
         return getattr(RECIPES[name], side)(stack, setting)
 
     for name in RECIPES:

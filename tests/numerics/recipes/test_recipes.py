@@ -11,13 +11,13 @@ from numerics.models.spec import Architecture, ModelSpec
 from numerics.recipes import ALIASES, RECIPES, recipe_named
 from numerics.recipes.draw import xavier
 from numerics.recipes.from_scheme import SchemeRecipe
-from numerics.recipes.place import Setting
+from numerics.recipes.place import ModelSizes
 from numerics.schemes import SCHEMES
 from tests.numerics.recipes.places import place_of, setting_of
 from theory.errors import InputError
 
 
-def _std(recipe: str, role: str, setting: Setting, **where: object) -> float:
+def _std(recipe: str, role: str, setting: ModelSizes, **where: object) -> float:
     draw = recipe_named(recipe).ask(place_of(role, setting, **where), setting)  # pyright: ignore[reportArgumentType]
     assert draw is not None
     return draw.std

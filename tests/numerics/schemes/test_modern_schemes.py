@@ -10,12 +10,12 @@ import torch
 from numerics.models import WIRINGS, Architecture, ModelSpec, single_stack
 from numerics.models.attention import AttentionTraits, QKNorm
 from numerics.models.blocks import residual_blocks, watch
-from numerics.models.mlp import SWIGLU
-from numerics.models.norms import Gain, NormKind
+from numerics.models.mlp import RELU_MLP, SWIGLU
+from numerics.models.norms import RMS_NORM, Gain, NormKind
 from numerics.models.roles import factors_of, matrices, roles_of
 from numerics.models.tokens import random_batch
 from numerics.schemes import SCHEMES, build, scheme_named
-from numerics.schemes.draws import Draw
+from numerics.schemes.draws import WeightDraw
 from theory.errors import InputError
 
 N = 8
@@ -74,6 +74,7 @@ EXPECTED: dict[str, tuple[Any, float, float]] = {
     "t5": (_rule(_fan_in, _fan_in, q=(64 * 16) ** -0.5), 1, 1 / 8),
     "peri-ln": (_rule(0.02), 0.02, 0.02),
     "olmo2": (_rule(_cut(0.02, 3)), _cut(0.02, 3), _cut(0.02, 3)),
+    "gpas": (_rule(0.02), 0.02, 0.02),
     "layernorm-scaling": (_rule(0.02), 0.02, 0.02),
     "mix-ln": (_rule(0.02), 0.02, 0.02),
     "dyt": (_rule(0.02), 0.02, 0.02),
@@ -109,6 +110,8 @@ def test_standard_deviations(name):
 OTHERS = (
     "torchtitan",
     "sub-ln",
+    "sub-ln-rms",
+    "olmo2-relu",
     "sub-ln-torchscale",
     "deepscalelm",
     "deepscalelm-code",
@@ -243,6 +246,10 @@ def test_traits_that_schemes_need():
     assert olmo.decoder[0].mlp.norm is None
     assert olmo.spec.attention.qk_norm is QKNorm.ALL
     assert olmo.spec.mlp == SWIGLU
+    assert _built("olmo2-relu", DECODER).spec == replace(olmo.spec, mlp=RELU_MLP)
+    sub = _built("sub-ln", DECODER).spec
+    assert _built("sub-ln-rms", DECODER).spec == replace(sub, norm=RMS_NORM)
+    assert _built("gpas").spec.wiring.damped
     mixed = _built("mix-ln")
     after = [block.wiring.norm_after for *_, block in residual_blocks(mixed)]
     assert after == [True] * 4 + [False] * 12
@@ -278,14 +285,14 @@ def test_numbers_behind_a_colon_change_a_scheme():
 @pytest.mark.parametrize("cut", [2.0, 3.0])
 def test_cut_normals_shrink(cut):
     tensor = torch.empty(400, 400, dtype=torch.float64)
-    draw = Draw(0.5, cut=cut)
+    draw = WeightDraw(0.5, cut=cut)
     draw.fill_(tensor, _generator())
     assert float(tensor.abs().max()) <= 0.5 * cut
     assert float(tensor.std()) == pytest.approx(draw.true_std, rel=0.01)
     assert draw.true_std == pytest.approx(_cut(0.5, cut), rel=1e-3)
     assert float(tensor.std()) != pytest.approx(0.5, rel=0.01)
     with pytest.raises(InputError, match="std must be"):
-        Draw(-1.0)
+        WeightDraw(-1.0)
 
 
 def test_t_fixup_says_that_gates_are_not_in_its_condition():

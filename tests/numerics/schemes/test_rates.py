@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from numerics.linearization.measured_function import features_of
-from numerics.linearization.update_directions import rule_named
+from numerics.linearization.update_directions import step_rule_named
 from numerics.measure.updates import measure_update
 from numerics.models import Architecture, ModelSpec, single_stack
 from numerics.models.roles import factors_of
@@ -15,7 +15,7 @@ from numerics.models.tokens import random_batch
 from numerics.schemes import build, scheme_named
 from numerics.schemes.param_groups import param_groups
 from numerics.schemes.scheme import Prescription
-from numerics.sweeps.grid import Settings, Task
+from numerics.sweeps.grid import SweepSettings, SweepTask
 from numerics.sweeps.task import measure_task
 from theory.errors import InputError
 
@@ -48,7 +48,7 @@ def test_a_step_with_rates_is_the_step_with_each_piece_times_its_factor(optimize
     u = torch.randn(f.shape, generator=_generator(2), dtype=torch.float64)
     leaves = {name: value.clone().requires_grad_() for name, value in theta.items()}
     slopes = torch.autograd.grad(function(leaves), list(leaves.values()), u)
-    rule, eta = rule_named(optimizer), 1e-6
+    rule, eta = step_rule_named(optimizer), 1e-6
     moved = {}
     for (name, value), slope in zip(theta.items(), slopes, strict=True):
         step = rule(slope, value, parameter=name)
@@ -92,11 +92,11 @@ def test_rates_are_for_adam_and_its_like(optimizer):
 
 
 def test_a_sweep_takes_the_schemes_rates():
-    settings = Settings(
+    settings = SweepSettings(
         architecture="decoder-only", d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4
     )
     settings = replace(settings, inputs="table", dtype="float64")
-    task = Task(settings, "depth-mup", "sign", 8, 0)
+    task = SweepTask(settings, "depth-mup", "sign", 8, 0)
     rows = measure_task(task)
     found = rows.filter((rows["part"] == "decoder") & (rows["quantity"] == "update"))["value"][0]
     spec = settings.spec(8)

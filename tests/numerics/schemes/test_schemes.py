@@ -14,7 +14,7 @@ from numerics.schemes import SCHEMES, build, scheme_named, schemes_for
 from numerics.schemes.profiling import profiling_batch
 from numerics.schemes.scheme import Prescription
 from theory.errors import InputError
-from theory.scales.architectures import architecture_named
+from theory.scales.architectures import layout_named
 from theory.scales.presets import MU, PRESETS, A, B, T
 from theory.scales.solver import solve
 from theory.scales.stacks import V_D, V_E
@@ -239,7 +239,7 @@ def test_dt_fixup_divides_by_the_solvers_scale():
 
 @pytest.mark.parametrize("stack", ["encoder", "decoder"])
 def test_a_stack_alone_has_the_solvers_scale(stack):
-    architecture = architecture_named(f"{stack}-only", sp.Integer(7), sp.Integer(7))
+    architecture = layout_named(f"{stack}-only", sp.Integer(7), sp.Integer(7))
     exact = float(solve(architecture, SGD)[V_E if stack == "encoder" else V_D])
     spec = single_stack(Architecture(f"{stack}-only"), 7)
     prescribed = scheme_named("tfixup").prescribe(spec)

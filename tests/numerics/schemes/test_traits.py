@@ -14,7 +14,7 @@ from numerics.models.norms import Gain, NormKind
 from numerics.models.roles import MATRICES
 from numerics.schemes import SCHEMES, build, scheme_named
 from numerics.schemes.deepscalelm import DeepScaleLM, kernel
-from numerics.schemes.draws import WRITERS, Draw, by_matrix
+from numerics.schemes.draws import WRITERS, WeightDraw, by_matrix
 from numerics.schemes.scheme import EVERY_ARCHITECTURE, Prescription, Scheme
 from numerics.schemes.torchtitan import Torchtitan
 from theory.errors import InputError
@@ -132,10 +132,10 @@ def test_u_mups_multipliers_and_rates() -> None:
             assert rates[role] == pytest.approx(1 / (fan_in * math.sqrt(deepest)))
         assert rates["output"] == 1 / 8
         draws = scheme.prescribe(adapted).draws
-        assert draws["embeddings"] == draws["positions"] == Draw(1.0)
-        assert draws["output"] == Draw(1 / 8)
-        assert draws["decoder.mlp.w2"] == Draw(192**-0.5)
-        assert draws["decoder.self_attention.out_proj"] == Draw(1 / 8)
+        assert draws["embeddings"] == draws["positions"] == WeightDraw(1.0)
+        assert draws["output"] == WeightDraw(1 / 8)
+        assert draws["decoder.mlp.w2"] == WeightDraw(192**-0.5)
+        assert draws["decoder.self_attention.out_proj"] == WeightDraw(1 / 8)
 
 
 @pytest.mark.parametrize("name", ["deepscalelm", "deepscalelm-code"])
@@ -169,8 +169,8 @@ def test_deepscalelm_follows_the_correlation_from_block_to_block(
         hidden = (2 * (1 - dropout) / (64 * 192)) ** 0.25
         for matrix, std in (("w1", hidden), ("w2", hidden), ("w3", 1 / 8)):
             assert draws[f"{stack}.mlp.{matrix}"][layer].std == pytest.approx(std)
-    assert (draws["embeddings"], draws["positions"]) == (Draw(1.0), Draw(1.0))
-    assert draws["output"] == Draw(1 / 8)
+    assert (draws["embeddings"], draws["positions"]) == (WeightDraw(1.0), WeightDraw(1.0))
+    assert draws["output"] == WeightDraw(1 / 8)
 
 
 def test_deepscalelms_branch_is_never_more_than_everything() -> None:
@@ -200,9 +200,9 @@ def test_torchtitan_scales_the_up_projection_unless_told_otherwise() -> None:
             for matrix, scaled in (("w1", False), ("w2", True), ("w3", w3)):
                 own = draws[f"decoder.mlp.{matrix}"].at(layer - 1)
                 assert own.std == pytest.approx(narrow if scaled else full)
-        assert draws["embeddings"] == Draw(1.0)
-        assert draws["positions"] == Draw(0.02)
-        assert draws["output"] == Draw(1 / 8, cut=3.0)
+        assert draws["embeddings"] == WeightDraw(1.0)
+        assert draws["positions"] == WeightDraw(0.02)
+        assert draws["output"] == WeightDraw(1 / 8, cut=3.0)
 
 
 @pytest.mark.parametrize("name", ["depth-mup", "completep", "layerscale", "skip-init"])
@@ -239,7 +239,7 @@ def test_gpt2_and_wang_count_blocks_and_layers() -> None:
     draws: Any = scheme_named("gpt2").prescribe(PAIR).draws
     assert draws["encoder.mlp.w2"].std == pytest.approx(0.02 / math.sqrt(8))
     assert draws["decoder.cross_attention.out_proj"].std == pytest.approx(0.02 / math.sqrt(18))
-    assert draws["decoder.cross_attention.q"] == Draw(0.02)
+    assert draws["decoder.cross_attention.q"] == WeightDraw(0.02)
     draws = scheme_named("small-init-wang").prescribe(PAIR).draws
     assert draws["encoder.mlp.w2"].std == pytest.approx(2 / (6 * 8))
     assert (
@@ -248,8 +248,8 @@ def test_gpt2_and_wang_count_blocks_and_layers() -> None:
     draws = scheme_named("flat:std=0.05").prescribe(PAIR).draws
     assert {draw.std for draw in draws.values()} == {0.05}
     own = replace(scheme_named("flat"), embedding_std=0.7)  # pyright: ignore[reportCallIssue]
-    assert own.prescribe(PAIR).draws["embeddings"] == Draw(0.7)
-    assert own.prescribe(PAIR).draws["output"] == Draw(0.02)
+    assert own.prescribe(PAIR).draws["embeddings"] == WeightDraw(0.7)
+    assert own.prescribe(PAIR).draws["output"] == WeightDraw(0.02)
 
 
 def test_t5_multiplies_the_logits_of_shared_tables() -> None:
@@ -277,13 +277,13 @@ def test_profiles_leave_the_generators_as_they_were() -> None:
 @pytest.mark.parametrize(
     ("draw", "bound", "std"),
     [
-        (Draw(0.5), math.inf, 0.5),
-        (Draw(0.5, "uniform"), 0.5 * 3**0.5, 0.5),
-        (Draw(0.5, cut=1.0), 0.5, 0.5 * 0.53956),
-        (Draw(0.0), 1e-12, 0.0),
+        (WeightDraw(0.5), math.inf, 0.5),
+        (WeightDraw(0.5, "uniform"), 0.5 * 3**0.5, 0.5),
+        (WeightDraw(0.5, cut=1.0), 0.5, 0.5 * 0.53956),
+        (WeightDraw(0.0), 1e-12, 0.0),
     ],
 )
-def test_draws_fill_what_they_say(draw: Draw, bound: float, std: float) -> None:
+def test_draws_fill_what_they_say(draw: WeightDraw, bound: float, std: float) -> None:
     tensor = torch.empty(300, 300, dtype=torch.float64)
     draw.fill_(tensor, torch.Generator().manual_seed(0))
     assert float(tensor.abs().max()) <= bound
@@ -303,13 +303,13 @@ def test_draws_fill_what_they_say(draw: Draw, bound: float, std: float) -> None:
 
 def test_bad_draws_and_factors_are_refused() -> None:
     assert set(WRITERS) == {"out_proj", "w2"}
-    assert set(by_matrix(lambda _: Draw(1.0))) == set(MATRICES)
+    assert set(by_matrix(lambda _: WeightDraw(1.0))) == set(MATRICES)
     for std in (-0.1, math.inf, math.nan):
         with pytest.raises(InputError, match="std must be at least 0 and finite"):
-            Draw(std)
+            WeightDraw(std)
     for cut in (0.0, -1.0, math.nan):
         with pytest.raises(InputError, match="cut must be positive"):
-            Draw(1.0, cut=cut)
+            WeightDraw(1.0, cut=cut)
     for name in ("rates", "weight_decays", "epsilons"):
         Prescription(factors={}, **{name: {"hidden": 0.0}})
         for bad in (-1.0, math.inf, math.nan):
@@ -318,7 +318,7 @@ def test_bad_draws_and_factors_are_refused() -> None:
         with pytest.raises(InputError, match="did you mean 'hidden'"):
             Prescription(factors={}, **{name: {"hiden": 1.0}})
     with pytest.raises(InputError, match="did you mean 'positions'"):
-        Prescription(factors={}, draws={"position": Draw(1.0)})
+        Prescription(factors={}, draws={"position": WeightDraw(1.0)})
     plain = Prescription(factors={})
     assert (plain.source_factor, plain.target_factor, plain.depth_power) == (1, 1, 0)
     assert plain.embeddings == "normal"

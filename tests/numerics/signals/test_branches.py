@@ -118,10 +118,10 @@ def test_the_expansion_s_sign_is_decided_at_another_seed():
 
 def test_a_series_needs_both_intervals():
     depths = (6, 12, 24) * 3
-    steady = blocks.Series(depths, tuple(2.0 / n for n in depths))
+    steady = blocks.DepthSeries(depths, tuple(2.0 / n for n in depths))
     assert steady.follows(-1.0, 0.1) is True
     assert steady.follows(0.0, 0.1) is False
-    broken = blocks.Series(depths, (float("nan"), *(1.0 for _ in depths[1:])))
+    broken = blocks.DepthSeries(depths, (float("nan"), *(1.0 for _ in depths[1:])))
     assert broken.follows(0.0, 0.1) is False
 
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import optimize, stats
+from scipy import stats
 
 from numerics.statistics.best_rate import best_rate, loss_at, price
 from numerics.statistics.estimates import Estimate, mean_estimate
@@ -21,7 +21,6 @@ from numerics.statistics.exponents import (
     power_law,
     verdict_word,
 )
-from numerics.statistics.growth_laws import growth
 from theory.errors import InputError
 
 DEPTHS = [4, 4, 8, 8, 8, 16, 32, 32]
@@ -218,63 +217,3 @@ def test_a_seed_is_judged_at_what_the_others_chose() -> None:
 def test_unfit_grids_say_why(rates: list[float], losses: list[float], words: str) -> None:
     with pytest.raises(InputError, match=words):
         best_rate(rates, losses)
-
-
-def _least_squares(name: str, n: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
-    """R and the free numbers of a law, by a search from several starts."""
-
-    def shape(numbers: np.ndarray, n: np.ndarray) -> np.ndarray:
-        if name == "log N":
-            return np.log(np.maximum(numbers[0] + numbers[1] * np.log(n), 1e-12))
-        return numbers[0] + numbers[1] * (np.log(n) if name == "N^p" else np.sqrt(n))
-
-    starts = ([1.0, 1.0], [0.1, 0.5], [-0.5, 1.0])
-    fits = [optimize.least_squares(lambda p: shape(p, n) - y, start) for start in starts]
-    best = min(fits, key=lambda fit: fit.cost)
-    return 2 * best.cost, best.x
-
-
-def test_growth_is_akaikes_choice_of_least_squares() -> None:
-    depths = np.array([4.0, 4, 8, 8, 16, 16, 32, 32, 64, 64])
-    noise = np.random.default_rng(1).normal(0, 0.05, len(depths))
-    own = 0.8 * depths**0.6 * np.exp(noise)
-    found = growth(depths.tolist(), own.tolist())
-    assert found.best == "N^p"
-    residual = {name: _least_squares(name, depths, np.log(own))[0] for name in found.laws}
-    for name, law in found.laws.items():
-        assert law.residual == pytest.approx(residual[name], rel=1e-4)
-        wanted = len(depths) * math.log(residual[name] / min(residual.values()))
-        assert found.deficit[name] == pytest.approx(wanted, rel=1e-3, abs=1e-6)
-        squares = []
-        for depth in (4.0, 8.0, 16.0, 32.0, 64.0):
-            out = depths == depth
-            if name == "log N":
-                continue
-            line = np.log if name == "N^p" else np.sqrt
-            slope, scale = np.polyfit(line(depths[~out]), np.log(own[~out]), 1)
-            missed = np.log(own[out]) - scale - slope * line(depths[out])
-            squares.append(np.mean(missed**2))
-        if squares:
-            assert found.held_out[name] == pytest.approx(math.sqrt(np.mean(squares)))
-    assert str(found).startswith("N^p (Δ: log N ")
-    assert "N^p 0.0" in str(found)
-    assert str(growth([2, 4, 8, 16], [1.0, 1.0, 1.0, 1.0])).startswith("undecided (Δ")
-
-
-@pytest.mark.parametrize(("a", "b"), [(-0.5, 1.0), (1.0, 0.2), (0.3, 3.0), (5.0, 0.0)])
-def test_the_angle_of_a_logarithm_is_found_wherever_it_lies(a: float, b: float) -> None:
-    depths = [2, 4, 8, 16, 64, 256]
-    law = growth(depths, [a + b * math.log(n) for n in depths]).laws["log N"]
-    assert math.cos(law.parameter) * b == pytest.approx(math.sin(law.parameter) * a, abs=1e-3)
-    assert law.residual < 1e-7
-    scale = math.hypot(a, b)
-    assert law.scale == pytest.approx(math.log(scale), abs=1e-3)
-
-
-def test_depths_and_values_of_growth_are_checked() -> None:
-    assert growth([2, 4, 8, 16], [1.0, 2.0, 4.0, 8.0]).laws["N^p"].parameter == pytest.approx(1)
-    for bad in (math.nan, math.inf, -1.0):
-        with pytest.raises(InputError, match="positive and finite"):
-            growth([2, 4, 8, 16], [1.0, 1.0, 1.0, bad])
-    with pytest.raises(InputError, match=r"at least 2, got 1\.9"):
-        growth([1.9, 4, 8, 16], [1.0] * 4)

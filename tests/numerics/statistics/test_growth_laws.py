@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from numerics.statistics.growth_laws import LAWS, growth
+from numerics.statistics.growth_laws import GROWING, growth
 from theory.errors import InputError
 
 DEPTHS = [n for n in (4, 8, 16, 32, 64, 128) for _ in range(4)]
@@ -17,7 +17,7 @@ def _noisy(truth, seed, scatter=0.03):
     return [float(truth(n) * np.exp(e)) for n, e in zip(DEPTHS, noise, strict=True)]
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", GROWING)
 def test_the_law_that_made_the_data_is_chosen(name):
     chosen = [growth(DEPTHS, _noisy(TRUTHS[name], seed)).best for seed in range(20)]
     assert chosen.count(name) >= 19
@@ -33,10 +33,11 @@ def test_scatter_that_hides_the_law_is_undecided(power):
 
 def test_parameters_are_those_of_the_truth():
     exact = {name: [float(truth(n)) for n in DEPTHS] for name, truth in TRUTHS.items()}
-    assert growth(DEPTHS, exact["N^p"]).laws["N^p"].parameter == pytest.approx(0.9)
-    assert growth(DEPTHS, exact["e^(c√N)"]).laws["e^(c√N)"].parameter == pytest.approx(0.4)
+    assert growth(DEPTHS, exact["N^p"]).fits["N^p"].parameter == pytest.approx(0.9)
+    assert growth(DEPTHS, exact["e^(c√N)"]).fits["e^(c√N)"].parameter == pytest.approx(0.4)
     fit = growth(DEPTHS, exact["log N"])
-    assert np.tan(fit.laws["log N"].parameter) == pytest.approx(1 / 0.6, rel=1e-3)
+    # 0.6 + log N = (0.6 + log 4)(1 + b log(N/4)).
+    assert fit.fits["log N"].parameter == pytest.approx(1 / (0.6 + np.log(4)), rel=1e-3)
     assert fit.held_out["log N"] < 1e-3 < fit.held_out["N^p"]
 
 
@@ -49,15 +50,23 @@ def test_a_logarithm_with_a_negative_constant_is_found():
 def test_units_of_the_value_do_not_matter():
     values = _noisy(TRUTHS["N^p"], 0)
     one, other = growth(DEPTHS, values), growth(DEPTHS, [1e9 * value for value in values])
-    for name in LAWS:
+    for name in GROWING:
         assert one.deficit[name] == pytest.approx(other.deficit[name], abs=1e-6)
+
+
+def test_the_candidates_are_the_callers():
+    settling = [float(3 - 2 / n) for n in DEPTHS]
+    offered = {"still": "a", "settles": "a + b/N", "grows": "a + b log N"}
+    assert growth(DEPTHS, settling, offered).best == "settles"
+    assert set(growth(DEPTHS, settling, offered).deficit) == set(offered)
+    assert growth(DEPTHS, settling).best != "settles"
 
 
 @pytest.mark.parametrize(
     ("depths", "values", "message"),
     [
-        ([2, 4, 8], [1.0, 1.0, 1.0], "4 distinct depths, got 3"),
-        ([1, 2, 4, 8], [1.0] * 4, "at least 2, got 1"),
+        ([2, 4, 8], [1.0, 1.0, 1.0], "4 distinct sizes, got 3"),
+        ([0, 2, 4, 8], [1.0] * 4, "at least 1, got 0"),
         ([2, 4, 8, 16], [1.0, 1.0, 0.0, 1.0], "positive and finite, got 0.0"),
         ([2, 4, 8, 16], [1.0] * 3, "pair up, got 4 and 3"),
     ],

@@ -4,11 +4,11 @@ import polars as pl
 import pytest
 
 from numerics.cli.sweep import Sweep
-from numerics.sweeps.run import Settings, SweepConfig, exponent_table, measure_task, run_sweep
+from numerics.sweeps.run import SweepConfig, SweepSettings, exponent_table, measure_task, run_sweep
 from numerics.sweeps.store import open_for_reading
 from theory.errors import InputError
 
-SMALL = Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
+SMALL = SweepSettings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
 GRID = SweepConfig(("tfixup", "post-ln"), ("sgd",), (1, 2), 2, SMALL)
 
 
@@ -99,7 +99,7 @@ def test_rows_from_before_accuracy_was_stored_are_read_and_not_measured_again(tm
 
 
 def test_a_wrong_but_finite_value_is_stored_as_not_accurate():
-    deep = SweepConfig(("xavier",), ("sgd",), (6,), 1, Settings(dtype="float32"))
+    deep = SweepConfig(("xavier",), ("sgd",), (6,), 1, SweepSettings(dtype="float32"))
     rows = run_sweep(deep)
     assert rows["finite"].all()
     assert not rows["accurate"].any()

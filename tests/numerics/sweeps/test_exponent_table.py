@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from numerics.cli.sweep import Sweep
-from numerics.sweeps.run import Settings, exponent_table
+from numerics.sweeps.run import SweepSettings, exponent_table
 from theory.errors import InputError
 
 
@@ -37,12 +37,18 @@ def test_exponent_table(power, note):
         ({"depths": "6,6"}, "depths must be a list without repetition"),
         ({"seeds": 0}, "seeds must be an integer of at least 1, got 0"),
         (
-            {"settings": Settings(heads=3)},
+            {"settings": SweepSettings(heads=3)},
             "heads must divide the width d_model, got heads=3, d_model=64",
         ),
-        ({"settings": Settings(tokens=0)}, "tokens must be an integer of at least 1, got 0"),
-        ({"settings": Settings(positions="sinus")}, "unknown kind of positions 'sinus': did you"),
-        ({"settings": Settings(architecture="encoder")}, "unknown architecture 'encoder': did you"),
+        ({"settings": SweepSettings(tokens=0)}, "tokens must be an integer of at least 1, got 0"),
+        (
+            {"settings": SweepSettings(positions="sinus")},
+            "unknown kind of positions 'sinus': did you",
+        ),
+        (
+            {"settings": SweepSettings(architecture="encoder")},
+            "unknown architecture 'encoder': did you",
+        ),
         ({"address": "tcp://a:1"}, "address goes with executor dask, got address 'tcp://a:1' with"),
         ({"executor": "dask", "partition": "x"}, "partition goes with executor slurm"),
         ({"executor": "slurm", "minutes": 0}, "minutes must be between 1 and 100000, got 0"),
@@ -66,7 +72,7 @@ def test_the_command_prints_a_verdict_a_part(tmp_path, capsys, monkeypatch):
         optimizers="sgd",
         out=tmp_path / "out",
         workers=1,
-        settings=Settings(d_model=8, d_ff=12, vocabulary=20),
+        settings=SweepSettings(d_model=8, d_ff=12, vocabulary=20),
         from_depth=1,
         progress=False,
     )

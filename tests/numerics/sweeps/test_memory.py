@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from numerics.executors import Engine, Local
+from numerics.executors import Executors, Local
 from numerics.executors.machine import free_host_bytes
 from numerics.models import ModelSpec
-from numerics.sweeps.grid import Settings, Task
+from numerics.sweeps.grid import SweepSettings, SweepTask
 from numerics.sweeps.memory import GIB, check_memory, measurement_bytes, task_bytes
 from numerics.sweeps.settings import Precision
 from theory.errors import InputError
@@ -18,18 +18,18 @@ from theory.errors import InputError
 PEAKS = """
 import re, sys
 from pathlib import Path
-from numerics.sweeps.run import Settings, Task, measure_task
+from numerics.sweeps.run import SweepSettings, SweepTask, measure_task
 scheme, dtype, *depths = sys.argv[1:]
 for depth in depths:
-    rows = measure_task(Task(Settings(dtype=dtype), scheme, "sgd", int(depth), 0))
+    rows = measure_task(SweepTask(SweepSettings(dtype=dtype), scheme, "sgd", int(depth), 0))
     assert rows["finite"].all()
     kib = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
     print(int(kib) * 1024)
 """
 
 
-def _task(scheme: str, depth: int, dtype: Precision = "float32") -> Task:
-    return Task(Settings(dtype=dtype), scheme, "sgd", depth, 0)
+def _task(scheme: str, depth: int, dtype: Precision = "float32") -> SweepTask:
+    return SweepTask(SweepSettings(dtype=dtype), scheme, "sgd", depth, 0)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_depth_that_does_not_fit_is_refused_with_the_estimate():
 
 def test_workers_share_what_is_free():
     assert Local(2).memory_each(1, "cpu") > 1.8 * Local(4).memory_each(100, "cpu")
-    assert Engine.memory_each(Local(1), 1, "cpu") is None
+    assert Executors.memory_each(Local(1), 1, "cpu") is None
 
 
 def test_free_memory_is_the_least_of_machine_and_container(tmp_path):

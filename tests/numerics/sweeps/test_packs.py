@@ -5,23 +5,23 @@ import pytest
 
 from numerics.executors import Local
 from numerics.sweeps import run as sweep_run
-from numerics.sweeps.run import Settings, SweepConfig, Task, run_sweep
+from numerics.sweeps.run import SweepConfig, SweepSettings, SweepTask, run_sweep
 from numerics.sweeps.store import SweepStore, open_for_reading
 from numerics.sweeps.task import failed_rows
 
-SMALL = Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
+SMALL = SweepSettings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
 GRID = SweepConfig(("tfixup",), ("sgd",), (1, 2), 11, SMALL)
 KEY = ["task", "part", "quantity"]
 
 
-def invented(task: Task) -> pl.DataFrame:
+def invented(task: SweepTask) -> pl.DataFrame:
     """Rows whose value names the task, at no cost."""
     rows = failed_rows(task, ValueError("none"))
     value = pl.lit(float(1000 * task.depth + task.seed))
     return rows.with_columns(value=value, finite=pl.lit(True), error=pl.lit(None, pl.String))
 
 
-def failing(task: Task) -> pl.DataFrame:
+def failing(task: SweepTask) -> pl.DataFrame:
     if task.seed == 3:
         raise ValueError("seed 3")
     return invented(task)

@@ -16,9 +16,9 @@ from numerics.cli.sweep import Sweep
 from numerics.models import Architecture
 from numerics.schemes import SCHEMES, schemes_for
 from numerics.sweeps.run import (
-    Settings,
     SweepConfig,
-    Task,
+    SweepSettings,
+    SweepTask,
     exponent_table,
     failed_rows,
     measure_task,
@@ -28,7 +28,7 @@ from numerics.sweeps.store import COLUMNS, open_for_reading
 from theory.errors import InputError
 
 RECORDED = Path(__file__).parents[3] / "results" / "sweep"
-SMALL = Settings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
+SMALL = SweepSettings(d_model=8, d_ff=12, vocabulary=20, sequences=2, tokens=4)
 GRID = SweepConfig(("tfixup", "post-ln"), ("sgd", "sign"), (1, 2), 2, SMALL)
 
 
@@ -43,7 +43,7 @@ class _Counting:
     def __init__(self, limit: int | None = None) -> None:
         self.limit, self.done = limit, []
 
-    def __call__(self, task: Task) -> pl.DataFrame:
+    def __call__(self, task: SweepTask) -> pl.DataFrame:
         if self.limit is not None and len(self.done) == self.limit:
             raise KeyboardInterrupt
         self.done.append(task.hash)
@@ -99,7 +99,7 @@ def test_a_larger_grid_measures_only_what_is_new(tmp_path):
 def test_another_sweep_is_refused_and_left(tmp_path):
     run_sweep(GRID, tmp_path)
     before = _state(tmp_path)
-    other = SweepConfig(GRID.schemes, settings=Settings(d_model=16, d_ff=12))
+    other = SweepConfig(GRID.schemes, settings=SweepSettings(d_model=16, d_ff=12))
     with pytest.raises(InputError, match=r"holds another sweep .*d_model 8 there, 16 asked for"):
         run_sweep(other, tmp_path)
     assert _state(tmp_path) == before
@@ -211,7 +211,7 @@ def test_another_schema_version_is_refused_and_left(tmp_path):
 
 
 def test_two_sweeps_at_once_do_not_share_a_folder(tmp_path):
-    def measure(task: Task) -> pl.DataFrame:
+    def measure(task: SweepTask) -> pl.DataFrame:
         with pytest.raises(InputError, match="another sweep is writing to"):
             run_sweep(GRID, tmp_path)
         return measure_task(task)
@@ -278,7 +278,7 @@ def test_reading_a_folder_without_a_sweep(tmp_path):
 def test_a_task_that_fails_twice_becomes_a_row_and_is_tried_again(tmp_path):
     attempts = []
 
-    def fragile(task: Task) -> pl.DataFrame:
+    def fragile(task: SweepTask) -> pl.DataFrame:
         if (task.scheme, task.optimizer, task.depth, task.seed) == ("tfixup", "sgd", 2, 0):
             attempts.append(task)
             raise MemoryError("too deep")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from numerics.sweeps.grid import Settings, Task
+from numerics.sweeps.grid import SweepSettings, SweepTask
 from numerics.sweeps.task import measure_task, one_thread
 
 
@@ -28,7 +28,7 @@ def test_a_measurement_has_one_thread_and_gives_the_rest_back():
 @pytest.mark.parametrize(("scheme", "optimizer"), [("dlcl-pre", "sgd"), ("tfixup", "muon")])
 @pytest.mark.usefixtures("two_threads")
 def test_rows_are_the_same_bits_on_one_thread_and_two(scheme, optimizer):
-    task = Task(Settings(), scheme, optimizer, 2, 0)
+    task = SweepTask(SweepSettings(), scheme, optimizer, 2, 0)
     two = measure_task(task)
     torch.set_num_threads(1)
     assert two.drop("seconds").equals(measure_task(task).drop("seconds"))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from numerics.data.batches import Batch, Encoded, batches
+from numerics.data.batches import Encoded, TextBatch, batches
 from numerics.data.tokenizer import END, PADDING
 from numerics.models import ModelSpec
 from numerics.schemes import build
@@ -16,7 +16,7 @@ def tiny_model():
     return build("tfixup", ModelSpec(1, 1, 8, 16, 2, 20), torch.Generator().manual_seed(0))
 
 
-def tiny_batches(tokens: int) -> list[Batch]:
+def tiny_batches(tokens: int) -> list[TextBatch]:
     rng = np.random.default_rng(0)
     rows = [np.append(rng.integers(4, 20, size=rng.integers(1, 6)), END) for _ in range(12)]
     return list(batches(Encoded(rows, rows[::-1]), tokens))

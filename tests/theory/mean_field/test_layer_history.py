@@ -6,12 +6,12 @@ from theory.mean_field.attention_moments import Fluctuations
 from theory.mean_field.history_cotangents import pull_history
 from theory.mean_field.layer_history import Branched, HistoryWiring, run_history
 from theory.mean_field.norm_moments import isotropic_cotangent
-from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm, Setting
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, NetworkSetting, NormPlace
 from theory.moments.softmax_moments import uniform
 from theory.moments.token_gram import diagonal
 
-INFINITE = Setting(64, 128, lambda n, *_: uniform(n), Fluctuations())
-NORMS = {HistoryWiring.PRE: Norm.PRE, HistoryWiring.POST: Norm.POST}
+INFINITE = NetworkSetting(64, 128, lambda n, *_: uniform(n), Fluctuations())
+NORMS = {HistoryWiring.PRE: NormPlace.PRE, HistoryWiring.POST: NormPlace.POST}
 
 
 def mlp(norm, growth):

@@ -15,7 +15,7 @@ from theory.errors import InputError
 from theory.mean_field.attention_moments import Fluctuations, attention_moments
 from theory.mean_field.norm_moments import gaussian, jacobian_gain, normalised
 from theory.mean_field.predict import EVERYTHING, Assumptions, EmbeddedTokens, Network, predict
-from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, Norm, Setting
+from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, NetworkSetting, NormPlace
 from theory.mean_field.rules import derivation
 from theory.mean_field.signal_propagation import forward
 from theory.moments.relu_kernel import kappa_0, kappa_1, relu_pairs
@@ -204,7 +204,7 @@ def test_a_gaussian_s_inverse_length():
     assert jacobian_gain(normalised(stream)) == (1,)
 
 
-def xavier(norm=Norm.NONE, scale=1.0, layers=1):
+def xavier(norm=NormPlace.NONE, scale=1.0, layers=1):
     square = scale**2
     flat_block: dict[str, Number] = {
         **dict.fromkeys(("q", "k"), 1 / D),
@@ -223,7 +223,7 @@ def xavier(norm=Norm.NONE, scale=1.0, layers=1):
     return encoder * layers, decoder * layers
 
 
-def network(norm=Norm.NONE, scale=1.0, layers=1, tokens=16, square=1.0, multiplier=8.0):
+def network(norm=NormPlace.NONE, scale=1.0, layers=1, tokens=16, square=1.0, multiplier=8.0):
     inputs = EmbeddedTokens(tokens, square, multiplier)
     return Network(D, HIDDEN, 2, 1000, inputs, inputs, *xavier(norm, scale, layers))
 
@@ -270,7 +270,7 @@ def test_the_worked_example_is_flat_in_depth():
     assert all(0.225 < energy < 0.26 for energy in decoders)
 
 
-@pytest.mark.parametrize("norm", list(Norm))
+@pytest.mark.parametrize("norm", list(NormPlace))
 def test_corrections_of_finite_width_vanish_with_it(norm):
     """The corrections are of order 1/d: at a thousand times the width they are gone."""
 
@@ -316,7 +316,7 @@ def test_symbols_and_numbers_agree():
         mlp,
         gaussian(((sp.Integer(1),),), Fluctuations()),
         None,
-        Setting(D, HIDDEN, flat, Fluctuations(), sp.Rational(1, 2)),
+        NetworkSetting(D, HIDDEN, flat, Fluctuations(), sp.Rational(1, 2)),
     )
     assert sp.simplify(block.left.gram[0][0] - 1 - w1 * w2 * D * HIDDEN / 2) == 0
 
@@ -329,7 +329,7 @@ def test_inputs_as_table_rows_add_up_where_tokens_repeat():
 
 
 def test_branches_of_zero_pass_everything_on():
-    encoder, decoder = xavier(Norm.PRE)
+    encoder, decoder = xavier(NormPlace.PRE)
     silent = tuple(replace(b, branch=0) for b in decoder)
     inputs = EmbeddedTokens(4, 1.0)
     found = predict(Network(D, HIDDEN, 2, 1000, inputs, inputs, encoder, silent))
@@ -338,7 +338,7 @@ def test_branches_of_zero_pass_everything_on():
 
 
 def test_post_ln_does_not_see_a_common_factor_of_shortcut_and_branch():
-    encoder, decoder = xavier(Norm.POST)
+    encoder, decoder = xavier(NormPlace.POST)
     scaled = [tuple(replace(b, shortcut=3, branch=3) for b in s) for s in (encoder, decoder)]
     inputs = EmbeddedTokens(4, 1.0)
     plain, same = (

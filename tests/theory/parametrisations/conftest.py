@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import functional_call, jvp
 
 from theory.parametrisations.powers import Powers
-from theory.parametrisations.structures import Branch, Stream, Structure
+from theory.parametrisations.structures import ResidualStream, RoleProduct, StackStructure
 
 TOKENS, BATCH, WORDS = 8, 2, 64
 
@@ -22,7 +22,7 @@ class Network(torch.nn.Module):
 
     def __init__(
         self,
-        structure: Structure,
+        structure: StackStructure,
         powers: Mapping[str, Powers],
         layers: int,
         generator: torch.Generator,
@@ -62,7 +62,7 @@ class Network(torch.nn.Module):
         self.weights[_key(role, at)] = torch.nn.Parameter(drawn * scale)
 
     def _add_branch(
-        self, stream: Stream, branch: Branch, layer: int, generator: torch.Generator
+        self, stream: ResidualStream, branch: RoleProduct, layer: int, generator: torch.Generator
     ) -> None:
         width, unit = self.width, self.fan_in
         inner = 2 * width if branch.scores is None else width
@@ -101,7 +101,12 @@ class Network(torch.nn.Module):
         return y @ self.weight(self.structure.head) if self.structure.head else y
 
     def _residual(
-        self, stream: Stream, branch: Branch, layer: int, y: Tensor, ends: Mapping[str, Tensor]
+        self,
+        stream: ResidualStream,
+        branch: RoleProduct,
+        layer: int,
+        y: Tensor,
+        ends: Mapping[str, Tensor],
     ) -> Tensor:
         at = f"{stream.name}-{layer}-{branch.name}"
         own = _normalised(y) if stream.wiring == "pre-norm" else y
@@ -111,7 +116,7 @@ class Network(torch.nn.Module):
             return _normalised(self._multiplier(stream.shortcut) * y + added)
         return y + added
 
-    def _branch(self, branch: Branch, at: str, own: Tensor, read: Tensor) -> Tensor:
+    def _branch(self, branch: RoleProduct, at: str, own: Tensor, read: Tensor) -> Tensor:
         value = read
         gates: list[Tensor] = []
         for position, role in enumerate(branch.roles):
@@ -170,7 +175,7 @@ def _step(law: str, gradient: Tensor, hidden: bool, weight: Tensor) -> Tensor:
 
 
 def moved_by(
-    structure: Structure,
+    structure: StackStructure,
     powers: Mapping[str, Powers],
     law: str,
     seed: int,
@@ -221,7 +226,7 @@ def moved_by(
 
 
 def exponents(
-    structure: Structure,
+    structure: StackStructure,
     powers: Mapping[str, Powers],
     law: str,
     axis: str = "depth",

@@ -9,7 +9,7 @@ from scipy.optimize import linprog
 
 from theory.parametrisations import encoder_decoder_shares, gpt2_update
 from theory.parametrisations.certificates import Certificate, contradiction
-from theory.parametrisations.conditions import Condition
+from theory.parametrisations.conditions import PowerCondition
 from theory.parametrisations.families import rate, std
 from theory.parametrisations.linear_programs import minimum
 
@@ -53,7 +53,7 @@ def systems(draw):
     items = []
     for position in range(draw(st.integers(1, 5))):
         form = sum((draw(NUMBERS) * s for s in symbols), sp.Integer(draw(NUMBERS)))
-        items.append(Condition("drawn", str(position), sp.sympify(form), draw(st.booleans())))
+        items.append(PowerCondition("drawn", str(position), sp.sympify(form), draw(st.booleans())))
     return symbols, tuple(items)
 
 
@@ -89,7 +89,7 @@ def test_a_changed_certificate_is_rejected():
         (factor, item), *others = found.terms
         assert not Certificate(((factor + 1, item), *others)).valid
         assert not Certificate(tuple(others)).valid
-    bound = Condition("stream", "s", sp.Integer(-1), False)
+    bound = PowerCondition("stream", "s", sp.Integer(-1), False)
     assert not Certificate(((-sp.S.One, bound),)).valid
     assert Certificate(((-sp.S.One, replace(bound, exact=True)),)).valid
 

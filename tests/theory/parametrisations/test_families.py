@@ -4,7 +4,7 @@ import sympy as sp
 from theory.parametrisations.certificates import Contradiction
 from theory.parametrisations.conditions import STANDARD
 from theory.parametrisations.families import Question, multiplier, rate, solve, std
-from theory.parametrisations.recipes import recipe_named
+from theory.parametrisations.recipes import power_recipe_named
 from theory.parametrisations.step_laws import law_named
 from theory.parametrisations.structures import structure_named
 
@@ -78,7 +78,13 @@ def test_squared_scales_are_what_one_scale_for_all_gives_under_adam():
 
 @pytest.mark.parametrize(
     ("law", "inputs", "hidden", "outputs"),
-    [("adam", 0, -1, -1), ("sgd", 1, 0, -1), ("muon", 0, 0, -1)],
+    [
+        ("adam", 0, -1, -1),
+        ("sgd", 1, 0, -1),
+        ("muon", 0, 0, -1),
+        ("muon-spectral", 0, 0, -1),
+        ("muon-match-rms-adamw", 0, -HALF, -1),
+    ],
 )
 def test_mup_over_the_width(law, inputs, hidden, outputs):
     found = solve(
@@ -100,8 +106,8 @@ def test_mup_over_the_width(law, inputs, hidden, outputs):
 
 def test_members_meet_and_others_do_not():
     found = solve(asked())
-    assert found.contains(recipe_named("completep").powers())
-    assert not found.contains(recipe_named("gpt2").powers())
+    assert found.contains(power_recipe_named("completep").powers())
+    assert not found.contains(power_recipe_named("gpt2").powers())
     assert solve(asked("sgd")).members == ("depth-mup-sgd",)
 
 

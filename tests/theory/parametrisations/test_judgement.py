@@ -5,8 +5,8 @@ import sympy as sp
 
 from theory.errors import InputError
 from theory.parametrisations.judgement import judge, repaired_rates
-from theory.parametrisations.powers import DEPTH, Rule
-from theory.parametrisations.recipes import RECIPES, Recipe, from_powers, recipe_named
+from theory.parametrisations.powers import DEPTH, RolePowers
+from theory.parametrisations.recipes import RECIPES, PowerRecipe, from_powers, power_recipe_named
 from theory.parametrisations.step_laws import STEP_LAWS, law_named
 from theory.scales.architectures import encoder_decoder
 from theory.scales.depth_powers import encoder_share
@@ -19,7 +19,7 @@ HALF = sp.Rational(1, 2)
 
 
 def judged(name, law, axis="depth"):
-    return judge(recipe_named(name), law_named(law), axis)
+    return judge(power_recipe_named(name), law_named(law), axis)
 
 
 @pytest.mark.parametrize("law", ["adamw", "muon", "lion", "adam-noise"])
@@ -65,14 +65,14 @@ def test_squared_scales_lose_the_encoder_as_the_scales_solver_says():
 
 def test_rates_repair_tfixup_and_gpt2_under_adam():
     for name in ("tfixup", "gpt2", "deepnorm", "flat", "wang"):
-        recipe, law = recipe_named(name), law_named("adamw")
+        recipe, law = power_recipe_named(name), law_named("adamw")
         rates = repaired_rates(recipe, law)
         rules = {role: recipe.rule(role) for role in recipe.wired.used}
-        repaired = Recipe(
+        repaired = PowerRecipe(
             "repaired",
             recipe.structure,
             {
-                role: Rule(rule.multiplier, rule.std, DEPTH ** rates.get(role, 0))
+                role: RolePowers(rule.multiplier, rule.std, DEPTH ** rates.get(role, 0))
                 for role, rule in rules.items()
             },
             "adamw",
@@ -81,7 +81,7 @@ def test_rates_repair_tfixup_and_gpt2_under_adam():
         found = judge(repaired, law)
         assert found.total.power == 0
         assert {change.power for change in found.changes.values()} == {0}
-    rates = repaired_rates(recipe_named("tfixup"), law_named("adam"))
+    rates = repaired_rates(power_recipe_named("tfixup"), law_named("adam"))
     assert (rates["encoder.in"], rates["decoder.out"], rates["source"]) == (-HALF, -HALF, 0)
 
 
@@ -89,8 +89,8 @@ def test_a_stream_that_starts_too_small_changes_completep_and_not_depth_mup():
     # Measured over N = 8 … 64 with an embedding of size 0.1 instead of 1, where the branches' sum
     # 2/√N exceeds it: CompleteP +0.42 (sign), -0.11 (SGD), stream N^(-1.05 / 2); depth-μP +0.13.
     def from_nothing(name, law):
-        recipe = recipe_named(name)
-        rules = {**recipe.rules, "embedding": Rule(std=1 / DEPTH)}
+        recipe = power_recipe_named(name)
+        rules = {**recipe.rules, "embedding": RolePowers(std=1 / DEPTH)}
         return judge(replace(recipe, rules=rules), law_named(law))
 
     assert from_nothing("completep", "adamw").changes["out"].power == HALF
@@ -156,7 +156,7 @@ def test_every_recipe_can_be_judged_under_every_law():
 
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(InputError, match="did you mean 'completep'"):
-        recipe_named("complete-p")
+        power_recipe_named("complete-p")
     with pytest.raises(InputError, match="role of pre-norm"):
         from_powers("mine", "pre-norm", {"outs": ("0", "0", "0")})
     with pytest.raises(InputError, match="structure"):

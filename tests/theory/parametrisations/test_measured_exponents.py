@@ -10,7 +10,7 @@ from theory.parametrisations.gpt2_update import local_exponent
 from theory.parametrisations.judgement import judge
 from theory.parametrisations.powers import Powers
 from theory.parametrisations.prescriptions import prescribe
-from theory.parametrisations.recipes import from_powers, recipe_named
+from theory.parametrisations.recipes import from_powers, power_recipe_named
 from theory.parametrisations.step_laws import law_named
 from theory.parametrisations.structures import structure_named
 
@@ -39,17 +39,17 @@ _MUON = from_powers(
     "muon",
 )
 CASES = (
-    (recipe_named("gpt2"), "adamw"),
-    (recipe_named("gpt2"), "sgd"),
-    (recipe_named("depth-mup"), "adamw"),
-    (recipe_named("completep"), "adamw"),
-    (recipe_named("completep"), "sgd"),
-    (recipe_named("deepnorm"), "sgd"),
-    (recipe_named("tfixup-adam"), "adam"),
-    (recipe_named("tfixup-adam-rates"), "adam"),
+    (power_recipe_named("gpt2"), "adamw"),
+    (power_recipe_named("gpt2"), "sgd"),
+    (power_recipe_named("depth-mup"), "adamw"),
+    (power_recipe_named("completep"), "adamw"),
+    (power_recipe_named("completep"), "sgd"),
+    (power_recipe_named("deepnorm"), "sgd"),
+    (power_recipe_named("tfixup-adam"), "adam"),
+    (power_recipe_named("tfixup-adam-rates"), "adam"),
     (_HALFWAY, "adamw"),
     (_MUON, "muon"),
-    pytest.param(recipe_named("gpt2"), "weight-decay", marks=pytest.mark.slow),
+    pytest.param(power_recipe_named("gpt2"), "weight-decay", marks=pytest.mark.slow),
 )
 
 
@@ -77,12 +77,12 @@ def test_every_role_moves_f_by_the_predicted_power(recipe, law, slopes_of):
 
 
 def test_another_recipe_or_another_rule_is_rejected(slopes_of):
-    gpt2 = recipe_named("gpt2")
+    gpt2 = power_recipe_named("gpt2")
     under_adam = slopes_of(gpt2, "adamw")
     for wrong in (
-        predicted(recipe_named("depth-mup"), "adamw"),
-        predicted(recipe_named("completep"), "adamw"),
-        predicted(recipe_named("gpt2"), "sgd"),
+        predicted(power_recipe_named("depth-mup"), "adamw"),
+        predicted(power_recipe_named("completep"), "adamw"),
+        predicted(power_recipe_named("gpt2"), "sgd"),
     ):
         assert disagreements(wrong, under_adam)
     assert disagreements(predicted(gpt2, "adamw"), slopes_of(gpt2, "sgd"))
@@ -94,7 +94,7 @@ def test_gpt2_moves_f_with_the_depth_and_three_recipes_do_not(slopes_of):
     total = {recipe.name: slopes_of(recipe, law)["total"][0] for recipe, law in CASES[2:4]}
     total["halfway"] = slopes_of(_HALFWAY, "adamw")["total"][0]
     assert all(abs(slope) < 0.1 for slope in total.values())
-    assert 0.75 < slopes_of(recipe_named("gpt2"), "adamw")["total"][0] < 1.2
+    assert 0.75 < slopes_of(power_recipe_named("gpt2"), "adamw")["total"][0] < 1.2
     assert 0.15 < slopes_of(_MUON, "muon")["total"][0] < 0.4
 
 
@@ -112,7 +112,7 @@ def test_a_prescription_is_flat_in_every_role(structure, complete, slopes_of):
 
 
 def test_scales_alone_keep_every_part_of_an_encoder_decoder_under_adam(slopes_of):
-    slopes = slopes_of(recipe_named("tfixup-adam-scales"), "adam")
+    slopes = slopes_of(power_recipe_named("tfixup-adam-scales"), "adam")
     parts = {role: slope for role, slope in slopes.items() if not role.endswith(".score")}
     assert disagreements(dict.fromkeys(parts, 0.0), parts, 0.2) == {}
     assert slopes["encoder.score"][0] < -1.2
@@ -120,11 +120,11 @@ def test_scales_alone_keep_every_part_of_an_encoder_decoder_under_adam(slopes_of
 
 @pytest.mark.parametrize(("name", "law"), [("mup", "adamw"), ("flat", "adamw"), ("mup", "sgd")])
 def test_every_role_moves_f_by_the_predicted_power_of_the_width(name, law, slopes_of):
-    recipe = recipe_named(name)
+    recipe = power_recipe_named(name)
     slopes = slopes_of(recipe, law, "width")
     asked = predicted(recipe, law, "width")
     assert disagreements(asked, slopes, 0.2) == {}
-    other = predicted(recipe_named("flat" if name == "mup" else "mup"), law, "width")
+    other = predicted(power_recipe_named("flat" if name == "mup" else "mup"), law, "width")
     assert disagreements(other, slopes, 0.2)
 
 

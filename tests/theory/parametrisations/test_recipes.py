@@ -6,13 +6,13 @@ import pytest
 
 from theory.errors import InputError
 from theory.parametrisations.prescriptions import evaluated, prescribe
-from theory.parametrisations.recipes import recipe_named
+from theory.parametrisations.recipes import power_recipe_named
 from theory.parametrisations.step_laws import law_named
 from theory.parametrisations.structures import STRUCTURES, structure_named
 
 
 def numbers(name, layers, width, **more):
-    return evaluated(recipe_named(name), layers, width, **more)
+    return evaluated(power_recipe_named(name), layers, width, **more)
 
 
 def test_published_standard_deviations():

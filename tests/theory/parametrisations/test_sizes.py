@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory.parametrisations.judgement import judge
-from theory.parametrisations.powers import DEPTH, LAYER, Rule
-from theory.parametrisations.recipes import Recipe
+from theory.parametrisations.powers import DEPTH, LAYER, RolePowers
+from theory.parametrisations.recipes import PowerRecipe
 from theory.parametrisations.step_laws import law_named
 
 QUARTERS = st.integers(-4, 2).map(lambda number: number / 4)
@@ -49,14 +49,14 @@ def slopes(law, *powers):
 def test_sums_over_layers_have_the_power_that_the_vertices_give(
     law, embedding, branch, out, out_by_layer, rate
 ):
-    recipe = Recipe(
+    recipe = PowerRecipe(
         "drawn",
         "pre-norm-plain",
         {
-            "embedding": Rule(std=DEPTH ** _quarters(embedding)),
-            "branch": Rule(multiplier=DEPTH ** _quarters(branch)),
-            "in": Rule(rate=DEPTH ** _quarters(rate)),
-            "out": Rule(
+            "embedding": RolePowers(std=DEPTH ** _quarters(embedding)),
+            "branch": RolePowers(multiplier=DEPTH ** _quarters(branch)),
+            "in": RolePowers(rate=DEPTH ** _quarters(rate)),
+            "out": RolePowers(
                 std=DEPTH ** _quarters(out) * LAYER ** _quarters(out_by_layer),
                 rate=DEPTH ** _quarters(rate),
             ),
@@ -77,7 +77,7 @@ def _quarters(power):
 
 
 def test_a_sum_that_is_level_in_the_layers_carries_a_logarithm():
-    flat = Recipe("flat", "pre-norm-plain", {}, "sgd", "unit matrices")
+    flat = PowerRecipe("flat", "pre-norm-plain", {}, "sgd", "unit matrices")
     change = judge(flat, law_named("sgd")).changes["out"]
     assert (change.power, change.logarithm) == (0, True)
     sums = [summed(n, "sgd", 0, 0, 0, 0, 0)["out"] for n in (10**3, 10**4, 10**5)]

@@ -5,7 +5,7 @@ import sympy as sp
 
 from theory.derivations.statements import at, sides
 from theory.scales import conditions, stacks
-from theory.scales.architecture import Architecture, Memory
+from theory.scales.architecture import Memory, StackLayout
 from theory.scales.architectures import encoder_decoder, single
 from theory.scales.conditions import system
 from theory.scales.stacks import N_D, N_E, V_D, V_E, W_D, W_E, M, Stack, X, Y
@@ -107,7 +107,7 @@ def test_a_composed_memory_passes_once_where_the_step_ignores_the_gradients_size
 def test_shortcuts_divide_what_a_block_contributes():
     alpha = sp.Symbol("alpha", positive=True)
     plain = stacks.encoder(N)
-    scaled = Architecture("scaled", (Stack("encoder", plain.blocks, alpha),))
+    scaled = StackLayout("scaled", (Stack("encoder", plain.blocks, alpha),))
     found = by_name(scaled, SGD)["encoder"].left_side
     assert sp.simplify(found * alpha**2 - conditions.stack_gain(plain, SGD)) == 0
 

@@ -3,7 +3,7 @@ import sympy as sp
 
 from theory.errors import InputError
 from theory.scales import presets
-from theory.scales.architecture import Architecture
+from theory.scales.architecture import StackLayout
 from theory.scales.architectures import encoder_decoder, single
 from theory.scales.solver import solve
 from theory.scales.stacks import V_D, M, Stack, X, Y, encoder
@@ -54,10 +54,10 @@ def test_a_depth_beside_the_norm_of_its_name_is_marked():
 
 def test_a_stack_that_takes_a_norm_for_its_depth_is_refused():
     with pytest.raises(InputError, match="name of a norm, got x for both in the stack encoder"):
-        solve(Architecture("own", (encoder(sp.Symbol("x", positive=True)),)), SGD)
+        solve(StackLayout("own", (encoder(sp.Symbol("x", positive=True)),)), SGD)
     with pytest.raises(InputError, match="got x for both"):
-        solve(Architecture("own", (encoder(sp.Symbol("x", integer=True, positive=True)),)), SGD)
+        solve(StackLayout("own", (encoder(sp.Symbol("x", integer=True, positive=True)),)), SGD)
     other = encoder(sp.Symbol("n", positive=True))
     assert isinstance(other, Stack)
-    assert solve(Architecture("own", (other,)), SGD).scales.keys() >= {X}
-    assert M not in solve(Architecture("own", (other,)), SGD).scales
+    assert solve(StackLayout("own", (other,)), SGD).scales.keys() >= {X}
+    assert M not in solve(StackLayout("own", (other,)), SGD).scales

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory.scales import stacks
-from theory.scales.architecture import Architecture, Tie
+from theory.scales.architecture import StackLayout, Tie
 from theory.scales.solver import solve
-from theory.scales.stacks import Block, Branch, Stack
+from theory.scales.stacks import Block, NormPolynomial, Stack
 from theory.scales.update_rules import LAYERWISE, SGD, SIGN, UpdateRule
 
 DIGITS = 50
@@ -25,7 +25,7 @@ BLOCKS: dict[str, Block] = {
     "mlp": stacks.mlp(V, W, X),
     "gated": stacks.gated_mlp(G, V, W, X),
     "deep": stacks.matrices("deep", (V, W, G)),
-    "fixed input": Block("fixed input", (Branch(V * W * X, (V, W), (X,)),)),
+    "fixed input": Block("fixed input", (NormPolynomial(V * W * X, (V, W), (X,)),)),
 }
 kinds = st.lists(st.sampled_from(sorted(BLOCKS)), min_size=1, max_size=3)
 depths = st.lists(st.integers(1, 200), min_size=3, max_size=3)
@@ -60,7 +60,7 @@ def solved_scale(
     occurring = set().union(*(b.output.free_symbols for block, _ in blocks for b in block.branches))
     ties = tuple(Tie(slot, held[slot] * SCALE, "drawn") for slot in SLOTS if slot in occurring)
     stack = Stack("stack", tuple((block, sp.Integer(count)) for block, count in blocks))
-    return solve(Architecture("drawn", (stack,), ties=ties), rule)[V] / held[V], held
+    return solve(StackLayout("drawn", (stack,), ties=ties), rule)[V] / held[V], held
 
 
 @settings(deadline=None, max_examples=12, derandomize=True)

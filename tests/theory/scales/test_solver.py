@@ -6,13 +6,13 @@ from scipy.optimize import brentq
 
 from theory.errors import InputError
 from theory.scales import conditions, stacks
-from theory.scales.architectures import architecture_named, encoder_decoder, single
+from theory.scales.architectures import encoder_decoder, layout_named, single
 from theory.scales.depth_powers import unscaled_positions
 from theory.scales.presets import preset_named
 from theory.scales.solver import depth_law, eliminate, positive_root, solve
 from theory.scales.stacks import V_D, V_E, W_D, W_E, M, X, Y
 from theory.scales.tfixup_constants import constant, printed_left_side
-from theory.scales.update_rules import SGD, SIGN, rule_named, stack_gain
+from theory.scales.update_rules import SGD, SIGN, stack_gain, update_rule_named
 
 N = sp.Symbol("N", positive=True)
 
@@ -96,7 +96,9 @@ def test_parallel_blocks_change_nothing_and_another_memory_does():
 
 @pytest.mark.parametrize("rule", ["sgd", "sign", "lamb"])
 def test_a_gated_mlp_is_solved_and_its_condition_met(rule):
-    solved = solve(encoder_decoder(sp.Integer(6), sp.Integer(9), mlp="gated"), rule_named(rule))
+    solved = solve(
+        encoder_decoder(sp.Integer(6), sp.Integer(9), mlp="gated"), update_rule_named(rule)
+    )
     for condition, value in solved.conditions:
         if condition.exact:
             assert float(value) == pytest.approx(1, abs=1e-12)
@@ -213,11 +215,11 @@ def test_conditions_without_a_unique_root_are_refused(left, message):
 
 def test_bad_names_offer_the_nearest():
     with pytest.raises(InputError, match="did you mean 'sgd'"):
-        rule_named("sdg")
+        update_rule_named("sdg")
     with pytest.raises(InputError, match="got 'both'"):
         encoder_decoder(input_depth="both")
     with pytest.raises(InputError, match="did you mean 'encoder-only'"):
-        architecture_named("encoder-onyl", N, N)
+        layout_named("encoder-onyl", N, N)
     with pytest.raises(InputError, match="did you mean 'gated'"):
         single("encoder", N, mlp="gate")
     with pytest.raises(InputError, match="did you mean 'deepnorm'"):
@@ -234,7 +236,7 @@ def test_depths_and_counts_are_checked():
     with pytest.raises(InputError, match="memories must be between 1 and 8, got 0"):
         encoder_decoder(N, N, memories=0)
     with pytest.raises(InputError, match="only an encoder-decoder reads memories, got 2"):
-        architecture_named("decoder-only", N, N, memories=2)
+        layout_named("decoder-only", N, N, memories=2)
 
 
 def test_depth_laws_are_pure_powers():

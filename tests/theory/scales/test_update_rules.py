@@ -6,7 +6,7 @@ from theory.scales import stacks
 from theory.scales.architectures import encoder_decoder
 from theory.scales.learning_rates import change_power
 from theory.scales.solver import solve
-from theory.scales.stacks import V_D, V_E, W_D, W_E, Block, Branch, M, Stack, X, Y
+from theory.scales.stacks import V_D, V_E, W_D, W_E, Block, M, NormPolynomial, Stack, X, Y
 from theory.scales.tfixup_constants import N
 from theory.scales.update_rules import (
     RULES,
@@ -16,9 +16,10 @@ from theory.scales.update_rules import (
     block_gain,
     branch_gain,
     momentum,
-    rule_named,
+    momentum_noise,
     sensitivity,
     stack_gain,
+    update_rule_named,
 )
 
 D, THETA = sp.symbols("D theta", positive=True)
@@ -35,20 +36,24 @@ D, THETA = sp.symbols("D theta", positive=True)
         ("lion", D, 1),
         ("lars", D * THETA, 1),
         ("lamb", D * THETA, 1),
+        ("momentum-noise", 10 * D**2 / sp.sqrt(19), 2),
+        ("adafactor", D * THETA, 1),
         ("muon", D, 1),
+        ("muon-match-rms-adamw", D, 1),
+        ("muon-spectral", D, 1),
     ],
 )
 def test_each_rule_by_name(name, change, power):
-    rule = rule_named(name)
+    rule = update_rule_named(name)
     assert sp.simplify(rule.change(D, THETA) - change) == 0
     assert (rule.name, rule.power) == (name, power)
 
 
 def test_no_rule_is_left_out():
-    assert len(RULES) == 10
+    assert len(RULES) == 14
 
 
-@pytest.mark.parametrize("build", [momentum, adam_noise])
+@pytest.mark.parametrize("build", [momentum, momentum_noise, adam_noise])
 @pytest.mark.parametrize("decay", [1, -sp.Rational(1, 10), 2])
 def test_decays_outside_their_range_are_refused(build, decay):
     with pytest.raises(InputError, match=r"must lie in \[0, 1\), got"):
@@ -57,12 +62,13 @@ def test_decays_outside_their_range_are_refused(build, decay):
 
 def test_without_decay_momentum_is_sgd_and_adams_noise_is_whole():
     assert momentum(sp.S.Zero).change(D, THETA) == D**2
+    assert momentum_noise(sp.S.Zero).change(D, THETA) == D**2
     assert adam_noise(sp.S.Zero).change(D, THETA) == D
 
 
 def test_a_gain_is_the_sum_over_what_is_trained():
-    whole = Branch(V_E * W_E * X, (V_E, W_E, X), (X,))
-    weights = Branch(V_E * W_E * X, (V_E, W_E), (X,))
+    whole = NormPolynomial(V_E * W_E * X, (V_E, W_E, X), (X,))
+    weights = NormPolynomial(V_E * W_E * X, (V_E, W_E), (X,))
     assert branch_gain(whole, SIGN) - branch_gain(weights, SIGN) == V_E * W_E
     assert branch_gain(weights, SGD, sp.Integer(2)) == (W_E**2 * X**2 + V_E**2 * X**2) / 4
     assert block_gain(Block("both", (whole, weights)), SIGN) == branch_gain(
@@ -98,9 +104,12 @@ def test_gated_and_parallel_blocks():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: Branch(V_E * W_E, (V_E, X)), "slots must occur in its output v_e.w_e: x"),
-        (lambda: Branch(V_E * W_E, (V_E,), (Y,)), "slots must occur in its output v_e.w_e: y"),
-        (lambda: Branch(V_E - W_E, (V_E,)), "sum of positive terms, got v_e - w_e"),
+        (lambda: NormPolynomial(V_E * W_E, (V_E, X)), "slots must occur in its output v_e.w_e: x"),
+        (
+            lambda: NormPolynomial(V_E * W_E, (V_E,), (Y,)),
+            "slots must occur in its output v_e.w_e: y",
+        ),
+        (lambda: NormPolynomial(V_E - W_E, (V_E,)), "sum of positive terms, got v_e - w_e"),
     ],
 )
 def test_a_branch_must_be_a_positive_polynomial_in_its_slots(build, message):

@@ -9,15 +9,15 @@ from numerics.own_model.audit.comparison import MARGIN, compare
 from numerics.own_model.audit.sample import describe
 from numerics.recipes import recipe_named
 from numerics.recipes.draw import Draw, normal, truncated, uniform
-from numerics.recipes.place import Place, Setting
+from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.structure.types import TensorView
 
-SETTING = Setting(768, 3072, None, None)
+SETTING = ModelSizes(768, 3072, None, None)
 
 
-def _place(fan_in: int = 768, fan_out: int = 768) -> Place:
+def _place(fan_in: int = 768, fan_out: int = 768) -> ParameterPlace:
     view = TensorView("w", "q", None, None, fan_in, fan_out, 1)
-    return Place(view, None, "stream", 1, (fan_out, fan_in), "Linear", fan_in, False)
+    return ParameterPlace(view, None, "stream", 1, (fan_out, fan_in), "Linear", fan_in, False)
 
 
 @pytest.mark.parametrize("count", [1000, 10_000, 100_000])

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from numerics.own_model.check.check import check
-from numerics.own_model.check.laws import GrowthLaw, growth_law
-from numerics.own_model.check.types import Check, OptimizerCheck, Series
+from numerics.own_model.check.types import Check, OptimizerCheck, SizeSeries
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import module_function
 from numerics.own_model.measurement.measure import measure_module
 from numerics.own_model.measurement.probe import probe
 from numerics.statistics.exponents import Exponent, power_law
+from numerics.statistics.growth_laws import GrowthLaw, growth_law
 from numerics.structure.trace import trace_structure
 from tests.numerics.own_model.check.models import (
     Block,
@@ -32,7 +32,7 @@ def one(found: Check, optimizer: str = "sgd") -> OptimizerCheck:
     return next(o for o in found.optimizers if o.optimizer == optimizer)
 
 
-def exponent(series: Series) -> float:
+def exponent(series: SizeSeries) -> float:
     fit = series.law.exponent
     assert isinstance(fit, Exponent)
     return fit.value
@@ -40,7 +40,7 @@ def exponent(series: Series) -> float:
 
 def totals(
     make: Callable[[int], Model], values: Sequence[int], optimizer: str = "sgd", seeds: int = 3
-) -> Series:
+) -> SizeSeries:
     """The total alone, which takes one pass a model."""
     sizes: list[int] = []
     found: list[float] = []
@@ -50,7 +50,7 @@ def totals(
             update = measure_module(make(size), tokens(), (optimizer,), seed=seed, split=False)
             sizes.append(size)
             found.append(update[optimizer].total)
-    return Series(tuple(sizes), tuple(found), growth_law(sizes, found))
+    return SizeSeries(tuple(sizes), tuple(found), growth_law(sizes, found))
 
 
 def run(make: Callable[[int], Model], values: tuple[int, ...] = DEPTHS, **options: object) -> Check:

@@ -50,7 +50,10 @@ def total(model: nn.Module, batch: Any, optimizer: str = "sgd", **options: Any) 
     return measure_module(model, batch, (optimizer,), split=False, **options)[optimizer]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lamb", "muon", "lion"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["sgd", "adamw", "adamw:weight_decay=0.1:eps=1e-4", "lamb", "adafactor", "muon", "lion"],
+)
 def test_limit_is_that_of_finite_differences(optimizer: str) -> None:
     torch.manual_seed(0)
     model = gpt2_(Model(2))
@@ -364,3 +367,18 @@ def test_first_step_of_a_walk_is_the_limit() -> None:
     rate = 1e-7
     change = walk(f, "sgd", rate=rate, count=1).changes[0]
     assert change / rate == pytest.approx(total(model, tokens()).total, rel=1e-3)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.3])
+def test_a_bare_name_has_no_weight_decay_and_a_number_has_torchs(weight_decay: float) -> None:
+    theta = {"w": torch.tensor([2.0, -3.0], dtype=torch.float64)}
+    gradient = torch.tensor([0.5, 0.7], dtype=torch.float64)
+    parameter = nn.Parameter(theta["w"].clone())
+    parameter.grad = gradient.clone()
+    torch.optim.AdamW([parameter], lr=1e-3, weight_decay=weight_decay).step()
+    taken = (parameter.detach() - theta["w"]) / 1e-3
+    name = f"adamw:weight_decay={weight_decay}" if weight_decay else "adamw"
+    made = steps(name, [{"w": gradient}], theta)["w"]
+    assert torch.allclose(made, taken, rtol=1e-6)
+    other = steps("adamw:weight_decay=0.1", [{"w": gradient}], theta)["w"]
+    assert not torch.allclose(other, taken, rtol=1e-3)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from numerics.own_model.measurement.function import module_function
-from numerics.own_model.measurement.probe import Sizes, probe
+from numerics.own_model.measurement.probe import ForwardSizes, probe
 
 D = 8
 LATER = torch.ones(5, 5, dtype=torch.bool).triu(1)
@@ -28,7 +28,7 @@ class Attention(nn.Module):
         return self.hide(q @ k.transpose(-1, -2) / math.sqrt(D)).softmax(-1) @ v
 
 
-def sizes(hide: Callable[[Tensor], Tensor]) -> Sizes:
+def sizes(hide: Callable[[Tensor], Tensor]) -> ForwardSizes:
     torch.manual_seed(1)
     return probe(module_function(Attention(hide), torch.randn(2, 5, D)))
 

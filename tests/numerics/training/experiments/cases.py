@@ -4,12 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.experiment import Answer, Finding
+from numerics.training.experiments.experiment import ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.selection import Runs
 from numerics.training.recorded import RecordedRun
 from tests.numerics.training.experiments.synthetic import Generator, Truth
 
-YES, NO, OPEN = Answer.REPRODUCED, Answer.NOT_REPRODUCED, Answer.UNDECIDED
+YES, NO, OPEN = (
+    ExperimentAnswer.REPRODUCED,
+    ExperimentAnswer.NOT_REPRODUCED,
+    ExperimentAnswer.UNDECIDED,
+)
 Draw = Callable[[Generator], list[RecordedRun]]
 
 
@@ -18,9 +22,9 @@ class Case:
     """Runs with a truth, and what the rule has to say of it."""
 
     name: str
-    rule: Callable[[Runs], Finding]
+    rule: Callable[[Runs], ExperimentFinding]
     draw: Draw
-    answer: Answer
+    answer: ExperimentAnswer
 
 
 def drawn(configs: Sequence[TrainConfig], truth: Callable[[TrainConfig], Truth]) -> Draw:

@@ -12,7 +12,7 @@ from numerics.training.experiments import (
     phase,
     tables,
 )
-from numerics.training.experiments.experiment import Finding
+from numerics.training.experiments.experiment import ExperimentFinding
 from numerics.training.experiments.selection import Runs
 from numerics.training.recorded import RecordedRun
 from tests.numerics.training.experiments.cases import NO, OPEN, YES, Case, Draw, drawn
@@ -113,7 +113,7 @@ def rates(power: float, post_ln: int = 4, first: float = 0.2, bumpy: float = 1.0
     return drawn(GRID, truth)
 
 
-def bounded(runs: Runs) -> Finding:
+def bounded(runs: Runs) -> ExperimentFinding:
     """Whether T-Fixup's largest rate stays."""
     return phase.bounded_at_any_depth(runs, "tfixup")
 
@@ -141,7 +141,7 @@ def named(own: dict[int, Loss], reference: dict[int, Loss] | None = None) -> Dra
     return drawn(baselines.configs((6, 12, 50), (0, 1)), truth)
 
 
-def lri(runs: Runs) -> Finding:
+def lri(runs: Runs) -> ExperimentFinding:
     """The rule about one baseline."""
     return baselines.trains(runs, "lri")
 
@@ -170,7 +170,7 @@ def scores(own: float, other: float, seeds: int = 3) -> Draw:
     )
 
 
-def table(runs: Runs) -> Finding:
+def table(runs: Runs) -> ExperimentFinding:
     """The rule of the tables, with few bootstrap samples."""
     return tables.at_least(runs, samples=60)
 

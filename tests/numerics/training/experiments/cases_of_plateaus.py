@@ -8,7 +8,7 @@ from numerics.training.experiments import (
     radam,
     warmup,
 )
-from numerics.training.experiments.experiment import Finding
+from numerics.training.experiments.experiment import ExperimentFinding
 from numerics.training.experiments.selection import Runs
 from tests.numerics.training.experiments.cases import NO, OPEN, YES, Case, Draw, drawn
 from tests.numerics.training.experiments.synthetic import (
@@ -54,7 +54,7 @@ def curves(changed: Losses, *, short: int = 0) -> Draw:
     return drawn((*configs, *radam.configs(tuple(configs))[18:]), truth)
 
 
-def of_fig3c(runs: Runs) -> Finding:
+def of_fig3c(runs: Runs) -> ExperimentFinding:
     """Fig. 3c's rule, which knows no RAdam."""
     return fig3c.decide([run for run in runs if run.config["optimizer"] != "radam"])
 

@@ -4,7 +4,7 @@ from math import log2
 
 from numerics.training.config import TrainConfig
 from numerics.training.experiments import transfer
-from numerics.training.experiments.experiment import Finding
+from numerics.training.experiments.experiment import ExperimentFinding
 from numerics.training.experiments.selection import Runs
 from tests.numerics.training.experiments.cases import NO, OPEN, YES, Case, Draw, drawn
 from tests.numerics.training.experiments.synthetic import Loss, Truth
@@ -12,12 +12,12 @@ from tests.numerics.training.experiments.synthetic import Loss, Truth
 CONFIGS = transfer.configs(("completep",), validate_every=80)
 
 
-def constant(runs: Runs) -> Finding:
+def constant(runs: Runs) -> ExperimentFinding:
     """The rule for a constant rate."""
     return transfer.carries_over(runs, "completep")
 
 
-def root(runs: Runs) -> Finding:
+def root(runs: Runs) -> ExperimentFinding:
     """The rule for a rate N^(-1/2)."""
     return transfer.carries_over(runs, "completep", power=-0.5)
 

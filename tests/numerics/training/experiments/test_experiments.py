@@ -26,7 +26,13 @@ from numerics.training.experiments import (
     transfer,
     warmup,
 )
-from numerics.training.experiments.experiment import Answer, Experiment, Finding, label, reproduce
+from numerics.training.experiments.experiment import (
+    Experiment,
+    ExperimentAnswer,
+    ExperimentFinding,
+    label,
+    reproduce,
+)
 from numerics.training.loop import run_training
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import LOG, RecordedRun
@@ -162,8 +168,8 @@ def test_several_workers_give_the_same(tmp_path):
     assert [pl.read_parquet(log).height for log in logs] == [3, 3]
 
 
-def count(runs) -> Finding:
-    return Finding(Answer.UNDECIDED, str(len(runs)))
+def count(runs) -> ExperimentFinding:
+    return ExperimentFinding(ExperimentAnswer.UNDECIDED, str(len(runs)))
 
 
 def test_names_that_collide_are_refused(tmp_path):
@@ -179,11 +185,11 @@ def test_names_that_collide_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("deep", "control", "answer"),
     [
-        (TRAINED, DIVERGED, Answer.REPRODUCED),
-        (TRAINED, STUCK, Answer.REPRODUCED),
-        (TRAINED, TRAINED, Answer.UNDECIDED),
-        (STUCK, DIVERGED, Answer.UNDECIDED),
-        (DIVERGED, DIVERGED, Answer.NOT_REPRODUCED),
+        (TRAINED, DIVERGED, ExperimentAnswer.REPRODUCED),
+        (TRAINED, STUCK, ExperimentAnswer.REPRODUCED),
+        (TRAINED, TRAINED, ExperimentAnswer.UNDECIDED),
+        (STUCK, DIVERGED, ExperimentAnswer.UNDECIDED),
+        (DIVERGED, DIVERGED, ExperimentAnswer.NOT_REPRODUCED),
     ],
 )
 def test_fig4b_can_fail(deep, control, answer):
@@ -208,9 +214,9 @@ def test_phase_can_fail():
             run_of(post_ln, scheme="post-ln", layers=24),
         ]
 
-    assert phase.decide(runs(TRAINED, STUCK)).answer is Answer.REPRODUCED
-    assert phase.decide(runs(TRAINED, TRAINED)).answer is Answer.UNDECIDED
-    assert phase.decide(runs(DIVERGED, STUCK)).answer is Answer.NOT_REPRODUCED
+    assert phase.decide(runs(TRAINED, STUCK)).answer is ExperimentAnswer.REPRODUCED
+    assert phase.decide(runs(TRAINED, TRAINED)).answer is ExperimentAnswer.UNDECIDED
+    assert phase.decide(runs(DIVERGED, STUCK)).answer is ExperimentAnswer.NOT_REPRODUCED
     assert phase.deepest_trained(runs(TRAINED, STUCK)) == {"tfixup": 24, "post-ln": 2}
     assert "post-ln 2" in phase.decide(runs(TRAINED, STUCK)).line
 

@@ -21,7 +21,7 @@ from numerics.training.experiments import (
     tables,
     warmup,
 )
-from numerics.training.experiments.experiment import Answer
+from numerics.training.experiments.experiment import ExperimentAnswer
 from numerics.training.experiments.selection import (
     exchanged,
     geometric_interval,
@@ -32,7 +32,11 @@ from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import LOG, RecordedRun
 
 TRAINED, STUCK, DIVERGED = RunOutcome.TRAINED, RunOutcome.STUCK, RunOutcome.DIVERGED
-YES, NO, OPEN = Answer.REPRODUCED, Answer.NOT_REPRODUCED, Answer.UNDECIDED
+YES, NO, OPEN = (
+    ExperimentAnswer.REPRODUCED,
+    ExperimentAnswer.NOT_REPRODUCED,
+    ExperimentAnswer.UNDECIDED,
+)
 
 
 def run_of(

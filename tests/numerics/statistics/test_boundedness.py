@@ -6,8 +6,8 @@ from math import exp, sqrt
 import numpy as np
 import pytest
 
-from numerics.own_model.check.laws import growth_law
 from numerics.statistics.exponents import Exponent
+from numerics.statistics.growth_laws import growth_law
 
 SIZES = (2, 4, 8, 16, 32)
 
