@@ -98,7 +98,7 @@ PLACEMENT = {
     "on-stream": "bert bert-truncated post-ln admin admin-code admin-log admin-sqrt admin-one "
     "ds-init ds-init-code lri dlcl-post deepnorm deepnorm-torchscale",
     "none": "tfixup tfixup-code tfixup-adam xavier r-fixup rezero dt-fixup skip-init",
-    "any": "sub-ln sub-ln-torchscale torch torch-transformer",
+    "any": "sub-ln sub-ln-rms sub-ln-torchscale torch torch-transformer",
 }
 
 
