@@ -2,8 +2,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+OLDEST_PYTHON ?= python3.11
+NEWEST_PYTHON ?= python3.13
 
-.PHONY: verify test test-all planted mutants lint types bench notebook docs wheel callbacks record readme clean
+.PHONY: verify test test-all planted mutants lint types bench notebook docs wheel callbacks versions record readme clean
 
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
@@ -56,6 +58,10 @@ wheel: $(INSTALLED)
 callbacks: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[callbacks]'
 	$(BIN)/python -m pytest tests/numerics/own_model/workflow
+
+versions: $(INSTALLED)
+	$(BIN)/python -m benchmarks.versions --end oldest --python $(OLDEST_PYTHON)
+	$(BIN)/python -m benchmarks.versions --end newest --python $(NEWEST_PYTHON)
 
 record: $(INSTALLED)
 	$(BIN)/tfixup verify --json results/verify/verdicts.json

@@ -55,7 +55,7 @@ def refusals(schemes: tuple[str, ...]) -> dict[str, str]:
 
 
 def table(found: dict[tuple[str, int], tuple[PartComparison, ...]]) -> Table:
-    """One row a scheme and depth, one column a part; the wirings' own parts in the last."""
+    """One row per scheme and depth, one column per part; the wirings' own parts in the last."""
     shown = Table(title="predicted ÷ measured − 1, in % ± standard error")
     for column in ("scheme", "N", *LEAF_PARTS, "own"):
         shown.add_column(column)

@@ -13,9 +13,9 @@
 
 All have the same widths, ReLU, batch, Adam (fused but for plain), label smoothing, and no dropout.
 Each repeat gives every contestant the same batch in turn, so that whatever else the machine does
-falls on all alike. Reported are medians over the repeats of seconds a step and of torch's seconds ÷
-the contestant's on the same batch: wall time, or on one thread CPU time, which other programs on
-the machine disturb less. The goal for tfixup is at least 1.5.
+falls on all alike. Reported are medians over the repeats of seconds per step and of torch's
+seconds ÷ the contestant's on the same batch. Time is wall time, or on one thread CPU time, which
+other programs on the machine disturb less. The goal for tfixup is at least 1.5.
 """
 
 import argparse
@@ -220,7 +220,7 @@ def ratios(seconds: dict[str, list[float]]) -> dict[str, float]:
 
 
 def measure(settings: Settings) -> list[dict[str, Any]]:
-    """One cell a depth and batch size."""
+    """One cell per depth and batch size."""
     config = TrainConfig(data=settings.data)
     corpus, cells = load_corpus(config), []
     clock = time.process_time if settings.threads == 1 else time.perf_counter

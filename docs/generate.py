@@ -18,6 +18,7 @@ PAPERS = {
     "xiong": "Xiong et al. 2020",
     "admin": "Admin (Liu et al. 2020)",
     "radam": "RAdam (Liu et al. 2020)",
+    "libraries": "Libraries",
     "ours": "Questions of our own",
 }
 OTHERS = "Other named schemes"
@@ -33,9 +34,14 @@ def write_all(folder: Path) -> None:
         (folder / f"{name}.txt").write_text(printed(command), "utf-8")
 
 
-MY_DECODER = f"{Path(__file__).parent / 'tutorials' / 'my_decoder.py'}:make"
+TUTORIALS = Path(__file__).parent / "tutorials"
+MY_DECODER, MY_LLAMA = (f"{TUTORIALS / name}:make" for name in ("my_decoder.py", "my_llama.py"))
 OUTPUTS = {
     "check": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2",
+    "solve_recipe": "solve --recipe gpt2 --optimizer adamw",
+    "solve_depth_mup": "solve --recipe depth-mup --optimizer adamw",
+    "check_llama": f"check {MY_LLAMA} --values 2,4,8,16 --optimizers adamw --seeds 2",
+    "solve_llama": f"solve --model {MY_LLAMA} --optimizer adamw --layers 32 --base-layers 4",
     "rates": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2 --rates depth-mup",
     "audit": f"audit {MY_DECODER} --recipe gpt2 --values 4",
 }
@@ -43,13 +49,13 @@ OUTPUTS = {
 
 
 def printed(command: str) -> str:
-    """What a command prints, with the tutorial's own path as the tutorial writes it."""
+    """What a command prints, with the tutorials' own paths as the tutorials write them."""
     from numerics.cli.main import run
 
     output = io.StringIO()
     with redirect_stdout(output):
         run(command.split())
-    return output.getvalue().replace(MY_DECODER, "docs/tutorials/my_decoder.py:make")
+    return output.getvalue().replace(str(TUTORIALS), "docs/tutorials")
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

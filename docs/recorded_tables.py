@@ -12,6 +12,7 @@ RESULTS = Path(__file__).parent.parent / "results"
 SWEEPS = {
     "recorded_sweep": ("sweep", ("total", "encoder", "decoder"), 6),
     "recorded_schemes": ("schemes", ("total",), 6),
+    "recorded_positions": ("positions", ("total", "encoder", "decoder"), 6),
     "recorded_modern": ("modern-64", ("total",), 4),
 }
 """Generated table: the sweep's folder, the parts that it shows, and the least depth fitted."""
@@ -70,6 +71,51 @@ def predictions() -> str:
     )
     header = ("scheme", "half of the parts", "90 %", "99 %", "scatter of the draws")
     return _table(header, rows) + f"\n\n```sh\n{summary['provenance']['command']}\n```"
+
+
+def libraries() -> str:
+    """Each statement about a library, the version that it was decided on, and what was found."""
+    recorded = json.loads((RESULTS / "verify" / "verdicts.json").read_text("utf-8"))
+    rows = []
+    for claim in recorded["claims"]:
+        if claim["paper"] == "libraries":
+            first, *_ = claim["evidence"]
+            told = first["scope"].partition(",")[0] or first["summary"]
+            found = (
+                f"{first['value']:.3g} for {first['expected']:.3g}"
+                if first["passed"] is not None
+                else "—"
+            )
+            name = claim["id"].partition(".")[2]
+            rows.append(
+                (f"`{name}`", claim["statement"], told, claim["verdict"], found, claim["summary"])
+            )
+    header = ("row", "statement", "decided on", "verdict", "found for stated", "as shipped")
+    return _table(header, rows)
+
+
+def solved() -> str:
+    """What a step of each recorded solved model does over depths, with the command."""
+    told = []
+    for path in sorted((RESULTS / "solved").glob("*/solved.json")):
+        found = json.loads(path.read_text("utf-8"))
+        depths = sorted({row["layers"] for row in found["rows"]})
+        rows = []
+        for group, own in found["groups"].items():
+            fitted = own["exponent"] is not None
+            power = f"{own['exponent']:+.3f}" if fitted else "—"
+            ends = f"[{own['interval'][0]:+.3f}, {own['interval'][1]:+.3f}]" if fitted else ""
+            common = own["common"]
+            parts = f"{common['start']:.0%}, {common['share']:.0%}" if common else "—"
+            cells = (group, power, ends, own["verdict"], parts)
+            rows.append(tuple(cell.replace("-", "−") for cell in cells))
+        header = (
+            *("weights", "power of N", "95 %", "verdict"),
+            f"alike in all blocks, at N = {depths[0]} and {depths[-1]}",
+        )
+        command = CALLED.sub("tfixup", found["provenance"]["command"])
+        told += [_table(header, rows), "", "```sh", command, "```", ""]
+    return "\n".join(told)
 
 
 def _percent(value: float) -> str:
@@ -137,5 +183,7 @@ def write_tables(folder: Path) -> None:
     for name, (sweep, parts, from_depth) in SWEEPS.items():
         text = f"{exponents(sweep, parts, from_depth)}\n\nRecorded by\n\n{commands(sweep)}\n"
         (folder / f"{name}.txt").write_text(text, "utf-8")
+    (folder / "recorded_libraries.txt").write_text(libraries() + "\n", "utf-8")
+    (folder / "recorded_solved.txt").write_text(solved() + "\n", "utf-8")
     (folder / "recorded_predictions.txt").write_text(predictions() + "\n", "utf-8")
     (folder / "recorded_mutation.txt").write_text(mutation() + "\n", "utf-8")

@@ -37,8 +37,7 @@ def hints() -> tuple[str, ...]:
     lines = []
     if MISSING:
         lines.append(
-            "intervals and SMT were not checked: pip install 'tfixup[proofs]' "
-            f"({', '.join(MISSING)})"
+            f"intervals and SMT were not checked: pip install -e '.[proofs]' ({', '.join(MISSING)})"
         )
     if reason := coq.unusable():
         lines.append(f"Coq theorems were not checked: {reason}")

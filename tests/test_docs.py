@@ -105,6 +105,15 @@ def test_the_examples_of_a_scheme_and_a_recipe_run():
     assert tfixup.audit(model, names["QUIET"]).clean
 
 
+def test_the_solved_model_of_the_tutorial_is_drawn_as_solved():
+    page = (DOCS / "tutorials" / "choose-an-initialisation.md").read_text("utf-8")
+    (body,) = blocks(page, "python")
+    names: dict[str, Any] = {}
+    exec(compile(body.replace("32", "8"), "choose-an-initialisation.md", "exec"), names)
+    assert len({group["lr"] for group in names["groups"]}) > 1
+    assert max(group["lr"] for group in names["groups"]) == 3e-4
+
+
 @pytest.mark.slow
 def test_the_readmes_python_runs():
     from my_decoder import make  # pyright: ignore[reportMissingImports]

@@ -194,8 +194,8 @@ if TYPE_CHECKING:
     from numerics.own_model.audit.audit import Audit as Audit
     from numerics.own_model.audit.audit import audit as audit
     from numerics.own_model.check.check import check as check
+    from numerics.own_model.check.result import Check as Check
     from numerics.own_model.check.solved_models import solve_model as solve_model
-    from numerics.own_model.check.types import Check as Check
     from numerics.own_model.measurement.measure import ModuleUpdate as ModuleUpdate
     from numerics.own_model.measurement.measure import measure_module as measure_module
     from numerics.own_model.workflow.assertions import assert_constant as assert_constant
@@ -248,7 +248,7 @@ if TYPE_CHECKING:
 _HOMES = {
     # your own model
     "check": "numerics.own_model.check.check",
-    "Check": "numerics.own_model.check.types",
+    "Check": "numerics.own_model.check.result",
     "audit": "numerics.own_model.audit.audit",
     "Audit": "numerics.own_model.audit.audit",
     "RECIPES": "numerics.recipes",

@@ -125,17 +125,18 @@ def extra(module: str, name: str = "train") -> Any:
     Raises
     ------
     InputError
-        If it is not installed; the message says how to install it.
+        If it is not installed; the message says how to install it in the checkout.
 
     Examples
     --------
     >>> extra("no_such_module")
     Traceback (most recent call last):
     ...
-    theory.errors.InputError: no_such_module is not installed: pip install 'tfixup[train]'
+    theory.errors.InputError: no_such_module is not installed: pip install -e '.[train]'
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         missing = error.name or module
-        raise InputError(f"{missing} is not installed: pip install 'tfixup[{name}]'") from None
+        # No index offers this package, and another one there may bear its name.
+        raise InputError(f"{missing} is not installed: pip install -e '.[{name}]'") from None

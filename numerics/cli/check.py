@@ -91,7 +91,7 @@ class CheckCommand:
         import json
 
         from numerics.own_model.check.report import github_lines, print_check
-        from numerics.own_model.check.types import Check as Result
+        from numerics.own_model.check.result import Check as Result
 
         assert isinstance(found, Result)
         if self.json or self.format == "json":
@@ -103,7 +103,7 @@ class CheckCommand:
 
     def _store(self, found: object, document: dict[str, object]) -> None:
         from numerics.own_model.check.figure import draw_check
-        from numerics.own_model.check.types import Check as Result
+        from numerics.own_model.check.result import Check as Result
         from numerics.stores.files import atomically, write_json
         from numerics.stores.provenance import command_line, provenance
 

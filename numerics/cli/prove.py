@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Iterable, Iterator
 
     from proofs.result import Result
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Prove:
     """Check the theorems by machine: Coq, interval arithmetic, SMT solvers.
 
-    The exit code is 0 only if every statement was proved and every altered statement rejected.
-    What is not installed is skipped with a hint; REQUIRE_COQ=1 makes a missing Coq an error.
+    What is not installed is skipped with a hint, and REQUIRE_COQ=1 makes a missing Coq an error.
+    The exit code is 0 if every other statement was proved and every altered one rejected.
     """
 
     kind: str | None = None
@@ -30,6 +30,7 @@ class Prove:
 
         from rich.console import Console
 
+        from numerics.report.verdicts import hanging, show
         from proofs import KINDS, hints, results
         from proofs import coqc as coq
         from theory.errors import nearest
@@ -48,7 +49,11 @@ class Prove:
             _print_json(found, passed=passed, seconds=seconds)
         else:
             console = Console()
-            console.print(table(found))
+            show(console, lines(counted, console.width))
+            left = tuple(item for item in found if item not in counted)
+            if left:
+                names = ", ".join(item.name for item in left)
+                show(console, hanging(f"{len(left)} not checked: ", names, console.width, "yellow"))
             _print_summary(console, found, seconds)
         for line in hints():
             if self.kind is None or line.lower().startswith(self.kind):
@@ -75,37 +80,31 @@ def _print_json(found: "tuple[Result, ...]", *, passed: bool, seconds: float) ->
 
 
 def outcome(item: "Result") -> str:
-    """One word for the table; anything unchecked is called so."""
+    """One word for the list; what was not checked is called so."""
     if item.proved is None:
-        return "[yellow]not checked[/]"
+        return "not checked"
     if not item.proved:
-        return "[red]not proved[/]"
-    return "[green]proved[/]" if item.sound else "[red]control kept[/]"
+        return "not proved"
+    return "proved" if item.sound else "control kept"
 
 
-def table(found: "tuple[Result, ...]") -> "Table":
-    """A row a statement."""
-    from rich.markup import escape
-    from rich.table import Table
+def lines(found: "Iterable[Result]", width: int) -> "Iterator[tuple[str, str]]":
+    """Each statement with its outcome, its axioms and its altered versions, and their styles."""
+    from numerics.report.verdicts import hanging
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("kind", "theorem", "", "statement"):
-        shown.add_column(name, overflow="fold")
-    for name in ("axioms", "altered", "s"):
-        shown.add_column(name, justify="right")
+    styles = {"proved": "green", "not checked": "yellow"}
     for item in found:
         rejected = sum(altered.rejected for altered in item.altered)
-        problem = f"\n[dim]{escape(item.problem)}[/]" if item.problem else ""
-        shown.add_row(
-            str(item.machine),
-            escape(item.name),
-            outcome(item),
-            escape(item.statement) + problem,
-            str(len(item.axioms)),
-            f"{rejected}/{len(item.altered)}",
-            f"{item.seconds:.1f}",
+        word = outcome(item)
+        told = f"{word} by {item.machine}, {rejected} of {len(item.altered)} altered rejected"
+        if item.axioms:
+            told += f", {len(item.axioms)} axioms"
+        yield from hanging(
+            f"{item.name}: ", f"{told}, {item.seconds:.1f} s", width, styles.get(word, "red")
         )
-    return shown
+        yield from hanging("    ", item.statement, width)
+        if item.problem:
+            yield from hanging("    ", item.problem, width, "dim")
 
 
 def _print_summary(console: "object", found: "tuple[Result, ...]", seconds: float) -> None:

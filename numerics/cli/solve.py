@@ -41,13 +41,22 @@ class Solve(SolveQuery):
             base = solve_model.BASE_LAYERS if self.base_layers is None else self.base_layers
             return solve_model.run(
                 solve_model.ModelQuery(
-                    self.model, self.optimizer, self.layers, base, self.complete, self.json
+                    self.model,
+                    self.optimizer,
+                    self.layers,
+                    base,
+                    self.complete,
+                    self.json,
+                    self.measure,
+                    self.seeds,
+                    self.out,
                 )
             )
-        if self.complete:
-            from theory.errors import InputError
+        for option, given in (("--complete", self.complete), ("--measure", self.measure)):
+            if given:
+                from theory.errors import InputError
 
-            raise InputError("--complete is read with --model alone")
+                raise InputError(f"{option} is read with --model alone")
         if self.recipe is not None or self.structure is not None or self.powers:
             from numerics.cli.solve_options import refuse_beside_recipe
             from numerics.cli.solve_recipe import RecipeQuery, run

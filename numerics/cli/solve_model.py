@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from theory.errors import InputError
@@ -25,6 +26,9 @@ class ModelQuery:
     base_layers: int
     complete: bool
     json: bool
+    measure: str | None = None
+    seeds: int = 2
+    out: Path | None = None
 
 
 def run(query: ModelQuery) -> int:
@@ -36,6 +40,12 @@ def run(query: ModelQuery) -> int:
     if not text.isdigit() or int(text) == 0:
         raise InputError(f"a model needs a number of layers of at least 1, got {text!r}")
     layers, base = int(text), query.base_layers
+    if query.out is not None and query.measure is None:
+        raise InputError(f"--out is read with --measure alone, got {query.out}")
+    if query.measure is not None:
+        from numerics.cli.solve_measured import run as measured
+
+        return measured(query)
     solution = solve_factory(
         load_factory(query.model),
         query.optimizer,
@@ -86,6 +96,7 @@ def _document(query: ModelQuery, solution: ModelSolution, layers: int) -> dict[s
             for role in found.structure.trained
         },
         "tables": dict(solution.recipe.tables),
+        "notes": list(solution.notes),
         "missed": [f"{i.condition}: N^({i.power})" for i in found.judgement.missed],
         "code": _code(query, layers),
     }
@@ -150,5 +161,7 @@ def _print(query: ModelQuery, solution: ModelSolution, layers: int) -> None:
             f"{factors.weight_decay:.4g}", f"{factors.epsilon:.4g}",
         )  # fmt: skip
     console.print(table)
+    for note in solution.notes:
+        console.print(f"note: {note}", markup=False)
     for line in _code(query, layers):
         console.print(line, markup=False, soft_wrap=True)

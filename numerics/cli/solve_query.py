@@ -1,6 +1,7 @@
 """What a call of ``tfixup solve`` asks: its options, as the parts that read them take them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -48,5 +49,12 @@ class SolveQuery:
     takes the depth. Prints conditions, standard deviations, rates, and the code that uses them."""
     complete: bool = False
     """With --model: CompleteP's demand that every matrix's output changes by a Θ(1) fraction."""
+    measure: str | None = None
+    """With --model: depths, such as 4,8,16,32,64, at which the model is initialised as solved and
+    one step is measured: how ‖Δf‖/η goes with N, in total and by role."""
+    seeds: int = 2
+    """With --measure: models per depth."""
+    out: Path | None = None
+    """With --measure: folder for solved.json, with everything that makes the run repeatable."""
     json: bool = False
     """Print JSON."""

@@ -26,7 +26,7 @@ class Train(TrainConfig):
     """α of the score log p / length^α; T-Fixup's own recipe has 0.3."""
 
     tensorboard: bool = False
-    """Write the log as TensorBoard events too, in the run's folder; needs tfixup[log]."""
+    """Write the log as TensorBoard events too, in the run's folder; needs the extra log."""
 
     def run(self) -> int:
         """Train, print the outcome, and return the exit code: 0 whatever became of the run."""

@@ -14,6 +14,7 @@ from numerics.evidence.recorded_sweep import recorded_or_fresh
 from numerics.models.roles import ALL_PARTS
 from numerics.statistics.estimates import all_of, joint_confidence
 from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
+from numerics.statistics.row_exponents import row_exponent
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
@@ -61,13 +62,12 @@ def fits_of(
     )
     return {
         scheme: {
-            part: cautious(
-                points["n_encoder"].to_list(),
-                points["value"].to_list(),
+            part: row_exponent(
+                chosen.filter((pl.col("scheme") == scheme) & (pl.col("part") == part)),
+                fit=cautious,
                 confidence=confidence,
             )
             for part in ALL_PARTS
-            for points in [chosen.filter((pl.col("scheme") == scheme) & (pl.col("part") == part))]
         }
         for scheme in schemes
     }
@@ -107,9 +107,14 @@ def scope_of(rows: pl.DataFrame) -> str:
 
 
 def all_equivalent(fits: Fits, target: float, margin: float) -> bool | None:
-    """Whether every part's exponent is the target: false if one is not, ``None`` if undecided."""
+    """Whether every part's exponent is the target: false if one is not, ``None`` if undecided.
+
+    A part whose values are not accurate decides nothing.
+    """
     return all_of(
-        False if isinstance(fit, NoExponent) else fit.equivalent(target, margin)
+        (False if fit.measured else None)
+        if isinstance(fit, NoExponent)
+        else fit.equivalent(target, margin)
         for fit in fits.values()
     )
 

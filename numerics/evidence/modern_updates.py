@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from numerics.evidence.recorded_sweep import recorded_or_fresh
-from numerics.statistics.exponents import Exponent, fitted, power_law
+from numerics.statistics.exponents import Exponent, fitted
+from numerics.statistics.row_exponents import row_exponent
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
@@ -144,7 +145,9 @@ def exponent(
         other = chosen.filter(pl.col("scheme") == against)
         own = own.join(other, on=["n_decoder", "seed"], suffix="_other")
         own = own.with_columns(value=pl.col("value") / pl.col("value_other"))
-    return fitted(power_law(own["n_decoder"].to_list(), own["value"].to_list()))
+        if "accurate" in own.columns:  # A ratio is as accurate as the worse of its two.
+            own = own.with_columns(accurate=pl.col("accurate") & pl.col("accurate_other"))
+    return fitted(row_exponent(own, "n_decoder"))
 
 
 @provides(*dict.fromkeys(row.claim for row in ROWS), kind=Kind.MEASUREMENT)

@@ -19,7 +19,8 @@ from numerics.models import ModelSpec, Positions
 from numerics.models.roles import matrices
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_CODE
-from numerics.statistics.exponents import fitted, power_law
+from numerics.statistics.exponents import fitted
+from numerics.statistics.row_exponents import row_exponent
 from numerics.statistics.tolerances import tolerance
 from numerics.sweeps.grid import SweepConfig, SweepSettings
 from numerics.sweeps.run import run_sweep
@@ -32,6 +33,8 @@ SHORT = SweepConfig(("tfixup-code", "tfixup"), ("sgd",), (6, 12, 25, 50), 8)
 """What is measured where nothing is recorded."""
 REPEATED = replace(depth.REPEATED, schemes=("tfixup-code",))
 """Tasks of the record that are measured again before it is believed."""
+DEEP = 12
+"""Below it tokens and branches, whose share of x falls with N, still bend the law of the limit."""
 _HALF_QKV = 2**-0.5
 """fairseq draws q, k and v of one width as a block: Xavier at gain 1/√2."""
 OFFICIAL: Mapping[str, float] = {
@@ -149,18 +152,20 @@ def code_goal(context: Context) -> Iterator[Observation]:
     found = recorded_or_fresh(context, RECORD, REPEATED, lambda: _fresh_rows(context))
     rows = found.rows
     fits, margin = fits_of(rows, "sgd", SHORT.schemes), tolerance("flat-exponent")
-    totals = {
-        scheme: fitted(power_law(points["n_encoder"].to_list(), points["value"].to_list()))
+    points_of = {
+        scheme: rows.filter(
+            (pl.col("scheme") == scheme)
+            & (pl.col("part") == "total")
+            & (pl.col("quantity") == "update")
+        )
         for scheme in SHORT.schemes
-        for points in [
-            rows.filter(
-                (pl.col("scheme") == scheme)
-                & (pl.col("part") == "total")
-                & (pl.col("quantity") == "update")
-            )
-        ]
     }
+    totals = {scheme: fitted(row_exponent(points)) for scheme, points in points_of.items()}
     unscaled, scaled = (totals[scheme] for scheme in SHORT.schemes)
+    deep = {
+        scheme: fitted(row_exponent(points.filter(pl.col("n_encoder") >= DEEP)))
+        for scheme, points in points_of.items()
+    }
     flat = {name: fit.equivalent(0.0, margin) for name, fit in totals.items()}
     for name, reading, text, control in (
         (
@@ -183,9 +188,8 @@ def code_goal(context: Context) -> Iterator[Observation]:
         low, high = fit.interval
         yield Observation(
             passed=flat[name] if found.believed else None,
-            summary=f"{name}: ‖Δf‖/η ~ N^{fit.value:+.3f} [{low:+.3f}, {high:+.3f}]; "
-            + range_of(fits[name])
-            + found.told,
+            summary=f"{name}: ‖Δf‖/η ~ N^{fit.value:+.3f} [{low:+.3f}, {high:+.3f}], from "
+            f"N = {DEEP} on N^{deep[name].value:+.3f}; " + range_of(fits[name]) + found.told,
             control=control,
             reading=reading,
             reading_text=text,

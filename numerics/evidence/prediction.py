@@ -209,7 +209,11 @@ def _of_scheme(table: Comparisons, name: str, false: bool, *, scope: str) -> Obs
         interval=(extreme.deviation - 2 * extreme.error, extreme.deviation + 2 * extreme.error),
         scope=scope,
         source=table.source,
-        details={"parts": [str(part) for part in parts]},
+        details={
+            "parts": [
+                f"{p.part} {p.deviation:+.2%} ± {p.error:.2%} of {p.measured:.4g}" for p in parts
+            ]
+        },
     )
 
 

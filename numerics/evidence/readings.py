@@ -22,6 +22,7 @@ PAPERS = {
     "admin": "Admin (Liu et al. 2020)",
     "radam": "RAdam (Liu et al. 2020)",
     "modern": "Today's Transformers",
+    "libraries": "Libraries",
     "ours": "Questions of our own",
 }
 OTHERS = "Other named schemes"

@@ -1,6 +1,7 @@
 """The depth exponents of many schemes in one figure: p of ‖Δf‖/η ~ N^p with its 95 % interval.
 
-A row a scheme, ordered by the total's exponent under the first optimizer, a panel a part; the
+There is one row per scheme, ordered by the total's exponent under the first optimizer, and one
+panel per part; the
 shaded strip is the margin within which an exponent counts as flat. A fit that could not be made,
 because values were not finite or stayed zero, is written out in its row.
 """

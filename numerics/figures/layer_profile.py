@@ -1,8 +1,9 @@
 """Figure of a sweep by layer: every block's share of ‖Δf‖/η along its stack.
 
-A panel a kind of block, a row an optimizer. The share of layer l (from 0, drawn at (l + ½)/N) is
-multiplied by N, so that blocks which each move the output by Θ(η/N), as T-Fixup's Theorem 3.1
-wants, lie on one line at every depth. Lines are geometric means over seeds, darker the deeper.
+There is one panel per kind of block and one row per optimizer. The share of layer l
+(from 0, drawn at (l + ½)/N) is multiplied by N. Blocks which each move the output by Θ(η/N), as
+T-Fixup's Theorem 3.1 wants, then lie on one line at every depth. Lines are geometric means over
+seeds, and the deeper models are darker.
 """
 
 import matplotlib as mpl

@@ -1,4 +1,4 @@
-"""Figures of a sweep: ‖Δf‖/η against depth N, log–log, a column a part, a row an optimizer.
+"""Figures of a sweep: ‖Δf‖/η against depth N, log–log, by part and optimizer.
 
 A line is the geometric mean over seeds, its band the range of the seeds, the number at its end the
 depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow at
@@ -24,7 +24,8 @@ from matplotlib.ticker import (
 
 from numerics.figures.style import COLOURS, STYLE, Drawing, colour, marker
 from numerics.models.roles import ALL_PARTS
-from numerics.statistics.exponents import Exponent, power_law
+from numerics.statistics.exponents import Exponent
+from numerics.statistics.row_exponents import row_exponent
 from theory.errors import InputError
 
 LEGEND_COLUMNS = 9
@@ -108,7 +109,7 @@ def _panel(axes: Axes, curves: Mapping[str, pl.DataFrame], from_depth: int) -> N
         end = _curve(axes, scheme, frame, high)
         if end is not None:
             deep = frame.filter(pl.col("n_encoder") >= from_depth)
-            fit = power_law(deep["n_encoder"].to_list(), deep["value"].to_list())
+            fit = row_exponent(deep)
             text = signed(fit.value) if isinstance(fit, Exponent) else ""
             labels.append((end, text, colour(scheme)))
     if len(curves) <= LABELLED:

@@ -22,10 +22,10 @@ class Linearization:
     groups: tuple[str, ...]
     """Names of the P groups. Every number of every parameter belongs to exactly one."""
     output: Float[Tensor, "..."]
-    """f(θ)."""
+    """The function before the step, f(θ)."""
     tangents: Float[Tensor, "P ..."]
     """J_p s_p: what the step s_p of group p alone does to f, divided by the learning rate."""
     energies: Float[Tensor, " P"]
-    """‖J_pᵀu‖², in float64."""
+    """Energy of the cotangent's gradient by group, ‖J_pᵀu‖², in float64."""
     strain: Float[Tensor, ""]
     """How much the forward pass amplifies rounding errors: see `numerics.linearization.strain`."""

@@ -28,12 +28,12 @@ class AttentionPoint:
 
     @property
     def heads(self) -> int:
-        """H."""
+        """How many heads there are, H."""
         return self.module.heads
 
     @property
     def head_width(self) -> int:
-        """d' = d/H."""
+        """Width of a head, d' = d/H."""
         return self.query.shape[-1] // self.module.heads
 
     def split(self) -> Mapping[str, Float[Tensor, "H a b"]]:

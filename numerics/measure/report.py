@@ -11,7 +11,7 @@ class UpdateReport:
     update: Mapping[str, float]
     """lim ‖Δf‖/η by part (`numerics.models.roles.ALL_PARTS`)."""
     gradient_energy: Mapping[str, float]
-    """‖J_pᵀu‖² by part."""
+    """Energy of the cotangent's gradient by part, ‖J_pᵀu‖²."""
     output_rms_ratio: float
     """Root mean square of f over that of its stack's embedded input."""
     finite: bool

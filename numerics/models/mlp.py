@@ -52,7 +52,7 @@ class MLPTraits:
     """What an MLP computes between its matrices."""
 
     activation: Activation = Activation.RELU
-    """φ."""
+    """The function φ between the matrices."""
     gated: bool = False
     """Whether the hidden layer is multiplied by W₃ y."""
 

@@ -81,7 +81,7 @@ class NormTraits:
 
     @property
     def epsilon(self) -> float:
-        """ε."""
+        """What is added to the variance, ε."""
         if self.eps is not None:
             return self.eps
         return 1e-6 if self.kind is NormKind.RMS else 1e-5

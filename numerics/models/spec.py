@@ -45,7 +45,7 @@ class Positions(StrEnum):
     NONE = "none"
     SINUSOIDAL = "sinusoidal"
     LEARNED = "learned"
-    """A trainable table a stack, drawn from N(0, d^(-1/2)) and not times the multiplier."""
+    """A trainable table per stack, drawn from N(0, d^(-1/2)) and not times the multiplier."""
     ROTARY = "rotary"
     """Nothing is added: self-attention turns queries and keys by their positions."""
 

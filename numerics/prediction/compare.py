@@ -1,7 +1,7 @@
 """The zero-parameter prediction of ‖Jᵀu‖² beside its measurement, part by part.
 
 What is predicted is the network that ``network_description.py`` makes of a scheme; the same
-energies are measured with one reverse pass a seed.
+energies are measured with one reverse pass per seed.
 """
 
 from collections.abc import Mapping

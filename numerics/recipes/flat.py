@@ -17,13 +17,13 @@ class FlatRecipe(Recipe):
     """N(0, σ) whatever the role."""
 
     std: float = 0.02
-    """σ."""
+    """Standard deviation of every tensor, σ."""
     cut: float = math.inf
     """Bound of the normal distribution in standard deviations."""
     fitted: ClassVar[bool] = True
 
     def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """σ."""
+        """A normal distribution with the recipe's σ, cut at its bound."""
         del place, setting
         return truncated(self.std, self.cut)
 

@@ -29,7 +29,7 @@ class RecipeStream:
     name: str
     """``encoder``, ``decoder`` or ``stream``."""
     layers: int
-    """N."""
+    """Number of layers of its stack, N."""
     additions: int
     """B: 2 N of attention and MLP, 3 N with encoder-attention, N where a layer is one branch."""
 

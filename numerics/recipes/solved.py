@@ -137,7 +137,23 @@ def solve_traced(
         tables=tables,
         factors=factors,
     )
-    return ModelSolution(structure, reading, found, recipe, inputs, structure.reasons)
+    notes = (*structure.reasons, *_end_notes(reading, complete))
+    return ModelSolution(structure, reading, found, recipe, inputs, notes)
+
+
+def _end_notes(reading: StackReading, complete: bool) -> tuple[str, ...]:
+    """What is not told apart: vectors behind the two streams of an encoder-decoder.
+
+    A trace does not say behind which stream a last norm stands. With branches N^(-1/2) the memory's
+    derivative is Θ(1) and both have the same powers; with CompleteP's 1/N it is N^(-1/2).
+    """
+    if not complete or len(reading.stack.streams) < 2 or not reading.stack.final:
+        return ()
+    ends = " and ".join(reading.stack.final)
+    return (
+        f"{ends} are one role for both streams and have the decoder's rate; behind the encoder's "
+        "last block their share of f's change falls with N, as the memory's does.",
+    )
 
 
 def _sizes(

@@ -63,6 +63,14 @@ class TextTable:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A drawing with its caption."""
+
+    caption: str
+    drawing: Markup
+
+
+@dataclass(frozen=True)
 class EvidenceCard:
     """One piece of evidence."""
 
@@ -73,6 +81,9 @@ class EvidenceCard:
     control: str
     rejected: bool
     figure: Markup | None = None
+    """The value with its interval over what is asked."""
+    recorded: Figure | None = None
+    """The figure of the recorded runs that the check reads."""
     details: tuple[Fact, ...] = ()
 
     @property
@@ -123,14 +134,6 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A drawing with its caption."""
-
-    caption: str
-    drawing: Markup
-
-
-@dataclass(frozen=True)
 class ReadRun:
     """Everything that was read from one path."""
 
@@ -161,7 +164,7 @@ def number(value: object) -> str:
 
 
 def span(low: object, high: object) -> str:
-    """An interval.
+    """An interval as the page prints it, with four digits of each end.
 
     Examples
     --------

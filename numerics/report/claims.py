@@ -11,6 +11,7 @@ from typing import Any
 
 from numerics.report import drawings
 from numerics.report.cards import KINDS, Card, EvidenceCard, ReadRun, facts, finite, number, span
+from numerics.report.recorded_pictures import RecordedPictures
 from numerics.report.verdicts import PAPERS
 from theory.claims import (
     Claim,
@@ -29,7 +30,7 @@ _OPEN = (Outcome.UNDECIDED, Outcome.NOT_SEEN)
 _FORMED = "{path} must be what verify --json writes: {error}"
 
 
-def claims_run(document: Mapping[str, Any], path: Path) -> ReadRun:
+def claims_run(document: Mapping[str, Any], path: Path, prefix: str = "run0-") -> ReadRun:
     """The run with one card per claim.
 
     Raises
@@ -43,7 +44,8 @@ def claims_run(document: Mapping[str, Any], path: Path) -> ReadRun:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"the claim {twice!r} occurs twice")
-        cards = tuple(_card(claim, row, document) for claim, row in stored)
+        pictures = RecordedPictures(prefix)
+        cards = tuple(_card(claim, row, document, pictures) for claim, row in stored)
         environment = document.get("environment", {})
         told = facts(
             [
@@ -90,7 +92,12 @@ def _evidence(item: Mapping[str, Any], claim: str) -> Evidence:
     )
 
 
-def _card(claim: Claim, row: Mapping[str, Any], document: Mapping[str, Any]) -> Card:
+def _card(
+    claim: Claim,
+    row: Mapping[str, Any],
+    document: Mapping[str, Any],
+    pictures: RecordedPictures,
+) -> Card:
     found = verdict(claim, [_evidence(item, claim.id) for item in row["evidence"]])
     outcome = str(found.outcome)
     kinds = tuple(kind for kind in KINDS if any(one.kind == kind for one in found.evidence))
@@ -118,7 +125,7 @@ def _card(claim: Claim, row: Mapping[str, Any], document: Mapping[str, Any]) -> 
                 ("Forecast", "" if claim.expected is None else str(claim.expected)),
             ]
         ),
-        checks=tuple(_check(one) for one in found.evidence),
+        checks=tuple(_check(one, pictures) for one in found.evidence),
         commands=_commands(found, document),
         why=_why(found),
         instead="" if found.outcome in _OPEN else found.qualification,
@@ -166,7 +173,7 @@ def _why(found: Verdict) -> str:
     return ""
 
 
-def _check(one: Evidence) -> EvidenceCard:
+def _check(one: Evidence, pictures: RecordedPictures) -> EvidenceCard:
     value, low, high = finite(one.value), None, None
     if one.interval is not None:
         low, high = finite(one.interval[0]), finite(one.interval[1])
@@ -174,6 +181,7 @@ def _check(one: Evidence) -> EvidenceCard:
     if value is not None and low is not None and high is not None:
         drawn = drawings.interval(value, low, high, finite(one.expected), finite(one.tolerance))
     reading = f"{one.reading}: {one.reading_text}" if one.reading_text else str(one.reading)
+    picture, place = pictures.of(one)
     within = "" if one.tolerance is None else f" ± {number(one.tolerance)}"
     return EvidenceCard(
         kind=str(one.kind),
@@ -188,12 +196,14 @@ def _check(one: Evidence) -> EvidenceCard:
                 ("Range", one.scope),
                 ("Absent over", one.neighbourhood),
                 ("Source", one.source),
+                ("Figure", place),
                 ("Time", f"{one.seconds:.2g} s"),
             ]
         ),
         control=one.control.description,
         rejected=one.control.rejected,
         figure=drawn,
+        recorded=picture,
         details=facts((str(name), value) for name, value in one.details.items()),
     )
 

@@ -53,7 +53,7 @@ def _file(path: Path, prefix: str) -> ReadRun:
 
     document = read_json(path, "a run's JSON")
     if isinstance(document.get("claims"), list):
-        return claims_run(document, path)
+        return claims_run(document, path, prefix)
     if isinstance(document.get("audits"), list):
         return audit_run(document, path)
     if isinstance(document.get("optimizers"), list) and "over" in document:

@@ -24,14 +24,15 @@ STYLES: Mapping[str, str] = {
     "undecided": "dim",
 }
 """Every outcome, in the order in which they are counted, with its colour."""
-COUNTED: Mapping[str, str] = {
-    "holds": "hold",
-    "holds-with": "hold with a hypothesis",
-    "reproduced at this scale": "reproduced at this scale",
-    "not seen at this scale": "not seen at this scale",
-    "fails": "fail",
-    "undecided": "undecided",
+COUNTED: Mapping[str, tuple[str, str]] = {
+    "holds": ("holds", "hold"),
+    "holds-with": ("holds with a hypothesis", "hold with a hypothesis"),
+    "reproduced at this scale": ("reproduced at this scale", "reproduced at this scale"),
+    "not seen at this scale": ("not seen at this scale", "not seen at this scale"),
+    "fails": ("fails", "fail"),
+    "undecided": ("undecided", "undecided"),
 }
+"""The outcomes after the number one and after larger numbers."""
 PAPERS: Mapping[str, str] = {
     "tfixup": "T-Fixup",
     "xiong": "Xiong et al.",
@@ -91,8 +92,8 @@ def summary(verdicts: Sequence["Verdict"], seconds: float, width: int) -> Iterat
     rejected = sum(item.control.rejected for item in evidence)
     yield from hanging(
         "",
-        f"{len(verdicts)} claims: {counts(verdicts)}. {len(evidence)} checks, {rejected} negative "
-        f"controls rejected, {seconds:.0f} s.",
+        f"{_many(len(verdicts), 'claim')}: {counts(verdicts)}. {_many(len(evidence), 'check')}, "
+        f"{_many(rejected, 'negative control')} rejected, {seconds:.0f} s.",
         width,
         "",
     )
@@ -104,10 +105,17 @@ def summary(verdicts: Sequence["Verdict"], seconds: float, width: int) -> Iterat
 
 
 def counts(verdicts: Iterable["Verdict"]) -> str:
-    """How many of each outcome, those that occur."""
+    """How many claims have each outcome, as words; outcomes that no claim has are left out."""
     found = [str(item.outcome) for item in verdicts]
-    told = (f"{found.count(name)} {word}" for name, word in COUNTED.items() if name in found)
-    return ", ".join(told)
+    return ", ".join(
+        f"{many} {words[many > 1]}"
+        for name, words in COUNTED.items()
+        if (many := found.count(name))
+    )
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
 
 
 def row(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:

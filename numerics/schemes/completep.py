@@ -27,11 +27,11 @@ class CompleteP(Flat):
 
     embedding_std: float | None = 1.0
     power: float = 1.0
-    """α."""
+    """Power α of the depth in the branch multiplier."""
     base_layers: float = 2.0
-    """N₀."""
+    """Depth N₀ at which the multiplier is 1."""
     base_width: float = 256.0
-    """d₀."""
+    """Width d₀ at which the factors are 1."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
         """m_L^(-α) by each stack's own layers, logits by the width."""

@@ -21,7 +21,7 @@ class DepthMuP(Flat):
 
     embedding_std: float | None = 1.0
     base_layers: float = 2.0
-    """N₀."""
+    """Depth N₀ at which the multiplier is 1."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
         """The branches of each stack by its own layers."""

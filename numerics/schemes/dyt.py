@@ -17,7 +17,7 @@ class DyT(Flat):
     """Where the slopes start."""
 
     slope: float = 0.5
-    """a."""
+    """Slope a of tanh at 0."""
     attention_slope: float | None = None
     """a before attention; ``None`` is as elsewhere."""
 

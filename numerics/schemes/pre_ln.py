@@ -1,4 +1,4 @@
-"""Pre-LN: Xavier and y + G(LN(y)), with one final layer norm a stack."""
+"""Pre-LN: Xavier and y + G(LN(y)), with one final layer norm per stack."""
 
 from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Scheme

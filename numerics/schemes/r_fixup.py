@@ -2,8 +2,8 @@
 
 With L residual blocks, 2 N_e + 3 N_d in all: q, k, v are Xavier of the packed (3d, d) matrix times
 L^(-1/6), hence 1/√2 times as wide as Xavier of each; W₁ is Xavier times L^(-1/2); the output
-projection and W₂ are 0. There are no biases but scalar shifts, 0, and a scalar scale a branch, 1.
-The published run has ten times smaller learning rates for the scalars.
+projection and W₂ are 0. There are no biases but scalar shifts, 0, and one scalar scale per
+branch, 1. The published run has ten times smaller learning rates for the scalars.
 """
 
 from dataclasses import dataclass, replace

@@ -4,7 +4,7 @@ With s_d = (9 N_d)^(-1/4) on the decoder and s_e on the encoder, where s_e solve
 input norm x: 2 N_e (2 s_e² x² + s_e⁴) = 1. The paper has x = (9 N_d)^(-1/4); its official code has
 x = (9 N_e)^(-1/4) and rounds s_e to 0.67 N_e^(-1/4). The two agree when N_e = N_d, to the rounding.
 
-A stack alone, which the paper leaves out, has the condition 6 N s⁴ = 1 of its two blocks a layer
+A stack alone, which the paper leaves out, has the condition 6 N s⁴ = 1 of its two blocks per layer
 with inputs, v, w and MLP of one scale: s = (6 N)^(-1/4).
 """
 

@@ -117,7 +117,7 @@ def logits(called: BranchCall) -> Float[Tensor, " n"]:
     >>> with torch.no_grad():
     ...     _ = module.in_proj[4:8].copy_(module.in_proj[:4])
     >>> y = torch.ones(1, 1, 4)
-    >>> found = logits(BranchCall("encoder.attention", 0, module, y, y, None))  # 2/√2 a head
+    >>> found = logits(BranchCall("encoder.attention", 0, module, y, y, None))  # 2/√2 per head
     >>> [round(float(logit), 4) for logit in found]
     [1.4142, 1.4142]
     """

@@ -73,6 +73,9 @@ class NoExponent:
     """Why a power law could not be fitted."""
 
     reason: str
+    measured: bool = True
+    """False where the values are not known, so that nothing follows; true where they are, and no
+    power law describes them, as where they are not finite."""
 
 
 def power_law(

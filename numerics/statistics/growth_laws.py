@@ -110,7 +110,7 @@ def growth(
     Parameters
     ----------
     sizes, values
-        One entry a measurement, all positive; repeated sizes where there are several seeds.
+        One entry per measurement, all positive; repeated sizes where there are several seeds.
     candidates
         A formula of `numerics.statistics.growth_forms.FORMS` by name.
 
@@ -178,7 +178,7 @@ def growth_law(sizes: Sequence[int | float], values: Sequence[float]) -> GrowthL
     Parameters
     ----------
     sizes, values
-        One entry a measurement; sizes repeat where there are several seeds.
+        One entry per measurement; sizes repeat where there are several seeds.
 
     Returns
     -------

@@ -122,6 +122,9 @@ TOLERANCES = {
     "drawn-scale": Tolerance(
         0.02, "relative; a role has at least 24,576 drawn entries, a standard error of 0.3 %"
     ),
+    "common-part-misfit": Tolerance(
+        0.01, "probability: one right curve in a hundred is refused, over a few groups of a model"
+    ),
     "against-torch": Tolerance(
         1e-10, "float64, two layers: a few hundred roundings of 1e-16 on values of order 1"
     ),

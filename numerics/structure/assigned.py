@@ -9,7 +9,7 @@ from numerics.structure.products import Product
 from numerics.structure.steps import plain_step, signals
 from numerics.structure.streams import Streams
 from numerics.structure.targets import Targets
-from numerics.structure.types import BlockKind, Role
+from numerics.structure.types import BranchKind, Role
 
 LOOKUPS = words("embedding index index_select gather embedding_bag _embedding_bag")
 """Operations that take rows of a table."""
@@ -23,7 +23,7 @@ class Assigned:
     streams: Streams
     branches: list[BranchNodes]
     targets: list[Targets]
-    kinds: list[BlockKind]
+    kinds: list[BranchKind]
     on_stream: dict[int, int]
     """Per output of a norm on the stream: the branch after whose addition it stands."""
 

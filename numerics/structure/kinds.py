@@ -7,7 +7,7 @@ from numerics.structure.graph import Graph, members
 from numerics.structure.operations import LINEAR_POINTWISE, words
 from numerics.structure.replay import Replay, random_like
 from numerics.structure.targets import Targets
-from numerics.structure.types import BlockKind
+from numerics.structure.types import BranchKind
 
 MIXES = words(
     "convolution _convolution cumsum cumprod roll flip stack cat constant_pad_nd _fft_c2c "
@@ -24,13 +24,13 @@ RECURRENCES = words(
 """Operations that always carry a signal from one position to another."""
 
 
-def kind_of(parts: GraphParts, branch: BranchNodes, targets: Targets) -> BlockKind:
+def kind_of(parts: GraphParts, branch: BranchNodes, targets: Targets) -> BranchKind:
     """The kind of a branch."""
     graph = parts.graph
     if branch.attentions:
         if targets.columns:
             return "parallel"
-        kinds: list[BlockKind] = [_attention_kind(parts, branch, a.k) for a in branch.attentions]
+        kinds: list[BranchKind] = [_attention_kind(parts, branch, a.k) for a in branch.attentions]
         return kinds[0] if len(set(kinds)) == 1 else "attention"
     chain = [i for i in branch.products if graph.reaches(i, branch.output)]
     levels = any(graph.reaches(i, j) for i in chain for j in chain if i != j)
@@ -44,7 +44,7 @@ def kind_of(parts: GraphParts, branch: BranchNodes, targets: Targets) -> BlockKi
     return "gated-mlp" if targets.gated else "mlp"
 
 
-def _attention_kind(parts: GraphParts, branch: BranchNodes, keys: int) -> BlockKind:
+def _attention_kind(parts: GraphParts, branch: BranchNodes, keys: int) -> BranchKind:
     graph = parts.graph
     reach = graph.walk_back(keys, ~branch.own)
     from_stream = graph.reaches(branch.source, keys) or graph.reaches(branch.chain.start, keys)

@@ -2,11 +2,11 @@
 
 from collections.abc import Hashable, Sequence
 
-from numerics.structure.types import BlockKind
+from numerics.structure.types import BranchKind
 
 
 def layer_numbers(
-    kinds: Sequence[BlockKind], shapes: Sequence[Hashable] | None = None
+    kinds: Sequence[BranchKind], shapes: Sequence[Hashable] | None = None
 ) -> tuple[int, ...]:
     """The layer of each branch of one stream, from 1.
 

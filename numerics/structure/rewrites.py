@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 aten = torch.ops.aten
-Operation = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+Rewrite = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-def _scaled(run: Operation, tensor: Any, factor: Any) -> Any:
+def _scaled(run: Rewrite, tensor: Any, factor: Any) -> Any:
     return tensor if factor == 1 else run(aten.mul.Tensor, (tensor, factor), {})
 
 
-def _finish(func: Any, run: Operation, target: Any, result: Any) -> Any:
+def _finish(func: Any, run: Rewrite, target: Any, result: Any) -> Any:
     """Write the result into the first argument where the fused operation works in place."""
     if not func.__name__.split(".")[0].endswith("_"):
         return result
@@ -26,7 +26,7 @@ def _finish(func: Any, run: Operation, target: Any, result: Any) -> Any:
 
 
 def _add_product(product: Any) -> Callable[..., Any]:
-    def rewrite(func: Any, run: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def rewrite(func: Any, run: Rewrite, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         stream, first, second = args[:3]
         result = _scaled(run, run(product, (first, second), {}), kwargs.get("alpha", 1))
         stream_part = _scaled(run, stream, kwargs.get("beta", 1))
@@ -36,7 +36,7 @@ def _add_product(product: Any) -> Callable[..., Any]:
 
 
 def _add_pointwise(pointwise: Any) -> Callable[..., Any]:
-    def rewrite(func: Any, run: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def rewrite(func: Any, run: Rewrite, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         stream, first, second = args[:3]
         result = _scaled(run, run(pointwise, (first, second), {}), kwargs.get("value", 1))
         return _finish(func, run, stream, run(aten.add.Tensor, (stream, result), {}))
@@ -44,7 +44,7 @@ def _add_pointwise(pointwise: Any) -> Callable[..., Any]:
     return rewrite
 
 
-def _lerp(func: Any, run: Operation, args: tuple[Any, ...], _: dict[str, Any]) -> Any:
+def _lerp(func: Any, run: Rewrite, args: tuple[Any, ...], _: dict[str, Any]) -> Any:
     start, end, weight = args[:3]
     rest = 1 - weight if not isinstance(weight, torch.Tensor) else None
     if rest is None:
@@ -54,7 +54,7 @@ def _lerp(func: Any, run: Operation, args: tuple[Any, ...], _: dict[str, Any]) -
     return _finish(func, run, start, run(aten.add.Tensor, (first, second), {}))
 
 
-def _glu(_: Any, run: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _glu(_: Any, run: Rewrite, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     tensor = args[0]
     axis = args[1] if len(args) > 1 else kwargs.get("dim", -1)
     first, gate = run(aten.split.Tensor, (tensor, tensor.shape[axis] // 2, axis), {})

@@ -29,7 +29,7 @@ from numerics.structure.repeats import merged_views, repeated_places
 from numerics.structure.roots import mark_roots
 from numerics.structure.streams import Streams, find_streams
 from numerics.structure.targets import find_targets
-from numerics.structure.types import BlockKind, Branch, Structure, TensorView
+from numerics.structure.types import Branch, BranchKind, Structure, TensorView
 from numerics.structure.user_factory import user_error
 from numerics.structure.views import parameter_views
 from numerics.structure.wiring import TracedWiring, end_link, wirings
@@ -156,7 +156,7 @@ def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> 
     for chain in streams.chains:
         chain.end = end_link(additions, graph, chain)
     targets = [find_targets(parts, branch) for branch in branches]
-    kinds: list[BlockKind] = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
+    kinds: list[BranchKind] = [kind_of(parts, b, t) for b, t in zip(branches, targets, strict=True)]
     wired = [GIVEN] * len(branches) if blocks else _wired(parts, streams, branches)
     known = Assigned(parts, streams, branches, targets, kinds, _on_stream(streams, branches, wired))
     views = parameter_views(known)
@@ -213,7 +213,7 @@ def _wired(parts: GraphParts, streams: Streams, branches: list[BranchNodes]) -> 
     return [found[id(branch)] for branch in branches]
 
 
-def _layers(streams: Streams, branches: list[BranchNodes], kinds: list[BlockKind]) -> list[int]:
+def _layers(streams: Streams, branches: list[BranchNodes], kinds: list[BranchKind]) -> list[int]:
     numbers = [0] * len(branches)
     for name in dict.fromkeys(chain.name for chain in streams.chains):
         places = [i for i, branch in enumerate(branches) if branch.chain.name == name]
@@ -246,7 +246,7 @@ def _on_stream(
 def _branch(
     place: int,
     branch: BranchNodes,
-    kind: BlockKind,
+    kind: BranchKind,
     wiring: TracedWiring,
     layer: int,
     views: tuple[TensorView, ...],

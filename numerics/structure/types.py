@@ -36,7 +36,7 @@ ungated MLP. ``scalar`` multiplies a branch or a stream: one number, or one per 
 belongs to q, k or v has the role ``bias`` and its part in `TensorView.part`.
 """
 
-BlockKind = Literal[
+BranchKind = Literal[
     "self-attention", "cross-attention", "attention", "mlp", "gated-mlp", "parallel", "other"
 ]
 """What a branch computes; ``attention`` where self and cross cannot be told apart.
@@ -102,7 +102,7 @@ class Branch:
     """``encoder`` or ``decoder`` where one stack reads the other, else ``stream``."""
     layer: int
     """From 1 within its stream; branches of one layer share the number."""
-    kind: BlockKind
+    kind: BranchKind
     norm_before: bool
     """Whether the branch normalises what it reads before its first product."""
     norm_after: bool

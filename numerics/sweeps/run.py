@@ -19,7 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from numerics.executors import Executors, Local, outcomes
 from numerics.models.roles import ALL_PARTS
 from numerics.statistics.estimates import joint_confidence
-from numerics.statistics.exponents import Exponent, NoExponent, power_law, verdict_word
+from numerics.statistics.exponents import Exponent, verdict_word
+from numerics.statistics.row_exponents import row_exponent
 from numerics.stores.provenance import command_line, provenance
 from numerics.sweeps.grid import SweepConfig as SweepConfig
 from numerics.sweeps.grid import SweepSettings as SweepSettings
@@ -228,24 +229,13 @@ def exponent_table(
     )
     for key, group in groups:
         scheme, optimizer, _, quantity = key
-        values = group["value"].fill_null(float("nan")).to_list()
         confidence = joint_confidence(beside[scheme, optimizer, quantity])
-        fit = _inaccurate(group) or power_law(
-            group["depth"].to_list(), values, confidence=confidence
-        )
+        fit = row_exponent(group, "depth", confidence=confidence)
         number, (low, high), points = (
             (fit.value, fit.interval, fit.points)
             if isinstance(fit, Exponent)
-            else (None, (None, None), len(values))
+            else (None, (None, None), len(group))
         )
         rows.append((*key, number, low, high, points, verdict_word(fit)))
     schema = dict.fromkeys(keys, pl.String) | dict.fromkeys(("exponent", "low", "high"), pl.Float64)
     return pl.DataFrame(rows, schema=schema | {"points": pl.Int64, "note": pl.String}, orient="row")
-
-
-def _inaccurate(group: pl.DataFrame) -> NoExponent | None:
-    """Why values that rounding decided have no exponent; rows of old sweeps do not say."""
-    if "accurate" not in group.columns:
-        return None
-    wrong = group.filter(pl.col("accurate").eq(False))["depth"]
-    return NoExponent(f"not accurate from N = {wrong.min()}") if len(wrong) else None

@@ -3,6 +3,7 @@
 from theory.arguments.argument import Argument
 from theory.claims import Reading
 from theory.layer_norm import layer_dependency, normalised_branches
+from theory.residual_stream import layer_averages
 from theory.scales import published_scales
 
 ARGUMENTS: tuple[Argument, ...] = (
@@ -62,6 +63,11 @@ ARGUMENTS: tuple[Argument, ...] = (
         normalised_branches.lri_first_block,
         reading=Reading.REPAIRED,
         reading_text="at the first block; every later MLP shrinks it by (19/18)^(-1/2)",
+    ),
+    Argument(
+        "dlcl.wiring",
+        "averaging is a residual stack with branches times 1/(l+1), Σ 1/(l+1)² < ∞",
+        layer_averages.averages,
     ),
     Argument(
         "adminTorch.omega",

@@ -4,11 +4,21 @@ from difflib import get_close_matches
 
 from theory.claims import Claim
 from theory.errors import InputError, nearest
-from theory.ledger import admin, baselines, modern, ours, radam, tfixup, transfer, xiong
+from theory.ledger import (
+    admin,
+    baselines,
+    libraries,
+    modern,
+    ours,
+    radam,
+    tfixup,
+    transfer,
+    xiong,
+)
 
 LEDGER: tuple[Claim, ...] = tuple(
     row
-    for source in (tfixup, xiong, admin, radam, baselines, modern, transfer, ours)
+    for source in (tfixup, xiong, admin, radam, baselines, modern, transfer, libraries, ours)
     for row in source.ROWS
 )
 """Every claim, in the order of the papers."""

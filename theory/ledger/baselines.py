@@ -62,6 +62,14 @@ ROWS: tuple[Claim, ...] = (
         None,
     ),
     Claim(
+        "dlcl.wiring",
+        "reading Σ_{k≤l} W_k LN(y_k), at first W_k = 1/(l+1), keeps what the first layers made; a "
+        "residual connection forgets it",
+        "DLCL, §4",
+        ("at initialisation", "independent branches", "derived without the norms on y_k"),
+        Outcome.HOLDS,
+    ),
+    Claim(
         "adminTorch.omega",
         "ω = √((n+1)/ln(n+1) − 1) keeps Σ β_ii² = O(log n)",
         "admin-torch",

@@ -54,6 +54,14 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
     "dsinit.scale": _SHARE,
     "dsinit.code": _SHARE,
+    "dlcl.wiring": {
+        "N": "number of layers",
+        "c": "second moment of each branch's output, the embedded input having 1",
+        "g": "what layer l adds to what it reads",
+        "k": "layer, from 1",
+        "l": "layer, from 1",
+        "x": "what layer l reads: the average of all outputs below it",
+    },
     "lri.scale": {
         "E(x + G)^2": "second moment of a normalised input plus its MLP",
         "V": "size of the vocabulary",

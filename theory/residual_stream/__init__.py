@@ -1,7 +1,8 @@
 """How a change of one block travels through the residual stream.
 
 The modules derive Eqs. 3 and 4 of T-Fixup, the growth of the shortcut path, coherence between
-blocks, and the size of the encoder's output as the decoder reads it.
+blocks, the size of the encoder's output as the decoder reads it, and what an average over layers
+keeps of the first ones.
 """
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     "skip_path",
     "coherence",
     "memory_norm",
+    "layer_averages",
 ]

@@ -75,7 +75,7 @@ def trained() -> Derivation:
     """With trained output biases the decoder's gain is 1 + 3N."""
     return Derivation(
         "tfixup.biases",
-        "Output biases, one a block, each of gain 1",
+        "Output biases, one per block, each of gain 1",
         (
             block_step(),
             order_step("the decoder's gain at T-Fixup's scales", decoder_gain(sp.S.One), 1, N),

@@ -232,7 +232,7 @@ DIVERGENCES: tuple[Divergence, ...] = (
     Divergence(
         "output biases",
         "no biases",
-        "drawn 0 but trained, one a block: each has gain 1",
+        "drawn 0 but trained, one per block: each has gain 1",
         "Eq. 7's left side over the blocks that exist",
         _eq7(_u2),
         _eq7(_u2) + 3 * N,

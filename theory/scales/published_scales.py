@@ -29,7 +29,7 @@ N, M, L = sp.symbols("N M L", positive=True)
 _m = sp.Symbol("m", integer=True, positive=True)
 _v, _w, _alpha, _beta = sp.symbols("v w alpha beta", positive=True)
 MATRICES = (2, 3, 4, 5, 6)
-"""Numbers of matrices a branch at which Fixup's formulas are checked."""
+"""Numbers of matrices per branch at which Fixup's formulas are checked."""
 
 
 def _tied_left_side(architecture: StackLayout, name: str) -> sp.Expr:

@@ -54,7 +54,7 @@ class Tapes:
 
     @property
     def output_GBTD(self) -> Float[Tensor, "G B T D"]:
-        """f."""
+        """The stack's output, f."""
         last = self.decoder or self.encoder
         assert last is not None
         # (G, N, D) to (G, B, T, D).

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from numerics.own_model.audit.branch_findings import branch_findings, exchanged_places, paths
 from numerics.own_model.audit.comparison import AuditRow, compare, measure, parameters_of
-from numerics.own_model.audit.end_findings import UntrainedLoss, end_findings, first_loss
+from numerics.own_model.audit.end_findings import end_findings, first_loss
 from numerics.own_model.audit.finding import Finding, count_names, label, plural, ranked
 from numerics.own_model.audit.gradient_reach import unreached, unreached_findings
 from numerics.own_model.audit.low_rank import low_rank_findings, low_rank_pairs, unasked
-from numerics.own_model.audit.nearest import Nearest, is_drawn, nearest_recipe
+from numerics.own_model.audit.nearest import Nearest, nearest_recipe
 from numerics.own_model.audit.recipe_findings import missing_findings, recipe_findings
+from numerics.own_model.audit.record import AuditRecord
 from numerics.own_model.audit.scale_findings import scale_findings
 from numerics.own_model.audit.tensor_findings import (
     copy_findings,
@@ -34,7 +35,7 @@ from numerics.own_model.audit.unprofiled import unprofiled_findings
 from numerics.own_model.audit.wiring_findings import wiring_findings
 from numerics.recipes import recipe_named
 from numerics.recipes.asked import tie_words
-from numerics.recipes.ends import Ends, Input, setting_for, watch_ends
+from numerics.recipes.ends import Ends, setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.place import ModelSizes, ParameterPlace, places
 from numerics.recipes.recipe import Recipe
@@ -48,50 +49,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """A model against a recipe, tensor by tensor, with what was found in words."""
-
-    recipe: Recipe | None
-    """The recipe that was asked for, or the nearest; ``None`` where none is near."""
-    given: bool
-    """Whether the user named the recipe."""
-    nearest: Nearest | None
-    """The recipe that explains most tensors; ``None`` where nothing is drawn or one was named."""
-    rows: tuple[AuditRow, ...]
-    """Every view of every parameter, measured and compared."""
-    findings: tuple[Finding, ...]
-    """What is not as it should be, the gravest first."""
-    notes: tuple[str, ...]
-    """What was decided, left out or not understood, in sentences."""
-    structure: Structure
-    setting: ModelSizes
-    inputs: tuple[tuple[Input, ...], ...]
-    """Per stream its inputs with their shares."""
-    loss: UntrainedLoss | None
-    """The first loss, where the output is logits."""
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing was found that is a fault; remarks may remain."""
-        return not self.faults
-
-    @property
-    def faults(self) -> tuple[Finding, ...]:
-        """The findings that are faults."""
-        return tuple(finding for finding in self.findings if finding.fault)
-
-    @property
-    def summary(self) -> str:
-        """The answer in a sentence."""
-        drawn = [row for row in self.rows if is_drawn(row.place, row.sample) and row.asked]
-        agree = sum(row.agrees is True for row in drawn)
-        against = f"against {self.recipe.name}" if self.recipe else "against no recipe"
-        faults, remarks = len(self.faults), len(self.findings) - len(self.faults)
-        found = plural(faults, "finding") if faults else "No findings"
-        also = f" and {plural(remarks, 'remark')}" if remarks else ""
-        frozen = sum(row.place.frozen and is_drawn(row.place, row.sample) for row in self.rows)
-        rest = f"; {frozen} frozen are not compared" if frozen else ""
-        return f"{found}{also} {against}: {agree} of {len(drawn)} drawn tensors agree{rest}."
+class Audit(AuditRecord):
+    """The answer about one model, which can also be drawn and shown in a notebook."""
 
     def plot(self) -> "Figure":
         """Draw every tensor's scale over what is asked (`numerics.own_model.audit.figure`)."""

@@ -1,7 +1,7 @@
 """The figure of an audit: every tensor's standard deviation over the one that is asked.
 
-A row is a role, a point a tensor, darker the deeper its layer. The line stands at 1, where a tensor
-is drawn as asked. A cross is a tensor whose difference is no chance.
+A row is a role, and a point is a tensor, the darker the deeper its layer. The line stands
+at 1, where a tensor is drawn as asked. A cross is a tensor whose difference is no chance.
 """
 
 import math
@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from numerics.figures.style import BAD, GOOD, GREY, STYLE, Drawing
-from numerics.own_model.audit.audit import Audit
+from numerics.own_model.audit.record import AuditRecord
 from theory.errors import InputError
 
 _NARROW = 1.1
 """The axis shows at least this factor both ways."""
 
 
-def draw_audit(found: Audit) -> Figure:
+def draw_audit(found: AuditRecord) -> Figure:
     """One row per role; needs no display.
 
     Raises

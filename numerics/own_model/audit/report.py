@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from numerics.own_model.audit.audit import Audit
 from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import pattern, plural
 from numerics.own_model.audit.nearest import placement_of
+from numerics.own_model.audit.record import AuditRecord
 from numerics.recipes.recipe import WIRINGS
 
 
-def print_audit(console: Console, found: Audit, title: str = "") -> None:
+def print_audit(console: Console, found: AuditRecord, title: str = "") -> None:
     """The summary, the findings from the gravest, the table of tensors, the notes."""
     colour = "green" if found.clean else "red"
     lead = f"{escape(title)}: " if title else ""
@@ -48,7 +48,7 @@ NAME = 23
 """Columns of a tensor's name in the table; longer ones lose their beginning."""
 
 
-def table(found: Audit) -> Table:
+def table(found: AuditRecord) -> Table:
     """Tensors of one name and role over all layers are one line; right constants are counted."""
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     shown.add_column("", justify="right", no_wrap=True)
@@ -107,7 +107,7 @@ def _span(values: Iterable[float]) -> str:
     return f"{middle:.3g}" if high <= 1.15 * low or low == high else f"{low:.2g}…{high:.2g}"
 
 
-def document(found: Audit) -> dict[str, Any]:
+def document(found: AuditRecord) -> dict[str, Any]:
     """Everything as plain data: numbers that are not finite become ``None``."""
     return {
         "summary": found.summary,
@@ -183,7 +183,7 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def annotations(found: Audit) -> list[str]:
+def annotations(found: AuditRecord) -> list[str]:
     """Workflow commands of GitHub Actions, one a finding."""
     lines = []
     for finding in found.findings:

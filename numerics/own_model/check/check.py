@@ -15,10 +15,10 @@ from numerics.own_model.check.advice import (
     driver_sentence,
     wiring_sentence,
 )
+from numerics.own_model.check.result import Check
 from numerics.own_model.check.settings import CheckSettings
 from numerics.own_model.check.sizes import Measurement, Rates, build, measure_size, same_function
 from numerics.own_model.check.types import (
-    Check,
     GroupCheck,
     GrowthVerdict,
     OptimizerCheck,

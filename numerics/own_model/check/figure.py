@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from numerics.figures.style import SERIES, STYLE, Drawing, decades
-from numerics.own_model.check.types import Check, SizeSeries
+from numerics.own_model.check.types import CheckRecord, SizeSeries
 
 GROUPS = 4
 
 
-def draw_check(found: Check) -> Figure:
-    """One panel an optimizer: total, and the groups with the largest shares; needs no display."""
+def draw_check(found: CheckRecord) -> Figure:
+    """One panel per optimizer: total, and the groups with the largest shares; needs no display."""
     with mpl.rc_context(STYLE):
         count = len(found.optimizers)
         figure = Drawing(figsize=(3.4 * count + 0.4, 3.7))

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
-from numerics.own_model.check.types import Check, OptimizerCheck, SizeSeries
+from numerics.own_model.check.types import CheckRecord, OptimizerCheck, SizeSeries
 from numerics.statistics.exponents import Exponent
 
 WIDTH = 80
@@ -16,7 +16,7 @@ _GROUPS = 8
 """Groups shown by optimizer; the rest is summed up in one line."""
 
 
-def print_check(found: Check, console: Console | None = None) -> None:
+def print_check(found: CheckRecord, console: Console | None = None) -> None:
     """Print everything for a person."""
     console = console or Console(width=WIDTH, highlight=False, emoji=False)
     console.print(headline(found), style="bold", markup=False)
@@ -41,7 +41,7 @@ def print_check(found: Check, console: Console | None = None) -> None:
     )
 
 
-def headline(found: Check) -> str:
+def headline(found: CheckRecord) -> str:
     """The verdict in one sentence.
 
     The sentence names every optimizer with its own verdict.
@@ -50,7 +50,7 @@ def headline(found: Check) -> str:
     return f"{found.name}: {found.verdict} with {found.over} ({', '.join(parts)})."
 
 
-def github_lines(found: Check) -> list[str]:
+def github_lines(found: CheckRecord) -> list[str]:
     """Annotations of GitHub Actions: an error where something grows, else a notice."""
     kind = {"grows": "error", "bounded": "notice"}.get(found.verdict, "warning")
     said = [headline(found), *(one.driver for one in found.optimizers if one.driver), *found.advice]
@@ -68,7 +68,7 @@ def _short(one: OptimizerCheck) -> str:
     return one.verdict
 
 
-def _totals(found: Check) -> Table:
+def _totals(found: CheckRecord) -> Table:
     what = "‖Δf‖/η" if found.over == "depth" else "RMS(Δx)/η"
     table = Table(title=f"{what} over {found.over}", title_justify="left", width=WIDTH)
     table.add_column("step", no_wrap=True)
@@ -114,7 +114,7 @@ def exponent_words(series: SizeSeries) -> str:
     return f"{fit.value:+.2f} ± {(high - low) / 2:.2f}"
 
 
-def _groups(found: Check, one: OptimizerCheck) -> Table:
+def _groups(found: CheckRecord, one: OptimizerCheck) -> Table:
     what = "‖Δf‖/η" if found.over == "depth" else "‖Δf‖/η of the output"
     table = Table(title=f"{one.optimizer}: {what} by group", title_justify="left", width=WIDTH)
     table.add_column("group", overflow="fold")
@@ -146,7 +146,7 @@ def _layers(one: OptimizerCheck) -> str:
     return f"  shares by layer in %, {names[0]} to {names[-1]}: {' '.join(shares)}"
 
 
-def _lines(found: Check, one: OptimizerCheck) -> list[str]:
+def _lines(found: CheckRecord, one: OptimizerCheck) -> list[str]:
     lines = [one.driver] if one.driver else []
     largest = found.sizes[-1]
     if found.over == "depth" and one.relative not in (0.0, float("inf")):
@@ -166,7 +166,7 @@ def _lines(found: Check, one: OptimizerCheck) -> list[str]:
     return lines
 
 
-def _sizes(found: Check) -> list[str]:
+def _sizes(found: CheckRecord) -> list[str]:
     lines: list[str] = []
     if found.stream is not None:
         rms = [f"{found.streams[n][-1]:.3g}" for n in found.sizes]

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-from numerics.own_model.measurement.measure import measure_module
+from numerics.own_model.check.common_part import CommonPart, common_part
+from numerics.own_model.measurement.conditions import measuring
+from numerics.own_model.measurement.function import module_function
+from numerics.own_model.measurement.measure import update_of
 from numerics.recipes.factors_by_parameter import factors_by_parameter
 from numerics.recipes.initialize import initialize_
 from numerics.recipes.solved import ModelSolution, solve_traced
@@ -99,6 +102,27 @@ class SolvedExponents:
     """By group, ``total`` first."""
     covered: tuple[str, ...]
     """Groups of which the conditions speak."""
+    common: Mapping[str, CommonPart | None]
+    """What the blocks do alike, by group."""
+    function: str
+    """What f is."""
+
+    def word(self, group: str) -> str:
+        """What a group's change does with the depth.
+
+        One of ``flat``, ``levels off``, ``grows``, ``shrinks`` and ``undecided``, or why there is
+        no exponent.
+        """
+        found, common = self.exponents[group], self.common[group]
+        if isinstance(found, NoExponent):
+            return found.reason
+        if self.flat(group):
+            return "flat"
+        if common is not None and common.levels_off:
+            return "levels off"
+        if self.flat(group) is None:
+            return "undecided"
+        return "grows" if found.value > 0 else "shrinks"
 
     def flat(self, group: str) -> bool | None:
         """Whether a group's exponent is 0 within its margin; ``None`` if undecided."""
@@ -178,6 +202,7 @@ def measure_solved(
     """
     rows: list[SolvedRow] = []
     covered: tuple[str, ...] = ()
+    function = ""
     for layers in sorted(set(depths)):
         solution = solve_factory(
             factory, optimizer, layers, base_layers=base_layers, complete=complete, width=width
@@ -185,18 +210,22 @@ def measure_solved(
         structure = solution.structure
         covered = covered_groups(structure, solution)
         for seed in range(seeds):
-            rows += _measured(
+            found, function = _measured(
                 factory, optimizer, solution, layers, seed, width=width, flat_rates=flat_rates
             )
-    groups = dict.fromkeys(row.group for row in rows)
-    exponents = {
-        group: power_law(
-            [row.layers for row in rows if row.group == group],
-            [row.change for row in rows if row.group == group],
-        )
-        for group in groups
+            rows += found
+    points = {
+        group: tuple(zip(*((r.layers, r.change) for r in rows if r.group == group), strict=True))
+        for group in dict.fromkeys(row.group for row in rows)
     }
-    return SolvedExponents(optimizer, tuple(rows), exponents, covered)
+    return SolvedExponents(
+        optimizer,
+        tuple(rows),
+        {group: power_law(*own) for group, own in points.items()},
+        covered,
+        {group: common_part(*own) for group, own in points.items()},
+        function,
+    )
 
 
 def covered_groups(structure: Structure, solution: ModelSolution) -> tuple[str, ...]:
@@ -220,17 +249,26 @@ def _measured(
     *,
     width: int | None,
     flat_rates: bool,
-) -> list[SolvedRow]:
+) -> tuple[list[SolvedRow], str]:
+    """Every group's change, and what f is."""
     built = factory.build(layers, width, seed=seed)
     structure = solution.structure
     generator = torch.Generator().manual_seed(seed)
     initialize_(built.model, solution.recipe, generator, built.batch, structure=structure)
     rates = None
     if not flat_rates:
-        found = factors_by_parameter(built.model, solution.recipe, structure)
-        rates = {name: own.rate for name, own in found.items()}
-    moved = measure_module(
-        built.model, built.batch, (optimizer,), seed=seed, structure=structure, rates=rates
-    )[optimizer]
+        own = factors_by_parameter(built.model, solution.recipe, structure)
+        rates = {name: factors.rate for name, factors in own.items()}
+    with measuring():
+        # Without the layers one by one, the cost of a depth is N's and not N²'s.
+        moved = update_of(
+            module_function(built.model, built.batch),
+            (optimizer,),
+            seed=seed,
+            structure=structure,
+            layers=False,
+            rates=rates,
+        )[optimizer]
     changes = {"total": moved.total, **moved.by_role}
-    return [SolvedRow(layers, seed, group, change) for group, change in changes.items()]
+    rows = [SolvedRow(layers, seed, group, change) for group, change in changes.items()]
+    return rows, moved.function

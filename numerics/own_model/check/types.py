@@ -1,16 +1,13 @@
-"""The result of a check: what was measured at every size and seed, and what it amounts to."""
+"""What a check measured at every size and seed, and what it amounts to, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from numerics.own_model.measurement.probe import FirstLoss
 from numerics.own_model.measurement.walk import Walk
 from numerics.statistics.growth_laws import GrowthLaw
 from numerics.stores.files import jsonable
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 GrowthVerdict = Literal["bounded", "grows", "not decided"]
 Axis = Literal["depth", "width"]
@@ -21,7 +18,7 @@ class SizeSeries:
     """One quantity at every size and seed, and the law that it follows."""
 
     sizes: tuple[int, ...]
-    """One entry a measurement; sizes repeat over seeds."""
+    """One entry per measurement; sizes repeat over seeds."""
     values: tuple[float, ...]
     law: GrowthLaw
 
@@ -79,7 +76,7 @@ class OptimizerCheck:
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckRecord:
     """What `check` found about one factory."""
 
     name: str
@@ -136,15 +133,3 @@ class Check:
         plain = jsonable(self)
         assert isinstance(plain, dict)
         return {"verdict": self.verdict, **plain}
-
-    def plot(self) -> "Figure":
-        """Draw ‖Δf‖/η over the sizes with the fitted laws (`numerics.own_model.check.figure`)."""
-        from numerics.own_model.check.figure import draw_check
-
-        return draw_check(self)
-
-    def _repr_html_(self) -> str:
-        from numerics.figures.markup import page
-        from numerics.own_model.check.report import print_check
-
-        return page(lambda console: print_check(self, console), self.plot())

@@ -36,7 +36,7 @@ class ModuleFunction:
     valid: Tensor | None
     """Where the output counts, or ``None`` for everywhere."""
     shape: torch.Size
-    """Of f."""
+    """Shape of the function's value."""
     dropout_inside: bool = False
     """Whether the forward asks for dropout outside training mode, so that it must be removed."""
     fresh: list[Tensor] = field(default_factory=list)
@@ -44,7 +44,7 @@ class ModuleFunction:
 
     @property
     def parameters(self) -> Parameters:
-        """θ."""
+        """The parameters θ that the optimizer trains, by name."""
         return self.copied.parameters
 
     @property

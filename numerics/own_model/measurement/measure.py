@@ -41,7 +41,7 @@ class ModuleUpdate:
 
     optimizer: str
     total: float
-    """lim ‖Δf‖/η."""
+    """How far a step moves the function per rate, lim ‖Δf‖/η."""
     by_role: Mapping[str, float]
     """The same for the entries of each role alone."""
     by_layer: Mapping[str, float]
@@ -49,9 +49,9 @@ class ModuleUpdate:
     dead: tuple[str, ...]
     """Parameters whose gradient is exactly 0, or only rounding under sign-like rules."""
     output_norm: float
-    """‖f‖."""
+    """Norm of the function's value, ‖f‖."""
     function: str
-    """What f is."""
+    """What was taken as the function, in words."""
     method: Method
     """How the forward derivative was taken."""
     operation: str | None

@@ -15,7 +15,8 @@ from numerics.own_model.audit.audit import Audit, audit
 from numerics.own_model.audit.report import print_audit
 from numerics.own_model.check.check import check
 from numerics.own_model.check.report import WIDTH, print_check
-from numerics.own_model.check.types import Check, OptimizerCheck
+from numerics.own_model.check.result import Check
+from numerics.own_model.check.types import OptimizerCheck
 from numerics.recipes import Recipe
 from numerics.statistics.exponents import Exponent, power_law
 from numerics.structure.default_batch import ModelBatch

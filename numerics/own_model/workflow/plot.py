@@ -11,7 +11,7 @@ from numerics.figures.exponents import draw_exponents
 from numerics.figures.sweep import draw_sweep
 from numerics.figures.verdict import draw_verdict
 from numerics.own_model.audit.audit import Audit
-from numerics.own_model.check.types import Check
+from numerics.own_model.check.result import Check
 from numerics.sweeps.recorded import RecordedSweep
 from numerics.training.recorded import RecordedRun
 from theory.claims import Verdict

@@ -32,6 +32,7 @@ from numerics.training.experiments.panels import (
     panels,
 )
 from numerics.training.experiments.phase import BUDGET
+from numerics.training.experiments.power import neighbourhood_told
 from numerics.training.experiments.selection import (
     Runs,
     all_trained,
@@ -89,16 +90,18 @@ def trains(runs: Runs, scheme: str) -> ExperimentFinding:
     line = f"{scheme}: " + "; ".join(
         f"N = {depth} {told(matching(own, layers=depth))}" for depth in values_of(own, "layers")
     )
+    cost = f"; {neighbourhood_told([*own, *reference])}"
     if diverged(own):
-        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line, scope=scope)
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line + cost, scope=scope)
     if not depths or not own:
         return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=scope)
     trained = [all_trained(matching(own, layers=depth)) for depth in depths]
     if all(trained):
         return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, scope=scope)
     stuck = any(none_trained(matching(own, layers=depth)) for depth in depths)
-    answer = ExperimentAnswer.NOT_REPRODUCED if stuck else ExperimentAnswer.UNDECIDED
-    return ExperimentFinding(answer, line, scope=scope)
+    if stuck:
+        return ExperimentFinding(ExperimentAnswer.NOT_REPRODUCED, line + cost, scope=scope)
+    return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=scope)
 
 
 def decide(runs: Runs) -> ExperimentFinding:

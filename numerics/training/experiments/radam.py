@@ -19,7 +19,15 @@ from numerics.training.config import TrainConfig
 from numerics.training.experiments import fig3c
 from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.fig3c import needs_warmup, pair, rates_of
-from numerics.training.experiments.plateau import TIMES, plateau, recovers, steps_told
+from numerics.training.experiments.plateau import (
+    TIMES,
+    outlasts,
+    plateau,
+    recovers,
+    steps_told,
+    trained_at,
+)
+from numerics.training.experiments.power import minutes
 from numerics.training.experiments.selection import (
     Runs,
     matching,
@@ -54,6 +62,13 @@ def decide(runs: Runs) -> ExperimentFinding:
         for rate in found
     )
     own = [replaces for needs, replaces in found.values() if needs]
+    mixed = [rate for rate in found if found[rate][0] and _disagree(runs, rate)]
+    if mixed:
+        line += (
+            f"; RAdam's seeds disagree at {', '.join(f'{rate:g}' for rate in mixed)}, which more "
+            "of them do not undo: another rate at which Adam needs warm-up would decide, about "
+            f"{minutes(matching(runs, lr=mixed[0])):.0f} minutes of one core"
+        )
     scope = range_of(runs)
     if own and all(own):
         return ExperimentFinding(ExperimentAnswer.REPRODUCED, line, scope=scope)
@@ -63,6 +78,14 @@ def decide(runs: Runs) -> ExperimentFinding:
             ExperimentAnswer.NOT_REPRODUCED, line, scope=scope, neighbourhood=wide
         )
     return ExperimentFinding(ExperimentAnswer.UNDECIDED, line, scope=scope)
+
+
+def _disagree(runs: Runs, rate: float) -> bool:
+    """Whether some of RAdam's seeds recover at a rate and others have had 20 plateaus of time."""
+    steps = plateau(pair(runs, "adam", rate)[0]) or 0
+    own = matching(runs, optimizer="radam", lr=rate)
+    in_time = [(at := trained_at(run)) is not None and at <= TIMES * steps for run in own]
+    return any(in_time) and not all(in_time) and all(outlasts(run, steps) for run in own)
 
 
 def dealt(runs: Runs, outcome: RunOutcome) -> list[RecordedRun]:

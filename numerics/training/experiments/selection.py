@@ -61,6 +61,10 @@ def in_words(values: Mapping[str, Sequence[Any]]) -> str:
     return ", ".join(f"{name} {_span(values[key])}" for key, name in RANGE.items() if key in values)
 
 
+NEIGHBOURHOOD: Mapping[str, int] = {"lr": 3, "d_model": 2, "seed": 3}
+"""How many rates, a factor 2 apart, widths and seeds a neighbourhood has that can falsify."""
+
+
 def neighbourhood_of(runs: Runs) -> str:
     """`range_of` the runs if they cover a neighbourhood that can falsify, else nothing.
 
@@ -78,8 +82,8 @@ def neighbourhood_of(runs: Runs) -> str:
     for rate in rates:
         if rate >= 1.99 * last:
             apart, last = apart + 1, rate
-    enough = apart >= 3 and all(
-        len(values_of(runs, name)) >= least for name, least in (("d_model", 2), ("seed", 3))
+    enough = apart >= NEIGHBOURHOOD["lr"] and all(
+        len(values_of(runs, name)) >= NEIGHBOURHOOD[name] for name in ("d_model", "seed")
     )
     return range_of(runs) if enough else ""
 

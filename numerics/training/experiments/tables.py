@@ -262,8 +262,8 @@ def _cost(runs: Runs, open_: Sequence[BleuComparison]) -> str:
     )
     told = cost_told(spread, NOISE, each, "BLEU", LEVEL)
     return (
-        f"{len(open_)} of them open: seeds scatter by {spread:.2g} BLEU, and {told}; no "
-        "number of seeds narrows what the sentences leave open"
+        f"{len(open_)} of them open: {told}; the held-out sentences leave an uncertainty of their "
+        "own, which more seeds do not narrow"
     )
 
 

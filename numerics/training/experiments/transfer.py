@@ -12,7 +12,7 @@ plateau has no optimum.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import ceil, inf, isfinite
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +24,7 @@ from numerics.statistics.estimates import Estimate
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.panels import GREY, in_order, panels
+from numerics.training.experiments.power import minutes
 from numerics.training.experiments.selection import (
     Runs,
     matching,
@@ -31,7 +32,7 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
-from numerics.training.experiments.transfer_runs import configs
+from numerics.training.experiments.transfer_runs import MORE_SEEDS, configs
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -121,6 +122,8 @@ def carries_over(runs: Runs, scheme: str, power: float = 0.0) -> ExperimentFindi
         False: ExperimentAnswer.NOT_REPRODUCED,
         None: ExperimentAnswer.UNDECIDED,
     }[within]
+    if answer is ExperimentAnswer.UNDECIDED:
+        line += f"; {_cost(own, low, high)}"
     against = answer is ExperimentAnswer.NOT_REPRODUCED
     return ExperimentFinding(
         answer,
@@ -129,6 +132,23 @@ def carries_over(runs: Runs, scheme: str, power: float = 0.0) -> ExperimentFindi
         (low, high),
         scope,
         neighbourhood_of(own) if against else "",
+    )
+
+
+def _cost(own: Runs, low: float, high: float) -> str:
+    """What would decide: how many seeds bring the interval clear of the nearer bound.
+
+    The interval narrows as 1/√n around the middle that these seeds have, which may move.
+    """
+    middle, half = (low + high) / 2, (high - low) / 2
+    seeds = len(values_of(own, "seed"))
+    apart = min(abs(middle - MARGIN), abs(middle + MARGIN))
+    needed = max(seeds + 1, ceil(seeds * (half / apart) ** 2)) if apart else inf
+    if not isfinite(needed):
+        return "the middle lies on the bound, so that no number of seeds decides"
+    return (
+        f"if the middle stays where {seeds} seeds have it, {needed:,} seeds decide: "
+        f"{minutes(own) / seeds * (needed - seeds):,.0f} minutes of one core more"
     )
 
 
@@ -257,7 +277,7 @@ def _nats(paid: Estimate | str) -> str:
 TRANSFER = Experiment(
     name="transfer",
     question="Does the best learning rate carry over in depth?",
-    full=configs(),
+    full=configs(more=MORE_SEEDS),
     quick=configs(("completep", "tfixup"), (2, 4, 8), (0,), steps=20, validate_every=20),
     budget=(28.0, 1.5),
     decide=decide,

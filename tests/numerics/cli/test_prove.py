@@ -50,13 +50,19 @@ def test_only_what_is_proved_with_its_altered_versions_rejected_passes(
 def test_without_coq_it_skips_with_a_hint_unless_coq_is_required(monkeypatch, capsys):
     monkeypatch.setattr(coq.shutil, "which", lambda _: None)
     monkeypatch.delenv("REQUIRE_COQ", raising=False)
-    unchecked = Result(Machine.COQ, "t", "t", None, (), problem=coq.unusable())
-    monkeypatch.setattr(
-        "proofs.results", lambda kind, **_: {"coq": (unchecked,), "smt": (PROVED,)}.get(kind, ())
+    unchecked = tuple(
+        Result(Machine.COQ, name, name, None, (), problem=coq.unusable())
+        for name in ("a_theorem_with_a_rather_long_name", "another_theorem_with_a_long_name")
     )
+    monkeypatch.setattr(
+        "proofs.results", lambda kind, **_: {"coq": unchecked, "smt": (PROVED,)}.get(kind, ())
+    )
+    monkeypatch.setenv("COLUMNS", "60")
     assert run(["prove"]) == 0
     captured = capsys.readouterr()
-    assert "not checked" in captured.out
-    assert "apt-get install" in captured.err
+    assert "2 not checked: a_theorem_with_a_rather_long_name," in captured.out
+    assert "apt-get install" not in captured.out
+    assert captured.err.count("apt-get install") == 1
+    assert max(map(len, captured.out.splitlines())) <= 60
     monkeypatch.setenv("REQUIRE_COQ", "1")
     assert run(["prove"]) == 1

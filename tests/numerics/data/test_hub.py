@@ -73,5 +73,5 @@ def test_without_the_extra(monkeypatch):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(InputError, match=r"datasets is not installed: pip install 'tfixup\[hub\]'"):
+    with pytest.raises(InputError, match=r"datasets is not installed: pip install -e '\.\[hub\]'"):
         hub_corpus("x")

@@ -189,5 +189,5 @@ def test_a_missing_extra_is_named(tmp_path, capsys, monkeypatch, name, module):
     command = ["sweep", "--executor", name, "--out", str(tmp_path / "out"), "--device", "cpu"]
     assert run(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{module} is not installed: pip install 'tfixup[{name}]'" in line
+    assert f"{module} is not installed: pip install -e '.[{name}]'" in line
     assert not (tmp_path / "out").exists()

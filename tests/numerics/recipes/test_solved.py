@@ -34,6 +34,11 @@ def encoder_decoder(layers):
     return model, (torch.randn(1, 4, 16), torch.randn(1, 5, 16))
 
 
+def pre_norm_pair(layers):
+    model = nn.Transformer(16, 2, layers, layers, 32, 0.0, batch_first=True, norm_first=True)
+    return model, (torch.randn(1, 4, 16), torch.randn(1, 5, 16))
+
+
 class Multiplied(nn.Module):
     """x + N^power · W₂ relu(W₁ x/‖x‖), N times; one matrix for all layers if shared."""
 
@@ -141,3 +146,14 @@ def test_the_command_prints_conditions_numbers_and_code(capsys):
     assert "share: mlp.w_out" in said
     assert "tfixup.param_groups" in said
     assert run([*arguments, "--optimizer", "adamw", "--recipe", "gpt2"]) == 2
+
+
+def test_the_two_ends_of_an_encoder_decoder_are_one_role_and_that_is_said():
+    """Right for branches of N^(-1/2); under CompleteP's demand the encoder's needs another rate."""
+    plain, complete = (
+        solve_model(pre_norm_pair, "adamw", 4, base_layers=2, complete=complete)
+        for complete in (False, True)
+    )
+    assert "end.gain" in plain.recipe.factors
+    assert not any("end.gain" in note for note in plain.notes)
+    assert any("end.gain" in note for note in complete.notes)

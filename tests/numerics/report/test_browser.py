@@ -193,6 +193,9 @@ def test_print_unfolds_everything_and_hides_the_filters(opened):
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert opened.execute_script(height, control) > 10
     assert not opened.find_element(By.ID, "filters").is_displayed()
+    folds = opened.find_elements(By.CSS_SELECTOR, ".check > .fold:not(.picture)")
+    assert folds
+    assert not any(fold.is_displayed() for fold in folds), "raw values would fill the pages"
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert not control.is_displayed()
 

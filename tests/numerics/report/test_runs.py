@@ -4,10 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from numerics.report.cards import number
 from numerics.report.page import render
 from numerics.report.readers import read_run
+from numerics.report.runs import LEAST_DEPTH
+from numerics.sweeps.run import exponent_table
+from numerics.sweeps.store import open_for_reading
 from theory.errors import InputError
 
 RESULTS = Path(__file__).parents[3] / "results"
@@ -20,7 +25,15 @@ def test_a_sweep_has_a_card_per_scheme_and_optimizer_with_the_measured_exponents
     assert len(cards) == len(found.cards) == 12
     assert cards["tfixup sgd"].verdict == "flat over depth"
     assert cards["post-ln sgd"].verdict == "grows with depth"
-    assert "p = 0.006842 [" in cards["tfixup sgd"].why
+    rows = open_for_reading(RESULTS / "sweep").rows()
+    total = exponent_table(rows, from_depth=LEAST_DEPTH).row(
+        by_predicate=(pl.col("scheme") == "tfixup")
+        & (pl.col("optimizer") == "sgd")
+        & (pl.col("quantity") == "update")
+        & (pl.col("part") == "total"),
+        named=True,
+    )
+    assert f"p = {number(total['exponent'])} [" in cards["tfixup sgd"].why
     assert cards["tfixup sgd"].commands[0].startswith("tfixup sweep ")
     (figure,) = found.figures
     assert figure.drawing.startswith("<svg")

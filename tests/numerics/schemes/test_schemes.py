@@ -46,7 +46,7 @@ def _by_letter(q, k, v, out_proj, w1, w2):
 
 
 def _stacks(encoder, decoder, qk=1.0):
-    """Factors of a scheme with one scale a stack."""
+    """Factors of a scheme with one scale per stack."""
     return {
         stack: _by_letter(qk, qk, scale, scale, scale, scale)
         for stack, scale in (("encoder", encoder), ("decoder", decoder))

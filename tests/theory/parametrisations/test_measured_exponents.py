@@ -132,7 +132,7 @@ def test_every_role_moves_f_by_the_predicted_power_of_the_width(name, law, slope
 @pytest.mark.parametrize(("law", "power"), [("sgd", 2), ("adamw", 1)])
 def test_a_small_embedding_bends_gpt2_as_derived(law, power, changes):
     # Blocks on tokens of their own, as the derivation has them: MLPs of unit size without norms'
-    # gains; ReLU and one draw a depth leave 0.1.
+    # gains; ReLU and one draw per depth leave 0.1.
     plain = structure_named("pre-norm-plain")
     mlp = replace(plain.streams[0], branches=plain.streams[0].branches[1:])
     structure = replace(plain, streams=(mlp,))

@@ -7,7 +7,9 @@ Every claim that training speaks about has one, and so has every statement of a 
 from collections.abc import Mapping
 
 from theory.ledger.readings import (
+    of_libraries,
     of_modern,
+    of_modern_questions,
     of_rivals_theory,
     of_rivals_training,
     of_theory,
@@ -24,7 +26,9 @@ READINGS: Mapping[str, StatementReading] = {
         of_rivals_theory,
         of_rivals_training,
         of_modern,
+        of_modern_questions,
         of_transfer,
+        of_libraries,
     )
     for reading in part.READINGS
 }

@@ -227,6 +227,17 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
         "“never” is about every layer",
     ),
     (
+        "dlcl.wiring",
+        "A residual connection relies on the layer just below and may forget the earlier ones; a "
+        "learnt linear combination of all layers below, at first their average, remembers them.",
+        "the squared correlation between the embedded input and what stands behind the encoder, as "
+        "a power of N",
+        "N^0, and Pre-LN's residual connection",
+        _FLAT,
+        "the embedded input is the earliest that can be forgotten, and its share is what is left "
+        "of it",
+    ),
+    (
         "ours.dlcl-update",
         "DLCL's layers read a learnt average of all layers below, at first the plain one.",
         _UPDATE,

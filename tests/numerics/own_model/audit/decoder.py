@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +103,7 @@ class Decoder(nn.Module):
         self.shape = shape
         self.wte = nn.Embedding(shape.vocabulary, shape.d, padding_idx=shape.padding)
         self.wpe = nn.Embedding(32, shape.d) if shape.positions else None
-        self.h = nn.ModuleList(Block(shape) for _ in range(shape.layers))
+        self.h: Any = nn.ModuleList(Block(shape) for _ in range(shape.layers))
         before = shape.norm in ("before", "mis-wired")
         self.norm = nn.LayerNorm(shape.d) if before and shape.final_norm else None
         self.head = nn.Linear(shape.d, shape.vocabulary, bias=False)

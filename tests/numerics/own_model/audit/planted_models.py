@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.numerics.own_model.audit.decoder import MLP, Attention, Block, Decoder, Shape
+from tests.numerics.own_model.audit.decoder import MLP, Attention, Decoder, Shape
 
 
 class Conv1D(nn.Module):
@@ -105,23 +105,22 @@ def dialect(
     shape = Shape(**changes)  # pyright: ignore[reportArgumentType]
     model = Decoder(shape)
     for block in model.h:
-        assert isinstance(block, Block)
         if attention is not None:
-            block.attn = attention(shape)  # pyright: ignore[reportAttributeAccessIssue]
+            block.attn = attention(shape)
         if mlp is not None:
-            block.mlp = mlp(shape)  # pyright: ignore[reportAttributeAccessIssue]
+            block.mlp = mlp(shape)
     return model
 
 
 def draw_(model: nn.Module, std: float = 0.02, writers: float | None = None) -> nn.Module:
     """N(0, std) of every matrix, the writers' own, zeros in the biases, gains left at 1."""
     layers = len(model.h) if isinstance(model, Decoder) else 1
-    writers = std * (2 * layers) ** -0.5 if writers is None else writers
+    written = std * (2 * layers) ** -0.5 if writers is None else writers
     with torch.no_grad():
         for name, p in model.named_parameters():
             if p.dim() > 1:
                 out = name.endswith(("wo.weight", "w2.weight", "wo.base.weight"))
-                p.normal_(0.0, writers if out else std)
+                p.normal_(0.0, written if out else std)
             elif name.endswith("bias"):
                 p.zero_()
     return model

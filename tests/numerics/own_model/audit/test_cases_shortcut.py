@@ -1,5 +1,7 @@
 """Case F3: Admin's trained shortcuts that no profiling pass has set."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -28,7 +30,7 @@ class AdminDecoder(Decoder):
     def __init__(self, layers: int = 3) -> None:
         shape = Shape(layers=layers, norm="on-stream", positions=False, bias=False)
         super().__init__(shape)
-        self.h = nn.ModuleList(AdminBlock(shape) for _ in range(layers))
+        self.h: Any = nn.ModuleList(AdminBlock(shape) for _ in range(layers))
         with torch.no_grad():
             for p in self.parameters():
                 if p.dim() == 2:

@@ -155,7 +155,7 @@ class Planted:
 
     name: str
     make: Callable[[], nn.Module]
-    plant: Callable[[Decoder], None]
+    plant: Callable[[Decoder], object]
     kind: str
     """Of the finding that names it."""
     tensor: str
@@ -190,10 +190,10 @@ CASES = (
             "torch-defaults", "wpe.weight"),
     Planted("gains of 0", gpt2(), constant("norm1.weight", value=0.0), "gain", "h.0.norm1.weight"),
     Planted("gains of the norms of q and k drawn", gpt2(attention=QKNormAttention),
-            lambda m: [p.normal_(0.0, 0.02) for p in named(m, "q_norm.weight")] and None,
+            lambda m: [p.normal_(0.0, 0.02) for p in named(m, "q_norm.weight")],
             "gain", "h.2.attn.q_norm.weight"),
     Planted("biases drawn", gpt2(),
-            lambda m: [p.normal_(0.0, 0.02) for p in named(m, "w1.bias")] and None,
+            lambda m: [p.normal_(0.0, 0.02) for p in named(m, "w1.bias")],
             "bias", "h.0.mlp.w1.bias"),
     Planted("one generator's state for all layers", gpt2(), one_generator_for_all_layers,
             "copies", "h.3.attn.wv.weight"),

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from numerics.own_model.check.check import check
-from numerics.own_model.check.types import Check, OptimizerCheck, SizeSeries
+from numerics.own_model.check.result import Check
+from numerics.own_model.check.types import OptimizerCheck, SizeSeries
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import module_function
 from numerics.own_model.measurement.measure import measure_module
@@ -41,7 +42,7 @@ def exponent(series: SizeSeries) -> float:
 def totals(
     make: Callable[[int], Model], values: Sequence[int], optimizer: str = "sgd", seeds: int = 3
 ) -> SizeSeries:
-    """The total alone, which takes one pass a model."""
+    """The total alone, which takes one pass per model."""
     sizes: list[int] = []
     found: list[float] = []
     for size in values:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from numerics.own_model.check.check import check
 from numerics.own_model.check.report import _sizes
-from numerics.own_model.check.types import Check
+from numerics.own_model.check.result import Check
 from tests.numerics.own_model.check.models import Model, gpt2_, tfixup_, tokens
 
 D, HEADS = 32, 4

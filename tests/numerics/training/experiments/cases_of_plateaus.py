@@ -73,6 +73,7 @@ FIG3C = [
     Case("nothing trains with warm-up", of_fig3c, curves({"adam-warm": STUCK}), OPEN),
     Case("SGD's seeds disagree", of_fig3c, curves({"sgd": (trains(2_000), STUCK)}), OPEN),
 ]
+SEEDS_DISAGREE = "seeds disagree"
 RADAM = [
     Case("replaces it", radam.decide, curves({"radam": trains(300)}), YES),
     Case("replaces it slowly", radam.decide, curves({"radam": trains(2_500)}), YES),
@@ -87,6 +88,7 @@ RADAM = [
     Case("not given the time", radam.decide, curves({"radam": STUCK}, short=500), OPEN),
     Case("Adam needs none", radam.decide, curves({"adam": trains(300)}), OPEN),
     Case("rates disagree", radam.decide, curves({"radam@0.003": trains(300)}), OPEN),
+    Case(SEEDS_DISAGREE, radam.decide, curves({"radam": (trains(300), trains(300), STUCK)}), OPEN),
 ]
 
 FOUR = warmup.configs((2, 6), 200, range(4), steps=500)

@@ -30,6 +30,7 @@ from tests.numerics.training.experiments.cases_of_first_steps import FIG2, FIG3A
 from tests.numerics.training.experiments.cases_of_plateaus import (
     FIG3C,
     RADAM,
+    SEEDS_DISAGREE,
     WARMUP,
     curves,
     of_fig3c,
@@ -160,6 +161,16 @@ def test_the_rule_is_right_about_the_same_courses(tmp_path):
         if case.name in ONE_MODEL
     }
     assert found == ONE_MODEL
+
+
+def test_radams_line_says_what_seeds_that_disagree_mean(tmp_path):
+    by_name = {case.name: case for case in RADAM}
+    lines = {
+        name: by_name[name].rule(by_name[name].draw(Generator(tmp_path / str(place)))).line
+        for place, name in enumerate((SEEDS_DISAGREE, "not given the time"))
+    }
+    told = "which more of them do not undo"
+    assert [told in line for line in lines.values()] == [True, False]
 
 
 def test_an_end_of_500_steps_is_no_answer_to_a_recovery_at_2000(tmp_path):

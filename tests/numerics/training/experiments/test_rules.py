@@ -1,6 +1,7 @@
 """Every rule on made-up runs: it must be able to say each of its answers."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,10 +85,25 @@ def test_cost_is_told_where_seeds_leave_it_open(tmp_path):
     found = fig4a.decide(runs)
     assert found.answer is OPEN
     seeds = power.seeds_needed(power.deviation(ends), fig4a.MARGIN)
-    assert f"within ± 0.02 nats would take {seeds} seeds" in found.line
-    half = stats.t.ppf(0.975, seeds - 1) * power.deviation(ends) / seeds**0.5
-    less = stats.t.ppf(0.975, seeds - 2) * power.deviation(ends) / (seeds - 1) ** 0.5
-    assert half <= fig4a.MARGIN < less
+    assert f"0.02 nats wide, which decides wherever it lies, takes {seeds}" in found.line
+    wide = 2 * stats.t.ppf(0.975, seeds - 1) * power.deviation(ends) / seeds**0.5
+    less = 2 * stats.t.ppf(0.975, seeds - 2) * power.deviation(ends) / (seeds - 1) ** 0.5
+    assert wide <= fig4a.MARGIN < less
+
+
+@pytest.mark.parametrize("middle", [-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5])
+def test_as_many_seeds_as_are_told_decide_wherever_the_middle_is(middle, tmp_path):
+    """An interval as narrow as the margin cannot hold both its ends; one twice as wide can."""
+    spread = 0.01
+    seeds = power.seeds_needed(spread, fig4a.MARGIN)
+    quantiles = stats.norm.ppf((np.arange(seeds) + 0.5) / seeds)
+    ends = middle * fig4a.MARGIN + spread * quantiles / np.std(quantiles, ddof=1)
+    runs = []
+    for config in fig4a.configs((3, 6, 12), range(seeds)):
+        end = 2.0 - (float(ends[config.seed]) if config.layers == 12 else 0.0)
+        path = logged(tmp_path / f"{len(runs)}", validation_loss=[end, end])
+        runs.append(run_of(config, loss=end, path=path))
+    assert fig4a.decide(runs).answer is not OPEN
 
 
 @pytest.mark.parametrize(
@@ -225,6 +241,22 @@ def test_baselines(own, answer):
     assert baselines.trains(runs, "lri").answer is answer
     assert baselines.decide(runs).answer is answer
     assert baselines.trains([], "lri").answer is OPEN
+
+
+def test_a_scheme_that_is_not_seen_to_train_is_told_what_fails_would_cost():
+    """Six minutes at one rate, one width and one seed: 3 · 2 · 3 times as much in all."""
+    runs = [
+        replace(run_of(config, STUCK if config.scheme == "lri" else TRAINED), provenance=SECONDS)
+        for config in baselines.configs((6, 12, 50))
+    ]
+    found = baselines.trains(runs, "lri")
+    assert found.answer is NO
+    assert found.neighbourhood == ""
+    assert "3 rates, 2 widths, 3 seeds" in found.line
+    assert "here there are 1, 1, 1; the rest would take at least 102 minutes" in found.line
+
+
+SECONDS = {"seconds": 60.0}
 
 
 def table_runs(tmp_path: Path, **matches: int) -> list[RecordedRun]:
