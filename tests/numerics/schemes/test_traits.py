@@ -311,15 +311,25 @@ def test_bad_draws_and_factors_are_refused() -> None:
         with pytest.raises(InputError, match="cut must be positive"):
             WeightDraw(1.0, cut=cut)
     for name in ("rates", "weight_decays", "epsilons"):
-        Prescription(factors={}, **{name: {"hidden": 0.0}})
+        zero: dict[str, Any] = {name: {"hidden": 0.0}}
+        Prescription(factors={}, **zero)
         for bad in (-1.0, math.inf, math.nan):
             with pytest.raises(InputError, match=f"{name} must be finite and at least 0, got"):
-                Prescription(factors={}, **{name: {"hidden": bad}})
+                Prescription(factors={}, **(zero | {name: {"hidden": bad}}))
         with pytest.raises(InputError, match="did you mean 'hidden'"):
-            Prescription(factors={}, **{name: {"hiden": 1.0}})
+            Prescription(factors={}, **(zero | {name: {"hiden": 1.0}}))
     with pytest.raises(InputError, match="did you mean 'positions'"):
         Prescription(factors={}, draws={"position": WeightDraw(1.0)})
     plain = Prescription(factors={})
     assert (plain.source_factor, plain.target_factor, plain.depth_power) == (1, 1, 0)
     assert plain.embeddings == "normal"
     assert plain.draw("embeddings") is None
+
+
+def test_what_is_uniform_is_uniform() -> None:
+    draws: Any = scheme_named("zero-out").prescribe(SPEC).draws
+    assert draws["decoder.mlp.w1"] == WeightDraw(0.5 / 8, "uniform")
+    model = build("lri", PAIR, torch.Generator().manual_seed(0))
+    bound = math.sqrt(2 / (64 + 100))
+    for table in (model.source_embedding, model.target_embedding):
+        assert 0.99 * bound < float(table.detach().abs().max()) <= bound * (1 + 1e-6)
