@@ -301,6 +301,10 @@ def test_draws_fill_what_they_say(draw: WeightDraw, bound: float, std: float) ->
     )
 
 
+def asked(name: str, role: str, factor: float) -> dict[str, Any]:
+    return {name: {role: factor}}
+
+
 def test_bad_draws_and_factors_are_refused() -> None:
     assert set(WRITERS) == {"out_proj", "w2"}
     assert set(by_matrix(lambda _: WeightDraw(1.0))) == set(MATRICES)
@@ -311,13 +315,12 @@ def test_bad_draws_and_factors_are_refused() -> None:
         with pytest.raises(InputError, match="cut must be positive"):
             WeightDraw(1.0, cut=cut)
     for name in ("rates", "weight_decays", "epsilons"):
-        zero: dict[str, Any] = {name: {"hidden": 0.0}}
-        Prescription(factors={}, **zero)
+        Prescription(factors={}, **asked(name, "hidden", 0.0))
         for bad in (-1.0, math.inf, math.nan):
             with pytest.raises(InputError, match=f"{name} must be finite and at least 0, got"):
-                Prescription(factors={}, **(zero | {name: {"hidden": bad}}))
+                Prescription(factors={}, **asked(name, "hidden", bad))
         with pytest.raises(InputError, match="did you mean 'hidden'"):
-            Prescription(factors={}, **(zero | {name: {"hiden": 1.0}}))
+            Prescription(factors={}, **asked(name, "hiden", 1.0))
     with pytest.raises(InputError, match="did you mean 'positions'"):
         Prescription(factors={}, draws={"position": WeightDraw(1.0)})
     plain = Prescription(factors={})
