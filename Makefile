@@ -30,7 +30,7 @@ load: $(INSTALLED)
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,mutation]'
-	$(BIN)/python -m benchmarks.mutants
+	$(BIN)/python -m benchmarks.mutants $(MUTANTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -12,8 +12,9 @@ inside a string are not drawn: they change no mathematics. The share that is kil
 from a sample, so it is stored with Wilson's interval. Reasons why survivors change nothing are
 read from ``results/mutation/reasons.json`` (module and difference → reason).
 
-The tests are the fast ones of the named folders. Slow tests and those of other people's models are
-left out, so that a share is a lower bound on what the whole suite kills.
+The tests are the fast ones of the named folders, with those that the fast run leaves out for their
+number alone (marker ``many``). Slow tests and those of other people's models are left out, so that
+a share is a lower bound on what the whole suite kills.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from benchmarks.mutated_copy import ROOT, MutatedCopy, Ran, mutated_copy
 from numerics.stores.files import write_json
 from numerics.stores.provenance import Provenance, command_line, provenance
 
-FAST = ("-m", "not slow and not models and not chromium and not coq and not gpu")
+FAST = ("-m", "(not slow or many) and not models and not chromium and not coq and not gpu")
 PATIENCE = 5.0
 BUDGET = 40.0
 """Seconds of tests per mutant, as they last unaltered; more tests than fit are left out."""
@@ -77,10 +78,14 @@ GROUPS: Mapping[str, Group] = {
             "tests/numerics/training/test_outcome.py",
             "tests/numerics/training/experiments",
             "tests/numerics/evidence/test_rules.py",
+            "tests/numerics/evidence/test_experiments.py",
             "tests/numerics/statistics/test_boundedness.py",
         ),
     ),
-    "structure": Group(("numerics/structure/*.py",), ("tests/numerics/structure",)),
+    "structure": Group(
+        ("numerics/structure/*.py",),
+        ("tests/numerics/structure", "tests/models/test_structures.py"),
+    ),
     "recipes": Group(
         ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/own_model/audit")
     ),
@@ -183,12 +188,15 @@ def tests_of(mutant: Mutant, ran: Ran) -> list[str]:
     names: set[str] = set()
     for line in range(mutant.line, mutant.last + 1):
         names |= set(lines.get(str(line), ()))
-    if (
-        "" in names
-    ):  # a line that runs when the module is imported: every test of the module sees it
-        names |= {name for own in lines.values() for name in own}
+    first = names
+    if "" in names:
+        # A line that runs when the module is imported: whatever stands there may be read by any
+        # test, and most likely by those that the module's other lines run in.
+        first = {name for own in lines.values() for name in own}
+        names = {*first, *ran.seconds}
     found, total = [], 0.0
-    for name in sorted((n for n in names if n in ran.seconds), key=lambda n: ran.seconds[n]):
+    known = (name for name in names if name in ran.seconds)
+    for name in sorted(known, key=lambda n: (n not in first, ran.seconds[n])):
         total += ran.seconds[name]
         if total > BUDGET and found:
             break

@@ -9,12 +9,14 @@ request names, and answers with what they said. Requests and answers are JSON, o
 
 ``outcome`` is ``passed``, ``failed`` where a test's own body failed, ``broken`` where only
 collection or a fixture did, ``timeout``, or ``crashed`` where the process died. ``imported`` says
-whether the module of the request was really imported from this folder.
+whether the module of the request was really imported from this folder. ``seconds`` of a request are
+seconds of computing.
 """
 
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import sys
@@ -22,6 +24,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,8 @@ LIBRARIES = (
 BARE = ("-o", "addopts=--import-mode=importlib --strict-markers --doctest-modules")
 """Our usual options but for the checks of shapes at run time, which cost seconds at each import and
 would notice a fault in a test's place."""
+STANDSTILL = 30
+"""Times the seconds of computing that a request allows: a run that lasts longer stands still."""
 ANSWER = "WARM-PYTEST "
 """Before each answer, to tell it from what the tests print."""
 
@@ -134,6 +139,9 @@ def _child(request: dict[str, Any], here: Path, answer: int, log: str) -> None:
     os.dup2(out, 1)
     os.dup2(out, 2)
     sys.dont_write_bytecode = not request.get("bytecode", False)
+    # Seconds of computing: on busy cores a run takes longer and is no slower.
+    limit = ceil(request.get("seconds", 120))
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
     found = run_tests(request, here)
     with os.fdopen(answer, "wb") as pipe:
         pipe.write(json.dumps(found).encode())
@@ -155,7 +163,7 @@ def serve(request: dict[str, Any], here: Path, log: str) -> dict[str, Any]:
             os._exit(0)
     os.close(writing)
     content = b""
-    limit = start + request.get("seconds", 120)
+    limit = start + STANDSTILL * request.get("seconds", 120)
     while (left := limit - time.monotonic()) > 0:
         if not select.select([reading], [], [], left)[0]:
             break
@@ -167,7 +175,8 @@ def serve(request: dict[str, Any], here: Path, log: str) -> dict[str, Any]:
     os.close(reading)
     if timed_out or not content:
         os.killpg(child, signal.SIGKILL) if timed_out else None
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    timed_out |= os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
     taken = time.monotonic() - start
     if not content or timed_out:
         found = {"outcome": "timeout" if timed_out else "crashed", "failed": [], "broken": []}

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -121,6 +122,56 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f} %" if value < 1 else "more than 100 %"
 
 
+def mutation() -> str:
+    """Per wing, how many of the drawn mutants the tests kill; below, every survivor's reason."""
+    folder = RESULTS / "mutation"
+    reasons = json.loads((folder / "reasons.json").read_text("utf-8"))
+    files = sorted(path for path in folder.glob("*.json") if path.name != "reasons.json")
+    found = [json.loads(path.read_text("utf-8")) for path in files]
+    lines = [_table(MUTATION, (_wing(one, reasons) for one in found))]
+    for one in found:
+        lines += ["", f"## Survivors: {one['group']}", ""]
+        lines += [_survivor(mutant, reasons) for mutant in one["survivors"]] or ["None."]
+    commands = dict.fromkeys(one["provenance"]["command"] for one in found)
+    return "\n".join([*lines, "", "## Commands", "", "```sh", *commands, "```"])
+
+
+MUTATION = (
+    "wing",
+    "mutants",
+    "drawn",
+    "seed",
+    "killed",
+    "share",
+    "change nothing",
+    "open",
+    "commit",
+)
+
+
+def _wing(one: dict[str, Any], reasons: Mapping[str, str]) -> tuple[object, ...]:
+    told = sum(_reason(mutant, reasons) is not None for mutant in one["survivors"])
+    low, high = one["interval"]
+    share = f"{one['share']:.0%} [{low:.0%}, {high:.0%}]"
+    commit = str(one["provenance"]["commit"])[:7]
+    seed, left = one["provenance"]["seed"], len(one["survivors"]) - told
+    killed = one["killed"]
+    return one["group"], one["mutants"], one["sampled"], seed, killed, share, told, left, commit
+
+
+def _reason(mutant: Mapping[str, Any], reasons: Mapping[str, str]) -> str | None:
+    return reasons.get(f"{mutant['module']}: {mutant['difference']}")
+
+
+def _survivor(mutant: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
+    told = _reason(mutant, reasons)
+    why = f"It changes nothing: {told}" if told else f"Open, {mutant['fate']}."
+    change = "\n".join(f"   {line}" for line in mutant["difference"].splitlines())
+    return (
+        f"1. `{mutant['module']}`, line {mutant['line']}. {why}\n\n   ```diff\n{change}\n   ```\n"
+    )
+
+
 def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     names = tuple(header)
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
@@ -135,3 +186,4 @@ def write_tables(folder: Path) -> None:
     (folder / "recorded_libraries.txt").write_text(libraries() + "\n", "utf-8")
     (folder / "recorded_solved.txt").write_text(solved() + "\n", "utf-8")
     (folder / "recorded_predictions.txt").write_text(predictions() + "\n", "utf-8")
+    (folder / "recorded_mutation.txt").write_text(mutation() + "\n", "utf-8")

@@ -19,10 +19,15 @@ KEPT = ("d10", "d1_", "a1_", "i1_", "i2_", "i4_", "i5_", "nanogpt")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of those folders as slow, but for a few."""
+    """Mark the tests of those folders as slow, but for a few.
+
+    Those that would be fast alone also get the marker ``many``: mutants are tested with them.
+    """
     for item in items:
         if not item.path.is_relative_to(HERE):
             continue
         place = str(item.path.relative_to(HERE))
         if place.startswith(SLOW) and not any(word in item.name.lower() for word in KEPT):
+            if not item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.many)
             item.add_marker(pytest.mark.slow)

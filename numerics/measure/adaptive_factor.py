@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from numerics.statistics.estimates import Estimate, mean_estimate
-from theory.errors import require_positive
+from theory.errors import InputError, require_positive
 
 GROUPS = 40
 
@@ -52,8 +52,11 @@ def sampled_variance(
     >>> found.low < 0.07555 < found.high  # the exact value
     True
     """
+    if groups < 2:
+        raise InputError(f"groups must be at least 2, got {groups}")
     each = draws // groups
-    require_positive(groups=groups - 1, draws=each - 1)
+    if each < 2:
+        raise InputError(f"draws must be at least {2 * groups}, two a group, got {draws}")
     return mean_estimate(
         [float(adaptive_factors(degrees, each, generator).var()) for _ in range(groups)]
     )

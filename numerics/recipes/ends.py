@@ -85,6 +85,11 @@ def first(output: object) -> Tensor | None:
     return next((t for t in map(first, values) if t is not None), None)
 
 
+_KEEPING = (
+    *("dropout", "contiguous", "clone", "identity"),
+    *("to", "type", "float", "double", "half", "bfloat16"),
+)
+"""Operations after which the numbers are what they were, dropout being off."""
 _Terms = list[tuple[str, Tensor, float]]
 
 
@@ -164,7 +169,8 @@ class _Watch(TorchFunctionMode):
         tensors = [a for a in args if isinstance(a, Tensor)]
         table = self._table(name, func, args, kwargs)
         if table is not None:
-            self._set(result, [(self.names[id(table)], result, 1.0)])
+            # A copy: what is added to the rows in place is a term of its own.
+            self._set(result, [(self.names[id(table)], result.detach().clone(), 1.0)])
             return
         if func is F.linear and len(tensors) > 1 and id(tensors[1]) in self.names:
             rms = tensors[0].double().square().mean().sqrt()
@@ -216,7 +222,7 @@ class _Watch(TorchFunctionMode):
                 return None
             m = 1 / value if "div" in name else value
             return [(label, tensor, m * before) for label, tensor, before in one]
-        if name in ("dropout", "to", "float", "contiguous", "clone", "type", "identity"):
+        if name in _KEEPING:
             return one
         return None
 

@@ -12,7 +12,7 @@ from tests.models.zoo import FOREIGN, HANDWRITTEN, ZOO, installed, judge
 def _marked(model: ForeignModel) -> object:
     marks = [] if model.library == "torch" else [pytest.mark.models]
     if not model.quick:
-        marks.append(pytest.mark.slow)
+        marks.append(pytest.mark.many if model.library == "torch" else pytest.mark.slow)
     if not installed(model):
         marks.append(pytest.mark.skip(reason=f"{model.library} is not installed"))
     return pytest.param(model, id=model.name, marks=marks)

@@ -114,3 +114,56 @@ def test_ids_are_unique_and_unknown_ones_offer_the_nearest():
 def test_depths_are_positive_integers(depth):
     with pytest.raises(InputError, match=f"depth .* got {depth}"):
         require_positive(depth=depth)
+
+
+def test_a_verdict_holds_all_its_evidence_and_nothing_of_other_claims():
+    other = replace(item(True), claim="p.y")
+    for found in (
+        [item(True)],
+        [item(False), item(True, Reading.RESTRICTED)],
+        [item(False)],
+        [replace(item(False), kind=Kind.TRAINING)],
+        [item(None)],
+    ):
+        reached = verdict(ROW, [*found, other])
+        assert reached.evidence == tuple(found)
+        assert reached.claim is ROW
+
+
+def test_what_is_missing_is_said():
+    assert verdict(ROW, []).qualification == "no evidence yet"
+    missed = verdict(ROW, [item(True, control=MISSED)]).qualification
+    assert missed == "a negative control was not rejected, so its check does not count"
+    assert verdict(ROW, [item(None)]).qualification == "found"
+    unseen = replace(item(False, Reading.RESTRICTED), kind=Kind.TRAINING)
+    assert verdict(ROW, [item(True), unseen]).qualification == (
+        "training did not show it at this scale: found"
+    )
+    opposed = [item(True), item(False, Reading.RESTRICTED)]
+    assert verdict(ROW, opposed).qualification == "the evidence contradicts itself"
+
+
+def test_hypotheses_are_told_once():
+    twice = [item(True, Reading.RESTRICTED), item(True, Reading.RESTRICTED)]
+    assert verdict(ROW, twice).qualification == f"text {Reading.RESTRICTED}"
+    more = replace(twice[0], reading_text="another")
+    assert verdict(ROW, [*twice, more]).qualification == f"text {Reading.RESTRICTED}; another"
+    silent = replace(twice[0], reading_text="")
+    assert verdict(ROW, [silent, more]).qualification == "another"
+    assert verdict(ROW, [item(False)]).qualification == ""
+    assert verdict(ROW, [item(True)]).qualification == ""
+
+
+def test_what_a_provider_gets_unless_asked_otherwise():
+    context = Context()
+    assert (context.level, context.seed, context.rerun) == ("quick", 0, False)
+    assert (str(context.results), context.device) == ("results", "cpu")
+    plain = item(True)
+    assert (plain.source, plain.seconds, plain.scope, plain.neighbourhood) == (
+        "computed",
+        0,
+        "",
+        "",
+    )
+    assert (plain.value, plain.expected, plain.tolerance, plain.interval) == (None,) * 4
+    assert dict(plain.details) == {}

@@ -21,7 +21,7 @@ from numerics.training.experiments.experiment import (
 )
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import LOG
-from theory.claims import Context, Kind, verdict
+from theory.claims import Context, Kind, Reading, verdict
 from theory.errors import InputError
 from theory.ledger import LEDGER, claim_named
 
@@ -122,6 +122,18 @@ def test_both_variants_of_recorded_runs_are_told_apart(row):
             pytest.skip(f"the runs of {row.experiment} are not all recorded: its claim is open")
         assert row.false.rule(runs).answer is ExperimentAnswer.NOT_REPRODUCED
         assert row.true.rule(runs).answer is ExperimentAnswer.REPRODUCED
+
+
+def test_every_row_says_which_reading_it_tests_and_what_was_altered():
+    restricted = [row for row in ROWS if row.reading is Reading.RESTRICTED]
+    assert [row.claim for row in restricted] == ["xiong.needs-warmup"]
+    assert {row.reading for row in ROWS} == {Reading.PRINTED, Reading.RESTRICTED}
+    for row in ROWS:
+        assert len(row.false.altered.split()) >= 3
+        assert len(row.true.altered.split()) >= 3
+        assert row.false.altered != row.true.altered
+    alike = [(row.claim, row.experiment, row.reading, row.part) for row in ROWS]
+    assert len(set(alike)) == len(alike)
 
 
 def test_what_the_experiment_wrote_down_does_not_count(results):

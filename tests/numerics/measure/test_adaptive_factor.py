@@ -40,3 +40,18 @@ def test_bad_sizes_are_refused():
 def test_evidence_is_admissible_at_another_seed(provider):
     for item in provider(Context(seed=7)):
         assert item.admissible, item.summary
+
+
+@pytest.mark.parametrize(
+    ("draws", "groups", "words"),
+    [
+        (100, 1, "groups must be at least 2, got 1"),
+        (100, 0, "groups must be at least 2, got 0"),
+        (7, 4, "draws must be at least 8, two a group, got 7"),
+    ],
+)
+def test_a_variance_needs_two_groups_of_two_draws(draws: int, groups: int, words: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(InputError, match=words):
+        sampled_variance(5, draws, generator, groups=groups)
+    assert sampled_variance(5, 8, generator, groups=4).value > 0

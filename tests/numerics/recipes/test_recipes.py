@@ -11,72 +11,42 @@ from numerics.models.spec import Architecture, ModelSpec
 from numerics.recipes import ALIASES, RECIPES, recipe_named
 from numerics.recipes.draw import xavier
 from numerics.recipes.from_scheme import SchemeRecipe
-from numerics.recipes.place import ModelSizes, ParameterPlace, RecipeStream
+from numerics.recipes.place import ModelSizes
 from numerics.schemes import SCHEMES
-from numerics.structure.types import Branch, TensorView
+from tests.numerics.recipes.places import place_of, setting_of
 from theory.errors import InputError
 
 
-def _setting(layers: int, d: int = 768, *, encoder: int = 0, per_layer: int = 2) -> ModelSizes:
-    if encoder:
-        stacks = {
-            "encoder": RecipeStream("encoder", encoder, 2 * encoder),
-            "decoder": RecipeStream("decoder", layers, 3 * layers),
-        }
-    else:
-        stacks = {"stream": RecipeStream("stream", layers, per_layer * layers)}
-    return ModelSizes(d, 4 * d, 1000, 64, stacks)
-
-
-def _place(
-    role: str, setting: ModelSizes, layer: int = 1, stack: str = "stream", kind: str = ""
-) -> ParameterPlace:
-    d = setting.d_model
-    fans = {"w_in": (d, 4 * d), "gate": (d, 4 * d), "w_out": (4 * d, d), "head": (d, 1000)}
-    fan_in, fan_out = fans.get(role, (d, d))
-    attention = "cross-attention" if kind == "cross" else "self-attention"
-    branch = Branch(
-        0, stack, layer, "mlp" if role in ("w_in", "gate", "w_out") else attention,
-        True, False, False, True,
-    )  # fmt: skip
-    outside = role in ("head", "embedding", "positions")
-    view = TensorView("w", role, None, None, fan_in, fan_out, 1, None if outside else 0)  # pyright: ignore[reportArgumentType]
-    return ParameterPlace(
-        view, None if outside else branch, stack, 0 if outside else layer, (fan_out, fan_in),
-        "Linear", fan_in, False,
-    )  # fmt: skip
-
-
 def _std(recipe: str, role: str, setting: ModelSizes, **where: object) -> float:
-    draw = recipe_named(recipe).ask(_place(role, setting, **where), setting)  # pyright: ignore[reportArgumentType]
+    draw = recipe_named(recipe).ask(place_of(role, setting, **where), setting)  # pyright: ignore[reportArgumentType]
     assert draw is not None
     return draw.std
 
 
 @pytest.mark.parametrize(("layers", "std"), [(12, 0.0040825), (48, 0.0020412)])
 def test_case_a1_gpt2s_writers(layers: int, std: float) -> None:
-    setting = _setting(layers)
+    setting = setting_of(layers)
     assert _std("gpt2", "out", setting) == pytest.approx(std, rel=1e-4)
     assert _std("gpt2", "w_out", setting) == pytest.approx(std, rel=1e-4)
     assert _std("gpt2", "q", setting) == 0.02
 
 
 def test_case_d12_two_parallel_branches_are_two_and_one_is_one() -> None:
-    assert _std("gpt2", "out", _setting(12)) == pytest.approx(0.02 / math.sqrt(24))
-    assert _std("gpt2", "out", _setting(12, per_layer=1)) == pytest.approx(0.02 / math.sqrt(12))
+    assert _std("gpt2", "out", setting_of(12)) == pytest.approx(0.02 / math.sqrt(24))
+    assert _std("gpt2", "out", setting_of(12, per_layer=1)) == pytest.approx(0.02 / math.sqrt(12))
 
 
 @pytest.mark.parametrize("layers", [1, 6, 12, 100])
 def test_case_e3_encoder_only_is_the_solvers_constant(layers: int) -> None:
-    setting = _setting(layers)
-    place = _place("v", setting)
+    setting = setting_of(layers)
+    place = place_of("v", setting)
     gain = _std("tfixup", "v", setting) / xavier(*place.fans).std
     assert gain == pytest.approx(0.638943 * layers**-0.25, rel=1e-6)
     assert _std("tfixup", "q", setting) == pytest.approx(xavier(*place.fans).std)
 
 
 def test_case_e2_unequal_stacks_each_by_its_own_depth() -> None:
-    setting = _setting(6, encoder=40)
+    setting = setting_of(6, encoder=40)
     base = xavier(768, 768).std
     decoder = _std("tfixup", "v", setting, stack="decoder") / base
     encoder = _std("tfixup", "v", setting, stack="encoder") / base
@@ -86,7 +56,7 @@ def test_case_e2_unequal_stacks_each_by_its_own_depth() -> None:
 
 
 def test_case_e7_torchscales_constant_for_unequal_stacks() -> None:
-    setting = _setting(6, encoder=18)
+    setting = setting_of(6, encoder=18)
     base = xavier(768, 768).std
     paper = _std("deepnorm", "out", setting, stack="encoder") / base
     code = _std("deepnorm-torchscale", "out", setting, stack="encoder") / base
@@ -107,20 +77,20 @@ def test_case_e7_torchscales_constant_for_unequal_stacks() -> None:
     ("layers", "alpha", "beta"), [(12, 2.2134, 0.31947), (24, 2.6321, 0.2686), (32, 2.8284, 0.25)]
 )
 def test_case_b7_deepnorm_of_one_stack(layers: int, alpha: float, beta: float) -> None:
-    setting = _setting(layers)
+    setting = setting_of(layers)
     assert recipe_named("deepnorm").shortcut("stream", setting) == pytest.approx(alpha, rel=1e-4)
     gain = _std("deepnorm", "out", setting) / xavier(768, 768).std
     assert gain == pytest.approx(beta, rel=2e-4)
 
 
 def test_case_a5_wang_and_small_init() -> None:
-    setting = _setting(22, 2048)
+    setting = setting_of(22, 2048)
     assert _std("wang-init", "w_out", setting) == pytest.approx(2.009e-3, rel=1e-3)
     assert _std("wang-init", "q", setting) == pytest.approx(0.01398, rel=1e-3)
 
 
 def test_case_a9_clip() -> None:
-    setting = _setting(12, 512)
+    setting = setting_of(12, 512)
     assert _std("clip", "q", setting) == pytest.approx(0.044194, rel=1e-4)
     assert _std("clip", "out", setting) == pytest.approx(0.0090211, rel=1e-4)
     assert _std("clip", "w_out", setting) == pytest.approx(0.0090211, rel=1e-4)
@@ -128,9 +98,9 @@ def test_case_a9_clip() -> None:
 
 
 def test_mitchell_and_llama_by_layer() -> None:
-    setting = _setting(8, 256)
+    setting = setting_of(8, 256)
     for layer in (1, 4, 8):
-        asked = recipe_named("mitchell").ask(_place("w_out", setting, layer), setting)
+        asked = recipe_named("mitchell").ask(place_of("w_out", setting, layer), setting)
         assert asked is not None
         assert asked.sigma == pytest.approx((2 * 1024 * layer) ** -0.5)
         assert asked.cut == 3.0
@@ -140,18 +110,18 @@ def test_mitchell_and_llama_by_layer() -> None:
 
 
 def test_t5_at_the_width_of_its_test() -> None:
-    setting = replace(_setting(2, 128), head_width=32)
+    setting = replace(setting_of(2, 128), head_width=32)
     assert _std("t5", "q", setting) == pytest.approx(0.0156, rel=0.01)
     assert _std("t5", "k", setting) == pytest.approx(0.0884, rel=0.01)
     assert _std("t5", "w_out", setting) == pytest.approx(0.0442, rel=0.01)
-    place = _place("q", setting)
+    place = place_of("q", setting)
     assert recipe_named("t5").ask(place, replace(setting, head_width=None)) is None
 
 
 def test_torchs_defaults_are_what_torch_draws() -> None:
     torch.manual_seed(0)
     linear = nn.Linear(300, 200)
-    asked = recipe_named("torch").ask(_place("q", _setting(1, 300)), _setting(1, 300))
+    asked = recipe_named("torch").ask(place_of("q", setting_of(1, 300)), setting_of(1, 300))
     assert asked is not None
     assert float(linear.weight.detach().std()) == pytest.approx(asked.std, rel=0.02)
     assert float(linear.weight.detach().abs().max()) <= asked.sigma * 3**0.5
@@ -161,7 +131,7 @@ def test_torchs_defaults_are_what_torch_draws() -> None:
     "name", sorted(n for n in SCHEMES if isinstance(RECIPES.get(n), SchemeRecipe))
 )
 def test_every_scheme_is_a_recipe_with_its_own_numbers(name: str) -> None:
-    scheme, setting = SCHEMES[name], _setting(5, 64, encoder=3)
+    scheme, setting = SCHEMES[name], setting_of(5, 64, encoder=3)
     spec = ModelSpec(3, 5, d_model=64, d_ff=256, heads=1, vocabulary=1000)
     assert Architecture.ENCODER_DECODER in scheme.architectures
     prescription = scheme.prescribe(scheme.adapt(spec))
@@ -173,7 +143,7 @@ def test_every_scheme_is_a_recipe_with_its_own_numbers(name: str) -> None:
         "w_out": "mlp.w2",
     }
     for role, ours in matrices.items():
-        place = _place(role, setting, 2, "decoder", "cross")
+        place = place_of(role, setting, 2, "decoder", "cross")
         wanted = prescription.factors.get(f"decoder.{ours}", 1.0)
         wanted *= 2**prescription.depth_power
         asked = RECIPES[name].ask(place, setting)
@@ -193,7 +163,7 @@ def test_every_recipe_says_what_it_assumes_and_leaves() -> None:
 
 
 def test_numbers_of_a_recipe_can_be_changed() -> None:
-    assert _std("gpt2:std=0.006", "q", _setting(2)) == 0.006
+    assert _std("gpt2:std=0.006", "q", setting_of(2)) == 0.006
     for bad, words in (
         ("gpt2:std=", "must be a number"),
         ("gpt2:std=-1", "must be positive"),
@@ -206,6 +176,6 @@ def test_numbers_of_a_recipe_can_be_changed() -> None:
 
 
 def test_a_recipe_for_two_stacks_refuses_one() -> None:
-    setting = _setting(4)
+    setting = setting_of(4)
     with pytest.raises(InputError, match="must be used on encoder-decoder"):
-        recipe_named("tfixup-code").ask(_place("v", setting), setting)
+        recipe_named("tfixup-code").ask(place_of("v", setting), setting)

@@ -72,6 +72,9 @@ def test_these_are_residual_additions(run) -> None:
         lambda m, x: torch.sigmoid(m.c(x)) * x + (1 - torch.sigmoid(m.c(x))) * m.f(x),
         lambda _, x: x + x.pow(3) * 0.04,
         lambda m, x: torch.cat([x, m.f(x)], -1),
+        lambda m, x: torch.full((WIDTH,), 3.0) / x + m.f(x),
+        lambda m, x: x * x + m.f(x),
+        lambda m, x: x / x.roll(1, 1) + m.f(x),
     ],
 )
 def test_these_are_none(run) -> None:
@@ -90,6 +93,11 @@ def test_these_are_none(run) -> None:
         (lambda m, x: x - m.f(x), 1.0, -1.0),
         (lambda m, x: torch.add(x, m.f(x), alpha=0.5), 1.0, 0.5),
         (lambda m, x: x * torch.full((WIDTH,), 3.0) + m.f(x), 3.0, 1.0),
+        (lambda m, x: torch.full((WIDTH,), 3.0) * x + m.f(x), 3.0, 1.0),
+        (lambda m, x: x / torch.full((WIDTH,), 4.0) + m.f(x), 0.25, 1.0),
+        (lambda m, x: -x + m.f(x), -1.0, 1.0),
+        (lambda m, x: x + m.f(x) / 8, 1.0, 0.125),
+        (lambda m, x: x + m.f(x) / m.gain, 1.0, None),
         (lambda m, x: x * torch.arange(1.0, WIDTH + 1) + m.f(x), None, 1.0),
         (lambda m, x: m.gain * x + m.f(x), None, 1.0),
         (lambda m, x: x + m.gain * m.f(x), 1.0, None),

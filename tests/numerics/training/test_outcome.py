@@ -150,3 +150,42 @@ def test_an_untrained_model_on_text_unlike_the_training_text_is_not_trained():
 
     losses = sentence_losses(Untrained(), BATCHES, SMOOTHING)
     assert judge(losses, misled, V, finite=True).outcome is RunOutcome.STUCK
+
+
+def told(model: list[float], unigram: float, vocabulary: int = 1000, *, finite: bool = True):
+    """The judgement on sentences of two tokens with these losses per token."""
+    tokens = torch.full((len(model),), 2)
+    losses = SentenceLosses(2 * torch.tensor(model, dtype=torch.float64), tokens)
+    alike = torch.full((len(model),), 2 * unigram, dtype=torch.float64)
+    return judge(losses, SentenceLosses(alike, tokens), vocabulary, finite=finite)
+
+
+def test_the_reason_names_the_number_that_decided():
+    # The unigram's 4 is below log 1000 = 6.9; the margin is a tenth of it.
+    sure = told([3.0, 3.0, 3.0], 4.0)
+    assert (sure.outcome, sure.reason) == (
+        RunOutcome.TRAINED,
+        "1 below the unigram loss, more than the margin 0.4",
+    )
+    unsure = told([2.0, 4.9, 3.0], 4.0)
+    half = 1.96 * math.sqrt((1.3**2 + 1.6**2 + 0.3**2) / 2 / 3)
+    assert unsure.gain.low == pytest.approx(0.7 - half)
+    assert unsure.outcome is RunOutcome.STUCK
+    assert unsure.reason == (
+        f"0.7 below the unigram loss, {0.7 - half:.4g} at the interval's lower end, within the "
+        "margin 0.4"
+    )
+    near = told([3.8, 3.8], 4.0)
+    assert near.reason == "0.2 below the unigram loss, within the margin 0.4"
+    assert told([4.5, 4.5], 4.0).reason == "0.5 above the unigram loss"
+    assert told([4.0, 4.0], 4.0).reason == "0 below the unigram loss, within the margin 0.4"
+    assert told([6.0, 6.0], 9.0).reason == "0.9078 below log V, more than the margin 0.6908"
+    edge = math.log(1000) + 1
+    assert told([edge - 1e-6] * 2, 4.0).outcome is RunOutcome.STUCK
+    gone = told([edge + 0.001] * 2, 4.0)
+    assert gone.outcome is RunOutcome.DIVERGED
+    assert gone.reason == "validation loss 7.909 exceeds log V = 6.908 by more than 1"
+    for broken in (told([1.0, 1.0], 4.0, finite=False), told([math.inf, 1.0], 4.0)):
+        assert (broken.outcome, broken.reason) == (RunOutcome.DIVERGED, "a loss was not finite")
+    assert (sure.unigram_loss, sure.uniform_loss) == (4.0, math.log(1000))
+    assert sure.validation.value == 3.0
