@@ -73,7 +73,7 @@ def installed(names: Iterable[str]) -> list[Installed]:
         told = held.metadata
         classifiers = told.get_all("Classifier") or []
         kinds = [one.rpartition("::")[2].strip() for one in classifiers if one[:7] == "License"]
-        stated = [told.get("License-Expression") or "", told.get("License") or ""]
+        stated = [*(told.get_all("License-Expression") or []), *(told.get_all("License") or [])]
         # A whole licence text in that field names its kind in the first line.
         words = [one.strip().splitlines()[0] for one in stated if one.strip()]
         found.append(Installed(normal(name), held.version, (*words, *kinds)))

@@ -201,7 +201,7 @@ def controls(ground: Ground) -> dict[str, bool]:
             return 0
 
         def plant() -> None:
-            Solve.run = fail
+            setattr(Solve, "run", fail)  # noqa: B010 - a planted method, unknown to the type
 
         given = ("solve", "--layers", "6")
         folder = ground.new(10**6 + number)
