@@ -10,6 +10,7 @@ from theory.ledger.readings import (
     of_libraries,
     of_modern,
     of_modern_questions,
+    of_questions,
     of_rivals_theory,
     of_rivals_training,
     of_theory,
@@ -27,6 +28,7 @@ READINGS: Mapping[str, StatementReading] = {
         of_rivals_training,
         of_modern,
         of_modern_questions,
+        of_questions,
         of_transfer,
         of_libraries,
     )
