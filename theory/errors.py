@@ -48,6 +48,8 @@ def nearest(name: str, known: Iterable[str], what: str) -> InputError:
         rest = f"tfixup --help shows all {len(names)}"
     elif what in _LISTED:
         rest = f"tfixup list {what}s shows all {len(names)}"
+        if what == "optimizer":
+            rest = "tfixup list optimizers shows which command knows which"
     else:
         rest = f"one of {len(names)}, such as {', '.join(names[:3])}"
     return InputError(f"unknown {what} {shown!r}{offer} ({rest})")

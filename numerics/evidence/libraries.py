@@ -119,11 +119,11 @@ def observed(row: LibraryRow, context: Context) -> Iterator[Observation]:
         all_agree(changed) is row.accepted,
     )
     name, worst = max(shipped.items(), key=lambda item: _distance(item[1]))
+    scope = f"{row.package} {version}, one draw"
     common: dict[str, Any] = {
         "claim": row.claim,
         "control": control,
         "tolerance": tolerance("drawn-scale"),
-        "scope": f"{row.package} {version}, one draw",
         "details": {"package": row.package, "version": version, "seen": row.seen},
     }
     yield Observation(
@@ -132,6 +132,7 @@ def observed(row: LibraryRow, context: Context) -> Iterator[Observation]:
         f"for {worst.asked:.4g}",
         value=worst.found,
         expected=worst.asked,
+        scope=scope,
         **common,
     )
     if row.repair:
@@ -144,6 +145,7 @@ def observed(row: LibraryRow, context: Context) -> Iterator[Observation]:
             expected=worst.shipped,
             reading=Reading.REPAIRED,
             reading_text=row.repair,
+            scope=scope,
             **common,
         )
 
@@ -165,4 +167,5 @@ def _missing(row: LibraryRow) -> Observation:
         summary=f"package {row.package} (seen in version {row.seen}) is not installed",
         control=Control("a tensor twice as large must be rejected", not all_agree(twice)),
         details={"package": row.package, "seen": row.seen},
+        scope=f"{row.package} {row.seen}, not measured here",
     )

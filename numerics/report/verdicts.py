@@ -122,10 +122,8 @@ def _many(number: int, word: str) -> str:
 def row(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
     """One claim: its id, verdict and kinds of evidence; the statement; what holds instead."""
     kinds = kinds_of(item)
-    yield (
-        f"  {item.claim.id}: {item.outcome}" + (f" ({kinds})" if kinds else ""),
-        STYLES[str(item.outcome)],
-    )
+    head = f"{item.claim.id}: {item.outcome}" + (f" ({kinds})" if kinds else "")
+    yield from hanging("  ", head, width, STYLES[str(item.outcome)])
     yield from hanging("      ", f"{item.claim.statement} ({item.claim.where})", width, "")
     scopes = scope_of(item)
     # A negative result of training is qualified by its range alone, which the last line gives.

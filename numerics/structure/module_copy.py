@@ -42,8 +42,10 @@ def copy_module(model: nn.Module, memo: dict[int, Any] | None = None) -> nn.Modu
     Examples
     --------
     >>> import torch
-    >>> model = nn.Linear(2, 2, bias=False)
-    >>> model.head = lambda x: x @ model.weight
+    >>> def with_head(model):
+    ...     model.head = lambda x: x @ model.weight
+    ...     return model
+    >>> model = with_head(nn.Linear(2, 2, bias=False))
     >>> copied = copy_module(model)
     >>> _ = nn.init.zeros_(copied.weight)
     >>> copied.head(torch.ones(1, 2))

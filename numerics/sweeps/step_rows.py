@@ -40,7 +40,7 @@ def step_values(
     >>> generator = torch.Generator().manual_seed(0)
     >>> model = build("zero-out", single_stack(Architecture.DECODER_ONLY, 2), generator)
     >>> batch = random_batch(model.spec, generator, sequences=1, tokens=4)
-    >>> settings = Settings(steps=2, lr=1e-3)
+    >>> settings = SweepSettings(steps=2, lr=1e-3)
     >>> found = dict(step_values(model, batch, torch.ones_like, step_rule_named("sgd"), settings))
     >>> found["without_gradient_1"] > 0, found["without_gradient_2"]
     (True, 0.0)

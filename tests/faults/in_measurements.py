@@ -141,8 +141,8 @@ MEASUREMENT_FAULTS = (
     Fault(
         "LAMB takes packed q, k, v for one tensor",
         "numerics/linearization/update_directions.py",
-        '[2] != "in_proj":',
-        '[2] != "in_proj_":',
+        'packed = parameter.rpartition(".")[2] == "in_proj"',
+        'packed = parameter.rpartition(".")[2] == "in_proj_"',
         (
             "tests/numerics/measure/test_updates.py::test_rules_that_see_whole_tensors_take_q_k_and_v_apart[lamb]",
         ),
@@ -150,8 +150,8 @@ MEASUREMENT_FAULTS = (
     Fault(
         "rates given to the wrong third of q, k, v",
         "numerics/linearization/update_directions.py",
-        "zip(factors, step.chunk(len(factors)), strict=True)",
-        "zip(factors[::-1], step.chunk(len(factors)), strict=True)",
+        "return factors_of(parameter, table)[part] if table else 1.0",
+        "return factors_of(parameter, table)[-1 - part] if table else 1.0",
         (
             "tests/numerics/schemes/test_rates.py::test_a_step_with_rates_is_the_step_with_each_piece_times_its_factor[sign]",
         ),

@@ -182,7 +182,7 @@ def test_a_rules_names_that_reach_nothing(my: str, capsys: pytest.CaptureFixture
         (["{my}:rihgt"], "did you mean 'right'"),
         (["{my}:right", "--recipe", "gtp2"], "did you mean 'gpt2'"),
         (["{my}:right", "--recipe", "tfixup-code"], "encoder-decoder"),
-        (["{my}:right", "--values", "0"], "at least 1"),
+        (["{my}:right", "--values", "0"], "must be between 1 and"),
         (["{my}:infinite"], "must be finite, and wte.weight has 1 of"),
         (["{my}:broken"], "forward of GPT raised"),
         (["{my}:fails"], "raised KeyError: 'missing' at my.py:"),

@@ -141,13 +141,13 @@ def test_bad_models_are_refused_in_one_line(
     ("options", "words"),
     [
         (["--values", "2,4"], "at least 3 different sizes"),
-        (["--values", "2,x,4"], "integers separated by commas"),
+        (["--values", "2,x,4"], "integers in plain digits, got 'x'"),
         (["--values", "0,2,4"], "at least 1"),
         (["--optimizers", "adamv"], "did you mean 'adam'"),
         (["--over", "deep"], "unknown axis"),
         (["--dtype", "float8"], "unknown dtype"),
-        (["--lr", "-1"], "lr must be positive"),
-        (["--seeds", "0"], "seeds must be at least 1"),
+        (["--lr", "-1"], "lr must be between"),
+        (["--seeds", "0"], "seeds must be an integer of at least 1"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(

@@ -15,7 +15,7 @@ def answer(capsys, *options):
     return json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("name", ["m", "y", "w_e", "w_d", "v_d", "x", "I", "pi", "N_d", "S"])
+@pytest.mark.parametrize("name", ["m", "y", "w_e", "w_d", "v_d", "x", "N_d", "S", "Q", "O"])
 def test_the_name_of_a_depth_does_not_change_the_answer(capsys, name):
     document = answer(capsys, "--layers", name)
     entry = document["scales"]["decoder"]

@@ -112,7 +112,7 @@ def test_a_missing_extra_says_how_to_install_it(monkeypatch):
         raise ModuleNotFoundError(f"No module named {name!r}", name="babel")
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(InputError, match=r"babel .* pip install 'tfixup\[train\]'"):
+    with pytest.raises(InputError, match=r"babel .* pip install -e '\.\[train\]'"):
         generated_corpus(2, 1, seed=0)
 
 

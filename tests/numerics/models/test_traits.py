@@ -215,7 +215,7 @@ def test_every_trait_has_an_exact_limit(trait):
     assert slope.equivalent(1.0, tolerance("remainder-slope")), slope
 
 
-@pytest.mark.parametrize("name", OWN_WIRINGS[7:])
+@pytest.mark.parametrize("name", [name for name in OWN_WIRINGS[7:] if name != "gpas"])
 def test_every_new_wiring_has_an_exact_limit(name):
     model = _shaken(SPEC, WIRINGS[name])
     batch = random_batch(SPEC, _generator(1), sequences=2, tokens=4)

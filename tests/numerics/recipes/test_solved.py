@@ -148,6 +148,7 @@ def test_the_command_prints_conditions_numbers_and_code(capsys):
     assert run([*arguments, "--optimizer", "adamw", "--recipe", "gpt2"]) == 2
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 def test_the_two_ends_of_an_encoder_decoder_are_one_role_and_that_is_said():
     """Right for branches of N^(-1/2); under CompleteP's demand the encoder's needs another rate."""
     plain, complete = (

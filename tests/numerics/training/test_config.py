@@ -32,7 +32,7 @@ from theory.errors import InputError
         ("lr", float("inf"), "lr must be between 1e-12 and 1e\\+30, got inf"),
         ("warmup", -1, r"warmup must be between 0 and 1e\+09, got -1"),
         ("label_smoothing", 1.0, r"label_smoothing must lie in \[0, 1\), got 1.0"),
-        ("dropout", -0.1, r"dropout must lie in \[0, 1\), got -0.1"),
+        ("dropout", -0.1, "dropout must be between 0 and 0.95, got -0.1"),
         ("data", "hub:", "data hub: needs a dataset's name after the colon, got 'hub:'"),
         ("data", "libreoffice:x", "data must be generated or text:DIR, libreoffice or hub:NAME"),
         ("decay_steps", 0, "decay_steps must be an integer of at least 1, got 0"),

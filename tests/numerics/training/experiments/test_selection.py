@@ -122,10 +122,10 @@ def test_intervals_are_students() -> None:
 @pytest.mark.parametrize("level", [0.8, 0.95])
 @pytest.mark.parametrize("ratio", [0.1, 1.0, 3.0])
 def test_the_least_number_of_seeds(ratio: float, level: float) -> None:
-    def half(seeds: int) -> float:
-        return float(stats.t.ppf((1 + level) / 2, seeds - 1)) * ratio / math.sqrt(seeds)
+    def width(seeds: int) -> float:
+        return 2 * float(stats.t.ppf((1 + level) / 2, seeds - 1)) * ratio / math.sqrt(seeds)
 
-    wanted = next(n for n in range(2, 1000) if half(n) <= 1.0)
+    wanted = next(n for n in range(2, 1000) if width(n) <= 1.0)
     assert power.seeds_needed(ratio, 1.0, level=level) == wanted
     assert power.seeds_needed(0.02 * ratio, 0.02, level=level) == wanted
 
@@ -135,10 +135,11 @@ def test_deviations_minutes_and_words() -> None:
     assert (power.deviation([3.0]), power.deviation([])) == (0, 0)
     runs = [replace(run_of(TrainConfig()), provenance={"seconds": s}) for s in (30.0, 60.0)]
     assert power.minutes([*runs, run_of(TrainConfig())]) == 1.5
-    assert power.cost_told(0.1, 0.02, 2.5, "nats", 0.8) == (
-        f"deciding within ± 0.02 nats would take {power.seeds_needed(0.1, 0.02, level=0.8)} seeds, "
-        f"about {power.seeds_needed(0.1, 0.02, level=0.8) * 2.5:,.0f} minutes of one core"
-    )
+    seeds = power.seeds_needed(0.1, 0.02, level=0.8)
+    told = power.cost_told(0.1, 0.02, 2.5, "nats", 0.8)
+    assert "differ by 0.1 nats" in told
+    assert "an interval 0.02 nats wide" in told
+    assert f"takes {seeds} of them: about {seeds * 2.5:,.0f} minutes of one core" in told
 
 
 def logged(folder: Path, losses: dict[int, float], **own: Any) -> RecordedRun:
