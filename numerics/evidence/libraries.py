@@ -8,7 +8,7 @@ so, with the version in which the difference was seen, and decides nothing.
 
 import importlib
 import importlib.metadata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from typing import Any
@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from numerics.measure.updates import rms
 from numerics.statistics.tolerances import tolerance
-from theory.claims import Context, Control, Observation, Reading
+from theory.claims import Context, Control, Kind, Level, Observation, Provider, Reading
 
 WIDTH = 192
 """Matrices of this width have 36,864 entries: a standard deviation is known to 0.4 %."""
@@ -61,7 +62,12 @@ class LibraryRow:
 
 def std(tensor: Tensor) -> float:
     """Root mean square of a tensor's entries: its standard deviation around 0."""
-    return float(tensor.detach().double().square().mean().sqrt())
+    return float(rms(tensor.detach()))
+
+
+def share_beyond(tensor: Tensor, bound: float) -> float:
+    """Share of the entries whose absolute value exceeds a bound: 0 if they are cut there."""
+    return float((tensor.abs() > bound).double().mean())
 
 
 def xavier(matrix: Tensor) -> float:
@@ -94,6 +100,17 @@ def agrees(found: float, asked: float) -> bool:
 def all_agree(sizes: Mapping[str, Size]) -> bool:
     """Whether every tensor has the number that the statement asks for."""
     return bool(sizes) and all(agrees(size.found, size.asked) for size in sizes.values())
+
+
+def provider(rows: Sequence[LibraryRow], module: str) -> Provider:
+    """The provider of the rows of one module of evidence."""
+
+    def shipped(context: Context) -> Iterator[Observation]:
+        for row in rows:
+            yield from observed(row, context)
+
+    claims = tuple(row.claim for row in rows)
+    return Provider(claims, Kind.MEASUREMENT, Level.QUICK, shipped, f"{module}.shipped")
 
 
 def observed(row: LibraryRow, context: Context) -> Iterator[Observation]:

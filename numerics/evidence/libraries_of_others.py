@@ -1,6 +1,7 @@
 """What x-transformers, timm and torchscale start from, against the papers that they name."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,12 +12,12 @@ from numerics.evidence.libraries import (
     WIDTH,
     LibraryRow,
     Size,
-    observed,
+    provider,
     redraw,
+    share_beyond,
     std,
     xavier,
 )
-from theory.claims import Context, Kind, Observation, provides
 
 CAIT = 0.1
 """LayerScale's λ up to 18 layers."""
@@ -24,18 +25,12 @@ TIMM = 0.02
 DEEPNORM = (8 * LAYERS) ** -0.25
 
 
-def _mitchell() -> nn.Module:
+def _decoder(**trait: bool) -> nn.Module:
+    """An x-transformers decoder with one trait switched on."""
     from x_transformers import Decoder
 
     sizes: dict[str, Any] = {"dim": WIDTH, "depth": LAYERS, "heads": 4, "attn_dim_head": WIDTH // 4}
-    return Decoder(**sizes, depth_scale_residual=True)
-
-
-def _layerscale() -> nn.Module:
-    from x_transformers import Decoder
-
-    sizes: dict[str, Any] = {"dim": WIDTH, "depth": LAYERS, "heads": 4, "attn_dim_head": WIDTH // 4}
-    return Decoder(**sizes, use_layerscale=True)
+    return Decoder(**sizes, **trait)
 
 
 def _vision() -> nn.Module:
@@ -106,11 +101,8 @@ def _matrices(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def _beyond(model: nn.Module) -> Mapping[str, Size]:
-    """Share of each matrix's entries beyond two standard deviations: 0 if they are cut there."""
-    return {
-        name: Size(float((p.abs() > 2 * TIMM).double().mean()), 0.0)
-        for name, p in _matrices(model).items()
-    }
+    """Share of each matrix's entries beyond two standard deviations."""
+    return {name: Size(share_beyond(p, 2 * TIMM), 0.0) for name, p in _matrices(model).items()}
 
 
 def _cut(model: nn.Module) -> None:
@@ -140,7 +132,7 @@ ROWS = (
         "libraries.x-transformers-mitchell",
         "x-transformers",
         "2.31.10",
-        _mitchell,
+        partial(_decoder, depth_scale_residual=True),
         _mitchell_sizes,
         _unscaled,
         "writers of one std in every layer",
@@ -151,7 +143,7 @@ ROWS = (
         "libraries.x-transformers-layerscale",
         "x-transformers",
         "2.31.10",
-        _layerscale,
+        partial(_decoder, use_layerscale=True),
         _layerscale_sizes,
         _cait,
         "λ set to 0.1",
@@ -180,11 +172,5 @@ ROWS = (
 )
 
 
-@provides(*(row.claim for row in ROWS), kind=Kind.MEASUREMENT)
-def shipped(context: Context) -> Iterator[Observation]:
-    """Every row about the three libraries."""
-    for row in ROWS:
-        yield from observed(row, context)
-
-
+shipped = provider(ROWS, __name__)
 PROVIDERS = (shipped,)

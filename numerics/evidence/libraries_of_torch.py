@@ -1,6 +1,6 @@
 """What torch's own Transformer modules start from, against what their papers and pages say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -10,12 +10,12 @@ from numerics.evidence.libraries import (
     WIDTH,
     LibraryRow,
     Size,
-    observed,
+    provider,
     redraw,
+    share_beyond,
     std,
     xavier,
 )
-from theory.claims import Context, Kind, Observation, provides
 
 SEEN = "2.13.0"
 HEADS = 4
@@ -76,9 +76,8 @@ def _embedding_sizes(model: nn.Module) -> Mapping[str, Size]:
 
 
 def _beyond(model: nn.Module) -> Mapping[str, Size]:
-    """Share of the entries beyond two standard deviations: 0 if they are cut there."""
-    share = float((model.get_parameter("weight").abs() > 2 * NARROW).double().mean())
-    return {"weight beyond 2σ": Size(share, 0.0)}
+    """Share of the entries beyond two standard deviations."""
+    return {"weight beyond 2σ": Size(share_beyond(model.get_parameter("weight"), 2 * NARROW), 0.0)}
 
 
 def _unpacked(model: nn.Module) -> None:
@@ -164,11 +163,5 @@ ROWS = (
 )
 
 
-@provides(*(row.claim for row in ROWS), kind=Kind.MEASUREMENT)
-def shipped(context: Context) -> Iterator[Observation]:
-    """Every row about torch."""
-    for row in ROWS:
-        yield from observed(row, context)
-
-
+shipped = provider(ROWS, __name__)
 PROVIDERS = (shipped,)

@@ -1,12 +1,12 @@
 """What Hugging Face's models start from when built from a configuration, against their sources."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from numerics.evidence.libraries import LAYERS, WIDTH, LibraryRow, Size, observed, redraw, std
-from theory.claims import Context, Kind, Observation, provides
+from numerics.evidence.libraries import LAYERS, WIDTH, LibraryRow, Size, provider, redraw, std
+from numerics.schemes.draws import WeightDraw
 
 SEEN = "5.24.0"
 RANGE = 0.02
@@ -19,7 +19,7 @@ _SIZES: dict[str, Any] = {
     "num_attention_heads": 4,
 }
 VOCABULARY = 256
-CUT = 0.8796
+CUT = WeightDraw(1.0, cut=2.0).true_std
 """Standard deviation of a normal that is cut at ±2, over that of the whole."""
 
 
@@ -188,11 +188,5 @@ ROWS = (
 )
 
 
-@provides(*(row.claim for row in ROWS), kind=Kind.MEASUREMENT)
-def shipped(context: Context) -> Iterator[Observation]:
-    """Every row about transformers."""
-    for row in ROWS:
-        yield from observed(row, context)
-
-
+shipped = provider(ROWS, __name__)
 PROVIDERS = (shipped,)
