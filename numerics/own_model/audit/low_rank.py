@@ -6,6 +6,7 @@ gradients of both are 0 for ever.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from numerics.own_model.audit.comparison import AuditRow
 from numerics.own_model.audit.finding import Finding, count_names, names_of, plural
@@ -24,17 +25,18 @@ def low_rank_pairs(rows: Sequence[AuditRow]) -> list[tuple[AuditRow, AuditRow]]:
             full = [r for r in own if r.place.role == b.place.role and r.place.fans[1] == width]
             if not b.place.is_matrix or not any(r.place.fans[0] > 2 * rank for r in full):
                 continue
-            inner = [r for r in own if r.place.role == "other" and r.place.fans[1] == rank]
-            near = [r for r in inner if _module(r) == _module(b)] or inner
-            if near:
-                pairs.append((near[0], b))
+            # On a query, key or value, A has the role of the matrix that it is added to.
+            roles = ("other", b.place.role)
+            inner = [r for r in own if r.place.role in roles and r.place.fans[1] == rank]
+            if inner:
+                pairs.append((max(inner, key=lambda a: _shared_path(a, b)), b))
     return pairs
 
 
-def _module(row: AuditRow) -> str:
-    """The path two levels up: of ``q.lora_A.default.weight`` and of ``q.a`` that is ``q``."""
-    words = row.place.name.removesuffix(".weight").split(".")
-    return ".".join(words[:-1])
+def _shared_path(a: AuditRow, b: AuditRow) -> int:
+    """How many modules hold both tensors: ``q.a`` and ``q.b``, or ``q.lora_A.x``, share ``q``."""
+    steps = zip(a.place.name.split("."), b.place.name.split("."), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], steps))
 
 
 def unasked(

@@ -82,6 +82,19 @@ class LowRank(nn.Module):
         return self.base(x) + (x @ self.a.T) @ self.b.T
 
 
+class Adapted(nn.Module):
+    """A linear layer plus B A x, with the two matrices in modules of their own, as in PEFT."""
+
+    def __init__(self, base: nn.Linear, rank: int = 4) -> None:
+        super().__init__()
+        self.base = base
+        self.lora_A = nn.ModuleDict({"x": nn.Linear(base.in_features, rank, bias=False)})
+        self.lora_B = nn.ModuleDict({"x": nn.Linear(rank, base.out_features, bias=False)})
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.base(x) + self.lora_B["x"](self.lora_A["x"](x))
+
+
 class Experts(nn.Module):
     """Every expert on every token, weighted by a router."""
 

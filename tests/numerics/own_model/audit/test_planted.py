@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from numerics.own_model.audit.audit import audit
 from tests.numerics.own_model.audit.decoder import Decoder
 from tests.numerics.own_model.audit.planted_models import (
+    Adapted,
     Conv1D,
     Experts,
     GroupedAttention,
@@ -149,6 +150,18 @@ def lora() -> nn.Module:
     return model
 
 
+def adapted() -> nn.Module:
+    model = dialect()
+    for block in model.h:
+        block.attn.wq = Adapted(block.attn.wq)
+        block.attn.wv = Adapted(block.attn.wv)
+    draw_(model)
+    with torch.no_grad():
+        for p in named(model, "lora_B.x.weight"):
+            p.zero_()
+    return model
+
+
 @dataclass(frozen=True)
 class Planted:
     """One mistake and what an audit must say of it."""
@@ -210,6 +223,8 @@ CASES = (
             "scale", "h.0.mlp.router.weight", 50.0),
     Planted("both factors of LoRA at 0", lora, constant("wo.a", value=0.0),
             "dead", "h.0.attn.wo.a"),
+    Planted("both factors at 0 in one of two low-rank additions of a block", adapted,
+            constant("wv.lora_A.x.weight", value=0.0), "dead", "h.0.attn.wv.lora_A.x.weight"),
     Planted("Xavier on q, k, v as one matrix", xavier(packed=True), xavier_on_the_packed_matrix,
             "scale", "h.0.attn.qkv.weight (q)", 0.7071, "xavier"),
     Planted("Xavier's fans of all heads on grouped k and v",
