@@ -9,8 +9,9 @@ _SHORT_LIST = 12
 """Names that an error shows in full."""
 _LONGEST_NAME = 60
 """Letters of an unknown name that an error repeats."""
-_LISTED = ("claim", "scheme", "optimizer", "experiment", "recipe")
+_LISTED = ("claim", "scheme", "experiment", "recipe")
 """What ``tfixup list`` prints."""
+_OPTIMIZERS = "tfixup list optimizers shows which command knows which"
 
 
 class InputError(ValueError):
@@ -43,13 +44,13 @@ def nearest(name: str, known: Iterable[str], what: str) -> InputError:
     if len(names) <= _SHORT_LIST:
         rest = f"known: {', '.join(names)}"
         if what == "optimizer":
-            rest += "; tfixup list optimizers shows which command knows which"
+            rest += f"; {_OPTIMIZERS}"
+    elif what == "optimizer":
+        rest = _OPTIMIZERS
     elif what == "command":
         rest = f"tfixup --help shows all {len(names)}"
     elif what in _LISTED:
         rest = f"tfixup list {what}s shows all {len(names)}"
-        if what == "optimizer":
-            rest = "tfixup list optimizers shows which command knows which"
     else:
         rest = f"one of {len(names)}, such as {', '.join(names[:3])}"
     return InputError(f"unknown {what} {shown!r}{offer} ({rest})")

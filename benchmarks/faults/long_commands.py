@@ -1,7 +1,10 @@
 """The commands that take long, each at a size that takes seconds, and what each of them stores."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from numerics.stores import files
@@ -98,25 +101,17 @@ COMMANDS = (
 
 def write_in_place() -> None:
     """Plant a store without temporary files: the control, which a full disk must expose."""
-    from collections.abc import Iterator
-    from contextlib import contextmanager
-    from pathlib import Path
 
     @contextmanager
     def in_place(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield path
 
-    for module in (files, store, checkpoint, loop):
-        setattr(module, "atomically", in_place)  # noqa: B010 - planted, unknown to the type
+    _plant(in_place)
 
 
 def break_the_store() -> None:
     """Plant a store that writes in place and slowly: the control, which a kill must expose."""
-    import time
-    from collections.abc import Iterator
-    from contextlib import contextmanager
-    from pathlib import Path
 
     @contextmanager
     def in_place(path: Path) -> Iterator[Path]:
@@ -131,5 +126,10 @@ def break_the_store() -> None:
                 file.flush()
                 time.sleep(0.05)
 
+    _plant(in_place)
+
+
+def _plant(in_place: Callable[[Path], AbstractContextManager[Path]]) -> None:
+    """Let every store write by ``in_place`` from now on."""
     for module in (files, store, checkpoint, loop):
         setattr(module, "atomically", in_place)  # noqa: B010 - planted, unknown to the type

@@ -154,8 +154,7 @@ def exponent(
 def updates(context: Context) -> Iterator[Observation]:
     """Every row of the table, with the exponent 0 as what its claim states."""
     found = recorded_or_fresh(context, RECORD, REPEATED, lambda: fresh_rows(context))
-    rows, deviation = found.rows, found.deviation
-    told = "" if deviation is None else f"; {deviation:.0e} from tasks measured now"
+    rows, told = found.rows, found.told
     margin = tolerance("stack-exponent")
     for row in ROWS:
         fit = exponent(rows, row.scheme, row.optimizer, row.part, row.against)

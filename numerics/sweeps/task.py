@@ -53,12 +53,6 @@ def prescribed(task: SweepTask) -> Prescription:
     return scheme.prescribe(scheme.adapt(task.settings.spec(task.depth)))
 
 
-def rule_of(task: SweepTask) -> StepRule:
-    """The task's update rule with its scheme's factors."""
-    own = prescribed(task)
-    return step_rule_named(task.optimizer).with_rates(own.rates, own.weight_decays, own.epsilons)
-
-
 def loss_of(
     task: SweepTask, model: Transformer, batch: TokenBatch, *, unit: bool
 ) -> Cotangent | None:
@@ -99,6 +93,7 @@ def _measured(task: SweepTask) -> pl.DataFrame:
     settings = task.settings
     model, batch = drawn(task)
     own = prescribed(task)
+    rule = step_rule_named(task.optimizer).with_rates(own.rates, own.weight_decays, own.epsilons)
     report = measure_update(
         model,
         batch,
@@ -114,10 +109,10 @@ def _measured(task: SweepTask) -> pl.DataFrame:
     )
     values = list(_values(report, _parts(settings.spec(task.depth))))
     if settings.detail != "part":
-        values += _details(task, model, batch, report.dtype)
+        values += _details(task, model, batch, rule, report.dtype)
     if settings.steps > 1:
         u = loss_of(task, model, batch, unit=False) or _random(task, model, batch)[0]
-        taken = step_values(model, batch, u, rule_of(task), settings)
+        taken = step_values(model, batch, u, rule, settings)
         values += [_row("total", quantity, value) for quantity, value in taken]
     common = _common(task) | {
         "dtype": report.dtype,
@@ -134,7 +129,7 @@ def _random(task: SweepTask, model: Transformer, batch: TokenBatch) -> list[Cota
 
 
 def _details(
-    task: SweepTask, model: Transformer, batch: TokenBatch, dtype: str
+    task: SweepTask, model: Transformer, batch: TokenBatch, rule: StepRule, dtype: str
 ) -> Iterator[dict[str, object]]:
     """Values of groups inside the parts, from the same step in the same precision.
 
@@ -146,7 +141,7 @@ def _details(
         [model],
         [batch],
         [loss_of(task, model, batch, unit=True) or drawn_u],
-        rule_of(task),
+        rule,
         groups=task.settings.detail,
         inputs=task.settings.inputs,
         earlier=[[one] for one in past],
