@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from numerics.executors import Local, outcomes
-from numerics.stores.files import read_json
 from numerics.stores.provenance import commit, versions
+from numerics.stores.seals import read_sealed
 from proofs import providers as proofs
 from theory.arguments import PROVIDERS as DERIVATIONS
 from theory.claims import (
@@ -179,7 +179,7 @@ def from_document(
     InputError
         If the file is no such document.
     """
-    document: dict[str, Any] = read_json(path, "verdicts")
+    document: dict[str, Any] = read_sealed(path, "verdicts")
     try:
         level, seed = Level(document["level"]), int(document["seed"])
         stored = {row["id"]: row["evidence"] for row in document["claims"]}

@@ -48,7 +48,8 @@ class AuditCommand:
         """Build, audit, print."""
         from numerics.own_model.audit.report import document
         from numerics.recipes import recipe_named
-        from numerics.stores.files import require_writable, write_json
+        from numerics.stores.files import require_writable
+        from numerics.stores.seals import write_sealed
         from numerics.structure.user_factory import UserCodeError, load_factory
 
         require_within(0, 2**63 - 1, seed=self.seed)
@@ -68,7 +69,7 @@ class AuditCommand:
         # The work is shown first: what the disk may refuse comes last.
         self._print(audits, whole)
         if self.json is not None:
-            write_json(self.json, whole)
+            write_sealed(self.json, whole)
         return 0 if all(found.clean for found in audits.values()) else 1
 
     def _depths(self, factory: "UserFactory") -> list[int | None]:

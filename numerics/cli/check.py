@@ -109,9 +109,9 @@ class CheckCommand:
         from numerics.figures.style import save
         from numerics.own_model.check.figure import draw_check
         from numerics.own_model.check.result import Check as Result
-        from numerics.stores.files import write_json
         from numerics.stores.folder import ResultFolder
         from numerics.stores.provenance import command_line, provenance
+        from numerics.stores.seals import write_sealed
 
         assert isinstance(found, Result)
         assert self.out is not None
@@ -125,7 +125,7 @@ class CheckCommand:
         )
         names = ("check.json", "check.svg", "check.png")
         with ResultFolder(self.out, names[0], "check", names).exclusively():
-            write_json(self.out / names[0], {**document, "provenance": made})
+            write_sealed(self.out / names[0], {**document, "provenance": made})
             for name in names[1:]:
                 save(draw_check(found), self.out / name)
 

@@ -82,8 +82,8 @@ def as_document(query: ModelQuery, found: SolvedExponents) -> dict[str, object]:
 
 
 def _store(query: ModelQuery, document: dict[str, object], seconds: float) -> None:
-    from numerics.stores.files import write_json
     from numerics.stores.provenance import command_line, provenance
+    from numerics.stores.seals import write_sealed
 
     assert query.out is not None
     made = provenance(
@@ -94,7 +94,7 @@ def _store(query: ModelQuery, document: dict[str, object], seconds: float) -> No
         dtype="float64",
         seconds=seconds,
     )
-    write_json(query.out / "solved.json", {**document, "provenance": made})
+    write_sealed(query.out / "solved.json", {**document, "provenance": made})
 
 
 def print_measured(query: ModelQuery, found: SolvedExponents) -> None:

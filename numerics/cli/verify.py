@@ -49,8 +49,9 @@ class Verify:
 
         from rich.console import Console
 
-        from numerics.stores.files import jsonable, require_writable, write_json
+        from numerics.stores.files import jsonable, require_writable
         from numerics.stores.record_folder import BESIDE, record_folder
+        from numerics.stores.seals import write_sealed
         from numerics.verify import as_document, from_document, selected
         from theory.claims import Context, Level
 
@@ -70,14 +71,14 @@ class Verify:
         seconds = time.perf_counter() - start
         # A stored document names the folder as it stands in the checkout, on whatever machine.
         stored = told.replace(f"{BESIDE.parent}/", "")
-        document = jsonable(as_document(verdicts, context) | {"records": stored})
+        document = as_document(verdicts, context) | {"records": stored}
         Console(stderr=True).print(told, style="dim", markup=False, soft_wrap=True)
         if to_screen:
-            print(json.dumps(document, indent=1, allow_nan=False))
+            print(json.dumps(jsonable(document), indent=1, allow_nan=False))
         else:
             self._show(Console(), verdicts, seconds)
         if self.json is not None and self.json != Path("-"):
-            write_json(self.json, document)
+            write_sealed(self.json, document)
         return 0 if all(item.sound for item in verdicts) else 1
 
     def _computed(self, chosen: "tuple[Claim, ...]", context: "Context") -> "tuple[Verdict, ...]":

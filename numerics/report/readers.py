@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from numerics.report.cards import ReadRun
-from numerics.stores.files import read_json
+from numerics.stores.seals import read_sealed
 from theory.errors import InputError
 
 _ASKED = "a JSON file of verify, check or audit, or a folder of check, sweep, train or reproduce"
@@ -51,7 +51,7 @@ def _file(path: Path, prefix: str) -> ReadRun:
     from numerics.report.models import audit_run, check_run
     from numerics.report.runs import experiment_run, figure_file, sweep_run
 
-    document = read_json(path, "a run's JSON")
+    document = read_sealed(path, "a run's JSON")
     if isinstance(document.get("claims"), list):
         return claims_run(document, path, prefix)
     if isinstance(document.get("audits"), list):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numerics.report import drawings
 from numerics.report.cards import Card, Figure, ReadRun, TextTable, facts, number, span
-from numerics.stores.files import read_json
+from numerics.stores.seals import read_sealed
 from theory.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def sweep_run(folder: Path, prefix: str) -> ReadRun:
 
     store = open_for_reading(folder)
     rows = store.rows()
-    manifest: dict[str, Any] = read_json(folder / "manifest.json", "a sweep")
+    manifest: dict[str, Any] = read_sealed(folder / "manifest.json", "a sweep")
     if rows.is_empty():
         raise InputError(f"{folder} holds a sweep without finished rows")
     table = exponent_table(rows, from_depth=LEAST_DEPTH, detail=store.settings.detail)
@@ -177,7 +177,7 @@ def experiment_run(folder: Path, prefix: str) -> ReadRun:
         If verdict or figure is damaged.
     """
     path = folder / "verdict.json"
-    document: dict[str, Any] = read_json(path, "an experiment's verdict")
+    document: dict[str, Any] = read_sealed(path, "an experiment's verdict")
     try:
         name, scale = str(document["experiment"]), str(document["scale"])
         interval = document.get("interval")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from numerics.stores.files import jsonable
+from numerics.stores.files import jsonable, read_json, write_json
 from theory.errors import InputError
 
 _LABEL = b"\ntfixup-sha256:"
@@ -91,6 +91,37 @@ def check_object(content: Mapping[str, object], what: str) -> None:
         raise DamagedError(
             f"{what} was changed after it was written: its checksum belongs to other content"
         )
+
+
+def write_sealed(path: Path, content: Mapping[str, object]) -> None:
+    """Write a sealed JSON object, whole or not at all; NaN and infinities become strings.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "outcome.json"
+    >>> write_sealed(target, {"loss": 1.5})
+    >>> read_sealed(target, "an outcome")["loss"]
+    1.5
+    """
+    write_json(path, sealed_object(content))
+
+
+def read_sealed(path: Path, what: str) -> dict[str, object]:
+    """The JSON object in a file, its checksum compared; ``what`` says what was expected.
+
+    A file without a checksum was written by an earlier version or by hand, and is read as it is.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not JSON, or is not an object.
+    DamagedError
+        If the checksum belongs to other content.
+    """
+    content = read_json(path, what)
+    check_object(content, str(path))
+    return content
 
 
 def check_file(path: Path, digests: Mapping[str, object], remedy: str) -> None:

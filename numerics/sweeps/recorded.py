@@ -15,7 +15,7 @@ from rich.console import Console
 from numerics.figures.exponents import draw_exponents
 from numerics.figures.markup import page
 from numerics.figures.sweep import LABELLED, PANELS, draw_sweep
-from numerics.stores.files import read_json
+from numerics.stores.seals import read_sealed
 from numerics.sweeps.run import exponent_table
 from numerics.sweeps.settings import SweepSettings
 from numerics.sweeps.store import open_for_reading
@@ -84,7 +84,7 @@ def read_sweep(folder: Path | str) -> RecordedSweep:
     """
     folder = Path(folder)
     store = open_for_reading(folder)
-    manifest: dict = read_json(store.manifest, "sweep")
+    manifest: dict = read_sealed(store.manifest, "sweep")
     try:
         command = str(manifest["runs"][-1]["provenance"]["command"])
     except (KeyError, IndexError, TypeError):

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import polars as pl
 
-from numerics.stores.files import atomically, read_json, write_json
+from numerics.stores.files import atomically, read_json
 from numerics.stores.folder import ResultFolder
 from numerics.stores.provenance import Provenance
-from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
+from numerics.stores.seals import check_file, check_object, sha256_of, write_sealed
 from numerics.sweeps.grid import SCHEMA, SweepConfig, SweepSettings
 from theory.errors import InputError
 
@@ -147,7 +147,7 @@ class SweepStore:
             "runs": runs,
             "files": digests,
         }
-        write_json(self.manifest, sealed_object(content))
+        write_sealed(self.manifest, content)
 
     def _digests(self) -> Mapping[str, object]:
         return self._manifest().get("files", {})

@@ -21,8 +21,8 @@ from numerics.data.tokenizer import Tokenizer, train_tokenizer
 from numerics.models.attention import fuse_attention
 from numerics.models.transformer import Transformer
 from numerics.schemes import build
-from numerics.stores.files import atomically, write_json
-from numerics.stores.seals import sealed_object
+from numerics.stores.files import atomically
+from numerics.stores.seals import write_sealed
 from numerics.training import recorded
 from numerics.training.checkpoint import averaged_weights
 from numerics.training.config import TrainConfig
@@ -248,7 +248,7 @@ def record(out: Path, evaluation: Evaluation, counts: Counts) -> None:
     name = out / f"bleu-{evaluation.dataset}"
     with atomically(name.with_suffix(".parquet")) as temporary:
         pl.DataFrame(counts, schema=dict.fromkeys(COLUMNS, pl.Int32)).write_parquet(temporary)
-    write_json(name.with_suffix(".json"), sealed_object(asdict(evaluation)))
+    write_sealed(name.with_suffix(".json"), asdict(evaluation))
 
 
 def read_counts(out: Path, dataset: str) -> Counts:

@@ -11,10 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from numerics.stores.files import read_json, write_json
 from numerics.stores.folder import ResultFolder
 from numerics.stores.provenance import Provenance
-from numerics.stores.seals import check_file, check_object, sealed_object, sha256_of
+from numerics.stores.seals import check_file, read_sealed, sha256_of, write_sealed
 from numerics.training.config import TrainConfig
 from numerics.training.outcome import RunJudgement, RunOutcome
 from theory.errors import InputError
@@ -94,9 +93,9 @@ def claim_folder(out: Path, own: Mapping[str, Any]) -> None:
     path = out / CONFIG
     place(out).require_usable()
     if not path.exists():
-        write_json(path, own)
+        write_sealed(path, own)
         return
-    if different := differences(own, _read_json(path)):
+    if different := differences(own, _read(path)):
         raise InputError(f"{out} holds another run: {different}")
 
 
@@ -140,10 +139,10 @@ def write_outcome(
 
     outcome.json holds the checksums of the other files and its own.
     """
-    write_json(out / PROVENANCE, provenance)
+    write_sealed(out / PROVENANCE, asdict(provenance))
     files = {name: sha256_of(out / name) for name in (CONFIG, PROVENANCE, LOG)}
     rest = {"steps": steps, "tokens_per_second": tokens_per_second, "dropped": dropped}
-    write_json(out / OUTCOME, sealed_object(asdict(judgement) | rest | {"files": files}))
+    write_sealed(out / OUTCOME, asdict(judgement) | rest | {"files": files})
 
 
 def is_finished(path: Path) -> bool:
@@ -160,8 +159,7 @@ def read_run(path: Path) -> RecordedRun:
         If the folder holds no finished run, or one of its files is damaged.
     """
     names = (CONFIG, PROVENANCE, OUTCOME)
-    stored, provenance, outcome = (_read_json(path / name) for name in names)
-    check_object(outcome, str(path / OUTCOME))
+    stored, provenance, outcome = (_read(path / name) for name in names)
     try:
         for name in outcome.get("files", {}):
             check_file(path / name, outcome["files"], "take the run again in a new folder")
@@ -195,9 +193,7 @@ def read_runs(folder: Path) -> list[RecordedRun]:
 
 def _bleu(path: Path) -> dict[str, float]:
     files = sorted(path.glob("bleu-*.json"))
-    stored = [_read_json(file) for file in files]
-    for file, one in zip(files, stored, strict=True):
-        check_object(one, str(file))
+    stored = [_read(file) for file in files]
     return {one["dataset"]: float(one["bleu"]) for one in stored}
 
 
@@ -205,5 +201,5 @@ def _interval(estimate: Mapping[str, Any]) -> tuple[float, float]:
     return float(estimate["low"]), float(estimate["high"])
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    return read_json(path, "a finished run")
+def _read(path: Path) -> dict[str, Any]:
+    return read_sealed(path, "a finished run")

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from numerics.executors import outcomes
 from numerics.executors.local import Local
 from numerics.figures.style import save
-from numerics.stores.files import write_json
 from numerics.stores.folder import ResultFolder
+from numerics.stores.seals import write_sealed
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import evaluate_run
 from numerics.training.loop import run_training
@@ -158,7 +158,7 @@ def reproduce(
             **asdict(finding),
             "runs": {run.path.name: f"{run.outcome}: {run.reason}" for run in runs},
         }
-        write_json(own / VERDICT, content)
+        write_sealed(own / VERDICT, content)
     return finding
 
 
