@@ -22,7 +22,7 @@ from benchmarks.faults.forks import Ran, import_everything, in_fork, start, tria
 from benchmarks.faults.long_commands import SIZES, TRAINING, words
 from benchmarks.faults.record import FOLDER, record
 from numerics.stores import seals
-from numerics.sweeps import store
+from numerics.sweeps import shard, store
 from numerics.training import checkpoint, loop, recorded
 
 FLIPS = 16
@@ -97,7 +97,7 @@ def without_checksums() -> None:
     seals.check_object = store.check_object = accepted
     store.check_file = recorded.check_file = accepted
     checkpoint.opened = believed
-    store._CHECKSUM_LETTERS = 0
+    shard.CHECKSUM_LETTERS = 0
 
 
 @dataclass(frozen=True)

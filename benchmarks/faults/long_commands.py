@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from numerics.stores import files
-from numerics.sweeps import store
+from numerics.sweeps import shard, store
 from numerics.training import checkpoint, experiments, loop
 
 
@@ -131,5 +131,5 @@ def break_the_store() -> None:
 
 def _plant(in_place: Callable[[Path], AbstractContextManager[Path]]) -> None:
     """Let every store write by ``in_place`` from now on."""
-    for module in (files, store, checkpoint, loop):
+    for module in (files, shard, store, checkpoint, loop):
         setattr(module, "atomically", in_place)  # noqa: B010 - planted, unknown to the type

@@ -26,7 +26,8 @@ from numerics.sweeps.grid import SweepConfig as SweepConfig
 from numerics.sweeps.grid import SweepSettings as SweepSettings
 from numerics.sweeps.grid import SweepTask as SweepTask
 from numerics.sweeps.memory import check_memory
-from numerics.sweeps.store import PACK, SweepStore, empty_rows
+from numerics.sweeps.shard import empty_rows
+from numerics.sweeps.store import PACK, SweepStore
 from numerics.sweeps.task import failed_rows as failed_rows
 from numerics.sweeps.task import measure_task as measure_task
 from theory.errors import InputError
@@ -88,12 +89,12 @@ def run_sweep(
                 rows = pl.concat([rows, *measured])
             else:
                 failed = _keep(measured, store)
-                rows = _with_failed(store.rows(), failed)
-                store.complete(rows, time.perf_counter() - started)
+                store.complete(failed, time.perf_counter() - started)
+                rows = store.merged_rows()
     elif store is not None and not store.is_merged:
         # A process was killed after the last task and before the merge.
         with store.exclusively():
-            store.merge(store.rows())
+            store.merge()
     order = pl.DataFrame({"task": [task.hash for task in tasks]})
     return order.join(rows, on="task", how="inner", maintain_order="left_right").select(
         rows.columns
@@ -137,27 +138,21 @@ def _measured(
             bar.advance(line)
 
 
-def _keep(frames: Iterator[pl.DataFrame], store: SweepStore) -> list[pl.DataFrame]:
-    """Store every frame as it arrives and return the frames of tasks that failed.
+def _keep(frames: Iterator[pl.DataFrame], store: SweepStore) -> list[str]:
+    """Store every frame as it arrives and return the tasks that failed.
 
     At most one pack of frames is in memory, so memory does not grow with the length of a sweep.
     """
-    failed: list[pl.DataFrame] = []
+    failed: list[str] = []
     loose: dict[Path, pl.DataFrame] = {}
     for rows in frames:
         loose[store.add(rows["task"][0], rows)] = rows
         if rows["error"][0] is not None:
-            failed.append(rows)
+            failed.append(rows["task"][0])
         if len(loose) == PACK:
             store.pack(loose)
             loose = {}
     return failed
-
-
-def _with_failed(rows: pl.DataFrame, failed: list[pl.DataFrame]) -> pl.DataFrame:
-    """The stored rows with those of failed tasks in the place of any older ones."""
-    tasks = [frame["task"][0] for frame in failed]
-    return pl.concat([rows.filter(~pl.col("task").is_in(tasks)), *failed])
 
 
 def _bar(shown: bool) -> Progress:

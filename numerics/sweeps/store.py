@@ -10,9 +10,7 @@ A folder belongs to the settings in its manifest. A file that cannot be read or 
 reported by name and left as it is. Files of earlier versions have no checksums and are read.
 """
 
-import hashlib
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,40 +22,9 @@ from numerics.stores.folder import ResultFolder
 from numerics.stores.provenance import Provenance
 from numerics.stores.seals import check_file, check_object, sha256_of, write_sealed
 from numerics.sweeps.grid import SCHEMA, SweepConfig, SweepSettings
+from numerics.sweeps.merge import merge_shards
+from numerics.sweeps.shard import REMEDY, empty_rows, read_shard, write_shard
 from theory.errors import InputError
-
-COLUMNS: Mapping[str, type[pl.DataType]] = {
-    "task": pl.String,
-    "scheme": pl.String,
-    "optimizer": pl.String,
-    "n_encoder": pl.Int64,
-    "n_decoder": pl.Int64,
-    "d_model": pl.Int64,
-    "d_ff": pl.Int64,
-    "heads": pl.Int64,
-    "vocab": pl.Int64,
-    "batch": pl.Int64,
-    "tokens": pl.Int64,
-    "inputs": pl.String,
-    "embedding_multiplier": pl.Float64,
-    "seed": pl.Int64,
-    "part": pl.String,
-    "quantity": pl.String,
-    "value": pl.Float64,
-    "finite": pl.Boolean,
-    "accurate": pl.Boolean,
-    "dtype": pl.String,
-    "device": pl.String,
-    "seconds": pl.Float64,
-    "error": pl.String,
-}
-"""Columns of the stored rows. ``error`` is null but for a task that failed. ``accurate`` says
-whether rounding left a value right (`numerics.measure.accuracy`); it is null in older rows."""
-
-
-def empty_rows() -> pl.DataFrame:
-    """No rows, with every column."""
-    return pl.DataFrame(schema=COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -98,6 +65,11 @@ class SweepStore:
         """Whether all stored rows are in one file; false after a kill before the merge."""
         return self.merged.exists() and not self.shards()
 
+    def merged_rows(self) -> pl.DataFrame:
+        """What `merge` wrote, the errors of tasks that failed in that run among it."""
+        check_file(self.merged, self._digests(), REMEDY)
+        return read_shard(self.merged)
+
     def rows(self) -> pl.DataFrame:
         """Every stored row, each task once, errors left out so that they run again.
 
@@ -106,8 +78,8 @@ class SweepStore:
         self._check()
         files = [self.merged] if self.merged.exists() else []
         if files:
-            check_file(self.merged, self._digests(), _AGAIN)
-        frames = [_read(path) for path in (*self.shards(), *files)]
+            check_file(self.merged, self._digests(), REMEDY)
+        frames = [read_shard(path) for path in (*self.shards(), *files)]
         stored = pl.concat([empty_rows(), *frames])
         return stored.filter(pl.col("error").is_null()).unique(
             ["task", "part", "quantity"], keep="first", maintain_order=True
@@ -132,9 +104,9 @@ class SweepStore:
         runs = [*held["runs"], {"grid": grid, "provenance": provenance}]
         self._write_manifest(runs, held.get("files", {}))
 
-    def complete(self, rows: pl.DataFrame, seconds: float) -> None:
+    def complete(self, failed: Collection[str], seconds: float) -> None:
         """Merge the rows, and record the wall time of the run that `begin` noted."""
-        self.merge(rows)
+        self.merge(failed)
         *earlier, last = self._manifest()["runs"]
         last["provenance"]["seconds"] = seconds
         self._write_manifest([*earlier, last], self._digests())
@@ -154,7 +126,7 @@ class SweepStore:
 
     def add(self, task: str, rows: pl.DataFrame) -> Path:
         """Write the shard of one finished task and return its path."""
-        return self._write_shard(task, rows)
+        return write_shard(self._shard_folder, task, rows)
 
     def pack(self, loose: Mapping[Path, pl.DataFrame]) -> None:
         """Put the shards of many tasks into one file, and then remove them.
@@ -168,38 +140,36 @@ class SweepStore:
         """
         # Sorted by name, newer files come first: single tasks, then packs from last to first.
         number = _MOST_PACKS - sum(_is_pack(path) for path in self.shards())
-        self._write_shard(
-            f"{_PACK_NAME}{number:0{len(str(_MOST_PACKS))}}", pl.concat(loose.values())
-        )
+        name = f"{_PACK_NAME}{number:0{len(str(_MOST_PACKS))}}"
+        write_shard(self._shard_folder, name, pl.concat(loose.values()))
         for path in loose:
             path.unlink()
 
     def pack_leftovers(self) -> None:
         """Pack the single shards that a killed run left behind."""
-        loose = {path: _read(path) for path in self.shards() if not _is_pack(path)}
+        loose = {path: read_shard(path) for path in self.shards() if not _is_pack(path)}
         if loose:
             self.pack(loose)
 
-    def _write_shard(self, name: str, rows: pl.DataFrame) -> Path:
-        content = _parquet(rows)
-        checksum = hashlib.sha256(content).hexdigest()[:_CHECKSUM_LETTERS]
-        target = self._shard_folder / f"{name}.{checksum}.parquet"
-        with atomically(target) as path:
-            path.write_bytes(content)
-        return target
+    def merge(self, failed: Collection[str] = ()) -> None:
+        """Write all rows to one file, then remove the shards it holds.
 
-    def merge(self, rows: pl.DataFrame) -> None:
-        """Write all rows to one file, then remove the shards it holds."""
+        Parameters
+        ----------
+        failed
+            Tasks that failed in this run: their errors are kept as their rows.
+        """
         shards = self.shards()
-        content = _parquet(
-            rows.sort("n_encoder", "n_decoder", "scheme", "optimizer", "seed", maintain_order=True)
-        )
-        runs, new = self._manifest()["runs"], hashlib.sha256(content).hexdigest()
-        # The rows and their checksum are two files. Between the two writes either digest is right.
-        old = [sha256_of(self.merged)] if self.merged.exists() else []
-        self._write_manifest(runs, {self.merged.name: [*old, new]})
+        files = [*shards, *([self.merged] if self.merged.exists() else [])]
+        runs, digests = self._manifest()["runs"], self._digests()
+        if self.merged.exists():
+            check_file(self.merged, digests, REMEDY)
         with atomically(self.merged) as path:
-            path.write_bytes(content)
+            merge_shards(files, failed, path)
+            # The rows and their checksum are two files. Between the two writes either is right.
+            old = [sha256_of(self.merged)] if self.merged.exists() else []
+            new = sha256_of(path)
+            self._write_manifest(runs, {self.merged.name: [*old, new]})
         self._write_manifest(runs, {self.merged.name: new})
         for shard in shards:
             shard.unlink()
@@ -256,40 +226,7 @@ def open_for_reading(folder: Path) -> SweepStore:
         raise InputError(f"{folder}/manifest.json has unknown settings ({error})") from error
 
 
-_AGAIN = "delete it to have its tasks run again"
-_CHECKSUM_LETTERS = 16
 _PACK_NAME = "pack-"
 _MOST_PACKS = 99_999
 PACK = 500
 """Shards that are put into one file, so that a long sweep has few files to read and to list."""
-"""Of a SHA-256, in a shard's name: 64 bits find every accident."""
-
-
-def _parquet(rows: pl.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    rows.write_parquet(buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _read(path: Path) -> pl.DataFrame:
-    # The checksum comes first: the reader of a damaged table can take the whole process down.
-    _, *checksum = path.stem.split(".")
-    if checksum and sha256_of(path)[:_CHECKSUM_LETTERS] != checksum[0]:
-        raise InputError(f"{path} was changed after it was written: {_AGAIN}")
-    try:
-        # No glob: a folder's name may hold characters that stand for other folders' names.
-        frame = pl.read_parquet(path, glob=False)
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise InputError(f"{path} is not a readable Parquet file ({error}): {_AGAIN}") from error
-    older = {name: kind for name, kind in COLUMNS.items() if name != "accurate"}
-    if frame.schema == pl.Schema(older):
-        frame = frame.with_columns(accurate=pl.lit(None, pl.Boolean)).select(*COLUMNS)
-    if frame.schema != pl.Schema(COLUMNS):
-        odd = ", ".join(sorted(set(COLUMNS) ^ set(frame.columns))) or "types differ"
-        raise InputError(f"{path} does not have the columns of a sweep ({odd}): {_AGAIN}")
-    return frame
-
-
-def task_rows(common: Mapping[str, object], values: Iterable[Mapping[str, object]]) -> pl.DataFrame:
-    """Tidy rows: ``values`` (part, quantity, value, finite) beside the columns of one task."""
-    return pl.DataFrame([{**common, **value} for value in values], schema=COLUMNS)

@@ -24,8 +24,8 @@ from numerics.models.tokens import TokenBatch, output_shape, random_batch
 from numerics.schemes import Prescription, build, scheme_named
 from numerics.signals.branches import branch_calls, logits_rms
 from numerics.sweeps.grid import SweepTask
+from numerics.sweeps.shard import task_rows
 from numerics.sweeps.step_rows import step_values
-from numerics.sweeps.store import task_rows
 
 
 def stream(task: SweepTask, purpose: str) -> torch.Generator:

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from numerics.executors import Local
+from numerics.sweeps import merge
 from numerics.sweeps import run as sweep_run
 from numerics.sweeps.run import SweepConfig, SweepSettings, SweepTask, run_sweep
 from numerics.sweeps.store import SweepStore, open_for_reading
@@ -109,3 +110,24 @@ def test_failed_tasks_are_told_and_run_again(tmp_path):
 def test_a_pool_gives_the_same_rows(tmp_path):
     found = run_sweep(GRID, tmp_path, measure=invented, engine=Local(2))
     assert found.equals(run_sweep(GRID, measure=invented))
+
+
+def test_merging_in_groups_gives_what_sorting_everything_gives(tmp_path, monkeypatch):
+    with pytest.raises(Stopped):
+        run_sweep(GRID, tmp_path, measure=stopping(21))
+    store = open_for_reading(tmp_path)
+    wanted = store.rows().sort(*merge.ORDER, maintain_order=True)
+    monkeypatch.setattr(merge, "GROUP", 5)
+    store.merge()
+    assert store.merged_rows().equals(wanted)
+
+
+def test_a_folder_without_any_success_is_merged(tmp_path):
+    def never(task):
+        raise ValueError(task.hash)
+
+    rows = run_sweep(GRID, tmp_path, measure=never)
+    assert rows["error"].null_count() == 0
+    assert open_for_reading(tmp_path).rows().is_empty()
+    # Errors that are not of this run are left out, and their tasks run again.
+    assert run_sweep(GRID, tmp_path, measure=invented)["error"].null_count() == 22

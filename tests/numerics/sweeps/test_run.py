@@ -24,7 +24,8 @@ from numerics.sweeps.run import (
     measure_task,
     run_sweep,
 )
-from numerics.sweeps.store import COLUMNS, open_for_reading
+from numerics.sweeps.shard import COLUMNS
+from numerics.sweeps.store import open_for_reading
 from theory.errors import InputError
 
 RECORDED = Path(__file__).parents[3] / "results" / "sweep"
