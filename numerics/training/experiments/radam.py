@@ -6,7 +6,8 @@ RAdam *replaces* it if it recovers from the first step at the full rate. Every r
 is given 20 times the plateau of Adam's warmed-up model at its rate.
 
 Reproduced if RAdam replaces warm-up at every rate at which Adam needs it, not reproduced if at
-none of them, undecided where seeds or rates disagree or Adam needs it nowhere.
+none of them, undecided where Adam needs it nowhere and where seeds or rates disagree: then RAdam
+replaces it sometimes, which no further run undoes.
 
 Reduced as `fig3c.py` is, whose runs under Adam these are.
 """
@@ -27,7 +28,6 @@ from numerics.training.experiments.plateau import (
     steps_told,
     trained_at,
 )
-from numerics.training.experiments.power import minutes
 from numerics.training.experiments.selection import (
     Runs,
     matching,
@@ -65,9 +65,8 @@ def decide(runs: Runs) -> ExperimentFinding:
     mixed = [rate for rate in found if found[rate][0] and _disagree(runs, rate)]
     if mixed:
         line += (
-            f"; RAdam's seeds disagree at {', '.join(f'{rate:g}' for rate in mixed)}, which more "
-            "of them do not undo: another rate at which Adam needs warm-up would decide, about "
-            f"{minutes(matching(runs, lr=mixed[0])):.0f} minutes of one core"
+            f"; RAdam's seeds disagree at {', '.join(f'{rate:g}' for rate in mixed)}: some recover "
+            "and others do not, which neither more seeds nor other rates undo"
         )
     scope = range_of(runs)
     if own and all(own):

@@ -169,7 +169,7 @@ def test_radams_line_says_what_seeds_that_disagree_mean(tmp_path):
         name: by_name[name].rule(by_name[name].draw(Generator(tmp_path / str(place)))).line
         for place, name in enumerate((SEEDS_DISAGREE, "not given the time"))
     }
-    told = "which more of them do not undo"
+    told = "which neither more seeds nor other rates undo"
     assert [told in line for line in lines.values()] == [True, False]
 
 
