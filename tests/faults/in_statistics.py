@@ -117,16 +117,16 @@ STATISTICS_FAULTS = (
     ),
     Fault(
         "a changed shard is believed",
-        "numerics/sweeps/store.py",
+        "numerics/sweeps/shard.py",
         "if checksum and sha256_of(path)",
         "if not checksum and sha256_of(path)",
         ("tests/numerics/sweeps/test_run.py::test_a_killed_sweep_goes_on_where_it_stopped",),
     ),
     Fault(
         "brackets in a folder's name stand for other folders",
-        "numerics/sweeps/store.py",
-        "pl.read_parquet(path, glob=False)",
-        "pl.read_parquet(path, glob=True)",
+        "numerics/sweeps/shard.py",
+        "pl.scan_parquet(path, glob=False)",
+        "pl.scan_parquet(path, glob=True)",
         ("tests/numerics/sweeps/test_run.py::test_the_name_of_a_folder_is_no_pattern",),
     ),
     Fault(

@@ -157,9 +157,10 @@ def test_a_recorded_run_from_before_a_setting_existed_has_its_default(whole, tmp
     shutil.copytree(whole, tmp_path / "run")
     stored = json.loads((whole / CONFIG).read_text())
     del stored["config"]["schedule"], stored["config"]["precision"]
+    del stored["sha256"]  # which there was not either
     (tmp_path / "run" / CONFIG).write_text(json.dumps(stored))
     outcome = json.loads((whole / OUTCOME).read_text())
-    del outcome["files"], outcome["sha256"]  # which there were not either
+    del outcome["files"], outcome["sha256"]  # nor these
     (tmp_path / "run" / OUTCOME).write_text(json.dumps(outcome))
     assert read_run(tmp_path / "run").config == read_run(whole).config
     assert run_training(TINY, tmp_path / "run").validation_loss == read_run(whole).validation_loss
