@@ -84,10 +84,14 @@ GROUPS: Mapping[str, Group] = {
     ),
     "structure": Group(
         ("numerics/structure/*.py",),
-        ("tests/numerics/structure", "tests/models/test_structures.py"),
+        (
+            "tests/numerics/structure",
+            "tests/models/test_structures.py",
+            "tests/numerics/own_model",
+        ),
     ),
     "recipes": Group(
-        ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/own_model/audit")
+        ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/own_model")
     ),
     "conditions and solver": Group(
         ("theory/scales/*.py", "theory/parametrisations/*.py"),
