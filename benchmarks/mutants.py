@@ -13,8 +13,8 @@ from a sample, so it is stored with Wilson's interval. Reasons why survivors cha
 read from ``results/mutation/reasons.json`` (module and difference → reason).
 
 The tests are the fast ones of the named folders, with those that the fast run leaves out for their
-number alone (marker ``many``). Slow tests and those of other people's models are left out, so that
-a share is a lower bound on what the whole suite kills.
+number alone (marker ``many``). Where a group says so, other people's models are among them (marker
+``models``). Slow tests are left out, so that a share is a lower bound on what the whole suite kills.
 """
 
 import argparse
@@ -32,7 +32,8 @@ from benchmarks.mutated_copy import ROOT, MutatedCopy, Ran, mutated_copy
 from numerics.stores.files import write_json
 from numerics.stores.provenance import Provenance, command_line, provenance
 
-FAST = ("-m", "(not slow or many) and not models and not chromium and not coq and not gpu")
+FAST = "(not slow or many) and not chromium and not coq and not gpu"
+WITHOUT_MODELS = f"{FAST} and not models"
 PATIENCE = 5.0
 BUDGET = 40.0
 """Seconds of tests per mutant, as they last unaltered; more tests than fit are left out."""
@@ -47,6 +48,8 @@ class Group:
     """Patterns of files."""
     tests: tuple[str, ...]
     """Folders and files."""
+    marked: str = WITHOUT_MODELS
+    """Which tests of these, by their markers."""
 
 
 GROUPS: Mapping[str, Group] = {
@@ -79,7 +82,7 @@ GROUPS: Mapping[str, Group] = {
             "tests/numerics/training/experiments",
             "tests/numerics/evidence/test_rules.py",
             "tests/numerics/evidence/test_experiments.py",
-            "tests/numerics/statistics/test_boundedness.py",
+            "tests/numerics/statistics",
         ),
     ),
     "structure": Group(
@@ -89,6 +92,7 @@ GROUPS: Mapping[str, Group] = {
             "tests/models/test_structures.py",
             "tests/numerics/own_model",
         ),
+        FAST,
     ),
     "recipes": Group(
         ("numerics/recipes/*.py",), ("tests/numerics/recipes", "tests/numerics/own_model")
@@ -177,7 +181,7 @@ def reached(copy: MutatedCopy, group: Group) -> Ran:
     ran = copy.run(
         [*group.tests, *modules],
         seconds=1500,
-        options=[*FAST],
+        options=["-m", group.marked],
         cover=modules,
         bytecode=True,
     )

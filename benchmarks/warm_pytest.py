@@ -24,6 +24,7 @@ import tempfile
 import time
 import traceback
 import warnings
+from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ LIBRARIES = (
     "torch.func",
     "tyro",
 )
+OPTIONAL = ("transformers",)
+"""Imported where they are installed."""
 BARE = ("-o", "addopts=--import-mode=importlib --strict-markers --doctest-modules")
 """Our usual options but for the checks of shapes at run time, which cost seconds at each import and
 would notice a fault in a test's place."""
@@ -198,7 +201,7 @@ def main() -> None:
     """Serve until standard input ends."""
     here = Path.cwd()
     sys.path[0] = str(here)
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *filter(find_spec, OPTIONAL)):
         __import__(name)
     _first_derivative()
     ours = {"theory", "proofs", "numerics", "tfixup"} & set(sys.modules)
