@@ -13,8 +13,9 @@ from a sample, so it is stored with Wilson's interval. Reasons why survivors cha
 read from ``results/mutation/reasons.json`` (module and difference → reason).
 
 The tests are the fast ones of the named folders, with those that the fast run leaves out for their
-number alone (marker ``many``). Where a group says so, other people's models are among them (marker
-``models``). Slow tests are left out, so that a share is a lower bound on what the whole suite kills.
+number alone (marker ``many``), and in the groups that say so those of other people's models (marker
+``models``). Slow tests are left out, so that a share is a lower bound on what the whole suite
+kills.
 """
 
 import argparse
