@@ -103,6 +103,8 @@ def run_tests(request: dict[str, Any], here: Path) -> dict[str, Any]:
         "-q",
         "-p",
         "no:cacheprovider",
+        "-W",  # of plugins that the libraries brought in before pytest started
+        "ignore::pytest.PytestAssertRewriteWarning",
         "--no-header",
         *request.get("options", ["-x"]),
     ]
