@@ -24,7 +24,6 @@ import tempfile
 import time
 import traceback
 import warnings
-from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -47,8 +46,6 @@ LIBRARIES = (
     "torch.func",
     "tyro",
 )
-OPTIONAL = ("transformers",)
-"""Imported where they are installed."""
 BARE = ("-o", "addopts=--import-mode=importlib --strict-markers --doctest-modules")
 """Our usual options but for the checks of shapes at run time, which cost seconds at each import and
 would notice a fault in a test's place."""
@@ -103,8 +100,6 @@ def run_tests(request: dict[str, Any], here: Path) -> dict[str, Any]:
         "-q",
         "-p",
         "no:cacheprovider",
-        "-W",  # of plugins that the libraries brought in before pytest started
-        "ignore::pytest.PytestAssertRewriteWarning",
         "--no-header",
         *request.get("options", ["-x"]),
     ]
@@ -203,7 +198,7 @@ def main() -> None:
     """Serve until standard input ends."""
     here = Path.cwd()
     sys.path[0] = str(here)
-    for name in (*LIBRARIES, *filter(find_spec, OPTIONAL)):
+    for name in LIBRARIES:
         __import__(name)
     _first_derivative()
     ours = {"theory", "proofs", "numerics", "tfixup"} & set(sys.modules)

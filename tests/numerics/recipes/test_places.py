@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from numerics.recipes import recipe_named
 from numerics.recipes.draw import normal, truncated
 from numerics.recipes.flat import FlatRecipe
-from numerics.recipes.place import ModelSizes, ParameterPlace, RecipeStream, entries, places
+from numerics.recipes.place import ModelSizes, ParameterPlace, RecipeStream, places
 from numerics.recipes.place import setting_of as sizes_of
 from numerics.structure.trace import trace_structure
 from numerics.structure.types import Structure, TensorView
@@ -72,13 +72,11 @@ def test_every_tensor_of_an_encoder_decoder(translator: tuple[Translator, Struct
     assert (packed.stack, packed.layer, packed.shape) == ("decoder", 2, (3 * D, D))
     assert (packed.module, packed.in_attention, packed.fans) == ("MultiheadAttention", True, (D, D))
     assert packed.module_fan_in is None
-    assert entries(packed.view, packed.shape) == D * D
     out = found["core.encoder.layers.0.self_attn.out_proj.weight", "out"]
     assert (out.stack, out.layer, out.module, out.in_attention) == ("encoder", 1, "Linear", True)
     assert out.module_fan_in == D
     into = found["core.encoder.layers.0.linear1.weight", "w_in"]
     assert (into.fans, into.module, into.in_attention) == ((D, HIDDEN), "Linear", False)
-    assert entries(into.view, into.shape) == D * HIDDEN
     leave = found["core.decoder.layers.0.linear2.weight", "w_out"]
     assert (leave.fans, leave.module_fan_in, leave.layer) == ((HIDDEN, D), HIDDEN, 1)
     tables = {
@@ -136,15 +134,6 @@ def test_the_width_of_a_model_without_branches() -> None:
     assert width(model, gain, head) == 4
     assert width(nn.ModuleDict({"other": nn.Linear(4, 2)})) == 4
     assert width(nn.Module()) == 1
-
-
-def test_entries_of_a_view() -> None:
-    whole = TensorView("w", "q")
-    assert entries(whole, (4, 6)) == 24
-    rows = TensorView("w", "q", 1, (0, 2, 3))
-    assert entries(rows, (4, 6)) == 12
-    assert entries(TensorView("w", "q", 0, (0, 2, 3), expert=1), (5, 4, 6)) == 18
-    assert entries(TensorView("w", "q", expert=1), (5, 4, 6)) == 24
 
 
 def test_fans_of_a_tensor_without_them() -> None:
