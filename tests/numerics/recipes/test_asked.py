@@ -20,6 +20,7 @@ class ByRole(Recipe):
     answers: dict[str, Draw] = field(default_factory=dict)
 
     def ask(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
+        del setting
         return self.answers.get(place.role)
 
 
