@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from numerics.recipes import recipe_named
+from numerics.recipes import initialize, recipe_named
 from numerics.recipes.draw import constant
 from numerics.recipes.initialize import initialize_
 from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.traced import traced, unwrapped
 from numerics.structure.trace import trace_structure
+from tests.models.handwritten import gated
 from theory.errors import InputError
 
 D, HEADS, HIDDEN, WORDS = 16, 2, 48, 40
@@ -311,3 +312,35 @@ def test_a_gain_stored_as_gain_minus_one_is_drawn_at_0(
     weight = dict(model.norm.named_parameters())["weight"].detach()
     assert torch.equal(weight, torch.full((D,), gain))
     assert constant(gain).words == f"{gain:g}"
+
+
+def test_blocks_and_a_part_of_the_output_are_passed_on() -> None:
+    model, ids = gated.make(2)
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(InputError, match="understood to be initialised by role"):
+        initialize_(model, "gpt2", generator, ids)
+    found = initialize_(model, "gpt2", generator, ids, blocks=["attentions", "mlps"])
+    assert "mlps.1.2.weight" in found.drawn
+    written = dict(model.named_parameters())["mlps.1.2.weight"].detach()
+    assert float(written.std()) == pytest.approx(0.02 / 2, rel=0.05)  # four additions
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = Apart(), Packed()
+
+        def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+            return self.first(ids), self.second(ids)
+
+    both = Two()
+    found = initialize_(both, "gpt2", generator, IDS, output=lambda made: made[0])  # type: ignore[index]
+    inside = both.first.parts[0]["o"].weight.detach()  # pyright: ignore[reportIndexIssue]
+    assert float(inside.std()) == pytest.approx(0.02 / 2, rel=0.1)
+
+
+def test_a_structure_that_is_known_is_not_traced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Apart()
+    structure = trace_structure(model, IDS)
+    monkeypatch.setattr(initialize, "traced", None)
+    found = initialize_(model, "gpt2", torch.Generator().manual_seed(0), IDS, structure=structure)
+    assert set(found.drawn) == dict(model.named_parameters()).keys()

@@ -183,3 +183,27 @@ def test_a_router_is_drawn_as_a_linear_layer_by_bert_alone() -> None:
     assert recipe_named("mitchell").ask(router, setting) is None
     other = ParameterPlace(router.view, router.branch, "stream", 1, (D, D), "Own", None, False)
     assert cut.ask(other, setting) is None
+
+
+def test_tables_beyond_the_streams_belong_to_the_last_of_them() -> None:
+    class Segments(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tokens, self.segments = nn.Embedding(9, D), nn.Embedding(3, D)
+            self.up, self.down = nn.Linear(D, HIDDEN), nn.Linear(HIDDEN, D)
+
+        def forward(self, ids: Tensor, segments: Tensor) -> Tensor:
+            x = self.tokens(ids) + self.segments(segments)
+            return x + self.down(F.relu(self.up(x)))
+
+    torch.manual_seed(0)
+    model = Segments()
+    structure = trace_structure(model, (torch.tensor([[1, 2, 3]]), torch.tensor([[0, 1, 1]])))
+    found = {place.name: place.stack for place in places(structure, model)}
+    assert set(found.values()) == {"stream"}
+    tables = tuple(TensorView(f"{name}.weight", "embedding") for name in "abc")
+    two = (place_of("q", setting_of(2, D), stack=stack).branch for stack in ("encoder", "decoder"))
+    layered = Structure(tuple(one for one in two if one), tables, False)
+    three = nn.ModuleDict({name: nn.Embedding(4, D) for name in "abc"})
+    stacks = [place.stack for place in places(layered, three)]
+    assert stacks == ["encoder", "decoder", "decoder"]

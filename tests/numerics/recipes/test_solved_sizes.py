@@ -39,6 +39,11 @@ def test_branches_add_up_to_what_enters(layers: int, base_layers: int) -> None:
     """2N branches of size (2N)^(-1/2) on a stream that starts at RMS 1: GPT-2's factor."""
     model, found = solved(layers, base_layers)
     assert dict(found.inputs) == {"stream": pytest.approx(1.0)}
+    assert (found.recipe.name, found.recipe.source, found.recipe.rule) == (
+        "solved",
+        f"solved for adamw, {layers} layers",
+        "matrices 1/√fan_in, branches that add up to what enters the stream",
+    )
     assert dict(found.recipe.sizes) == {
         "attention.out": pytest.approx((2 * layers) ** -0.5),
         "mlp.w_out": pytest.approx((2 * layers) ** -0.5),

@@ -137,6 +137,9 @@ def test_a_product_with_a_parameter_is_no_score() -> None:
     model = Embedded(lambda m, ids: m.tokens(ids) @ m.bank)
     model.bank = bank
     assert watch_ends(model, (IDS,)).head_width is None
+    itself = Embedded(lambda m, ids: torch.bmm(m.bank, m.tokens(ids).new_ones(2, 6, 3)))
+    itself.bank = bank
+    assert watch_ends(itself, (IDS,)).head_width is None
 
 
 FLOAT, WHOLE = torch.ones(2), torch.ones(2, dtype=torch.long)
