@@ -32,6 +32,9 @@ def test_every_step_is_altered_and_can_be_typeset(argument):
     for step in argument.build().steps:
         assert step.statement != step.false
         assert prose(step.because).isascii()
+        assert len(step.because.split()) >= 2, step
+        assert all(isinstance(words, str) for words in (step.scope, *step.given)), step
+        assert all(words.strip() for words in step.given), step
         assert formula(step.statement).isascii()
 
 
