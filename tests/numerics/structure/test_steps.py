@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from numerics.structure.graph import Graph, members
 from numerics.structure.norms import find_norms
+from numerics.structure.record import ParameterWritten, record_forward
 from numerics.structure.replay import Replay, changed, dependence, features
 from numerics.structure.steps import plain_step, signals, stream_steps
 from numerics.structure.trace import trace_graph, trace_structure
@@ -292,3 +293,34 @@ def test_a_replay_repeats_writes_and_pieces_with_other_numbers() -> None:
     torch.testing.assert_close(graph[last(graph)].value, recorded)
     (same,) = Replay(graph, {tanh: one}, through_detach=True).run([last(graph)], 1 << last(graph))
     torch.testing.assert_close(same, recorded)
+
+
+def test_a_forward_that_writes_a_parameter_is_refused_where_it_is_protected() -> None:
+    def run(m: Net, x: Tensor) -> Tensor:
+        m.bias.data.mul_(0.5)
+        return x + m.bias
+
+    model = Net(run)
+    before = model.bias.detach().clone()
+    with torch.no_grad(), pytest.raises(ParameterWritten):
+        record_forward(model, ((X,), {}), lambda: model(X), protect=True)
+    assert torch.equal(model.bias, before)
+    with torch.no_grad():
+        graph = record_forward(model, ((X,), {}), lambda: model(X))
+    assert torch.equal(model.bias, before / 2)
+    (written,) = [node for node in graph.nodes if node.writes]
+    assert written.name == "mul"
+    assert graph.parameters_of(last(graph)) == list(members(graph.parameter_bits))
+
+
+def test_what_a_keyword_argument_writes_is_written() -> None:
+    def run(_: Net, x: Tensor) -> Tensor:
+        made = torch.zeros(2, 5, D)
+        torch.mul(x, 2.0, out=made)
+        return made + 1
+
+    graph = graph_of(run)
+    (written,) = [node for node in graph.nodes if node.writes]
+    assert written.name == "mul"
+    assert graph.reads_input(last(graph))
+    assert graph.reaches(written.index, last(graph))
