@@ -117,9 +117,10 @@ def test_rows_of_packed_matrices(pack: Any, axis: int, order: str) -> None:
 class Bank(nn.Module):
     """Experts in one tensor with a gate and a value packed along the last axis, all of them run."""
 
-    def __init__(self, *, transposed: bool, experts: int = 3) -> None:
+    def __init__(self, *, transposed: bool, scaled: bool, experts: int = 3) -> None:
         super().__init__()
         torch.manual_seed(0)
+        self.scaled = scaled
         wide = (experts, D, 40) if not transposed else (experts, 40, D)
         back = (experts, 20, D) if not transposed else (experts, D, 20)
         self.enter, self.leave = nn.Parameter(torch.randn(wide)), nn.Parameter(torch.randn(back))
@@ -130,6 +131,8 @@ class Bank(nn.Module):
         flat = x.flatten(0, 1)
         chosen = self.router(flat).softmax(-1)
         enter, leave = (w.mT if self.transposed else w for w in (self.enter, self.leave))
+        if self.scaled:  # what is read is computed from the parameter
+            enter, leave = 0.5 * enter, torch.tanh(leave)
         hidden = torch.bmm(flat.expand(len(enter), *flat.shape), enter) + self.bias
         gate, value = hidden.chunk(2, -1)
         made = torch.bmm(F.silu(gate) * value, leave)
@@ -137,8 +140,9 @@ class Bank(nn.Module):
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_banks_of_experts_by_expert_and_role(transposed: bool) -> None:
-    model = Bank(transposed=transposed)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_banks_of_experts_by_expert_and_role(transposed: bool, scaled: bool) -> None:
+    model = Bank(transposed=transposed, scaled=scaled)
     found = trace_structure(model, X)
     (branch,) = found.branches
     assert branch.kind == "gated-mlp"
@@ -225,3 +229,39 @@ def test_copies_of_modules_with_a_way_of_their_own() -> None:
     again = copy_module(tied)
     assert again[1].weight is again[0].weight  # type: ignore[index]
     assert again[0].weight is not tied[0].weight  # type: ignore[index]
+
+
+class Made(nn.Module):
+    """An MLP whose matrices are computed from parameters of another shape, then used."""
+
+    def __init__(self, make: Any, *shape: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.make, self.w = make, nn.Parameter(torch.randn(*shape))
+        self.up, self.down = nn.Linear(D, 24, bias=False), nn.Linear(24, D, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.down(F.relu(self.make(self, x)))
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "view"),
+    [
+        # Square matrices, read as they are or turned: which axis is contracted.
+        (lambda m, x: m.up(F.linear(x, 0.5 * m.w)), (D, D), (D, D, 1)),
+        (lambda m, x: m.up(x @ (0.5 * m.w)), (D, D), (D, D, 0)),
+        (lambda m, x: F.linear(x, torch.tanh(m.w).T), (D, 24), (D, 24, 0)),
+        (lambda m, x: F.linear(x, torch.tanh(m.w)), (24, D), (D, 24, 1)),
+        (lambda m, x: F.linear(x, (m.w * 2).view(24, D)), (24 * D,), (D, 24 * D // D, None)),
+        (lambda m, x: F.linear(x, torch.cat([m.w, m.w * 2])), (12, D), (D, 12, 1)),
+    ],
+)
+def test_matrices_that_are_computed_first(make: Any, shape: tuple[int, ...], view: Any) -> None:
+    found = trace_structure(Made(make, *shape), X)
+    (only,) = [v for v in found.views if v.parameter == "w"]
+    assert only.rows is None
+    fan_in, fan_out, axis = view
+    if axis is None:
+        assert only.fan_in_axis in (None, 0)
+        return
+    assert (only.fan_in, only.fan_out, only.fan_in_axis) == (fan_in, fan_out, axis)
