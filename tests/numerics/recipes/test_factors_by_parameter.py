@@ -152,3 +152,31 @@ def test_one_parameter_has_one_rate() -> None:
     words = "blocks.0.attention.q.weight holds tensors with different factors on the rate: "
     with pytest.raises(InputError, match=f"{words}(embedding 1, q 4|q 4, embedding 1)"):
         factors_by_parameter(model, "completep", replace(structure, views=views))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "base", "factor"),
+    [
+        ("mup", {"base_width": 32}, 0.5),
+        ("mup", {}, 4.0),
+        ("completep", {"base_width": 32}, 0.5),
+        ("depth-mup", {"base_layers": 8}, 2.0),
+        ("depth-mup", {}, 1.0),
+    ],
+)
+def test_groups_have_the_base_at_which_the_rate_was_tuned(
+    recipe: str, base: dict[str, Any], factor: float
+) -> None:
+    """n₀/n at a width of 64, or √(N₀/N) at two layers."""
+    model = Model(2, d=64)
+    groups: list[Any] = param_groups(model, recipe, 1e-3, batch=tokens(), **base)
+    (rate,) = {
+        group["lr"]
+        for group in groups
+        for p in group["params"]
+        if p is model.blocks[0].attention.q.weight
+    }
+    assert rate == pytest.approx(1e-3 * factor)
+    structure = trace_structure(model, tokens())
+    known: list[Any] = param_groups(model, recipe, 1e-3, structure=structure, **base)
+    assert [group["lr"] for group in known] == [group["lr"] for group in groups]
