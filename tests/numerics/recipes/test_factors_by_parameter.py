@@ -169,13 +169,9 @@ def test_groups_have_the_base_at_which_the_rate_was_tuned(
 ) -> None:
     """n₀/n at a width of 64, or √(N₀/N) at two layers."""
     model = Model(2, d=64)
+    query = dict(model.named_parameters())["blocks.0.attention.q.weight"]
     groups: list[Any] = param_groups(model, recipe, 1e-3, batch=tokens(), **base)
-    (rate,) = {
-        group["lr"]
-        for group in groups
-        for p in group["params"]
-        if p is model.blocks[0].attention.q.weight
-    }
+    (rate,) = {group["lr"] for group in groups for p in group["params"] if p is query}
     assert rate == pytest.approx(1e-3 * factor)
     structure = trace_structure(model, tokens())
     known: list[Any] = param_groups(model, recipe, 1e-3, structure=structure, **base)
