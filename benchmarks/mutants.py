@@ -197,24 +197,26 @@ def reached(copy: MutatedCopy, group: Group) -> Ran:
 
 
 def tests_of(mutant: Mutant, ran: Ran) -> list[str]:
-    """Tests that reach a mutant's lines, the fastest first, as many as `BUDGET` allows."""
+    """Tests that reach a mutant's lines, the fastest first, as many as `BUDGET` allows.
+
+    Whatever stands on a line that runs when the module is imported may be read by any test. Half of
+    the budget is then for those that the module's other lines run in, the rest for all others.
+    """
     lines = ran.lines.get(mutant.module, {})
     names: set[str] = set()
     for line in range(mutant.line, mutant.last + 1):
         names |= set(lines.get(str(line), ()))
-    first = names
+    parts = [(names, BUDGET)]
     if "" in names:
-        # A line that runs when the module is imported: whatever stands there may be read by any
-        # test, and most likely by those that the module's other lines run in.
-        first = {name for own in lines.values() for name in own}
-        names = {*first, *ran.seconds}
+        inside = {name for own in lines.values() for name in own}
+        parts = [(inside, BUDGET / 2), ({*ran.seconds} - inside, BUDGET)]
     found, total = [], 0.0
-    known = (name for name in names if name in ran.seconds)
-    for name in sorted(known, key=lambda n: (n not in first, ran.seconds[n])):
-        total += ran.seconds[name]
-        if total > BUDGET and found:
-            break
-        found.append(name)
+    for part, limit in parts:
+        for name in sorted(part & {*ran.seconds}, key=ran.seconds.__getitem__):
+            if total + ran.seconds[name] > limit and found:
+                break
+            total += ran.seconds[name]
+            found.append(name)
     return found
 
 
