@@ -133,6 +133,24 @@ def test_both_variants_of_recorded_runs_are_told_apart(row):
         assert row.reading_text(runs) == stated["reading_text"]
 
 
+# What a baseline is compared with keeps its own outcomes, so that those rows are not among them.
+DECLARED = [
+    row
+    for row in ROWS
+    if row.true.altered == "outcomes as the statement has them" and row.experiment != "baselines"
+]
+
+
+@pytest.mark.parametrize("outcome", [RunOutcome.TRAINED, RunOutcome.STUCK])
+@pytest.mark.parametrize("row", DECLARED, ids=lambda row: f"{row.claim} {row.experiment}")
+def test_declared_outcomes_do_not_depend_on_those_recorded(row, outcome):
+    with evidence.recorded(row.experiment, Context(results=RECORDED)) as runs:
+        if not runs:
+            pytest.skip(f"the runs of {row.experiment} are not all recorded: its claim is open")
+        alike = [replace(run, outcome=outcome) for run in runs]
+        assert row.true.rule(alike).answer is ExperimentAnswer.REPRODUCED
+
+
 def verified(row: evidence.ExperimentRow) -> dict[str, Any]:
     """What the recorded verification says of a row: rows and evidence stand in one order."""
     claims = json.loads((RECORDED / "verify" / "verdicts.json").read_text())["claims"]

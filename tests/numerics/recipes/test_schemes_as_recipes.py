@@ -116,6 +116,8 @@ def test_sources_and_names_are_their_own() -> None:
     assert recipe_named("bert-truncated").source == "google-research/bert"
     assert recipe_named("bert").source.startswith("Devlin et al., 2019")
     assert recipe_named("modernbert").source.startswith("Warner et al., 2024")
+    assert recipe_named("torch-transformer").source == "torch.nn.Transformer"
+    assert recipe_named("torch").source.startswith("torch.nn.Linear")
     assert recipe_named("torchtitan") is RECIPES["llama-depth"]
     assert FROM_SCHEMES["tfixup"].source == FROM_SCHEMES["tfixup"].scheme.source
     for name, recipe in FROM_SCHEMES.items():
