@@ -105,6 +105,11 @@ GROUPS: Mapping[str, Group] = {
             "tests/theory/parametrisations",
             "tests/theory/arguments",
             "tests/theory/test_arguments.py",
+            "tests/numerics/cli/test_solve.py",
+            "tests/numerics/cli/test_solve_recipe.py",
+            "tests/numerics/schemes/test_schemes.py",
+            "tests/numerics/recipes/test_solved.py",
+            "tests/numerics/recipes/test_solved_sizes.py",
         ),
     ),
 }
