@@ -109,7 +109,7 @@ def test_published_factors_of_two_streams_by_stream_and_role() -> None:
             assert rates.factors_of(place).rate == pytest.approx(depth)
         for role in ("embedding", "positions", "head", "norm_gain", "scalar"):
             assert rates.factors_of(place_of(role, setting, stack=stack)).rate == 1
-    named = {name: Factors(rate, 1.0, 1.0) for rate, name in enumerate(STREAM_ROLES, 2)}
+    named = {name: Factors(float(rate), 1.0, 1.0) for rate, name in enumerate(STREAM_ROLES, 2)}
     told = PublishedFactors(True, named)
     for stack, table, first in (("encoder", "source", 4), ("decoder", "target", 7)):
         own = {role: told.factors_of(place_of(role, setting, stack=stack)).rate for role in ROLES}

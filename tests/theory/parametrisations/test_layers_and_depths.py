@@ -4,6 +4,7 @@ import pytest
 import sympy as sp
 
 from theory.errors import InputError
+from theory.parametrisations import judgement
 from theory.parametrisations.powers import Powers
 from theory.parametrisations.prescriptions import prescribe
 from theory.parametrisations.sizes import StructurePowers
@@ -109,3 +110,23 @@ def test_without_multipliers_writers_carry_the_power() -> None:
 def test_depths_of_a_prescription_are_positive(layers: int, base: int) -> None:
     with pytest.raises(InputError, match=r"layers must be .* got (0|-1|-2)"):
         prescribe(structure_named("pre-norm"), law_named("adamw"), layers, base_layers=base)
+
+
+def test_a_role_is_named_with_its_block_where_blocks_differ() -> None:
+    found = {
+        ("in", "attention"): 1,
+        ("in", "MLP"): 2,
+        ("out", "attention"): 3,
+        ("out", "MLP"): 3,
+        ("end.gain", ""): 4,
+        ("both", ""): 5,
+        ("both", "MLP"): 6,
+    }
+    assert judgement._named(found) == {
+        ("in", "in in attention"): 1,
+        ("in", "in in MLP"): 2,
+        ("out", "out"): 3,
+        ("end.gain", "end.gain"): 4,
+        ("both", "both"): 5,
+        ("both", "both in MLP"): 6,
+    }
