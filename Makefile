@@ -29,7 +29,7 @@ load: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load --tasks 100000
 
 mutants: $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,mutation]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,mutation,models]'
 	$(BIN)/python -m benchmarks.mutants $(MUTANTS)
 
 lint: $(INSTALLED)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import prod
 
 from torch import nn
 
@@ -234,11 +233,3 @@ def _owners(model: nn.Module) -> dict[str, tuple[nn.Module, nn.Module | None]]:
         parent = modules.get(path.rpartition(".")[0]) if path else None
         found[name] = (modules.get(path, model), parent)
     return found
-
-
-def entries(view: TensorView, shape: tuple[int, ...]) -> int:
-    """How many entries of a parameter of this shape a view selects."""
-    sizes = list(shape[1:] if view.expert is not None else shape)
-    if view.axis is not None and view.rows is not None:
-        sizes[view.axis] = len(view.rows)
-    return prod(sizes)

@@ -48,7 +48,7 @@ def plain_step(graph: Graph, index: int) -> BackwardStep | None:
         return _multiplied(graph, node, parents)
     if node.name == "neg":
         return BackwardStep(parents[0], -1.0)
-    if node.name in ("masked_fill", "where", "_safe_softmax") and node.name != "_safe_softmax":
+    if node.name in ("masked_fill", "where"):
         kept = [p for p in parents if graph[p].numel == node.numel]
         return BackwardStep(kept[0]) if len(kept) == 1 else None
     return None

@@ -142,6 +142,7 @@ def _recorded(
 
 def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> Structure:
     """The structure that a recorded forward has; with blocks, those are its branches."""
+    model = eager(model)  # whose names the recorded parameters have
     mark_roots(graph)
     norms = find_norms(graph)
     products, mixings = find_products(graph)

@@ -5,7 +5,7 @@ such as weight normalisation. Where it reads the whole parameter in its own memo
 their strides. Otherwise the gradient of what it reads tells which entries count.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -128,9 +128,11 @@ def _by_gradient(
         value = graph[parameter].value
         if not value.is_floating_point():
             continue
+        banked = experts and product.bank is not None and value.dim() == 3
         same = _same_shape(graph, product, parameter)
         if same is not None:
-            found.append(_whole(graph, parameter, product, chosen, axis, same))
+            whole = _whole(graph, parameter, product, chosen, axis, same)
+            found += _of_each(whole, len(value)) if banked else [whole]
             continue
         if through_product(graph, parameter, node):
             continue  # a product of parameters: its own selections tell more
@@ -145,11 +147,10 @@ def _by_gradient(
         everything = torch.ones_like(chosen)
         read = entries(graph, parameter, node, axis, everything)
         one = entries(graph, parameter, node, product.free, free)
+        if banked and one is not None:
+            one[1:] = False  # a feature of one expert
         fan_axis, fan_in = _fan(one)
-        if experts and product.bank is not None and mask.dim() == 3:
-            banks: list[int | None] = list(range(mask.shape[0]))
-        else:
-            banks = [None]
+        banks: list[int | None] = [*range(len(value))] if banked else [None]
         for bank in banks:
             found.append(_block(parameter, mask, read, bank, fan_axis, fan_in))
     return found
@@ -206,6 +207,18 @@ def _whole(
         count if free else shape[product.free],
         axes[product.contracted],
     )
+
+
+def _of_each(whole: Selection, experts: int) -> list[Selection]:
+    """A selection of a bank as one of each expert, whose tensor has an axis less."""
+
+    def less(axis: int | None) -> int | None:
+        return None if axis is None else axis - 1
+
+    return [
+        replace(whole, expert=expert, axis=less(whole.axis), fan_in_axis=less(whole.fan_in_axis))
+        for expert in range(experts)
+    ]
 
 
 def _fan(one_feature: Tensor | None) -> tuple[int | None, int | None]:

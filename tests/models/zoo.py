@@ -1,8 +1,10 @@
 """All foreign models of the tests, and the structure found for each of them."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 from numerics.structure.trace import trace_structure
+from tests.models.consistency import inconsistent
 from tests.models.decoders import DECODERS
 from tests.models.encoder_decoders import ENCODER_DECODERS
 from tests.models.encoders import ENCODERS
@@ -35,4 +37,8 @@ def installed(model: ForeignModel) -> bool:
 def judge(model: ForeignModel) -> Score:
     """Build a model, trace it, and compare its structure with the right one."""
     net, batch = model.build()
-    return score(model, trace_structure(net, batch, output=model.output))
+    found = trace_structure(net, batch, output=model.output)
+    said = score(model, found)
+    if said.refused or not model.kinds:
+        return said
+    return replace(said, faults=(*said.faults, *inconsistent(model, net, batch, found)))

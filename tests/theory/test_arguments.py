@@ -32,7 +32,21 @@ def test_every_step_is_altered_and_can_be_typeset(argument):
     for step in argument.build().steps:
         assert step.statement != step.false
         assert prose(step.because).isascii()
+        assert len(step.because.split()) >= 2, step
+        assert all(isinstance(words, str) for words in (step.scope, *step.given)), step
+        assert all(words.strip() for words in step.given), step
         assert formula(step.statement).isascii()
+
+
+@pytest.mark.parametrize("argument", ARGUMENTS, ids=lambda a: f"{a.claim}-{a.reading}")
+def test_every_derivation_has_a_title_and_its_steps_say_how_they_are_checked(argument):
+    derivation = argument.build()
+    assert len(derivation.title.split()) >= 2
+    assert len(argument.summary.split()) >= 2
+    assert claim_named(derivation.claim).id == argument.claim
+    for step in derivation.steps:
+        assert step.checked.partition(": ")[2], step
+        assert step.draw is None or callable(step.draw), step
 
 
 def test_providers_yield_the_arguments_of_their_claim():

@@ -141,15 +141,22 @@ def called(module: nn.Module, batch: ModelBatch) -> object:
 def _slots(
     module: nn.Module, aliases: Mapping[str, str]
 ) -> tuple[dict[str, tuple[tuple[nn.Module, str], ...]], dict[str, Tensor]]:
+    """The slots and values of the trainable tensors; slots of one memory are given one tensor.
+
+    The copy holds a tensor per alias, and a gradient by one of them would miss the others' uses.
+    """
+    held = dict(module.named_parameters())
     names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
     slots: dict[str, list[tuple[nn.Module, str]]] = {}
     parameters: dict[str, Tensor] = {}
     for child in module.modules():  # every module once, however many paths lead to it
-        for attribute, parameter in child._parameters.items():
+        for attribute, parameter in [*child._parameters.items()]:
             if parameter is None or id(parameter) not in names:
                 continue
             name = names[id(parameter)]
             first = aliases.get(name, name)
+            if first != name:
+                setattr(child, attribute, held[first])
             slots.setdefault(first, []).append((child, attribute))
             if name == first and parameter.is_floating_point():
                 parameters[name] = parameter.detach()

@@ -12,7 +12,7 @@ from numerics.evidence import experiments as evidence
 from numerics.evidence.experiment_rows import PROVIDERS, ROWS
 from numerics.stores.files import write_json
 from numerics.training.config import TrainConfig
-from numerics.training.experiments import EXPERIMENTS, fig4b
+from numerics.training.experiments import EXPERIMENTS, fig4b, tables
 from numerics.training.experiments.experiment import (
     Experiment,
     ExperimentAnswer,
@@ -122,6 +122,80 @@ def test_both_variants_of_recorded_runs_are_told_apart(row):
             pytest.skip(f"the runs of {row.experiment} are not all recorded: its claim is open")
         assert row.false.rule(runs).answer is ExperimentAnswer.NOT_REPRODUCED
         assert row.true.rule(runs).answer is ExperimentAnswer.REPRODUCED
+        found, stated = row.rule(runs), verified(row)
+        assert evidence.PASSED[found.answer] is stated["passed"]
+        assert (found.scope, found.neighbourhood) == (stated["scope"], stated["neighbourhood"])
+        if found.value is not None:
+            assert found.value == pytest.approx(stated["value"])
+        against = row.true if stated["passed"] is False else row.false
+        assert stated["control"]["description"].startswith(f"{against.altered}: ")
+        assert row.reading == stated["reading"]
+        assert row.reading_text(runs) == stated["reading_text"]
+
+
+# What a baseline is compared with keeps its own outcomes, so that those rows are not among them.
+DECLARED = [
+    row
+    for row in ROWS
+    if row.true.altered == "outcomes as the statement has them" and row.experiment != "baselines"
+]
+
+
+@pytest.mark.parametrize("outcome", [RunOutcome.TRAINED, RunOutcome.STUCK])
+@pytest.mark.parametrize("row", DECLARED, ids=lambda row: f"{row.claim} {row.experiment}")
+def test_declared_outcomes_do_not_depend_on_those_recorded(row, outcome):
+    with evidence.recorded(row.experiment, Context(results=RECORDED)) as runs:
+        if not runs:
+            pytest.skip(f"the runs of {row.experiment} are not all recorded: its claim is open")
+        alike = [replace(run, outcome=outcome) for run in runs]
+        assert row.true.rule(alike).answer is ExperimentAnswer.REPRODUCED
+
+
+def verified(row: evidence.ExperimentRow) -> dict[str, Any]:
+    """What the recorded verification says of a row: rows and evidence stand in one order."""
+    claims = json.loads((RECORDED / "verify" / "verdicts.json").read_text())["claims"]
+    (claim,) = (claim for claim in claims if claim["id"] == row.claim)
+    own = [item for item in claim["evidence"] if item["kind"] == Kind.TRAINING]
+    stated = [item for item in own if item["details"].get("experiment") == row.experiment]
+    rows = [r for r in ROWS if (r.claim, r.experiment) == (row.claim, row.experiment)]
+    return dict(zip(map(id, rows), stated, strict=True))[id(row)]
+
+
+@pytest.mark.parametrize(
+    ("table", "baselines"),
+    [(1, None), (2, {"pre-ln", "dlcl-pre"}), (3, {"ds-init", "lri"})],
+)
+def test_each_table_compares_with_its_own_baselines(table, baselines, monkeypatch):
+    asked: list[tuple[set[str] | None, dict[str, float]]] = []
+
+    def at_least(_, names=None, **more):
+        asked.append((names and set(names), more))
+        return ExperimentFinding(ExperimentAnswer.UNDECIDED, "")
+
+    def weakest_in_its_place(runs, names):
+        assert (names and set(names)) == baselines
+        return runs
+
+    monkeypatch.setattr(tables, "at_least", at_least)
+    monkeypatch.setattr(tables, "weakest_in_its_place", weakest_in_its_place)
+    row = row_of(f"tfixup.table{table}")
+    for rule in (row.rule, row.false.rule, row.true.rule):
+        rule([])
+    assert asked == [(baselines, {}), (baselines, {}), (baselines, {"raised": 20.0})]
+
+
+def test_rows_of_one_experiment_say_which_runs_they_look_at():
+    parts = {row.claim: row.part for row in ROWS if row.experiment == "transfer"}
+    assert parts == {
+        "modern.depth-mup-transfer": "depth-mup, rate as N^0",
+        "modern.completep-transfer": "completep, rate as N^0",
+        "ours.tfixup-transfer": "tfixup, rate as N^-0.5",
+    }
+    assert {row.part for row in ROWS if row.experiment not in ("transfer", "fig2")} == {""}
+    assert sorted(row.part for row in ROWS if row.experiment == "fig2") == [
+        "seeds drawn after it",
+        "seeds in view when the rule was written",
+    ]
 
 
 def test_every_row_says_which_reading_it_tests_and_what_was_altered():

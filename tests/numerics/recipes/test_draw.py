@@ -45,3 +45,19 @@ def test_xavier_is_torchs() -> None:
     torch.nn.init.xavier_uniform_(weight, generator=torch.Generator().manual_seed(0))
     assert xavier(500, 300).std == pytest.approx(float(weight.std()), rel=0.01)
     assert xavier(4, 4, 0.0) == constant(0.0)
+
+
+def test_what_is_not_said_is_no_cut_no_value_and_no_group() -> None:
+    for draw in (normal(0.5), uniform(0.5), constant(0.25), truncated(0.5, math.inf)):
+        assert draw.cut == math.inf
+        assert draw.value == (0.25 if draw.kind == "constant" else 0)
+        assert draw.sigma == (0 if draw.kind == "constant" else 0.5)
+        assert draw.profiled is None
+    assert (normal(1.0).kurtosis, truncation_kurtosis(math.inf)) == (3.0, 3.0)
+    assert truncation_shrink(math.inf) == 1.0
+    assert torch.equal(
+        constant(0.25).sample((2, 3), torch.Generator()), torch.full((2, 3), 0.25).double()
+    )
+    one, two = (normal(2.0).sample((5,), torch.Generator().manual_seed(s)) for s in (0, 1))
+    assert one.dtype == torch.float64
+    assert not torch.equal(one, two)

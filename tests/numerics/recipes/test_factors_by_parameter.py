@@ -1,5 +1,6 @@
 """Learning rates by role: a scheme's factors on a model of somebody else."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,13 +8,16 @@ import torch
 
 from numerics.models import Architecture, single_stack
 from numerics.own_model.check.check import check
+from numerics.recipes.factors import Factors
 from numerics.recipes.factors_by_parameter import factors_by_parameter
 from numerics.recipes.param_groups import param_groups
 from numerics.recipes.place import places, setting_of
-from numerics.recipes.published_factors import published_factors
+from numerics.recipes.published_factors import PublishedFactors, published_factors
 from numerics.schemes import build, scheme_named
 from numerics.structure.trace import trace_structure
 from tests.numerics.own_model.check.models import Model, gpt2_, tokens
+from tests.numerics.recipes.places import place_of
+from tests.numerics.recipes.places import setting_of as sizes
 from theory.errors import InputError
 
 
@@ -93,3 +97,82 @@ def test_groups_of_our_own_models_say_which_are_hidden() -> None:
     hidden = {name for name, inside in held.items() if inside}
     assert hidden == {name for name, p in model.named_parameters() if "branch" in name}
     torch.optim.Muon([group for group in groups if group["hidden"]])
+
+
+def test_published_factors_of_two_streams_by_stream_and_role() -> None:
+    setting = sizes(6, 64, encoder=18)
+    rates = published_factors("tfixup-adam-rates", setting, 2, 256)
+    depth = 18**-0.5  # of the deepest stack
+    for stack in ("encoder", "decoder"):
+        for role in ("q", "k", "v", "out", "w_in", "gate", "w_out"):
+            place = place_of(role, setting, stack=stack)
+            assert rates.factors_of(place).rate == pytest.approx(depth)
+        for role in ("embedding", "positions", "head", "norm_gain", "scalar"):
+            assert rates.factors_of(place_of(role, setting, stack=stack)).rate == 1
+    named = {name: Factors(float(rate), 1.0, 1.0) for rate, name in enumerate(STREAM_ROLES, 2)}
+    told = PublishedFactors(True, named)
+    for stack, table, first in (("encoder", "source", 4), ("decoder", "target", 7)):
+        own = {role: told.factors_of(place_of(role, setting, stack=stack)).rate for role in ROLES}
+        right = (first, first, *(first + 1,) * 3, *(first + 2,) * 2)
+        assert own == dict(zip(ROLES, right, strict=True))
+        tables = told.factors_of(place_of("embedding", setting, stack=stack))
+        assert tables == named[table]
+    one = PublishedFactors(False, {"embedding": Factors(2.0, 1.0, 1.0)})
+    assert one.factors_of(place_of("positions", setting, stack="decoder")).rate == 2
+
+
+ROLES = ("q", "k", "v", "w_in", "gate", "out", "w_out")
+STREAM_ROLES = (
+    *("source", "target", "encoder.score", "encoder.in", "encoder.out"),
+    *("decoder.score", "decoder.in", "decoder.out"),
+)
+
+
+def test_rates_of_weights_that_the_forward_multiplies_are_refused() -> None:
+    words = r"recipe u-mup multiplies score by 1/sqrt\(n\) in the forward"
+    with pytest.raises(InputError, match=words):
+        published_factors("u-mup", sizes(8, 64), 2, 256)
+    for base in ((0, 256), (2, 0)):
+        with pytest.raises(InputError, match="got 0"):
+            published_factors("mup", sizes(8, 64), *base)
+    none = replace(sizes(8, 64), stacks={})
+    # Without a stack the depth is 1: depth-μP's √(2/1).
+    assert published_factors("depth-mup", none, 2, 64).factors["out"].rate == pytest.approx(2**0.5)
+
+
+def test_one_parameter_has_one_rate() -> None:
+    model, ids = Model(2, d=64), tokens()
+    structure = trace_structure(model, ids)
+    views = tuple(
+        replace(view, parameter="blocks.0.attention.q.weight")
+        if view.parameter == "embedding.weight"
+        else view
+        for view in structure.views
+    )
+    words = "blocks.0.attention.q.weight holds tensors with different factors on the rate: "
+    with pytest.raises(InputError, match=f"{words}(embedding 1, q 4|q 4, embedding 1)"):
+        factors_by_parameter(model, "completep", replace(structure, views=views))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "base", "factor"),
+    [
+        ("mup", {"base_width": 32}, 0.5),
+        ("mup", {}, 4.0),
+        ("completep", {"base_width": 32}, 0.5),
+        ("depth-mup", {"base_layers": 8}, 2.0),
+        ("depth-mup", {}, 1.0),
+    ],
+)
+def test_groups_have_the_base_at_which_the_rate_was_tuned(
+    recipe: str, base: dict[str, Any], factor: float
+) -> None:
+    """n₀/n at a width of 64, or √(N₀/N) at two layers."""
+    model = Model(2, d=64)
+    query = dict(model.named_parameters())["blocks.0.attention.q.weight"]
+    groups: list[Any] = param_groups(model, recipe, 1e-3, batch=tokens(), **base)
+    (rate,) = {group["lr"] for group in groups for p in group["params"] if p is query}
+    assert rate == pytest.approx(1e-3 * factor)
+    structure = trace_structure(model, tokens())
+    known: list[Any] = param_groups(model, recipe, 1e-3, structure=structure, **base)
+    assert [group["lr"] for group in known] == [group["lr"] for group in groups]

@@ -137,6 +137,9 @@ def test_a_product_with_a_parameter_is_no_score() -> None:
     model = Embedded(lambda m, ids: m.tokens(ids) @ m.bank)
     model.bank = bank
     assert watch_ends(model, (IDS,)).head_width is None
+    itself = Embedded(lambda m, ids: torch.bmm(m.bank, m.tokens(ids).new_ones(2, 6, 3)))
+    itself.bank = bank
+    assert watch_ends(itself, (IDS,)).head_width is None
 
 
 FLOAT, WHOLE = torch.ones(2), torch.ones(2, dtype=torch.long)
@@ -189,3 +192,26 @@ def test_sizes_of_a_model_with_what_its_ends_show() -> None:
     assert setting.head_width is None
     (stack,) = setting.stacks.values()
     assert (stack.name, stack.layers, stack.additions) == ("stream", 1, 1)
+
+
+def test_a_matrix_that_is_given_by_keyword_is_no_head_that_was_read() -> None:
+    model = Embedded(lambda m, ids: F.linear(F.relu(m.tokens(ids)), weight=m.head.weight))
+    ends = watch_ends(model, (IDS,))
+    assert ends.read == {}
+    assert ends.output is not None
+    assert [one.name for one in ends.inputs[0]] == ["tokens.weight"]
+
+
+def test_multipliers_of_positions_and_the_last_head() -> None:
+    class Heads(Tiny):
+        def forward(self, ids: Tensor) -> Tensor:
+            once = F.linear(F.layer_norm(self.tokens(ids), (D,)) * 3, self.head.weight)
+            return super().forward(ids) + 0 * once
+
+    torch.manual_seed(0)
+    model = Heads()
+    structure = trace_structure(Tiny(), (IDS,))
+    ends = watch_ends(model, (IDS,))
+    assert setting_for(structure, model, ends).head_input == pytest.approx(0.125, rel=1e-3)
+    none = setting_for(structure, Tiny(), watch_ends(nn.Identity(), (torch.ones(1),)))
+    assert (none.head_input, none.position_multiplier, none.head_width) == (None, 1.0, None)

@@ -1,6 +1,7 @@
 """A user's factory: what loads, what is refused, and in which words."""
 
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -221,3 +222,92 @@ def test_short_position_tables_shorten_the_batch() -> None:
     built = as_factory(Short).build()
     assert _tensors(built)[0].shape == (2, 8)
     assert "below 30" in built.notes[0]
+
+
+def test_what_a_factory_takes_and_needs() -> None:
+    def make(depth: int, width: int = 4, *, seed: int = 0) -> nn.Module:
+        return nn.Linear(depth, width + seed)
+
+    factory = as_factory(make)
+    assert (factory.takes, factory.needs) == (2, 1)
+    assert factory.name.endswith("make")
+    assert as_factory(make, "mine").name == "mine"
+    assert as_factory(lambda *sizes: nn.Linear(*sizes)).takes is None
+    assert as_factory(lambda *sizes: nn.Linear(*sizes)).needs == 0
+    assert as_factory(int).takes is None  # Python cannot say
+    built = as_factory(lambda *sizes: nn.Linear(*sizes)).build(3, 5)
+    assert (built.model.in_features, built.model.out_features) == (3, 5)  # pyright: ignore
+
+
+def test_arguments_by_place_and_by_name() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def make(a: int = 1, hidden: int = 2) -> nn.Module:
+        seen.append((a, hidden))
+        return nn.Linear(2, 2)
+
+    def named(layers: int = 1, dropout: float = 0.0, d_model: int = 2) -> nn.Module:
+        seen.append((layers, d_model))
+        assert dropout == 0.0
+        return nn.Linear(2, 2)
+
+    as_factory(make).build(5, 7, with_batch=False)
+    as_factory(make).build(5, with_batch=False)
+    as_factory(named).build(5, 7, with_batch=False)
+    as_factory(named).build(width=7, with_batch=False)
+    assert seen == [(5, 7), (5, 2), (5, 7), (1, 7)]
+    one = as_factory(lambda depth: nn.Linear(depth, 2), "mine")
+    words = "the factory mine must take 2 argument\\(s\\), the size first, got one that takes 1"
+    with pytest.raises(InputError, match=words):
+        one.build(2, 3)
+    none = as_factory(lambda: nn.Linear(2, 2), "mine")
+    with pytest.raises(InputError, match="must take 1 argument\\(s\\), the depth first"):
+        none.build(2)
+    with pytest.raises(InputError, match="the factory mine needs the argument 'depth': pass a"):
+        one.build()
+
+
+def test_batches_of_every_form() -> None:
+    linear, x = nn.Linear(2, 2), torch.ones(1, 2)
+    for batch in (x, (x,), {"input": x}):
+        built = as_factory(lambda given=batch: (linear, given)).build()
+        assert torch.equal(run_model(built.model, built.batch), linear(x))  # pyright: ignore
+        assert built.notes == ()
+    listed = as_factory(lambda: [linear, [x]]).build()
+    assert isinstance(listed.batch, tuple)
+    assert as_factory(lambda: (linear, None)).build(with_batch=False).batch == ()
+    for empty in (torch.ones(0, 2), (x, torch.ones(0)), {"input": torch.ones(0, 2)}):
+        with pytest.raises(InputError, match="mine's has a tensor of none"):
+            as_factory(lambda given=empty: (linear, given), "mine").build()
+    with pytest.raises(InputError, match="of keywords, got set from mine"):
+        as_factory(lambda: (linear, {1}), "mine").build()
+    with pytest.raises(InputError, match="and mine returned tuple"):
+        as_factory(lambda: (linear, x, x), "mine").build()
+
+
+def test_weights_that_are_not_finite_may_be_asked_for() -> None:
+    assert as_factory(_not_finite).build(finite=False, with_batch=False).model is not None
+    model = nn.Linear(2, 2)
+    model.register_buffer("ones", torch.ones(2, dtype=torch.float16))
+    with pytest.raises(InputError, match="and ones is float16: call"):
+        as_factory(lambda: model).build()
+    model.register_buffer("ones", torch.full((2,), float("nan")))
+    assert as_factory(lambda: model).build().model is model  # a mask may hold what it likes
+
+
+def test_exits_and_missing_imports_of_the_users_code(file: Path) -> None:
+    folder = file.parent
+    (folder / "leaves.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(UserCodeError, match=r"importing .* raised SystemExit: 3"):
+        load_factory(f"{folder}/leaves.py:make")
+    (folder / "lacks.py").write_text("import no_such_thing\n")
+    with pytest.raises(UserCodeError, match="raised ModuleNotFoundError: No module named 'no_su"):
+        load_factory(f"{folder}/lacks.py:make")
+    before = list(sys.path)
+    assert load_factory(f"{file}:NET.layers").takes == 0
+    assert sys.path == before
+    assert load_factory(f"{file}:make").folders == (str(folder), str(Path.cwd()))
+    assert "tfixup_user_leaves" not in sys.modules
+    assert "tfixup_user_my" in sys.modules
+    with pytest.raises(UserCodeError, match="the factory exits raised SystemExit: 4"):
+        as_factory(lambda: sys.exit(4), "exits").build()

@@ -107,3 +107,14 @@ def test_a_bad_depth_is_refused():
 @pytest.mark.parametrize("build", [derivation, biases.trained, biases.scaled])
 def test_each_step_holds_and_its_false_form_does_not(build):
     assert all(step.holds and step.control_rejected for step in build().check())
+
+
+def test_every_divergence_says_what_differs_and_in_what():
+    names = [one.name for one in DIVERGENCES]
+    assert len(set(names)) == len(names)
+    for one in DIVERGENCES:
+        for words in (one.name, one.paper, one.code, one.quantity):
+            assert words.strip(), one
+        assert one.paper != one.code, one
+    assert "√2" in by_name("value gain in ports").code
+    assert "gain 1/√2" in by_name("query and key gain").code
