@@ -172,6 +172,27 @@ def test_case_e1_twelve_and_three(capsys: pytest.CaptureFixture[str]) -> None:
     assert deeper["decoder"]["value"] == pytest.approx(0.310202, abs=1e-6)  # by the deeper stack
 
 
+def test_case_e2_forty_and_six_layers_are_solved(capsys: pytest.CaptureFixture[str]) -> None:
+    depths = ("--encoder-layers", "40", "--decoder-layers", "6")
+    code = solved(capsys, *depths, "--input-depth", "encoder")
+    right = {"decoder": 0.368894, "encoder": 0.266268, "source": 0.229575, "target": 0.368894}
+    for slot, value in right.items():
+        assert code[slot]["value"] == pytest.approx(value, abs=1e-6)
+    assert run(["solve", *depths, "--optimizer", "adam"]) == 0
+    out = capsys.readouterr().out
+    assert "with T-Fixup's scales kept, η ∝ N^(-1/2)" in out
+    squared = solved(capsys, *depths, "--optimizer", "adam")
+    assert squared["decoder"]["value"] == pytest.approx(code["decoder"]["value"] ** 2)
+
+
+def test_case_e3_an_encoder_alone_is_solved(capsys: pytest.CaptureFixture[str]) -> None:
+    for architecture, stack in (("encoder-only", "encoder"), ("decoder-only", "decoder")):
+        scales = solved(capsys, "--architecture", architecture, "--layers", "12")
+        assert scales[stack]["value"] == pytest.approx(0.343295, abs=1e-6)
+    both = solved(capsys, "--layers", "12")
+    assert both["encoder"]["value"] != pytest.approx(0.343295, rel=0.01)
+
+
 @pytest.mark.slow
 def test_case_e1_post_ln_grows_in_both_shapes() -> None:
     for ratio in (1, 4):
