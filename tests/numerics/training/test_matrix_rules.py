@@ -1,5 +1,8 @@
 """Muon and Adafactor as runs take them: against torch, and against the measured rules."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,7 +11,9 @@ from numerics.linearization.update_directions import DIRECTIONS, MUONS, step_rul
 from numerics.models.spec import ModelSpec
 from numerics.schemes import build
 from numerics.training.config import TrainConfig
+from numerics.training.loop import run_training
 from numerics.training.optimizers import make_optimizer, rate_groups
+from tests.numerics.training.short_run import FEW, TINY, losses
 from theory.errors import InputError
 
 RULES = ("adafactor", *MUONS)
@@ -113,3 +118,20 @@ def test_a_stored_state_goes_on_as_if_it_had_never_stopped(name: str) -> None:
 def test_momentum_belongs_to_sgd() -> None:
     with pytest.raises(InputError, match="momentum needs the optimizer sgd, got muon"):
         TrainConfig(optimizer="muon", momentum=0.9).check()
+
+
+def test_signals_are_those_of_the_tables_whatever_the_groups_order(tmp_path: Path) -> None:
+    """Muon leaves tables to Adam: their first step is Adam's, in a run that groups otherwise."""
+    moved = {}
+    for name in ("adam", "muon"):
+        config = replace(
+            TINY, optimizer=name, steps=1, signals=True, validation_pairs=FEW, dropout=0.0
+        )
+        run_training(config, tmp_path / name)
+        moved[name] = losses(tmp_path / name)
+    for stack in ("encoder", "decoder"):
+        column = f"adam_update_{stack}"
+        assert float(moved["muon"][column][0]) > 0.1
+        torch.testing.assert_close(
+            float(moved["muon"][column][0]), float(moved["adam"][column][0]), rtol=1e-3, atol=0
+        )
