@@ -28,7 +28,7 @@ def known_optimizers() -> Mapping[str, KnownOptimizer]:
     >>> known_optimizers()["adamw"].commands
     ('solve', 'sweep', 'check', 'train')
     >>> known_optimizers()["muon"].commands
-    ('solve', 'sweep', 'check')
+    ('solve', 'sweep', 'check', 'train')
     """
     from typing import get_args, get_type_hints
 

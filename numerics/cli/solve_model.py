@@ -35,10 +35,12 @@ def run(query: ModelQuery) -> int:
     """Trace the model at two depths, solve, print."""
     from numerics.own_model.check.solved_models import solve_factory
     from numerics.structure.user_factory import load_factory
+    from theory.parametrisations.step_laws import law_named
 
     text = str(LAYERS) if query.layers is None else query.layers
     if not text.isdigit() or int(text) == 0:
         raise InputError(f"a model needs a number of layers of at least 1, got {text!r}")
+    law_named(query.optimizer)  # refused before the factory runs
     layers, base = int(text), query.base_layers
     if query.out is not None and query.measure is None:
         raise InputError(f"--out is read with --measure alone, got {query.out}")

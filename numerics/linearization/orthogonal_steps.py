@@ -64,9 +64,20 @@ def orthogonal_step(
     mean = torch.zeros_like(history[0])
     for gradient in history:
         mean = MUON_MOMENTUM * mean + (1 - MUON_MOMENTUM) * gradient
-    ahead = MUON_MOMENTUM * mean + (1 - MUON_MOMENTUM) * history[-1]
+    return orthogonal(MUON_MOMENTUM * mean + (1 - MUON_MOMENTUM) * history[-1], scaling)
+
+
+def orthogonal(ahead: Float[Tensor, "m n"], scaling: str = "original") -> Float[Tensor, "m n"]:
+    """Give a matrix's directions the length of a scaling: c U Vᵀ of U Σ Vᵀ.
+
+    Examples
+    --------
+    >>> orthogonal(torch.tensor([[3.0, 0.0], [0.0, -4.0]]))
+    tensor([[ 1.,  0.],
+            [ 0., -1.]])
+    """
     u, values, v = torch.linalg.svd(ahead, full_matrices=False)
     # Directions without a gradient stay where they are, as Newton-Schulz leaves them.
     least = values.max() * max(ahead.shape) * torch.finfo(ahead.dtype).eps
     u = u * (values > least).to(u.dtype)
-    return SCALINGS[scaling](*history[0].shape) * (u @ v)
+    return SCALINGS[scaling](*ahead.shape) * (u @ v)

@@ -288,7 +288,7 @@ class StepRule:
             return factors_of(parameter, table)[part] if table else 1.0
 
         options, at = self.options, history[-1] if theta is None else theta
-        way = adam if self.base in MUONS and _is_table(parameter) else self.direction
+        way = adam if self.base in MUONS and is_table(parameter) else self.direction
         if options.eps is not None and self.epsilons:
             way = partial(_EPSILON_RULES[self.base], epsilon=options.eps * factor(self.epsilons))
         step = -way(history, at)
@@ -298,7 +298,7 @@ class StepRule:
         return step if rate == 1.0 else rate * step
 
 
-def _is_table(parameter: str) -> bool:
+def is_table(parameter: str) -> bool:
     """Whether a parameter is an embedding or a table of positions, or a row of one."""
     return parameter != "" and roles_of(parameter)[0][0] in ("embeddings", "output")
 

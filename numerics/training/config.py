@@ -59,16 +59,26 @@ class TrainConfig:
     """Longest sentence in tokens, its end included; 0 is as many as a batch may hold."""
     too_long: Literal["error", "drop"] = "error"
     """What longer sentences are: an error, or dropped and counted."""
-    optimizer: Literal["adam", "adamw", "radam", "sgd", "lion"] = "adam"
-    """Update rule."""
+    optimizer: Literal[
+        "adam",
+        "adamw",
+        "radam",
+        "sgd",
+        "lion",
+        "adafactor",
+        "muon",
+        "muon-match-rms-adamw",
+        "muon-spectral",
+    ] = "adam"
+    """Update rule; momentum is sgd with --momentum."""
     betas: tuple[float, float] = (0.9, 0.98)
-    """Averaging constants of Adam, AdamW, RAdam and Lion."""
+    """Averaging constants of Adam, AdamW, RAdam and Lion, and of what Muon leaves to AdamW."""
     radam: Literal["paper", "torch", "authors"] = "paper"
     """Whose RAdam: they differ in when they adapt, and in what they do before."""
     momentum: float = 0.0
     """Momentum of SGD."""
     weight_decay: float = 0.0
-    """Decoupled weight decay of AdamW, RAdam and Lion; T-Fixup's own recipe has 1e-4 (AdamW)."""
+    """Decoupled weight decay of all but Adam and SGD; T-Fixup's own recipe has 1e-4 (AdamW)."""
     clip: float = 0.0
     """Largest norm of the gradient, longer ones are scaled down; 0 is no clipping."""
     label_smoothing: float = 0.1
@@ -253,7 +263,10 @@ RANGES: Mapping[str, tuple[float, float]] = {
 """Least and largest value of each number: beyond it a run is nonsense or cannot end."""
 DATA = ("generated", "text", "libreoffice", "hub")
 """Where sentences come from."""
-DECAYING = ("adamw", "radam", "lion")
+DECAYING = (
+    *("adamw", "radam", "lion", "adafactor"),
+    *("muon", "muon-match-rms-adamw", "muon-spectral"),
+)
 """Update rules with decoupled weight decay."""
 _NAMING = ("scheme", "layers", "data", "steps", "seed")
 """Settings that a command shows even where they are the defaults."""

@@ -1,4 +1,4 @@
-"""Update rules θ ← θ − η u(g): Adam, AdamW, RAdam, SGD and Lion.
+"""Update rules θ ← θ − η u(g): Adam, AdamW, RAdam, SGD, Lion, Muon and Adafactor.
 
 With g the gradient, m ← β₁m + (1 − β₁)g and v ← β₂v + (1 − β₂)g² from 0, λ the decoupled weight
 decay, t the step from 1:
@@ -8,6 +8,7 @@ decay, t the step from 1:
     sgd     b, where b ← μb + g from 0 with momentum μ
     lion    sign(β₁m + (1 − β₁)g) + λθ, and only then m ← β₂m + (1 − β₂)g
 
+Muon and Adafactor, which look at a whole matrix, stand in `numerics.training.matrix_rules`.
 ρ_t, r_t and the three behaviours of RAdam come from `theory.radam.rectification`. ε is 1e-8.
 """
 
@@ -18,9 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from numerics.linearization.update_directions import MUONS, PER_TENSOR, is_table
 from numerics.models import Transformer
 from numerics.schemes.param_groups import param_groups
 from numerics.training.config import TrainConfig
+from numerics.training.matrix_rules import Adafactor, Muon
 from theory.radam.rectification import Behaviour, behaviour_named, length, rectifier
 
 EPSILON = 1e-8
@@ -50,6 +53,11 @@ def make_optimizer(
             return torch.optim.SGD(parameters, lr=lr, momentum=config.momentum)
         case "lion":
             return Lion(parameters, lr, betas, decay)
+        case "adafactor":
+            return Adafactor(parameters, lr, decay)
+        case "muon" | "muon-match-rms-adamw" | "muon-spectral":
+            scaling = config.optimizer.partition("-")[2] or "original"
+            return Muon(parameters, lr, betas, decay, scaling)
 
 
 def rate_groups(model: Transformer, config: TrainConfig) -> list[dict[str, Any]]:
@@ -71,10 +79,30 @@ def rate_groups(model: Transformer, config: TrainConfig) -> list[dict[str, Any]]
     if config.optimizer == "sgd":
         return [{"params": list(model.parameters()), "factor": 1.0}]
     groups = param_groups(model, config.scheme, 1.0, weight_decay=config.weight_decay, eps=EPSILON)
-    return [
+    named: list[dict[str, Any]] = [
         {("factor" if name == "lr" else name): value for name, value in group.items()}
         for group in groups
     ]
+    if config.optimizer in PER_TENSOR:
+        return [part for group in named for part in _by_matrices(group, model, config.optimizer)]
+    return named
+
+
+def _by_matrices(
+    group: dict[str, Any], model: Transformer, optimizer: str
+) -> Iterator[dict[str, Any]]:
+    """A group split by how many matrices its parameters hold; Muon leaves tables to Adam: 0."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found: dict[int, list[torch.nn.Parameter]] = {}
+    for parameter in group["params"]:
+        name = names[id(parameter)]
+        if optimizer in MUONS and is_table(name):
+            count = 0
+        else:
+            count = 3 if name.rpartition(".")[2] == "in_proj" else 1
+        found.setdefault(count, []).append(parameter)
+    for count, parameters in found.items():
+        yield {**group, "params": parameters, "matrices": count}
 
 
 class RectifiedAdam(torch.optim.Optimizer):

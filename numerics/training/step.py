@@ -53,8 +53,10 @@ def training_step(
             torch.nn.utils.clip_grads_with_norm_(parameters, config.clip, norm)
         optimizer.step()
         if config.signals:
-            names = [name for name, _ in model.named_parameters()]
-            row |= signals(model, dict(zip(names, before, strict=True)), seen, rate)
+            # Groups by rate or by kind of matrix are in another order than the model's names.
+            own_before = dict(zip(map(id, parameters), before, strict=True))
+            then = {name: own_before[id(p)] for name, p in model.named_parameters()}
+            row |= signals(model, then, seen, rate)
         row["update_norm"] = _moved(parameters, before)
     seconds = time.perf_counter() - started
     return row | {"tokens": float(batch.tokens), "seconds": seconds}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.errors import nearest
-from theory.scales.update_rules import MUONS, RULES, UpdateRule
+from theory.scales.update_rules import MUONS, RULES, UpdateRule, require_bare
 
 HALF = sp.Rational(1, 2)
 
@@ -94,6 +94,7 @@ def law_named(name: str) -> StepLaw:
     >>> law_named("adamw").gradient_power
     1
     """
+    require_bare(name, STEP_LAWS)
     if name not in STEP_LAWS:
         raise nearest(name, STEP_LAWS, "optimizer")
     return STEP_LAWS[name]

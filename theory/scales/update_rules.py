@@ -8,7 +8,7 @@ Everything depends on the depth only through the norms, so a rule is the functio
 (D, θ) ↦ change of G ÷ η.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import sympy as sp
@@ -134,8 +134,28 @@ MUONS = ("muon", "muon-match-rms-adamw", "muon-spectral")
 """Names of the rules that step a hidden matrix by an orthogonal one."""
 
 
+def require_bare(name: str, known: Collection[str]) -> None:
+    """Refuse numbers behind a known rule's name: the conditions are those of the rule alone.
+
+    Examples
+    --------
+    >>> require_bare("adamw:eps=1e-3", ("adamw",))
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: conditions are solved for the bare rule adamw, with ε = 0 and without
+    weight decay, got 'adamw:eps=1e-3' (tfixup check measures with such numbers)
+    """
+    base, colon, _ = name.partition(":")
+    if colon and base in known:
+        raise InputError(
+            f"conditions are solved for the bare rule {base}, with ε = 0 and without weight decay, "
+            f"got {name!r} (tfixup check measures with such numbers)"
+        )
+
+
 def update_rule_named(name: str) -> UpdateRule:
     """Look a rule up; an unknown name is an error that offers the nearest."""
+    require_bare(name, RULES)
     if name not in RULES:
         raise nearest(name, RULES, "optimizer")
     return RULES[name]

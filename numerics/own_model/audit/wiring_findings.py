@@ -83,15 +83,28 @@ def _norms(structure: Structure) -> Iterator[Finding]:
             f"{_some(twice, branches).capitalize()} have two norms in a row: the sum is "
             "normalised, and the branch that reads it normalises it again.",
         )
-    last = [b for b in branches if b.stream == branches[-1].stream]
-    before = all(b.norm_before and b.norm_free_shortcut for b in last)
-    if before and not structure.final_norm:
+    own = branches[-1].stream
+    if not structure.final_norm and _all_pre_ln(branches, own):
         yield Finding(
             "norms",
             "There is no norm after the last addition, though the branches are Pre-LN: the stream "
             "grows with depth, and the head reads it as it is.",
             fault=False,
         )
+    for stream, count in structure.end_norms:
+        if stream.startswith("encoder") and not count and _all_pre_ln(branches, stream):
+            yield Finding(
+                "norms",
+                f"There is no norm after the last addition of the {stream}, though its branches "
+                "are Pre-LN: what the other stack reads grows with the depth of this one, and so "
+                "does the step of the cross-attention that reads it.",
+                fault=False,
+            )
+
+
+def _all_pre_ln(branches: Sequence[Branch], stream: str) -> bool:
+    own = [b for b in branches if b.stream == stream]
+    return bool(own) and all(b.norm_before and b.norm_free_shortcut for b in own)
 
 
 def _placement(branches: Sequence[Branch], recipe: Recipe) -> Iterator[Finding]:

@@ -23,6 +23,10 @@ _WORDS = {
     "v": "attention's values (v)",
     "q": "attention's queries (q)",
     "k": "attention's keys (k)",
+    "cross-attention out": "the cross-attention's output matrices (out)",
+    "cross-attention v": "the cross-attention's values (v)",
+    "cross-attention q": "the cross-attention's queries (q)",
+    "cross-attention k": "the cross-attention's keys (k)",
     "bias": "the biases",
     "norm": "the norms' gains and biases",
     "embedding": "the embedding",
@@ -157,6 +161,12 @@ def _wiring(structure: Structure | None, growing: Sequence[OptimizerCheck]) -> l
     if structure is None or not structure.understood or not structure.branches:
         return []
     branches = structure.branches
+    names = {g.name for one in growing for g in drivers(one.groups)}
+    if names and names <= {"norm", "bias"}:
+        return [
+            "The steps of norms' gains and of biases add up over the depth, whatever the matrices' "
+            "scales are: divide their learning rate by N."
+        ]
     if not any(b.norm_free_shortcut for b in branches):
         if all(b.norm_on_stream for b in branches):
             return [
@@ -167,13 +177,13 @@ def _wiring(structure: Structure | None, growing: Sequence[OptimizerCheck]) -> l
             "No path from input to output is free of norms, so that this behaves as Post-LN: let "
             "the shortcut carry the stream itself, x + F(norm(x))."
         ]
-    names = {g.name for one in growing for g in drivers(one.groups)}
     if "scalar" in names:
         return ["The scalars' steps add up over branches: divide their learning rate by N."]
     if not any(b.norm_before or b.norm_after for b in branches):
         return [
-            "Without norms the scales decide: `tfixup solve` gives those of v, out, w_in and w_out "
-            "for this depth (N^(−1/4) each in a single stack under SGD)."
+            "Without norms the scales decide: `tfixup solve` gives those of v, out, w_in, w_out "
+            "and of the inputs, embeddings and positions alike, for this depth (N^(−1/4) each in a "
+            "single stack under SGD)."
         ]
     if any(one.optimizer not in ("sgd", "momentum") for one in growing):
         return [

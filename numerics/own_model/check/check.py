@@ -30,6 +30,7 @@ from numerics.own_model.measurement.probe import FP16_MAX
 from numerics.own_model.measurement.sites import BLOCKS, EMBEDDING
 from numerics.recipes.factors_by_parameter import require_factors
 from numerics.statistics.growth_laws import growth_law
+from numerics.structure.types import Structure
 from numerics.structure.user_factory import UserFactory, as_factory, load_factory
 from theory.errors import InputError
 from theory.radam.rectification import BEHAVIOURS, length
@@ -163,6 +164,8 @@ def _summary(
         wiring=wiring_sentence(last.structure),
         optimizers=one_by_one,
         stream=stream,
+        memories=_memories(every),
+        raw_memories=_raw(last.structure),
         streams=streams,
         scores={
             n: max(own[0].probed.scores) for n, own in measured.items() if own[0].probed.scores
@@ -188,6 +191,22 @@ def _summary(
 def _series(pairs: Sequence[tuple[int, float]]) -> SizeSeries:
     sizes, values = tuple(n for n, _ in pairs), tuple(v for _, v in pairs)
     return SizeSeries(sizes, values, growth_law(sizes, values))
+
+
+def _memories(every: Sequence[Measurement]) -> dict[str, SizeSeries]:
+    """Mean squares at the ends of the streams that do not lead to the output."""
+    names = dict.fromkeys(name for m in every for name in list(m.probed.streams)[:-1])
+    return {
+        name: _series([(m.size, m.probed.streams[name][-1] ** 2) for m in every])
+        for name in names
+        if all(name in m.probed.streams for m in every)
+    }
+
+
+def _raw(structure: Structure | None) -> tuple[str, ...]:
+    if structure is None or not structure.understood:
+        return ()
+    return tuple(stream for stream, norms in structure.end_norms[:-1] if not norms)
 
 
 def _optimizer(name: str, settings: CheckSettings, every: Sequence[Measurement]) -> OptimizerCheck:

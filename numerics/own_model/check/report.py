@@ -174,6 +174,14 @@ def _sizes(found: CheckRecord) -> list[str]:
             f"Stream's RMS after its last addition: {' '.join(rms)}; its mean square: "
             f"{found.stream.law} (exponent {exponent_words(found.stream)})."
         )
+    for name, memory in found.memories.items():
+        rms = [f"{memory.at(n) ** 0.5:.3g}" for n in found.sizes]
+        reads = "no norm stands" if name in found.raw_memories else "a norm stands"
+        lines.append(
+            f"RMS of the {name}'s stream after its last addition: {' '.join(rms)}; its mean "
+            f"square: {memory.law} (exponent {exponent_words(memory)}); {reads} between it and "
+            "what reads it."
+        )
     for name, values in (
         ("Attention scores, largest std", found.scores),
         ("Logits' RMS", found.logits),

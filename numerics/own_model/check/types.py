@@ -90,6 +90,10 @@ class CheckRecord:
     optimizers: tuple[OptimizerCheck, ...]
     stream: SizeSeries | None
     """Mean square of the stream after its last addition."""
+    memories: Mapping[str, SizeSeries]
+    """Mean square of every other stack's stream after its last addition."""
+    raw_memories: tuple[str, ...]
+    """Those of them that what reads them gets without a norm."""
     streams: Mapping[int, tuple[float, ...]]
     """Per size the stream's RMS before the first addition and after each, first seed."""
     scores: Mapping[int, float]

@@ -5,7 +5,7 @@ grouped by the names that their author gave them, with the number of a layer tak
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,8 @@ from numerics.structure.types import Structure, TensorView
 
 ENDS = "ends"
 """The group by layer of what lies outside the layers: embeddings, final norm, head."""
+CROSS = "cross-attention"
+"""In front of the roles of the matrices of attention that reads another stack."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def grouping(parameters: Parameters, structure: Structure | None) -> Grouping:
         by_role = _by_key(parameters, starred)
         return Grouping(by_role, _in_order(_by_key(parameters, _numbered)), True)
     layers = {branch.index: _layer(branch.stream, branch.layer) for branch in structure.branches}
-    by_role = _by_view(parameters, structure.views, _role)
+    cross = {branch.index for branch in structure.branches if branch.kind == "cross-attention"}
+    by_role = _by_view(parameters, structure.views, lambda view: _role(view, cross))
     by_layer = _by_view(
         parameters,
         structure.views,
@@ -94,7 +97,10 @@ def starred(name: str) -> str:
     return re.sub(r"(?<=\.)\d+(?=\.|$)|^\d+(?=\.)", "*", name)
 
 
-def _role(view: TensorView) -> str:
+def _role(view: TensorView, cross: Collection[int]) -> str:
+    """The group of a view: what reads a memory is told apart from what reads its own stream."""
+    if view.branch in cross and view.role in ("q", "k", "v", "out"):
+        return f"{CROSS} {view.role}"
     if view.part is not None and view.role in ("bias", "norm_gain", "norm_bias"):
         return "bias" if view.role == "bias" else "norm"
     return {"norm_gain": "norm", "norm_bias": "norm"}.get(view.role, view.role)

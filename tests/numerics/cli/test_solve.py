@@ -148,3 +148,24 @@ def test_no_formula_is_cut_in_a_pipe_or_a_narrow_terminal(capsys, monkeypatch):
     assert "…" not in out
     formula = answer(capsys, "--encoder-layers", "12", "--decoder-layers", "7")
     assert formula["scales"]["encoder"]["formula"] in out
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        ["--layers", "12"],
+        ["--preset", "tfixup", "--layers", "12"],
+        ["--recipe", "tfixup"],
+        ["--structure", "norm-free"],
+        ["--model", "torch.nn:Identity", "--layers", "4"],
+    ],
+)
+@pytest.mark.parametrize("numbers", ["eps=1e-3", "weight_decay=0.1", "betas=0.9,0.95"])
+def test_numbers_behind_a_rule_are_refused_by_every_kind_of_query(capsys, query, numbers):
+    """ε and decay enter no condition: the scales of the bare rule must not pass for theirs."""
+    assert run(["solve", *query, "--optimizer", f"adamw:{numbers}"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert "solved for the bare rule adamw, with ε = 0 and without weight decay" in line
+    assert f"got 'adamw:{numbers}'" in line

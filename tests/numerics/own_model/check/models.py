@@ -37,13 +37,16 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer; ``wiring``: pre, post, miswired, none or rezero."""
+    """One layer; ``wiring``: pre, post, deepnorm, miswired, none or rezero."""
+
+    alpha = 1.0
+    """DeepNorm's multiplier of the shortcut."""
 
     def __init__(self, wiring: str, d: int, *, gated: bool = False, causal: bool = True) -> None:
         super().__init__()
         self.wiring = wiring
         self.attention, self.mlp = Attention(d, causal), MLP(d, HIDDEN * d // WIDTH, gated)
-        if wiring in ("pre", "post", "miswired"):
+        if wiring in ("pre", "post", "deepnorm", "miswired"):
             self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
         if wiring == "rezero":
             self.gate = nn.Parameter(torch.zeros(()))
@@ -54,6 +57,8 @@ class Block(nn.Module):
                 x = x + branch(getattr(self, name)(x))
             elif self.wiring == "post":
                 x = getattr(self, name)(x + branch(x))
+            elif self.wiring == "deepnorm":
+                x = getattr(self, name)(self.alpha * x + branch(x))
             elif self.wiring == "miswired":
                 x = getattr(self, name)(x)
                 x = x + branch(x)
