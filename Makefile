@@ -3,6 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OLDEST_PYTHON ?= python3.11
+PINNED_PYTHON ?= python3.12
 NEWEST_PYTHON ?= python3.13
 
 .PHONY: verify test test-all planted mutants faults load lint types bench notebook docs wheel callbacks versions record readme clean
@@ -70,6 +71,7 @@ callbacks: $(INSTALLED)
 
 versions: $(INSTALLED)
 	$(BIN)/python -m benchmarks.versions --end oldest --python $(OLDEST_PYTHON)
+	$(BIN)/python -m benchmarks.versions --end pinned --python $(PINNED_PYTHON)
 	$(BIN)/python -m benchmarks.versions --end newest --python $(NEWEST_PYTHON)
 
 record: $(INSTALLED)

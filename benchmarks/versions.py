@@ -1,9 +1,10 @@
-"""Quick tests with the oldest and with the newest supported versions of every dependency.
+"""Quick tests with the oldest, the pinned and the newest supported versions of every dependency.
 
-Each end gets a virtual environment of its own. The oldest is what ``constraints-oldest.txt`` pins,
-on the oldest Python; the lower bounds of ``pyproject.toml`` are read from the same file. The newest
-is whatever the package index offers to the newest Python. What passed is recorded with the versions
-that were installed.
+Each set of versions gets a virtual environment of its own. The oldest is what
+``constraints-oldest.txt`` pins, on the oldest Python; the lower bounds of ``pyproject.toml`` are
+read from the same file. The pinned set is that of ``constraints.txt``, with which everything else
+is tested, on the Python between. The newest is whatever the package index offers to the newest
+Python. What passed is recorded with the versions that were installed.
 
 Example: ``python -m benchmarks.versions --end oldest --python python3.11``
 """
@@ -20,6 +21,13 @@ from numerics.stores.provenance import command_line, commit
 
 ROOT = Path(__file__).parent.parent
 OLDEST = ROOT / "constraints-oldest.txt"
+PINNED = ROOT / "constraints.txt"
+BOUNDS = {
+    "oldest": ("-c", str(OLDEST)),
+    "pinned": ("-c", str(PINNED)),
+    "newest": ("--upgrade",),
+}
+"""What tells pip the versions, by the name of the set."""
 EXTRAS = "train,proofs,notebook"
 TOOLS = ("beartype", "hypothesis", "pytest", "pytest-xdist")
 """What the tests need beside the package; the newest at either end."""
@@ -64,15 +72,14 @@ def installed(home: Path, interpreter: str, end: str) -> Path:
     """The Python of a new environment in which the package and its tests run."""
     subprocess.run([interpreter, "-m", "venv", str(home)], check=True)
     python = home / "bin" / "python"
-    bounds = ["-c", str(OLDEST)] if end == "oldest" else ["--upgrade"]
-    words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *bounds]
+    words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", *BOUNDS[end]]
     subprocess.run([python, *words, "-e", f"{ROOT}[{EXTRAS}]", *TOOLS], check=True)
     return python
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    options.add_argument("--end", choices=("oldest", "newest"), required=True)
+    options.add_argument("--end", choices=tuple(BOUNDS), required=True)
     options.add_argument("--python", default=sys.executable, help="interpreter to test with")
     options.add_argument("--venv", type=Path, help="environment; made unless it is there")
     asked = options.parse_args()

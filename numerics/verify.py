@@ -4,7 +4,7 @@ Providers run in parallel processes. One that raises is reported as a check that
 made, which is never taken for a pass.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from fnmatch import fnmatch
 from pathlib import Path
@@ -91,6 +91,7 @@ def verify(
     *,
     workers: int = 1,
     on_done: Callable[[int, int, Sequence[str]], None] | None = None,
+    on_decided: Callable[[Verdict], None] | None = None,
 ) -> tuple[Verdict, ...]:
     """Run every provider that speaks about ``claims`` and compute their verdicts.
 
@@ -104,6 +105,8 @@ def verify(
         Processes.
     on_done
         Called with (finished, total, claims) as each provider finishes.
+    on_decided
+        Called with each verdict as soon as the last provider that speaks about its claim finished.
     """
     if isinstance(claims, str):
         claims = selected(claims)
@@ -117,14 +120,30 @@ def verify(
         and (provider.level is Level.QUICK or context.level is Level.FULL)
     ]
     found: dict[str, tuple[Evidence, ...]] = {}
+    told: set[str] = set()
+
+    def tell() -> None:
+        open_ = {claim for job in jobs if job.name not in found for claim in known[job.name].claims}
+        for claim in claims:
+            if on_decided is not None and claim.id not in open_ | told:
+                told.add(claim.id)
+                on_decided(verdict(claim, _in_order(found, known)))
+
+    tell()
     for job, outcome in outcomes(ProviderJob.run, jobs, Local(workers)):
         if isinstance(outcome, Exception):
             outcome = unmade(known[job.name], outcome)
         found[job.name] = outcome
         if on_done is not None:
             on_done(len(found), len(jobs), known[job.name].claims)
-    evidence = [item for name in known if name in found for item in found[name]]
+        tell()
+    evidence = _in_order(found, known)
     return tuple(verdict(claim, evidence) for claim in claims)
+
+
+def _in_order(found: Mapping[str, tuple[Evidence, ...]], names: Iterable[str]) -> list[Evidence]:
+    """The evidence so far, in the order of the providers whichever finished first."""
+    return [item for name in names for item in found.get(name, ())]
 
 
 def unmade(provider: Provider, failure: Exception) -> tuple[Evidence, ...]:

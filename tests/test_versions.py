@@ -7,7 +7,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from benchmarks.versions import EXTRAS, pinned
+from benchmarks.versions import EXTRAS, PINNED, pinned
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,3 +42,19 @@ def test_the_newest_versions_passed():
     assert Version(installed["python"]) >= Version("3.13")
     for name, bound in bounds().items():
         assert Version(installed[name]) >= bound, name
+
+
+def test_the_pinned_versions_passed_on_the_python_between():
+    stored = json.loads((ROOT / "results" / "versions" / "pinned.json").read_text())
+    assert stored["result"]["passed"]
+    installed = stored["provenance"]["versions"]
+    assert installed["python"].startswith("3.12.")
+    # What is pinned for the documents and the tests alone is not installed there.
+    pins = {name: version for name, version in pinned(PINNED).items() if name in installed}
+    assert set(bounds()) <= set(pins)
+    differs = {
+        name: (version, installed[name])
+        for name, version in pins.items()
+        if installed[name].partition("+")[0] != version.partition("+")[0]
+    }
+    assert not differs

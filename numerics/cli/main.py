@@ -52,8 +52,12 @@ COMMANDS = {kind.__metadata__[0].name: kind.__origin__ for kind in get_args(Comm
 """The class of every command by its name, in the order of the help."""
 DESCRIPTION = "Does this Transformer initialisation do what its theory says?"
 BROKEN_RULE, MACHINE, INTERRUPTED = 2, 3, 130
-RESUMED = ("sweep", "train", "reproduce")
-"""Commands that go on where they stopped when they are given again."""
+GOES_ON = dict.fromkeys(("train", "reproduce"), "the same command goes on where it stopped") | {
+    "sweep": "the same command goes on where it stopped, if it has --out",
+    "verify": "the rows above are decided; --claims PATTERN checks the rest, or fewer",
+    "check": "nothing was stored; fewer --values or --seeds are quicker",
+}
+"""How to go on after an interruption, by command."""
 
 
 def main() -> None:
@@ -76,8 +80,7 @@ def run(arguments: list[str]) -> int:
     except InputError as broken:
         return _failed(broken, str(broken), BROKEN_RULE)
     except KeyboardInterrupt as stopped:
-        again = arguments[:1] and arguments[0] in RESUMED
-        told = "the same command goes on where it stopped" if again else "nothing was changed"
+        told = GOES_ON.get(next(iter(arguments), ""), "nothing was changed")
         return _failed(stopped, f"interrupted: {told}", INTERRUPTED)
     except BrokenPipeError:
         # The reader has what it wanted. Python would complain when it flushes at exit.

@@ -17,7 +17,7 @@ class Report:
     per pair of scheme and optimizer of a sweep, per training run and per experiment.
     """
 
-    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN…")]]
+    runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN…", help_behavior_hint="")]]
     """JSON files of verify, check or audit; folders of check, sweep, train or reproduce."""
     out: Path = Path("report.html")
     """The page."""

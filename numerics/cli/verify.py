@@ -82,7 +82,7 @@ class Verify:
         return 0 if all(item.sound for item in verdicts) else 1
 
     def _computed(self, chosen: "tuple[Claim, ...]", context: "Context") -> "tuple[Verdict, ...]":
-        """The verdicts, with the work in progress and the time left shown on standard error."""
+        """The verdicts; each as it is decided, the work and the time left go to standard error."""
         import os
 
         from rich.console import Console
@@ -95,6 +95,7 @@ class Verify:
             TimeRemainingColumn,
         )
 
+        from numerics.report import verdicts as shown
         from numerics.verify import verify
         from theory.errors import require_within
 
@@ -114,7 +115,10 @@ class Verify:
             def on_done(done: int, total: int, claims: Sequence[str]) -> None:
                 bar.update(line, completed=done, total=total, description=f"{claims[0]:<24.24}")
 
-            return verify(chosen, context, workers=workers, on_done=on_done)
+            def on_decided(item: "Verdict") -> None:
+                shown.show(bar.console, shown.decided(item, bar.console.width))
+
+            return verify(chosen, context, workers=workers, on_done=on_done, on_decided=on_decided)
 
     def _show(self, console: "Console", verdicts: "tuple[Verdict, ...]", seconds: float) -> None:
         from numerics.report import verdicts as shown

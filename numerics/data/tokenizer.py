@@ -87,11 +87,33 @@ def train_tokenizer(text: ParallelText, vocabulary: int) -> Tokenizer:
     return Tokenizer(vocabulary, written.getvalue())
 
 
+def largest_vocabulary(text: ParallelText, wanted: int) -> int:
+    """``wanted`` tokens, or as many as ``text`` supports where those are fewer.
+
+    Examples
+    --------
+    >>> text = ParallelText(("der Hund bellt",) * 3, ("the dog barks",) * 3)
+    >>> largest_vocabulary(text, 30), largest_vocabulary(text, 1_000)
+    (30, 61)
+    """
+    try:
+        return train_tokenizer(text, wanted).vocabulary
+    except VocabularyTooLarge as refused:
+        return refused.most
+
+
+class VocabularyTooLarge(InputError):
+    """More tokens are asked for than the training data support."""
+
+    def __init__(self, most: int, wanted: int) -> None:
+        super().__init__(f"vocabulary may be at most {most} for this training data, got {wanted}")
+        self.most = most
+        """Tokens that the data support."""
+
+
 def _size_error(vocabulary: int, message: str) -> InputError:
     if found := re.search(r"value <= (\d+)", message):
-        return InputError(
-            f"vocabulary may be at most {found[1]} for this training data, got {vocabulary}"
-        )
+        return VocabularyTooLarge(int(found[1]), vocabulary)
     if found := re.search(r"required_chars\. \d+ vs (\d+)", message):
         return InputError(
             f"vocabulary must be at least {found[1]} to hold every character of this training "

@@ -104,7 +104,8 @@ def _pair(
 def _command(record: Mapping[str, Any]) -> str:
     runs = record.get("runs") or [{}]
     made = runs[-1].get("provenance", {}) if isinstance(runs[-1], dict) else {}
-    return str(made.get("command", ""))
+    # What an interpreter was asked to run as a module is what a user types as the command.
+    return str(made.get("command", "")).replace("python -m tfixup.__main__", "tfixup", 1)
 
 
 def training_run(folder: Path, prefix: str) -> ReadRun:

@@ -121,9 +121,8 @@ def _many(number: int, word: str) -> str:
 
 def row(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
     """One claim: its id, verdict and kinds of evidence; the statement; what holds instead."""
-    kinds = kinds_of(item)
-    head = f"{item.claim.id}: {item.outcome}" + (f" ({kinds})" if kinds else "")
-    yield from hanging("  ", head, width, STYLES[str(item.outcome)])
+    for text, style in decided(item, width - 2):
+        yield f"  {text}", style
     yield from hanging("      ", f"{item.claim.statement} ({item.claim.where})", width, "")
     scopes = scope_of(item)
     # A negative result of training is qualified by its range alone, which the last line gives.
@@ -134,6 +133,13 @@ def row(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
         yield from hanging("      ", f"found: {fallen}", width, STYLES[str(item.outcome)])
     if scopes:
         yield from hanging("      ", f"seen over {scopes}", width, "dim")
+
+
+def decided(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
+    """One verdict as soon as it is known: its id, outcome and kinds of evidence."""
+    head = f"{item.claim.id}: {item.outcome}"
+    kinds = kinds_of(item)
+    yield from hanging("", f"{head} ({kinds})" if kinds else head, width, STYLES[str(item.outcome)])
 
 
 def kinds_of(item: "Verdict") -> str:

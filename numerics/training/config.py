@@ -41,8 +41,9 @@ class TrainConfig:
     """Generated validation pairs, 1,000 unless given."""
     data_seed: int = 0
     """Seed of the generated sentences; the run's own seed leaves them alone."""
-    vocabulary: int = 1_000
-    """Tokens of the joint byte-pair vocabulary."""
+    vocabulary: int | None = None
+    """Tokens of the joint byte-pair vocabulary; 1,000, or as many as the data support where those
+    are fewer, unless given."""
     steps: int = 300
     """Optimizer steps."""
     lr: float = 1e-3
@@ -114,7 +115,7 @@ class TrainConfig:
             decoder_layers=self.depths[1],
             pairs=self.pairs,
             validation_pairs=1 if self.validation_pairs is None else self.validation_pairs,
-            vocabulary=self.vocabulary,
+            vocabulary=1 if self.vocabulary is None else self.vocabulary,
             steps=self.steps,
             tokens=self.tokens,
             threads=self.threads,
@@ -222,15 +223,17 @@ class TrainConfig:
         >>> TrainConfig(layers=12, data="text:/home/me/corpus", lr=5e-4).command()
         'tfixup train --scheme tfixup --layers 12 --data text:DIR --steps 300 --lr 0.0005 --seed 0'
         """
-        default, stored = TrainConfig().stored(), self.stored()
+        default, stored = TrainConfig(vocabulary=USUAL_VOCABULARY).stored(), self.stored()
         words = ["tfixup train"]
         for name, value in stored.items():
-            if name in _NAMING or value != default[name]:
+            if name in _NAMING or value not in (None, default[name]):
                 shown = " ".join(map(str, value)) if isinstance(value, list) else str(value)
                 words.append(f"--{name.replace('_', '-')} {shown}")
         return " ".join(words)
 
 
+USUAL_VOCABULARY = 1_000
+"""Tokens of the vocabulary unless a number is given; data that support fewer get fewer."""
 LEAST_RATE = 1e-12
 """A rate or a clipped gradient below this changes no weight in float32 within a run."""
 RANGES: Mapping[str, tuple[float, float]] = {

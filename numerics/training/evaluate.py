@@ -28,7 +28,7 @@ from numerics.training.checkpoint import averaged_weights
 from numerics.training.config import TrainConfig
 from numerics.training.decode import beam_search
 from numerics.training.loop import model_spec, resolve_device
-from numerics.training.task import load_corpus
+from numerics.training.task import load_corpus, with_vocabulary
 from theory.errors import InputError, extra, nearest, require_positive
 
 COUNTS = ("hypothesis", "reference", *(f"match{n}" for n in (1, 2, 3, 4)))
@@ -90,6 +90,7 @@ def evaluate_run(
     require_positive(beam=beam, pairs=1 if pairs is None else pairs)
     run = recorded.read_run(out)
     corpus = load_corpus(config)
+    config = with_vocabulary(config, corpus)
     whole = held_out(corpus, dataset)
     text = ParallelText(whole.de[:pairs], whole.en[:pairs])
     if not (out / recorded.CHECKPOINT).exists():
@@ -98,7 +99,9 @@ def evaluate_run(
     model = build(config.scheme, model_spec(config), torch.Generator().manual_seed(config.seed))
     model.load_state_dict(averaged_weights(out / recorded.CHECKPOINT, config.average))
     fuse_attention(model)
-    tokenizer = train_tokenizer(corpus.train, config.vocabulary)
+    vocabulary = config.vocabulary
+    assert vocabulary is not None
+    tokenizer = train_tokenizer(corpus.train, vocabulary)
     found = translate(
         model.to(device).eval(),
         tokenizer,

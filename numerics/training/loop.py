@@ -26,18 +26,18 @@ from numerics.stores.files import atomically
 from numerics.stores.provenance import provenance
 from numerics.training import checkpoint, recorded
 from numerics.training.checkpoint import LogRow, Progress
-from numerics.training.config import TrainConfig
+from numerics.training.config import USUAL_VOCABULARY, TrainConfig
 from numerics.training.events import both, events, require_tensorboard
 from numerics.training.memory import require_memory
 from numerics.training.objective import sentence_losses
 from numerics.training.optimizers import make_optimizer, rate_groups
 from numerics.training.outcome import RunJudgement, RunOutcome, judge, outcome_so_far
 from numerics.training.processes import strategy_of
-from numerics.training.progress import Reporter, reporter
+from numerics.training.progress import Reporter, announce, reporter
 from numerics.training.recorded import RecordedRun
 from numerics.training.signals import COLUMNS
 from numerics.training.step import training_step
-from numerics.training.task import TrainingTask, load_corpus, prepare
+from numerics.training.task import TrainingTask, load_corpus, prepare, with_vocabulary
 from theory.errors import InputError, extra
 
 DTYPES = {"32-true": "float32", "64-true": "float64"}
@@ -70,9 +70,14 @@ def run_training(
     if tensorboard:
         require_tensorboard()
     scheme_named(config.scheme)
-    spec, device = model_spec(config), resolve_device(config.device)
-    require_memory(spec, config.tokens, device.type)
+    device = resolve_device(config.device)
+    require_memory(model_spec(config), config.tokens, device.type)
+    announce(_about_data(config), shown=progress)
     corpus = load_corpus(config)
+    if config.vocabulary is None:
+        config = with_vocabulary(config, corpus)
+        announce(_about_vocabulary(config), shown=progress)
+    spec = model_spec(config)
     own = recorded.identity(config, corpus.facts(), device.type)
     if recorded.is_finished(out):
         recorded.claim_folder(out, own)
@@ -101,6 +106,18 @@ def run_training(
         with strategy_of(config.processes) as strategy:
             make_fabric(config, device, strategy).launch(run)
     return recorded.read_run(out)
+
+
+def _about_data(config: TrainConfig) -> str:
+    if config.data_name != "generated":
+        return f"reading the data {config.data}"
+    return f"generating {config.pairs:,} pairs of sentences, the same at every start"
+
+
+def _about_vocabulary(config: TrainConfig) -> str:
+    fewer = config.vocabulary != USUAL_VOCABULARY
+    why = f", the most that these data support (usually {USUAL_VOCABULARY:,})" if fewer else ""
+    return f"vocabulary: {config.vocabulary:,} tokens{why}; --vocabulary sets it"
 
 
 def make_fabric(config: TrainConfig, device: torch.device, strategy: Any = "auto") -> Any:
@@ -166,7 +183,7 @@ def model_spec(config: TrainConfig) -> ModelSpec:
         d_model=config.d_model,
         d_ff=config.d_ff,
         heads=config.heads,
-        vocabulary=config.vocabulary,
+        vocabulary=USUAL_VOCABULARY if config.vocabulary is None else config.vocabulary,
         positions=Positions(config.positions),
         max_tokens=max(ModelSpec.max_tokens, config.tokens),
         architecture=Architecture(config.architecture),
@@ -210,7 +227,7 @@ def train(
     path = out / recorded.CHECKPOINT
     state = checkpoint.restore(path, model, optimizer, own, tidy=first)
     held_out = [batch.to(fabric.device) for batch in task.validation]
-    finite, validated = True, None
+    finite, validated, tokens = True, None, task.tokenizer.vocabulary
     done = config.stop_when_trained and _ended_trained(wrapped, held_out, task, config, state)
     for batch in () if done else remaining_batches(task.train, config, state):
         row = training_step(fabric, wrapped, optimizer, batch, config, state.step)
@@ -219,7 +236,7 @@ def train(
         if last or row["step"] % config.validate_every == 0:
             validated = sentence_losses(wrapped, held_out, config.label_smoothing)
             row["validation_loss"] = validated.mean
-            verdict = outcome_so_far(validated, task.unigram, config.vocabulary, finite=finite)
+            verdict = outcome_so_far(validated, task.unigram, tokens, finite=finite)
             last |= config.stop_when_trained and verdict is RunOutcome.TRAINED
         state.step = int(row["step"])
         state.rows.append(row)
@@ -232,7 +249,7 @@ def train(
     if validated is None:  # The checkpoint was of the last step.
         validated = sentence_losses(wrapped, held_out, config.label_smoothing)
         finite = bool(np.isfinite(state.rows[-1]["loss"]))
-    return state, judge(validated, task.unigram, config.vocabulary, finite=finite)
+    return state, judge(validated, task.unigram, tokens, finite=finite)
 
 
 def _ended_trained(
@@ -246,7 +263,7 @@ def _ended_trained(
     if not state.rows or state.rows[-1].get("validation_loss") is None:
         return False
     found = sentence_losses(model, held_out, config.label_smoothing)
-    verdict = outcome_so_far(found, task.unigram, config.vocabulary, finite=True)
+    verdict = outcome_so_far(found, task.unigram, task.tokenizer.vocabulary, finite=True)
     return verdict is RunOutcome.TRAINED
 
 

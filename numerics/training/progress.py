@@ -10,6 +10,12 @@ Reporter = Callable[[Mapping[str, float], str], None]
 """Takes a logged row and the outcome as it looks so far, '' for no change."""
 
 
+def announce(text: str, *, shown: bool) -> None:
+    """Say on standard error what is being done, if asked to."""
+    if shown:
+        Console(stderr=True).print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def reporter(steps: int, name: str, *, shown: bool) -> Iterator[Reporter]:
     """Make the function that receives every logged row and draws the bar, if asked to.

@@ -14,7 +14,7 @@ import polars as pl
 from numerics.stores.folder import ResultFolder
 from numerics.stores.provenance import Provenance
 from numerics.stores.seals import check_file, read_sealed, sha256_of, write_sealed
-from numerics.training.config import TrainConfig
+from numerics.training.config import USUAL_VOCABULARY, TrainConfig
 from numerics.training.outcome import RunJudgement, RunOutcome
 from theory.errors import InputError
 
@@ -123,7 +123,7 @@ def differences(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:
     """Add the defaults of settings that did not exist when the run was stored."""
-    return TrainConfig().stored() | dict(config)
+    return TrainConfig(vocabulary=USUAL_VOCABULARY).stored() | dict(config)
 
 
 def write_outcome(

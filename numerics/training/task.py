@@ -1,6 +1,6 @@
 """What a run trains on: tokenised pairs, held-out batches, and the unigram baseline there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,16 @@ from numerics.data.generated import generated_corpus
 from numerics.data.hub import hub_corpus
 from numerics.data.libreoffice import libreoffice_corpus
 from numerics.data.text_files import read_text_folder
-from numerics.data.tokenizer import BEGIN, END, PADDING, UNKNOWN, Tokenizer, train_tokenizer
-from numerics.training.config import TrainConfig
+from numerics.data.tokenizer import (
+    BEGIN,
+    END,
+    PADDING,
+    UNKNOWN,
+    Tokenizer,
+    largest_vocabulary,
+    train_tokenizer,
+)
+from numerics.training.config import USUAL_VOCABULARY, TrainConfig
 from numerics.training.objective import SentenceLosses
 from numerics.training.outcome import unigram_losses
 from theory.errors import InputError
@@ -48,16 +56,26 @@ def load_corpus(config: TrainConfig) -> Corpus:
     return generated_corpus(config.pairs, held_out, config.data_seed)
 
 
+def with_vocabulary(config: TrainConfig, corpus: Corpus) -> TrainConfig:
+    """The config with the number of tokens that a run has if none is given."""
+    if config.vocabulary is not None:
+        return config
+    size = largest_vocabulary(_read(corpus.train, config), USUAL_VOCABULARY)
+    return replace(config, vocabulary=size)
+
+
 def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> TrainingTask:
     """Tokenise, batch the validation pairs, and take the unigram baseline on them."""
     train_text, held_out_text = (_read(part, config) for part in (corpus.train, corpus.validation))
-    tokenizer = train_tokenizer(train_text, config.vocabulary)
+    chosen = with_vocabulary(config, corpus).vocabulary
+    assert chosen is not None
+    tokenizer = train_tokenizer(train_text, chosen)
     train_data, dropped = _fitting(encode(train_text, tokenizer), config, "training")
     validation, also = _fitting(encode(held_out_text, tokenizer), config, "validation")
     _require_known(validation)
     held_out = list(batches(validation, config.tokens))
     tokens = np.concatenate(train_data.targets)
-    counts_V = torch.from_numpy(np.bincount(tokens, minlength=config.vocabulary))
+    counts_V = torch.from_numpy(np.bincount(tokens, minlength=chosen))
     unigram = unigram_losses(
         counts_V, [batch.expected_BT for batch in held_out], config.label_smoothing
     )

@@ -5,7 +5,7 @@ import pytest
 from numerics import verify as module
 from numerics.stores.files import jsonable
 from numerics.verify import ProviderJob, as_document, providers, selected, unmade, verify
-from theory.claims import Context, Kind, Level, Outcome, Provider
+from theory.claims import Context, Control, Evidence, Kind, Level, Outcome, Provider
 from theory.errors import InputError
 
 
@@ -31,6 +31,36 @@ def test_verdicts_and_document_of_a_cheap_claim():
     assert {"kind", "passed", "value", "expected", "tolerance", "seconds", "source"} <= set(
         claim["evidence"][0]
     )
+
+
+def test_verdicts_are_told_as_soon_as_their_last_check_is_made(monkeypatch):
+    def evidence(*claims):
+        return lambda _: tuple(
+            Evidence(claim, Kind.MEASUREMENT, True, "", Control("", True)) for claim in claims
+        )
+
+    told: list[str] = []
+    names = {"both": ("tfixup.goal", "tfixup.eq6"), "last": ("tfixup.eq6",)}
+    made = [
+        Provider(claims, Kind.MEASUREMENT, Level.QUICK, evidence(*claims), name)
+        for name, claims in names.items()
+    ]
+    monkeypatch.setattr(module, "providers", lambda: tuple(made))
+    found = verify(
+        selected("tfixup.eq7,tfixup.goal,tfixup.eq6"),
+        Context(),
+        on_done=lambda done, *_: told.append(f"{done} done"),
+        on_decided=lambda item: told.append(f"{item.claim.id} {item.outcome}"),
+    )
+    # Without a check a claim is undecided from the start; eq6 waits for its second one.
+    assert told == [
+        "tfixup.eq7 undecided",
+        "1 done",
+        "tfixup.goal holds",
+        "2 done",
+        "tfixup.eq6 holds",
+    ]
+    assert {f"{item.claim.id} {item.outcome}" for item in found} <= set(told)
 
 
 def test_a_check_that_raises_is_reported_and_never_taken_for_a_pass(monkeypatch):

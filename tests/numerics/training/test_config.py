@@ -9,7 +9,8 @@ import tyro
 
 from numerics.cli.train import Train
 from numerics.stores.files import jsonable
-from numerics.training.config import TrainConfig
+from numerics.training.config import USUAL_VOCABULARY, TrainConfig
+from numerics.training.recorded import complete, differences
 from theory.errors import InputError
 
 
@@ -68,6 +69,16 @@ def test_the_command_says_what_differs_from_the_defaults():
     assert words[:2] == ["tfixup", "train"]
     assert tyro.cli(Train, args=words[2:]) == Train(**vars(config))
     assert "--heads" not in words
+
+
+def test_the_usual_vocabulary_is_what_older_runs_and_commands_mean_without_a_number():
+    unsaid, usual = TrainConfig(), TrainConfig(vocabulary=USUAL_VOCABULARY)
+    assert unsaid.command() == usual.command()
+    assert "--vocabulary 400" in TrainConfig(vocabulary=400).command()
+    older = {name: value for name, value in usual.stored().items() if name != "vocabulary"}
+    assert complete(older) == usual.stored()
+    assert differences({"config": older}, {"config": usual.stored()}) == ""
+    assert "vocabulary" in differences({"config": older}, {"config": {"vocabulary": 400}})
 
 
 def test_every_option_has_help(capsys):

@@ -11,6 +11,7 @@ import torch
 from polars.testing import assert_frame_equal
 
 from numerics.training import checkpoint
+from numerics.training.config import USUAL_VOCABULARY
 from numerics.training.loop import run_training
 from numerics.training.recorded import CHECKPOINT, CONFIG, OUTCOME, place, read_run
 from tests.numerics.training.short_run import FEW, TINY, contents, interrupt, losses
@@ -48,6 +49,25 @@ def test_other_text_under_the_same_config_is_another_run(tmp_path):
     (folder / "val.en").write_text("en c b a\n" * 20)
     with pytest.raises(InputError, match="holds another run: data sha256 is"):
         run_training(config, out)
+
+
+def test_small_data_get_the_vocabulary_that_they_support_unless_one_is_given(tmp_path, capsys):
+    folder, out = tmp_path / "text", tmp_path / "run"
+    folder.mkdir()
+    for name in ("train.de", "train.en", "val.de", "val.en"):
+        (folder / name).write_text("der Hund bellt laut\n" * 20)
+    small = replace(TINY, data=f"text:{folder}", vocabulary=None, steps=1)
+    run = run_training(small, out, progress=True)
+    size = run.config["vocabulary"]
+    assert size is not None
+    assert size < USUAL_VOCABULARY
+    said = capsys.readouterr().err
+    assert "reading the data" in said
+    assert f"vocabulary: {size} tokens, the most that these data support (usually 1,000)" in said
+    assert f"--vocabulary {size} " in run.provenance["command"]
+    assert run_training(small, out) == run_training(replace(small, vocabulary=size), out) == run
+    with pytest.raises(InputError, match=f"vocabulary may be at most {size} "):
+        run_training(replace(small, vocabulary=size + 1), tmp_path / "other")
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path):
