@@ -37,12 +37,13 @@ class Solve(SolveQuery):
         if self.base_layers is not None:
             require_within(1, 10**9, base_layers=self.base_layers)
         if self.model is not None:
-            from numerics.cli import solve_model
+            from numerics.cli import solve_measured, solve_model
             from numerics.cli.solve_options import refuse_beside_model
 
             refuse_beside_model(self)
             base = solve_model.BASE_LAYERS if self.base_layers is None else self.base_layers
-            return solve_model.run(
+            run = solve_model.run if self.measure is None else solve_measured.run
+            return run(
                 solve_model.ModelQuery(
                     self.model,
                     self.optimizer,

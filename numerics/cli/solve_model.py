@@ -40,12 +40,8 @@ def run(query: ModelQuery) -> int:
     if not text.isdigit() or int(text) == 0:
         raise InputError(f"a model needs a number of layers of at least 1, got {text!r}")
     layers, base = int(text), query.base_layers
-    if query.out is not None and query.measure is None:
+    if query.out is not None:
         raise InputError(f"--out is read with --measure alone, got {query.out}")
-    if query.measure is not None:
-        from numerics.cli.solve_measured import run as measured
-
-        return measured(query)
     solution = solve_factory(
         load_factory(query.model),
         query.optimizer,
