@@ -21,7 +21,7 @@ from dataclasses import astuple, dataclass
 from functools import cache, lru_cache
 from math import exp, gamma, log, log1p, pi, sqrt
 
-from theory.moments.token_gram import Number
+from theory.derivations.number import Number
 
 STEP = 1 / 8
 """Spacing of the table in log(1 + v); the error of cubic interpolation is 1e-4."""

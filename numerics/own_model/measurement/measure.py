@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from numerics.linearization.types import Parameters
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import ModuleFunction, module_function
 from numerics.own_model.measurement.groups import Group, Grouping, grouping
 from numerics.own_model.measurement.noise import without_noise
 from numerics.own_model.measurement.output import Output
-from numerics.own_model.measurement.private_copy import Parameters
 from numerics.own_model.measurement.tangents import (
     AGREEMENT,
     SUSPICION,

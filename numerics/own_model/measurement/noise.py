@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from numerics.own_model.measurement.private_copy import Parameters
+from numerics.linearization.types import Parameters
 
 ENTRY = {torch.float64: 1e-12, torch.float32: 1e-6}
 """An entry below this part of its tensor's largest is rounding: some thousand units of it."""

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from numerics.linearization.types import Parameters
 from numerics.structure.default_batch import ModelBatch
 from numerics.structure.module_copy import copy_module
 from theory.errors import InputError
 
-Parameters = Mapping[str, Tensor]
 _NORMS_OF_BATCH = (nn.modules.batchnorm._BatchNorm,)
 
 

@@ -16,9 +16,9 @@ from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 from torch.func import jvp
 
+from numerics.linearization.types import Parameters
 from numerics.own_model.measurement.attention import WrittenOut
 from numerics.own_model.measurement.function import ModuleFunction
-from numerics.own_model.measurement.private_copy import Parameters
 
 Method = Literal["forward", "forward, one at a time", "double backward", "finite step"]
 

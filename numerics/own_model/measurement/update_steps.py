@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from numerics.linearization.types import Parameters
 from numerics.linearization.update_directions import (
     DIRECTIONS,
     MUONS,
@@ -20,7 +21,6 @@ from numerics.linearization.update_directions import (
     step_rule_named,
 )
 from numerics.own_model.measurement.noise import without_noise
-from numerics.own_model.measurement.private_copy import Parameters
 from numerics.structure.types import TensorView
 
 _LARGE = 1e10

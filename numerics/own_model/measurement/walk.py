@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from numerics.linearization.types import Parameters
 from numerics.linearization.walk import Stop, require_walk
 from numerics.linearization.walk import walk as walked
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import ModuleFunction
 from numerics.own_model.measurement.noise import without_noise
-from numerics.own_model.measurement.private_copy import Parameters
 from numerics.own_model.measurement.update_steps import sign_like, steps
 from numerics.structure.types import TensorView
 
