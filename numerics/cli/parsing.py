@@ -51,7 +51,7 @@ def _optional(found: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 
 class _Held(io.StringIO):
-    """Holds what is printed; tells of terminal and encoding what its own stream would."""
+    """Holds what is printed, and answers for terminal and encoding like the stream it replaces."""
 
     def __init__(self, stands_for: Any) -> None:
         super().__init__()

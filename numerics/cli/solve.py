@@ -28,8 +28,9 @@ _KINDS_OF_MLP = {"swiglu": "gated", "geglu": "gated"}
 class Solve(SolveQuery):
     """Solve an architecture's conditions for its scales.
 
-    Each scale multiplies Xavier (matrices) or an input of RMS 1 per coordinate (embeddings).
-    Depths are numbers, or symbols such as N for a formula.
+    The scale of a matrix multiplies its Xavier standard deviation. The scale of an embedding
+    multiplies an input of RMS 1 per coordinate. Depths are numbers, or symbols such as N for a
+    formula.
     """
 
     def run(self) -> int:
@@ -145,7 +146,7 @@ class Solve(SolveQuery):
     def _other_reading(
         self, preset: Preset | None, depths: tuple[sp.Expr, ...], solved: Solution
     ) -> dict[str, object]:
-        """The encoder's scales by the other of the paper and its code, where the two differ."""
+        """The encoder's scales by the paper if the table is by its code, and the reverse."""
         from numerics.cli.solve_document import number, sp_text
         from theory.scales.stacks import V_E, X
 

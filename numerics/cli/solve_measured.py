@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from numerics.own_model.check.solved_models import SolvedExponents
 
 LEAST_SEEDS = 2
-"""With one model per depth a law cannot be told from its scatter."""
+"""With one model per depth the scatter is unknown, and no law can be told from it."""
 WIDTH = 80
 
 
 def run(query: ModelQuery) -> int:
-    """Solve and measure at every depth, print, store."""
+    """Solve the model, measure its first step at every depth, print and store the result."""
     from numerics.cli.check import numbers
     from numerics.own_model.check.solved_models import measure_solved
     from numerics.statistics.exponents import LEAST_DEPTHS

@@ -1,4 +1,4 @@
-"""``tfixup solve --model``: standard deviations and rates by role for a model of one's own."""
+"""``tfixup solve --model``: standard deviations and rates by role for a model of your own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ModelQuery:
 
 
 def run(query: ModelQuery) -> int:
-    """Trace the model at two depths, solve, print."""
+    """Trace the model at two depths, solve its conditions, and print the answer."""
     from numerics.own_model.check.solved_models import solve_factory
     from numerics.structure.user_factory import load_factory
 
