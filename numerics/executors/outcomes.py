@@ -47,8 +47,8 @@ def _attempt(
     """Attempt every item once, on a new executor whenever one breaks."""
     while waiting:
         executor, running = engine.executor(), {}
-        # Finished futures announce themselves: asking thousands in flight which of them have
-        # finished, once per task, would take the square of their number.
+        # Finished futures announce themselves: asking every one of them after each task would
+        # take a time quadratic in their number.
         finished: SimpleQueue[Future[R]] = SimpleQueue()
         broken = False
         try:
