@@ -14,7 +14,7 @@ from numerics.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class FlatRecipe(Recipe):
-    """N(0, σ) whatever the role."""
+    """One standard deviation for every role."""
 
     std: float = 0.02
     """Standard deviation of every tensor, σ."""

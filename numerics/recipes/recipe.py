@@ -1,6 +1,6 @@
 """What a recipe is: the distribution asked of every role, and the wiring that it assumes.
 
-A recipe is an initialisation scheme seen from outside: it says what numbers a tensor should have,
+A recipe is an initialisation scheme seen from outside. It says what numbers a tensor should have,
 given the tensor's place in a model, and knows nothing of how the model is written.
 """
 
@@ -75,7 +75,7 @@ class Recipe:
         return None
 
     def factors_of(self, place: ParameterPlace) -> Factors:
-        """Factors on the optimizer's settings for a tensor: all 1 in a rule for weights alone."""
+        """Factors on the optimizer's settings for a tensor; all 1 in a rule for weights alone."""
         del place
         return UNCHANGED
 
