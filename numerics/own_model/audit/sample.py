@@ -17,7 +17,7 @@ from numerics.recipes.draw import truncation_kurtosis, truncation_shrink
 
 Shape = Literal["zero", "constant", "uniform", "normal", "truncated", "heavy", "few", "other"]
 FEWEST = 256
-"""Entries below which the shape of a distribution is not told: kurtosis errs by 0.3 there."""
+"""Entries below which the shape of a distribution is not judged: the kurtosis errs by 0.3 there."""
 RARE = 1e-6
 """Probability below which a sample is held not to come from a distribution."""
 
@@ -34,7 +34,7 @@ class Sample:
     """max |w|."""
     kurtosis: float
     bulk: float
-    """Standard deviation that the quartiles stand for under the shape that was found."""
+    """Standard deviation that belongs to the quartiles under the shape that was found."""
     outliers: int
     """Entries beyond what the bulk's normal distribution gives at this count."""
     shape: Shape

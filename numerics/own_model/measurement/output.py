@@ -44,7 +44,7 @@ _POINTWISE = {
 
 @dataclass(frozen=True)
 class Measured:
-    """How f is read off one forward of a module."""
+    """How f is obtained from one forward of a module."""
 
     words: str
     """What f is, for the reader."""

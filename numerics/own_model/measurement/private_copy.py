@@ -28,7 +28,7 @@ class PrivateCopy:
 
     module: nn.Module
     slots: Mapping[str, tuple[tuple[nn.Module, str], ...]]
-    """Per trainable tensor, by its first name: the attributes of modules that hold it."""
+    """The attributes of modules that hold each trainable tensor, by the tensor's first name."""
     parameters: Mapping[str, Tensor]
     """The trainable tensors' values, detached."""
     notes: tuple[str, ...] = ()

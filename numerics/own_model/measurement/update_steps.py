@@ -3,8 +3,8 @@
 The update rules and their names are those of `numerics.linearization.update_directions`: ``adamw``
 alone has no weight decay, ``adamw:weight_decay=0.01`` has torch's. Muon turns hidden matrices only;
 embeddings, heads and vectors take Adam's step, as in its reference. Rules that look at a whole
-tensor see the matrices that are packed in one parameter apart, where the structure says which rows
-are which.
+tensor treat the matrices that are packed in one parameter separately, where the structure says
+which rows are which.
 """
 
 from collections.abc import Mapping, Sequence

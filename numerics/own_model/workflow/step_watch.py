@@ -150,7 +150,7 @@ class WatchedRun:
 
 
 def learning_rate(optimizer: torch.optim.Optimizer) -> float:
-    """η: the largest rate of the optimizer's groups; others are factors in the step."""
+    """The largest rate of the optimizer's groups, η; the other rates are factors in the step."""
     return max(float(group["lr"]) for group in optimizer.param_groups)
 
 
