@@ -176,7 +176,7 @@ def bootstrap_interval(
     depths, values
         As for `power_law`, at least eight of them.
     seed
-        Of the resampling.
+        Seed of the resampling.
     confidence
         Level of the interval.
 

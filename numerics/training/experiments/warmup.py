@@ -64,7 +64,7 @@ from numerics.training.recorded import RecordedRun
 
 AdaptiveOptimizer = Literal["adam", "radam"]
 COMPARABLE = 0.1
-"""Nats a token; BLEU differences of 0.5, the paper's, go with a few hundredths to a tenth."""
+"""Nats per token; BLEU differences of 0.5, the paper's, go with a few hundredths to a tenth."""
 REPRODUCED = ExperimentAnswer.REPRODUCED
 FIRST = 5
 """Steps over which the gradients' balance is taken."""
