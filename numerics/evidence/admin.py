@@ -152,7 +152,10 @@ class OutputChanges:
 
 
 def changes(scheme: str, kind: str, depths: Sequence[int], seeds: int, root: int) -> OutputChanges:
-    """Var[F(x̂_0, W) − F(x̂_0, W + δ)] of independent draws."""
+    """How much the output changes with the weights, over independent draws.
+
+    The measure is Var[F(x̂_0, W) − F(x̂_0, W + δ)].
+    """
     at, values = [], []
     for depth in depths:
         model, generator = encoder(scheme, depth, 1000 * root + depth)

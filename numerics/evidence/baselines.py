@@ -357,7 +357,7 @@ def lri(context: Context) -> Iterator[Observation]:
 
 
 def over_logarithm(scheme: str, context: Context) -> Exponent:
-    """Depth exponent of Σ β_{i,i}²/ln(n + 1), n blocks."""
+    """Depth exponent of the amplification over its law, Σ β_{i,i}²/ln(n + 1) for n blocks."""
     seeds = range(1000 * context.seed, 1000 * context.seed + SEEDS[context.level])
     pairs = [
         (float(depth), sum(_own(scheme, depth, seed)) / log(2 * depth + 1))

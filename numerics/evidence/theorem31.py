@@ -33,13 +33,13 @@ class Points:
 
 
 def attend(memory_n: Tensor, parameters_4: Tensor, query: Tensor) -> Tensor:
-    """G at one point."""
+    """The attention G of Eq. 5 at one point."""
     v, w, q, k = parameters_4
     return v * w * ((q * k * query * memory_n).softmax(0) * memory_n).sum()
 
 
 def gains(points: Points) -> Tensor:
-    """K at every point.
+    """The update gain K at every point.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def gains(points: Points) -> Tensor:
 
 
 def q_bar(points: Points) -> Tensor:
-    """v²w² + (v² + w²) m̄² at every point."""
+    """The theorem's expression at every point, v²w² + (v² + w²) m̄²."""
     v, w, q, k = points.parameters.unbind(-1)
     weights = ((q * k * points.query)[:, None] * points.memory).softmax(-1)
     mean = (weights * points.memory).sum(-1)

@@ -116,7 +116,7 @@ def gain(point: AttentionPoint) -> float:
 
 
 def q_bar(point: AttentionPoint) -> float:
-    """Q̄ = T ‖Σ_h v w‖² + Σ_h (‖A m‖² ‖w‖² + d ‖A m v‖²)."""
+    """The theorem's expression at a point, Q̄ = T ‖Σ_h v w‖² + Σ_h (‖A m‖² ‖w‖² + d ‖A m v‖²)."""
     part = point.split()
     logits = (point.query @ part["q"]) @ (point.memory @ part["k"]).transpose(-1, -2)
     attended = (logits * point.head_width**-0.5).softmax(-1) @ point.memory

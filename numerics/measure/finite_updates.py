@@ -35,9 +35,7 @@ def finite_update(
     optimizer: str = "sgd",
     inputs: InputKind = "free",
 ) -> float:
-    """Take a step of finite η: ‖f(θ + ηs) − f(θ)‖/η in float64.
-
-    ``generator`` draws the cotangent.
+    """How far a step of finite η moves f: ‖f(θ + ηs) − f(θ)‖/η in float64.
 
     Examples
     --------

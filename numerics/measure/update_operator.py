@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 
 class UpdateOperator(LinearOperator):
-    """J Jᵀ of f at θ as a symmetric operator on flattened outputs.
+    """The update operator J Jᵀ of f at θ, symmetric, on flattened outputs.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ class Spectrum:
     largest: float
     """λ_max: the largest ‖Δf‖/η over unit cotangents."""
     smallest: float
-    """λ_min: the smallest."""
+    """λ_min: the smallest ‖Δf‖/η over unit cotangents."""
 
 
 def extreme_eigenvalues(operator: LinearOperator, *, at_once: int = AT_ONCE) -> Spectrum:

@@ -169,7 +169,7 @@ class ModelSpec:
         return tuple(stack for stack, there in present.items() if there)
 
     def layers(self, stack: str) -> int:
-        """N of a stack."""
+        """Number of layers of a stack, N."""
         return {"encoder": self.encoder_layers, "decoder": self.decoder_layers}[stack]
 
     def stack_blocks(self, stack: str) -> int:

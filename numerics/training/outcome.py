@@ -67,7 +67,7 @@ class RunJudgement:
 
 
 def unigram_logits(counts_V: Int[Tensor, " V"], smoothing: float) -> Float[Tensor, " V"]:
-    """log q of the unigram baseline, q = (1 − ε) p + ε/V.
+    """Logits of the smoothed unigram baseline, log q with q = (1 − ε) p + ε/V.
 
     Examples
     --------

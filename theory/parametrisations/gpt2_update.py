@@ -26,7 +26,7 @@ _l = sp.Symbol("l", integer=True, positive=True)
 
 
 def stream_squared(layer: sp.Expr, layers: sp.Expr) -> sp.Expr:
-    """y_l² = e² + c l/N."""
+    """The mean square of GPT-2's stream behind layer l, y_l² = e² + c l/N."""
     return _start**2 + _added * layer / layers
 
 

@@ -183,7 +183,7 @@ def olmo2() -> Derivation:
 
 
 def wang() -> Derivation:
-    """Wang init: writers of 2/(N √d)."""
+    """Derive one step's change under Wang init, whose writers are 2/(N √d)."""
     return Derivation(
         "ours.wang-update",
         "Wang init: writers as 1/N",
@@ -196,7 +196,7 @@ def wang() -> Derivation:
 
 
 def mitchell() -> Derivation:
-    """OLMo's mitchell: writers as l^(-1/2)."""
+    """Derive one step's change under OLMo's mitchell, whose writers shrink as l^(-1/2)."""
     last = START**2 + ADDED * (1 + sp.log(N))
     return Derivation(
         "ours.mitchell-update",

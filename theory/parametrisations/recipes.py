@@ -43,11 +43,11 @@ class PowerRecipe:
 
     @property
     def wired(self) -> StackStructure:
-        """Its structure."""
+        """The structure of the recipe: a named one, or its own."""
         return self.shape or structure_named(self.structure)
 
     def rule(self, role: str) -> RolePowers:
-        """Formulas of a role."""
+        """The powers of a role; default ones where the recipe names none."""
         kind = self.wired.kinds[role]
         default = RolePowers(std=_FAN_IN) if kind in ("hidden", "output") else RolePowers()
         return self.rules.get(role, default)

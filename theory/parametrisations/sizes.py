@@ -104,7 +104,7 @@ class StructurePowers:
         return Sum(top - base, bool(level and self.blocks and top == base))
 
     def stream_size(self, stream: ResidualStream, t: sp.Expr = END) -> sp.Expr:
-        """Of the stream at layers of number N^t."""
+        """Size of the stream at layers of number N^t."""
         start = self.start(stream)
         if self.steady or stream.wiring != "pre-norm":
             return start
@@ -116,7 +116,7 @@ class StructurePowers:
         return sp.Max(start, *outputs)
 
     def sensitivity(self, stream: ResidualStream, t: sp.Expr = END) -> sp.Expr:
-        """δ: of f with respect to what a block adds to the stream at layers of number N^t."""
+        """Sensitivity δ of f to what a block adds to the stream at layers of number N^t."""
         passed = self.memory(stream)
         if stream.wiring == "pre-norm":
             return passed - self.stream_size(stream, t)

@@ -122,7 +122,7 @@ def matrices(name: str, slots: tuple[sp.Symbol, ...]) -> Block:
 
 
 def encoder(layers: sp.Expr = N_E) -> Stack:
-    """N_e × (self-attention, MLP): L_e = 2 N_e.
+    """The encoder: N_e layers of self-attention and MLP, L_e = 2 N_e blocks.
 
     Examples
     --------

@@ -54,7 +54,7 @@ HALF_WAY = -0.25
 def configs(
     schemes: Sequence[str], depths: Sequence[int], rates: Sequence[float], **settings: Any
 ) -> tuple[TrainConfig, ...]:
-    """Every combination."""
+    """The runs of every combination of scheme, depth and rate."""
     base = {**BUDGET, **settings}
     return tuple(
         TrainConfig(scheme=scheme, layers=depth, lr=lr, **base)

@@ -12,7 +12,7 @@ from theory.derivations.derivation import Step
 
 @dataclass(frozen=True)
 class NamedSymbol:
-    """One name."""
+    """A name that a derivation uses."""
 
     name: str
     meaning: str
