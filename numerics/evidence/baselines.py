@@ -369,7 +369,7 @@ def over_logarithm(scheme: str, context: Context) -> Exponent:
 
 @provides("adminTorch.omega", kind=Kind.MEASUREMENT)
 def admin_torch(context: Context) -> Iterator[Observation]:
-    """Σ β² over ln(n + 1) under admin-torch's ω and under ω = 1."""
+    """Amplification over its law under admin-torch's ω and under ω = 1: Σ β² over ln(n + 1)."""
     found, ones = (over_logarithm(name, context) for name in ("admin-log", "admin-one"))
     yield _evidence(
         "adminTorch.omega",

@@ -60,7 +60,7 @@ def q_bar(points: Points) -> Tensor:
 
 
 def random_points(generator: torch.Generator, *, bound: float) -> Points:
-    """q, k, y, m uniform in [−bound, bound]; v, w log-uniform over four decades, any sign."""
+    """Points with q, k, y, m uniform in ±bound; v, w log-uniform over four decades, any sign."""
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, dtype=torch.float64) * 2 - 1
@@ -76,7 +76,7 @@ def random_points(generator: torch.Generator, *, bound: float) -> Points:
 
 
 def _along(memory: tuple[float, float], q: float, power: float, k: float, y: float) -> list[float]:
-    """K at v = w = L^(-1/2) and q L^power, for L in ``DEPTHS``."""
+    """The gain K at v = w = L^(-1/2) and q L^power, for L in ``DEPTHS``."""
     rows = [[size**-0.5, size**-0.5, q * size**power, k] for size in DEPTHS]
     points = Points(
         torch.tensor([memory] * len(DEPTHS), dtype=torch.float64),
@@ -113,7 +113,7 @@ def _slope_evidence(
     kind=Kind.MEASUREMENT,
 )
 def theorem(context: Context) -> Iterator[Observation]:
-    """K between its bounds at random points, and its order along the counterexamples."""
+    """Whether K is between its bounds at random points, and its order on the counterexamples."""
     points = random_points(torch.Generator().manual_seed(context.seed), bound=BOUND)
     ratio = gains(points) / q_bar(points)
     low, high, cap = float(ratio.min()), float(ratio.max()), 1 + 3 * BOUND**8

@@ -86,7 +86,7 @@ def remainder_slope(
 def _mover(
     model: Transformer, batch: TokenBatch, cotangent: Cotangent, optimizer: str, inputs: InputKind
 ) -> Callable[[float], Tensor]:
-    """η ↦ (f(θ + ηs) − f(θ))/η."""
+    """The change of f per rate as a function of the rate: η ↦ (f(θ + ηs) − f(θ))/η."""
     rule = step_rule_named(optimizer)
     function, parameters = features_of(model, batch, inputs)
     output, gradients = gradient(function, parameters, cotangent)

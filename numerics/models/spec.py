@@ -258,7 +258,7 @@ class ModelSpec:
 
     @property
     def blocks(self) -> int:
-        """L: 2 N_e + 3 N_d residual blocks, 2 N for a stack alone."""
+        """Number of residual blocks L: 2 N_e + 3 N_d, or 2 N for a stack alone."""
         return sum(self.stack_blocks(stack) for stack in self.stacks)
 
 

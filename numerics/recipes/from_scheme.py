@@ -42,7 +42,7 @@ class SchemeRecipe(Recipe):
         return asked
 
     def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
-        """d^(-1/2) times the factor of the stack that reads the table."""
+        """By the width, d^(-1/2), times the factor of the stack that reads the table."""
         spec, prescription = prescribed(self.scheme, setting)
         std = setting.d_model**-0.5
         draw = uniform if prescription.embeddings == "uniform" else normal

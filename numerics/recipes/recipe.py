@@ -91,12 +91,12 @@ class Recipe:
 
 
 def additions(place: ParameterPlace, setting: ModelSizes) -> int:
-    """B of the stack that a tensor belongs to."""
+    """Number of residual additions, B, of the stack that a tensor belongs to."""
     stack = setting.stacks.get(place.stack)
     return stack.additions if stack else sum(s.additions for s in setting.stacks.values()) or 1
 
 
 def layers(place: ParameterPlace, setting: ModelSizes) -> int:
-    """N of the stack that a tensor belongs to."""
+    """Number of layers, N, of the stack that a tensor belongs to."""
     stack = setting.stacks.get(place.stack)
     return stack.layers if stack else sum(s.layers for s in setting.stacks.values()) or 1

@@ -58,7 +58,7 @@ class DeepNormTorchscale(DeepNorm):
 
 
 def _sixteenth(spec: ModelSpec) -> float:
-    """(N⁴M)^(1/16)."""
+    """The depth factor of an encoder-decoder, (N⁴M)^(1/16)."""
     return (spec.encoder_layers**4 * spec.decoder_layers) ** 0.0625
 
 

@@ -19,7 +19,7 @@ from numerics.models.wiring import Shortcut
 
 @dataclass(frozen=True)
 class NormWeights:
-    """γ and β of a layer norm, and what is added to the variance."""
+    """Gain γ and bias β of a layer norm, and what is added to the variance."""
 
     weights: Weights
     eps: float

@@ -54,7 +54,7 @@ def first_loss(rows: Sequence[AuditRow], ends: Ends) -> UntrainedLoss | None:
 
 
 def expected_loss(vocabulary: int, spread: float, draws: int = 16) -> float:
-    """E log Σ exp(zᵢ) of V independent N(0, s²) logits, by sampling with a seed of its own.
+    """First loss of independent N(0, s²) logits, E log Σ exp(zᵢ), sampled with its own seed.
 
     Examples
     --------

@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def ratio(self) -> float:
-        """max |w|/std: √3 of a uniform, about 5 of 10⁵ normal entries."""
+        """Largest entry over standard deviation: √3 of a uniform, about 5 of 10⁵ normal entries."""
         return self.largest / self.std if self.std > 0 else math.nan
 
     @property
@@ -163,12 +163,12 @@ def _cut(ratio: float) -> float:
 
 
 def _tail(x: float) -> float:
-    """P(|Z| > x)."""
+    """Probability that a standard normal number is beyond ±x."""
     return min(math.erfc(x / math.sqrt(2)), 1 - 1e-12)
 
 
 def normal_quantile(p: float) -> float:
-    """Φ⁻¹(p).
+    """Quantile of the standard normal distribution, Φ⁻¹(p).
 
     Examples
     --------

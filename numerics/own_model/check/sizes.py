@@ -155,7 +155,10 @@ def _measure(
 
 
 def _function(model: nn.Module, batch: ModelBatch, settings: CheckSettings) -> ModuleFunction:
-    """f in the precision asked for; over width the logits, which have one shape at every width."""
+    """The function that is measured, in the precision asked for.
+
+    Over width it is the logits, which have one shape at every width.
+    """
     output = settings.output
     if output is None and settings.over == "width":
         output = "logits"

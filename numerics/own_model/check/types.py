@@ -125,7 +125,7 @@ class CheckRecord:
 
     @property
     def exit_code(self) -> int:
-        """1 where something grows, else 0."""
+        """The exit code of the command: 1 where something grows, else 0."""
         return 1 if self.verdict == "grows" else 0
 
     def document(self) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class ModuleFunction:
         return next(iter(self.parameters.values())).dtype
 
     def __call__(self, values: Parameters) -> Tensor:
-        """f with these values of some parameters, 0 at positions that do not count."""
+        """The function with these values of some parameters; 0 at positions that do not count."""
         with self.copied.at(values) as module:
             if self.dropout_inside:
                 with NoDropout():

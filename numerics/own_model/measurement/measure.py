@@ -221,7 +221,7 @@ def _by_name(
 
 
 def _norm(tensor: Tensor) -> float:
-    """‖tensor‖ without overflow of its square."""
+    """The norm of a tensor, without overflow of its square."""
     tensor = tensor.double()
     largest = float(tensor.abs().max()) if tensor.numel() else 0.0
     if not 0 < largest < float("inf"):

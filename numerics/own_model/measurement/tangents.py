@@ -115,7 +115,7 @@ def inconsistency(
 
 
 def _one_forward(function: ModuleFunction, step: Parameters) -> Tensor:
-    """J s in one forward pass, without the machinery that many of them need."""
+    """One tangent J s in one forward pass, without the machinery that many of them need."""
     with torch.no_grad(), WrittenOut(), forward_ad.dual_level():
         duals = {
             name: forward_ad.make_dual(function.parameters[name], s) for name, s in step.items()
@@ -154,7 +154,7 @@ def _chunks(
 def _double_backward(
     function: ModuleFunction, steps: Sequence[Parameters], cotangent: Tensor
 ) -> Tensor:
-    """J s from two backward passes: it is ∂⟨Jᵀu, s⟩/∂u, because Jᵀu is linear in u."""
+    """Tangents from two backward passes: J s = ∂⟨Jᵀu, s⟩/∂u, because Jᵀu is linear in u."""
     leaves = {n: value.detach().requires_grad_() for n, value in function.parameters.items()}
     output = function(leaves)
     u = cotangent.to(output.dtype).requires_grad_()
@@ -188,7 +188,7 @@ def _agrees(function: ModuleFunction, values: Tensor, steps: Sequence[Parameters
 
 
 def _finite(function: ModuleFunction, steps: Sequence[Parameters]) -> tuple[float, Tensor]:
-    """J s from a finite step, (f(θ + ηs) − f(θ − ηs))/2η; f moves by about `FINITE`."""
+    """Tangents from a finite step, (f(θ + ηs) − f(θ − ηs))/2η; f moves by about `FINITE`."""
     rows: list[Tensor] = []
     eta = aim = FINITE.get(function.dtype, 1e-2)
     with torch.no_grad():

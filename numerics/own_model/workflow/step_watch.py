@@ -194,7 +194,7 @@ def _rms(x: Tensor) -> float:
 
 
 def _products(structure: Structure, parameters: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
-    """W_out W_v of every attention block whose heads are all its own, by stream."""
+    """The products W_out W_v of every attention block whose heads are all its own, by stream."""
     found: dict[str, list[Tensor]] = {}
     for branch in structure.branches:
         own = structure.of_branch(branch.index)
