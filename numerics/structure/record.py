@@ -187,7 +187,7 @@ class Recorder(TorchDispatchMode):
         )
         self._new(node)
         if len(outputs) > 1 and not written and node.name in PIECES:
-            for place, tensor in enumerate(outputs):  # one node a piece: each goes its own way
+            for place, tensor in enumerate(outputs):  # one node per piece: each is read by itself
                 piece = Node(
                     len(self.nodes),
                     "operation",

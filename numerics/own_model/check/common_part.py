@@ -30,11 +30,11 @@ class CommonPart:
     """The two parts of one group's change, fitted over depths."""
 
     share: float
-    """a² as a part of ‖Δf‖² at the largest N."""
+    """Share of a² in ‖Δf‖² at the largest N."""
     interval: tuple[float, float]
     """Its 95 % interval."""
     start: float
-    """a² as a part of ‖Δf‖² at the least N."""
+    """Share of a² in ‖Δf‖² at the least N."""
     misfit: float
     """Probability of means so far from the curve as found, if the curve is right."""
     power_misfit: float

@@ -93,7 +93,7 @@ def tangents(function: ModuleFunction, steps: Sequence[Parameters], cotangent: T
 def inconsistency(
     gradients: Parameters, step: Parameters, tangent: Tensor, cotangent: Tensor
 ) -> float:
-    """How far ⟨u, J s⟩ is from ⟨Jᵀu, s⟩, as a part of the larger of the two or of their size.
+    """How far ⟨u, J s⟩ is from ⟨Jᵀu, s⟩, relative to the larger of the two or to their size.
 
     It is rounding where both derivatives are of one function, and more where a hand-written
     derivative is another function's.
