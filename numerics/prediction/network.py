@@ -50,7 +50,7 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     scheme, spec
         The model, before the scheme adapts it.
     tokens
-        Tokens a sequence, on both sides.
+        Tokens per sequence, on both sides.
 
     Raises
     ------
