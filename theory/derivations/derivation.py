@@ -222,7 +222,10 @@ def mean_step(
     false: sp.Expr,
     scope: str,
 ) -> Step:
-    """E[``inner``] = ``value``; ``check`` compares the average of the left side with the right."""
+    """A step about an average, E[``inner``] = ``value``.
+
+    ``check`` compares the average of the left side with the right.
+    """
 
     def averaged(statement: sp.Basic) -> bool:
         return check(sp.Eq(statement.args[0].args[0], statement.args[1], evaluate=False))

@@ -173,7 +173,7 @@ def exact(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
             sums[distinct] += value
 
     def of(*distinct: tuple[int, int]) -> float:
-        """E of the sum over distinct keys of a product of factors a^j ℓ^k, one per key."""
+        """Mean of the sum over distinct keys of a product of factors a^j ℓ^k, one per key."""
         return sums[distinct]
 
     m_2, m_3, m_4 = of((2, 0)), of((3, 0)), of((4, 0))

@@ -38,7 +38,7 @@ def pre_ln_stream() -> Derivation:
 
 
 def _below_exponential(whole: sp.Expr) -> Step:
-    """log y_N² is of smaller order than N."""
+    """A step: the logarithm of the stream's mean square, log y_N², is of smaller order than N."""
     at = {START: sp.S.One, ADDED: sp.S.One}
     growth = sp.log(whole.subs(at)) / N
 
@@ -236,7 +236,7 @@ def dyt_jacobian() -> Derivation:
 
 
 def t5_logits() -> Derivation:
-    """T5: q's 1/√d' in the place of the logits' factor."""
+    """Derive that 1/√d' in T5's q takes the place of the logits' factor."""
     head, read, factor, wide = sp.symbols("k x f d", positive=True)
     of_query, of_key = sp.symbols("s_q s_k", positive=True)
     variance = factor**2 * head * (wide * read**2 * of_query**2) * (wide * read**2 * of_key**2)

@@ -64,7 +64,7 @@ class PowerRecipe:
 
 
 def _flat(**changed: RolePowers) -> dict[str, RolePowers]:
-    """0.02 everywhere, but for what is changed."""
+    """Powers of one standard deviation of 0.02 everywhere, but for what is changed."""
     return {
         **dict.fromkeys(("embedding", "in", "score", "out", "head"), RolePowers(std=_002)),
         **changed,

@@ -116,7 +116,7 @@ def summed(number: int) -> sp.Expr:
 
 
 def block_sum(stack: stacks.Stack) -> sp.Expr:
-    """Σ count × gain over a stack's branches, as a sum that is not collected."""
+    """The sum of count × gain over a stack's branches, which is not collected."""
     return sp.Add(
         *(
             sp.Mul(count, branch_gain(branch, SGD), evaluate=False)

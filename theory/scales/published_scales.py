@@ -204,7 +204,7 @@ def deepnorm() -> Derivation:
 
 
 def dt_fixup() -> Derivation:
-    """N t² (4μ² + 2μ + 2) = 1 from relation-aware attention, hence the published scale."""
+    """Derive DT-Fixup's scale from relation-aware attention: N t² (4μ² + 2μ + 2) = 1."""
     architecture = presets.dt_fixup(N)
     left = _tied_left_side(architecture, "encoder")
     typed = N * T**2 * (4 * MU**2 + 2 * MU + 2)
