@@ -141,7 +141,7 @@ def _recorded(
 
 
 def structure_of(model: nn.Module, graph: Graph, blocks: Sequence[str] = ()) -> Structure:
-    """The structure of a recorded forward; with blocks, those are its branches."""
+    """The structure that a recorded forward has; with blocks, those are its branches."""
     mark_roots(graph)
     norms = find_norms(graph)
     products, mixings = find_products(graph)
