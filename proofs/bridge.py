@@ -172,7 +172,7 @@ def _explicit(expression: sp.Expr, length: int) -> sp.Expr:
 
 
 def _squared_gradient(length: int) -> sp.Expr:
-    """Σ (∂G/∂θ)² over v, w, q, k and the memory, by differentiating the theory's G."""
+    """Sum of (∂G/∂θ)² over v, w, q, k and the memory, by differentiating the theory's G."""
     whole = _explicit(attention.output(), length)
     return sp.Add(
         *(

@@ -13,7 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from html import escape
 from pathlib import Path
+
+from theory.markup import marked, table
 
 
 class Kind(StrEnum):
@@ -182,9 +185,35 @@ class Verdict:
         return all(item.control.rejected for item in self.evidence)
 
     def _repr_html_(self) -> str:
-        from theory.markup import verdict_page
+        """The claim, the verdict, and a row per piece of evidence.
 
-        return verdict_page(self)
+        Examples
+        --------
+        >>> print(verdict(Claim("p.x", "a < b", "Eq. 1", (), None), [])._repr_html_())
+        <div><p><b>p.x</b> (Eq. 1): a &lt; b<br><b>undecided</b>: no evidence yet</p></div>
+        """
+        claim = self.claim
+        more = f": {escape(self.qualification)}" if self.qualification else ""
+        head = (
+            f"<p><b>{escape(claim.id)}</b> ({escape(claim.where)}): {escape(claim.statement)}<br>"
+            f"<b>{escape(str(self.outcome))}</b>{more}</p>"
+        )
+        columns, rows = ("by", "tested", "", "found", "control"), map(_cells, self.evidence)
+        return f"<div>{head}{table(columns, rows) if self.evidence else ''}</div>"
+
+
+def _cells(item: Evidence) -> tuple[str, ...]:
+    """A row of the table that a notebook shows, in HTML."""
+    passed = {True: "passed", False: "failed", None: "undecided"}[item.passed]
+    tested = f"{item.reading}: {item.reading_text}" if item.reading_text else str(item.reading)
+    rejected = "rejected" if item.control.rejected else "NOT REJECTED"
+    return (
+        escape(str(item.kind)),
+        escape(tested),
+        marked(passed, item.passed),
+        escape(item.summary),
+        f"{escape(item.control.description)}: {rejected}",
+    )
 
 
 class _Status(StrEnum):

@@ -1,1 +1,1 @@
-"""The ``tfixup`` command, one file a subcommand."""
+"""The ``tfixup`` command, one file per subcommand."""

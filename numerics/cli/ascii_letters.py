@@ -1,4 +1,4 @@
-"""Mathematics on a terminal that has ASCII alone: letters are spelled, signs become their likeness.
+"""Mathematics on a terminal that has only ASCII: Greek letters are spelled, signs get a look-alike.
 
 Python asks an *error handler* what to print for a character that the terminal's encoding lacks.
 This one answers ``sqrt`` for a root sign and ``eta`` for the letter, where a question mark would

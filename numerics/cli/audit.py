@@ -14,35 +14,37 @@ if TYPE_CHECKING:
     from numerics.structure.user_factory import UserFactory
 
 DEPTH = 6
-"""Depth of a factory that needs one and is given none."""
+"""Depth with which a factory is called that needs one, where the user gives none."""
 
 
 @dataclass(frozen=True)
 class AuditCommand:
     """Compare every tensor of your model with what an initialisation recipe asks of it.
 
-    Tensor by tensor: its role, found by tracing and not by names, the standard deviation and the
-    distribution found, what the recipe asks, the factor between. Without --recipe the nearest
-    recipe is found. The exit code is 0 if nothing is wrong, 1 if something is, 2 for bad input.
+    A tensor's role is found by tracing, not by its name. The table shows each tensor's role, its
+    standard deviation and distribution, what the recipe asks, and the factor between the two.
+    Without --recipe the model is compared with the nearest recipe. The exit code is 0 if nothing is
+    wrong, 1 if something is, 2 for bad input.
     """
 
     model: Positional[str]
     """MODULE:FACTORY or PATH.py:FACTORY; the factory takes the depth, or nothing."""
     recipe: str | None = None
-    """A recipe of `tfixup list recipes`, such as gpt2, or gpt2:std=0.01; otherwise the nearest."""
+    """A recipe of `tfixup list recipes`, such as gpt2 or gpt2:std=0.01; else the nearest."""
     values: str | None = None
-    """Depths at which the model is built, comma-separated; the default is 6 if it takes one."""
+    """Depths at which the model is built, comma-separated; 6 unless given, if the factory takes
+    one."""
     names: str = ""
-    """Parameter names that a rule of yours scales, comma-separated: those that match nothing are
-    reported."""
+    """Parameter names or patterns that a rule of yours scales, comma-separated; those that no
+    parameter has are reported."""
     seed: int = 0
     """Seed of the global generators while the factory runs."""
     json: Path | None = None
-    """File for everything as JSON."""
+    """File to which everything is written as JSON."""
     format: Literal["table", "json", "github"] = "table"
     """What is printed: a table, JSON, or annotations of GitHub Actions."""
     traceback: bool = False
-    """Show the whole traceback of an exception of your own code."""
+    """Show the whole traceback when your own code raises an exception."""
 
     def run(self) -> int:
         """Build, audit, print."""
@@ -66,7 +68,7 @@ class AuditCommand:
             raise
         documents = [{"depth": depth} | document(found) for depth, found in audits.items()]
         whole = {"model": self.model, "audits": documents}
-        # The work is shown first: what the disk may refuse comes last.
+        # Results are printed before they are stored: a full disk must not cost them.
         self._print(audits, whole)
         if self.json is not None:
             write_sealed(self.json, whole)
@@ -105,7 +107,7 @@ class AuditCommand:
         parameters = dict(built.model.named_parameters())
         with torch.no_grad():
             for name in unwritten:
-                parameters[name].zero_()  # whatever memory held, the other tensors can be audited
+                parameters[name].zero_()  # memory may hold NaN, which would stop the whole audit
         require_measurable(built.model)
         batch = None if built.batch == () else built.batch
         names = words_of("names", self.names) if self.names else ()

@@ -14,40 +14,42 @@ from theory.errors import integer_of, words_of
 class CheckCommand:
     """Measure how far one optimizer step moves your model, over depth or width, with a verdict.
 
-    The factory is called with each size and returns a module, or a module and a batch. Measured is
-    the exact limit of ‖Δf‖/η on a private copy, in total, by role and by layer; the law that it
-    follows over the sizes is the verdict. The exit code is 0 if nothing grows, 1 if something does,
-    2 for bad input.
+    The factory is called with each size and returns a module, or a module and a batch. The exact
+    limit of ‖Δf‖/η is measured on a private copy, in total, by role and by layer. The verdict is
+    the law that it follows over the sizes. The exit code is 0 if nothing grows, 1 if something
+    does, 2 for bad input.
     """
 
     model: Positional[str]
     """MODULE:FACTORY or PATH.py:FACTORY; the factory takes the depth (or the width)."""
     over: str = "depth"
-    """depth or width."""
+    """What the sizes are: depth or width."""
     values: str = "2,4,8,16,32"
     """The sizes, comma-separated: at least three, and four for a law of growth."""
     optimizers: str = "sgd,adamw,muon"
-    """Whose first step is measured, comma-separated: sgd, momentum, sign, adam, adamw, radam, lion,
-    lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε stand behind
-    colons: adamw:weight_decay=0.01."""
+    """Optimizers whose first step is measured, comma-separated: sgd, momentum, sign, adam, adamw,
+    radam, lion, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε
+    follow behind colons: adamw:weight_decay=0.01."""
     seeds: int = 4
-    """Models a size, each drawn under a seeded global generator."""
+    """Models per size, each drawn under a seeded global generator."""
     lr: float | None = None
     """Learning rate at which the relative change of f in one step is predicted."""
     steps: int = 1
-    """More than 1: that many real steps at the least and the largest size, which tells tensors that
-    wait for another one from dead ones."""
+    """If more than 1, this many real steps are taken as well, at the least and the largest size.
+    They tell tensors whose gradient is 0 at first from those whose gradient stays 0."""
     depth: int | None = None
     """With --over width: the depth, for a factory of two arguments."""
     width: int | None = None
     """With --over depth: the width, for a factory of two arguments."""
     rates: str | None = None
-    """Scheme whose factors on the learning rate by role the step has: completep, depth-mup, u-mup;
-    --lr is then the rate at the scheme's base."""
+    """Scheme whose factors on the learning rate, by role, the step has: completep, depth-mup or
+    u-mup; --lr is then the rate at the scheme's base size."""
     dtype: str = "auto"
-    """auto (float64), float32, or float16 or bfloat16 to be told what leaves their range."""
+    """Precision of the measurement: auto (float64) or float32. With float16 or bfloat16 the report
+    also says which values leave the range of that type."""
     output: str | None = None
-    """features (the input of the head), logits, or an attribute of what the model returns."""
+    """What f is: features (the input of the head), logits, or an attribute of what the model
+    returns."""
     out: Path | None = None
     """Folder for the figure and the JSON document."""
     json: bool = False
@@ -55,7 +57,7 @@ class CheckCommand:
     format: Literal["table", "json", "github"] = "table"
     """What is printed: tables, JSON, or an annotation of GitHub Actions."""
     traceback: bool = False
-    """Show the whole traceback of an exception of your own code."""
+    """Show the whole traceback when your own code raises an exception."""
 
     def run(self) -> int:
         """Measure, print, store."""
@@ -85,7 +87,7 @@ class CheckCommand:
                 print(raised.full, file=sys.stderr)
             raise
         document = found.document()
-        # The work is shown first: what the disk may refuse comes last.
+        # Results are printed before they are stored: a full disk must not cost them.
         self._print(found, document)
         if self.out is not None:
             self._store(found, document)

@@ -18,12 +18,12 @@ class Derive:
     claim: Positional[Annotated[str | None, arg(metavar="CLAIM")]] = None
     """Identifier of a claim, such as tfixup.thm31-repaired, or thm31-repaired."""
     format: str = "text"
-    """text, latex or json."""
+    """What is printed: text, latex or json."""
     all: bool = False
-    """Every derivation there is."""
+    """Print every derivation there is."""
 
     def run(self) -> int:
-        """Print the derivation; 1 if a step fails or its altered version passes."""
+        """Print the derivation; exit with 1 if a step fails or its altered version passes."""
         from theory.arguments import ARGUMENTS, arguments_about
         from theory.arguments.render import renderer_named
         from theory.errors import InputError

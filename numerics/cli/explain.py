@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 class Explain:
     """Show one claim on a page: the statement, what decided it, and how to repeat that.
 
-    The checks of this claim are made; recorded runs are read.
+    The claim's checks are run again; recorded training runs are read, not repeated.
     """
 
     claim: Positional[Annotated[str, arg(metavar="CLAIM")]]
-    """Identifier of a claim, such as tfixup.eq6; eq6 where only one claim ends so."""
+    """Identifier of a claim, such as tfixup.eq6; the part behind the dot where no other claim ends
+    so."""
     results: Path | None = None
     """Folder of recorded runs; beside the packages unless given."""
 
     def run(self) -> int:
-        """Check the claim and print its page; 1 if a control was not rejected."""
+        """Check the claim and print its page; exit with 1 if a control was not rejected."""
         from rich.console import Console
 
         from numerics.report.verdicts import show
@@ -74,7 +75,7 @@ SUBJECTS = {
     "measurement": ("A measurement", "agrees with", "contradicts", "does not decide"),
     "training": ("Training runs", "show", "do not show", "do not decide"),
 }
-"""Who speaks, and how: for, against, neither."""
+"""By kind of evidence: the subject of its sentence, and the verbs for, against and undecided."""
 READINGS = {
     "as printed": "the statement as printed",
     "with an extra hypothesis": "the statement with the extra hypothesis",
@@ -83,7 +84,10 @@ READINGS = {
 
 
 def sentence(one: "Evidence") -> str:
-    """What one check says about which reading, such as *A derivation refutes the statement*."""
+    """What one check says about the reading that it tested.
+
+    An example is *A derivation refutes the statement as printed*.
+    """
     subject, for_it, against, neither = SUBJECTS[str(one.kind)]
     verb = {True: for_it, False: against, None: neither}[one.passed]
     return f"{subject} {verb} {READINGS[str(one.reading)]}"

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KnownOptimizer:
-    """One name, what its step is, and the commands that take it."""
+    """The name of an optimizer, what its step is, and the commands that take it."""
 
     name: str
     meaning: str
     """One line about the step."""
     commands: tuple[str, ...]
-    """Such as ``("solve", "sweep", "check", "train")``."""
+    """The commands, such as ``("solve", "sweep", "check", "train")``."""
 
 
 def known_optimizers() -> Mapping[str, KnownOptimizer]:

@@ -1,8 +1,8 @@
 """How the words of a command line become a command, with help that fits the terminal.
 
-The parser is tyro. Two things are added. An option that may be left out is shown by the kind of its
-value, ``PATH`` and not ``{None}|PATH``. The prose of a command's help is broken between words at
-the width of the terminal.
+The parser is tyro. Three things are added. An option that may be left out is shown by the kind of
+its value, ``PATH`` and not ``{None}|PATH``. The prose of a command's help is broken between words
+at the width of the terminal. The help of an option is running text.
 """
 
 import io
@@ -20,6 +20,7 @@ import tyro
 from tyro.conf import arg
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from numerics.cli.option_help import join_lines
 from theory.errors import InputError
 
 METAVARS: Mapping[type, str] = {str: "STR", int: "INT", float: "FLOAT", Path: "PATH"}
@@ -51,7 +52,7 @@ def _optional(found: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 
 class _Held(io.StringIO):
-    """Holds what is printed; tells of terminal and encoding what its own stream would."""
+    """Holds what is printed, and answers for terminal and encoding like the stream it replaces."""
 
     def __init__(self, stands_for: Any) -> None:
         super().__init__()
@@ -85,6 +86,8 @@ def parsed(kind: Any, prog: str, arguments: Sequence[str], description: str | No
         If a word is empty.
     """
     _refuse_empty(arguments)
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        join_lines(kind)
     held = _Held(sys.stdout)
     root: Any = Annotated[kind, arg(name="")]
     try:

@@ -20,20 +20,21 @@ class Plot:
     folder: Annotated[Path, tyro.conf.Positional]
     """Output folder of tfixup sweep or tfixup train, or one that holds several runs."""
     out: Path | None = None
-    """File to write, .svg, .png or .pdf; the default is QUANTITY.svg in the folder,
-    exponents.svg, QUANTITY-KIND.svg, or loss.svg."""
+    """File to write, .svg, .png or .pdf. The default is a file in the folder: QUANTITY.svg,
+    exponents.svg, QUANTITY-KIND.svg or loss.svg."""
     kind: Literal["curves", "exponents", "matrices", "layers"] = "curves"
-    """Curves, log–log with bands over seeds; or each scheme's exponent with its 95 % interval. Of a
-    sweep with that detail: curves by kind of matrix, or every block's share along the stack."""
+    """curves: ‖Δf‖/η against depth, log–log, with bands over seeds. exponents: each scheme's
+    exponent with its 95 % interval. matrices, layers: curves by kind of matrix, and every block's
+    share along the stack; these need a sweep with --detail matrix or layer."""
     schemes: str = "all"
-    """Which of the schemes there, comma-separated."""
+    """Schemes to draw, comma-separated; all that are there unless given."""
     quantity: Literal["update", "gradient_energy"] = "update"
     """What to draw: ‖Δf‖/η or the gradient's ‖Jᵀu‖²."""
     from_depth: int = 6
     """Least depth that enters the exponents."""
 
     def run(self) -> int:
-        """Read, draw, write whole or not at all, and print the file's name."""
+        """Read the folder, write the figure whole or not at all, and print the file's name."""
         from numerics.figures.style import require_suffix, save
         from numerics.stores.files import require_writable
         from numerics.training.recorded import OUTCOME

@@ -22,10 +22,10 @@ class Prove:
     json: bool = False
     """Print everything as JSON, certificates included."""
     fresh: bool = False
-    """Compile every Coq file, also one whose outcome with this very prover is remembered."""
+    """Compile every Coq file again, also those whose outcome with this version of Coq is stored."""
 
     def run(self) -> int:
-        """Check; 0 if all is proved, 1 if not."""
+        """Check the theorems; exit with 0 if all are proved, 1 if not."""
         import time
 
         from rich.console import Console
@@ -80,7 +80,7 @@ def _print_json(found: "tuple[Result, ...]", *, passed: bool, seconds: float) ->
 
 
 def outcome(item: "Result") -> str:
-    """One word for the list; what was not checked is called so."""
+    """The outcome of one statement in a word or two."""
     if item.proved is None:
         return "not checked"
     if not item.proved:

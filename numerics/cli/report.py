@@ -20,9 +20,9 @@ class Report:
     runs: Positional[Annotated[tuple[Path, ...], arg(metavar="RUN…", help_behavior_hint="")]]
     """JSON files of verify, check or audit; folders of check, sweep, train or reproduce."""
     out: Path = Path("report.html")
-    """The page."""
+    """The HTML file to write."""
     against: Path | None = None
-    """An earlier run of one of these kinds: the page says what changed since."""
+    """An earlier run of the same kind as one of them; the page says what changed since."""
 
     def run(self) -> int:
         """Read every run, compare, and write the page whole or not at all."""

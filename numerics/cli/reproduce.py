@@ -30,30 +30,29 @@ Name = Literal[
 
 @dataclass(frozen=True)
 class Reproduce:
-    """Take an experiment's runs and print its verdict; the same command goes on where it stopped.
+    """Make an experiment's runs and print its verdict; the same command goes on where it stopped.
 
     fig2, fig3ab: gradients, Adam's updates and layer-norm inputs at the start, one set of runs.
     fig3c: optimizer × layer norm × warm-up. fig4a: depth. fig4b: T-Fixup at 6 to 200 layers. fig4c:
     batch size. phase: depth × learning rate × scheme. tables: BLEU of eleven schemes. warmup:
-    Post-LN with and without, beside Pre-LN and Admin. radam: RAdam in its place, over rates.
-    baselines: every named scheme without
-    warm-up. coherence: alignment and growth along the skip path.
-    transfer: the best learning rate at 3, 12 and 48 layers.
+    Post-LN with and without warm-up, beside Pre-LN and Admin. radam: RAdam in the place of warm-up,
+    over rates. baselines: every named scheme without warm-up. coherence: alignment and growth along
+    the skip path. transfer: the best learning rate at 3, 12 and 48 layers.
     """
 
     name: Annotated[Name, tyro.conf.Positional]
-    """The experiment."""
+    """Name of the experiment."""
     quick: bool = False
-    """Take the few short runs that fit into minutes, not hours."""
+    """Make only a few short runs, which take minutes instead of hours."""
     out: Path = Path("runs/reproduce")
-    """The experiment's folder is NAME, or NAME-quick, in this one."""
+    """Folder in which the experiment gets a folder of its own, NAME or NAME-quick."""
     data: str | None = None
-    """Train on this instead: text:DIR, libreoffice or hub:NAME, as tfixup train --data has it."""
+    """Other training data: text:DIR, libreoffice or hub:NAME, as tfixup train --data takes them."""
     workers: int = 2
-    """Runs at a time, each in a process of its own."""
+    """Runs at the same time, each in a process of its own."""
 
     def run(self) -> int:
-        """Run, print every outcome and the verdict, and return the exit code: 0 for any verdict."""
+        """Make the runs, print every outcome and the verdict; exit with 0 for any verdict."""
         from numerics.training.experiments import experiment_named
         from numerics.training.experiments.experiment import folder_name, reproduce
 

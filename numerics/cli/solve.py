@@ -28,8 +28,9 @@ _KINDS_OF_MLP = {"swiglu": "gated", "geglu": "gated"}
 class Solve(SolveQuery):
     """Solve an architecture's conditions for its scales.
 
-    Each scale multiplies Xavier (matrices) or an input of RMS 1 per coordinate (embeddings).
-    Depths are numbers, or symbols such as N for a formula.
+    The scale of a matrix multiplies its Xavier standard deviation. The scale of an embedding
+    multiplies an input of RMS 1 per coordinate. Depths are numbers, or symbols such as N for a
+    formula.
     """
 
     def run(self) -> int:
@@ -37,12 +38,13 @@ class Solve(SolveQuery):
         if self.base_layers is not None:
             require_within(1, 10**9, base_layers=self.base_layers)
         if self.model is not None:
-            from numerics.cli import solve_model
+            from numerics.cli import solve_measured, solve_model
             from numerics.cli.solve_options import refuse_beside_model
 
             refuse_beside_model(self)
             base = solve_model.BASE_LAYERS if self.base_layers is None else self.base_layers
-            return solve_model.run(
+            run = solve_model.run if self.measure is None else solve_measured.run
+            return run(
                 solve_model.ModelQuery(
                     self.model,
                     self.optimizer,
@@ -144,7 +146,7 @@ class Solve(SolveQuery):
     def _other_reading(
         self, preset: Preset | None, depths: tuple[sp.Expr, ...], solved: Solution
     ) -> dict[str, object]:
-        """The encoder's scales by the other of the paper and its code, where the two differ."""
+        """The encoder's scales by the paper if the table is by its code, and the reverse."""
         from numerics.cli.solve_document import number, sp_text
         from theory.scales.stacks import V_E, X
 

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from numerics.own_model.check.solved_models import SolvedExponents
 
 LEAST_SEEDS = 2
-"""With one model per depth a law cannot be told from its scatter."""
+"""With one model per depth the scatter is unknown, and no law can be told from it."""
 WIDTH = 80
 
 
 def run(query: ModelQuery) -> int:
-    """Solve and measure at every depth, print, store."""
+    """Solve the model, measure its first step at every depth, print and store the result."""
     from numerics.cli.check import numbers
     from numerics.own_model.check.solved_models import measure_solved
     from numerics.statistics.exponents import LEAST_DEPTHS
@@ -147,9 +147,9 @@ def sentences(found: SolvedExponents, deepest: int) -> list[str]:
         )
         least = min(row.layers for row in found.rows)
         said.append(
-            f"Levels off: {', '.join(settling)}. The conditions cover what the blocks do alike, a "
-            "in ‖Δf‖² = a² + b²/N, and not b, what each does by its own draw. a² as a part of "
-            f"‖Δf‖² at N = {least} and {deepest}: {shares}."
+            f"Levels off: {', '.join(settling)}. In ‖Δf‖² = a² + b²/N the conditions cover a, what "
+            "all blocks do alike, and not b, what each does by its own draw. Share of a² in ‖Δf‖² "
+            f"at N = {least} and {deepest}: {shares}."
         )
     if rest := [g for g, word in words.items() if word in ("grows", "shrinks", "undecided")]:
         said.append(f"Neither flat nor seen to level off: {', '.join(rest)}.")

@@ -1,4 +1,4 @@
-"""``tfixup solve --model``: standard deviations and rates by role for a model of one's own."""
+"""``tfixup solve --model``: standard deviations and rates by role for a model of your own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ModelQuery:
 
 
 def run(query: ModelQuery) -> int:
-    """Trace the model at two depths, solve, print."""
+    """Trace the model at two depths, solve its conditions, and print the answer."""
     from numerics.own_model.check.solved_models import solve_factory
     from numerics.structure.user_factory import load_factory
     from theory.parametrisations.step_laws import law_named
@@ -42,12 +42,8 @@ def run(query: ModelQuery) -> int:
         raise InputError(f"a model needs a number of layers of at least 1, got {text!r}")
     law_named(query.optimizer)  # refused before the factory runs
     layers, base = int(text), query.base_layers
-    if query.out is not None and query.measure is None:
+    if query.out is not None:
         raise InputError(f"--out is read with --measure alone, got {query.out}")
-    if query.measure is not None:
-        from numerics.cli.solve_measured import run as measured
-
-        return measured(query)
     solution = solve_factory(
         load_factory(query.model),
         query.optimizer,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from theory.scales.presets import Preset
 
 LONGEST_NAME = 40
-"""Characters of a depth's name: longer ones are no names, and tables and formulas repeat them."""
+"""Most characters of a depth's name; tables and formulas repeat it."""
 MOST_LAYERS = 10**9
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,12}|/0*[1-9]\d{0,11})?", re.ASCII)
 _NUMBERS_NAMES = ("nan", "inf", "infinity", "oo", "zoo", "pi", "e", "i", "true", "false", "none")
@@ -117,7 +117,7 @@ def _depths_read(query: SolveQuery, preset: Preset | None) -> tuple[str, ...]:
 
 
 def depth(name: str, text: str) -> sp.Expr:
-    """A positive symbol or integer; anything else is an error."""
+    """A depth as the user gives it: a positive symbol or an integer."""
     import sympy as sp
 
     from theory.scales.architectures import require_depth

@@ -1,4 +1,4 @@
-"""What a call of ``tfixup solve`` asks: its options, as the parts that read them take them."""
+"""The options of ``tfixup solve``, shared by the modules that answer it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,37 +9,39 @@ class SolveQuery:
     """The options of ``tfixup solve``."""
 
     layers: str | None = None
-    """Layers of every stack, unless a stack's own are given."""
+    """Layers of every stack, unless each stack's own number is given."""
     encoder_layers: str | None = None
-    """N_e; 6 unless given."""
+    """Layers of the encoder, N_e; 6 unless given."""
     decoder_layers: str | None = None
-    """N_d; 6 unless given."""
+    """Layers of the decoder, N_d; 6 unless given."""
     architecture: str | None = None
-    """encoder-decoder (unless given), encoder-only or decoder-only."""
+    """Stacks of the model: encoder-decoder (unless given), encoder-only or decoder-only."""
     preset: str | None = None
     """A published scheme with an architecture of its own: tfixup (the paper; also tfixup-paper),
     tfixup-code, r-fixup, deepnorm, deepnorm-single, dt-fixup, rezero."""
     optimizer: str = "sgd"
-    """sgd, momentum, sign, adam or adamw (by the sign), adam-noise, lion, lars, lamb or muon."""
+    """Update rule: sgd, momentum, sign, adam or adamw (by the sign), adam-noise, lion, lars, lamb
+    or muon."""
     input_depth: str | None = None
     """Depth that sets the encoder's input norm where the stacks are unequal: decoder (the paper;
     unless given) or encoder (the official code)."""
     mlp: str | None = None
-    """mlp (unless given), or gated (three matrices, such as SwiGLU; swiglu is the same)."""
+    """Kind of MLP: mlp (unless given), or gated (three matrices; swiglu and geglu are the same)."""
     parallel: bool = False
     """One residual connection for all blocks of a layer."""
     memories: int | None = None
     """How many memories the decoder reads; 1 unless given."""
     ties: bool = True
-    """Tie the norms as T-Fixup does; without, the solution is a family."""
+    """Tie the norms as T-Fixup does; without ties the solution is a family."""
     recipe: str | None = None
-    """Hold a published recipe against the conditions: flat, gpt2, depth-mup, completep, u-mup, mup,
-    tfixup, deepnorm, … (powers of N in multipliers, stds and rates by role)."""
+    """Judge a published recipe by the conditions: flat, gpt2, depth-mup, completep, u-mup, mup,
+    tfixup, deepnorm, … A recipe is powers of N in multipliers, standard deviations and rates, by
+    role."""
     structure: str | None = None
-    """Instead of a recipe: pre-norm, pre-norm-biased, pre-norm-gated, pre-norm-normed, post-norm,
-    norm-free, encoder-decoder, …; prints every recipe that meets the conditions."""
+    """Instead of a recipe, print every recipe that meets the conditions of a structure: pre-norm,
+    pre-norm-biased, pre-norm-gated, pre-norm-normed, post-norm, norm-free, encoder-decoder, …"""
     powers: tuple[str, ...] = ()
-    """A recipe of one's own for that structure: ROLE=MULTIPLIER,STD,RATE, each a power of N."""
+    """A recipe of your own for that structure: ROLE=MULTIPLIER,STD,RATE, each a power of N."""
     axis: str = "depth"
     """What grows in a recipe: depth or width."""
     base_layers: int | None = None
@@ -50,8 +52,8 @@ class SolveQuery:
     complete: bool = False
     """With --model: CompleteP's demand that every matrix's output changes by a Θ(1) fraction."""
     measure: str | None = None
-    """With --model: depths, such as 4,8,16,32,64, at which the model is initialised as solved and
-    one step is measured: how ‖Δf‖/η goes with N, in total and by role."""
+    """With --model: depths, such as 4,8,16,32,64. At each the model is initialised as solved and
+    one step is measured, which shows how ‖Δf‖/η depends on N, in total and by role."""
     seeds: int = 2
     """With --measure: models per depth."""
     out: Path | None = None

@@ -150,7 +150,7 @@ def _layers(query: RecipeQuery) -> int:
 
 
 def _first(judgement: RecipeJudgement, name: str) -> sp.Expr:
-    """Gradients may agree between kinds of block where changes do not, and the reverse."""
+    """The gradient of a role in the first kind of block; kinds of block need not agree in it."""
     role = name.split(" in ", maxsplit=1)[0]
     return next(
         value for key, value in judgement.gradients.items() if key.split(" in ", 1)[0] == role

@@ -40,8 +40,8 @@ class Sweep:
     """Independent seeds per depth."""
     optimizers: str = "sgd,sign"
     """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, adamw, radam,
-    lion, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε stand
-    behind colons: adamw:weight_decay=0.1:eps=0.001, ε for a cotangent of norm 1."""
+    lion, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε follow
+    behind colons: adamw:weight_decay=0.1:eps=0.001, where ε is for a cotangent of norm 1."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
     again: str = ""
@@ -55,7 +55,7 @@ class Sweep:
     partition: str | None = None
     """Slurm's partition; the default is the cluster's own."""
     minutes: int = 60
-    """Time limit of a Slurm job, one task each."""
+    """Time limit of a Slurm job in minutes; each job runs one task."""
     settings: Annotated[SweepSettings, tyro.conf.arg(name="")] = field(
         default_factory=lambda: SweepSettings(device="auto")
     )
@@ -106,7 +106,7 @@ class Sweep:
         )
 
     def run(self) -> int:
-        """Measure, then print the table of exponents."""
+        """Measure, then print the table of exponents; exit with 1 if a task failed."""
         from rich.console import Console
 
         from numerics.cli.sweep_values import measured_lines, step_lines

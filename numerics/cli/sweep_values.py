@@ -48,7 +48,8 @@ def measured_lines(rows: "pl.DataFrame", width: int) -> Iterator[tuple[str, str]
 def step_lines(rows: "pl.DataFrame") -> Iterator[tuple[str, str]]:
     """Lines with their styles: f's change after each real step, at the least and the largest depth.
 
-    Behind the first step stands the share of tensors that had no gradient for it, if there are any.
+    A line ends with the share of tensors without a gradient at the first two steps, if there are
+    any.
     """
     import polars as pl
 

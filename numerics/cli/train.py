@@ -1,4 +1,4 @@
-"""``tfixup train``: a full encoder-decoder from any scheme, and what became of it."""
+"""``tfixup train``: train a Transformer from any scheme and say how the run ended."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class Train(TrainConfig):
     """Write the log as TensorBoard events too, in the run's folder; needs the extra log."""
 
     def run(self) -> int:
-        """Train, print the outcome, and return the exit code: 0 whatever became of the run."""
+        """Train and print the outcome; exit with 0 for every outcome, also stuck or diverged."""
         from numerics.training.loop import run_training
 
         self._check_translation()

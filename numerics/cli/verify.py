@@ -43,7 +43,7 @@ class Verify:
     """Processes; one per core unless set."""
 
     def run(self) -> int:
-        """Run the checks; 0 if all could be made and every control was rejected."""
+        """Run the checks; exit with 0 if all could be made and every control was rejected."""
         import json
         import time
 

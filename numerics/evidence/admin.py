@@ -41,14 +41,14 @@ def encoder(scheme: str, depth: int, seed: int) -> tuple[Transformer, torch.Gene
 
 
 def inputs(generator: torch.Generator, *, size: float = 1.0) -> Tensor:
-    """16 sequences of 4 independent tokens, entries N(0, size²)."""
+    """Random inputs: 16 sequences of 4 independent tokens, entries N(0, size²)."""
     return torch.randn(16, 4, 64, generator=generator, dtype=torch.float64) * size
 
 
 def sublayer_ratio(kind: str, seed: int, *, jacobian: bool) -> float:
-    """E‖Δx_{i−1}‖²/E‖Δx_i‖² of one Post-LN block, over the share (d − 2)/d that a projector keeps.
+    """How much of a gradient one Post-LN block passes on, over the share that a projector keeps.
 
-    ``jacobian`` false leaves the branch's own Jacobian out of the backward pass.
+    The ratio is E‖Δx_{i−1}‖²/E‖Δx_i‖², and the share (d − 2)/d.
     """
     model, generator = encoder("post-ln", 1, seed)
     block = model.get_submodule(f"encoder.0.{kind}")
@@ -113,7 +113,7 @@ def layer_weights(scheme: str, seeds: Sequence[int], size: float) -> Exponent:
 
 @provides("admin.dependency", kind=Kind.MEASUREMENT)
 def weights(context: Context) -> Iterator[Observation]:
-    """β_{i,i}² over the layers of a Pre-LN and of a Post-LN encoder."""
+    """Own weights β_{i,i}² over the layers of a Pre-LN and of a Post-LN encoder."""
     seeds = range(1000 * context.seed, 1000 * context.seed + SEEDS[context.level])
     pre, post = layer_weights("pre-ln", seeds, SMALL_INPUT), layer_weights("post-ln", seeds, 1.0)
     margin = tolerance("dependency-exponent")
@@ -152,7 +152,10 @@ class OutputChanges:
 
 
 def changes(scheme: str, kind: str, depths: Sequence[int], seeds: int, root: int) -> OutputChanges:
-    """Var[F(x̂_0, W) − F(x̂_0, W + δ)] of independent draws."""
+    """How much the output changes with the weights, over independent draws.
+
+    The measure is Var[F(x̂_0, W) − F(x̂_0, W + δ)].
+    """
     at, values = [], []
     for depth in depths:
         model, generator = encoder(scheme, depth, 1000 * root + depth)

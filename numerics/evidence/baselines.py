@@ -357,7 +357,7 @@ def lri(context: Context) -> Iterator[Observation]:
 
 
 def over_logarithm(scheme: str, context: Context) -> Exponent:
-    """Depth exponent of Σ β_{i,i}²/ln(n + 1), n blocks."""
+    """Depth exponent of the amplification over its law, Σ β_{i,i}²/ln(n + 1) for n blocks."""
     seeds = range(1000 * context.seed, 1000 * context.seed + SEEDS[context.level])
     pairs = [
         (float(depth), sum(_own(scheme, depth, seed)) / log(2 * depth + 1))
@@ -369,7 +369,7 @@ def over_logarithm(scheme: str, context: Context) -> Exponent:
 
 @provides("adminTorch.omega", kind=Kind.MEASUREMENT)
 def admin_torch(context: Context) -> Iterator[Observation]:
-    """Σ β² over ln(n + 1) under admin-torch's ω and under ω = 1."""
+    """Amplification over its law under admin-torch's ω and under ω = 1: Σ β² over ln(n + 1)."""
     found, ones = (over_logarithm(name, context) for name in ("admin-log", "admin-one"))
     yield _evidence(
         "adminTorch.omega",

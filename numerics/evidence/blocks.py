@@ -96,7 +96,7 @@ def own_changes(
     "tfixup.thm31-upper", "tfixup.thm31-sufficient", "tfixup.thm31-repaired", kind=Kind.MEASUREMENT
 )
 def each_block(context: Context) -> Iterator[Observation]:
-    """‖ΔG_l‖/η of every block of real models, q, k, y, m bounded, v²w² ≥ c/L."""
+    """Change of each block of real models, ‖ΔG_l‖/η, with q, k, y, m bounded and v²w² ≥ c/L."""
     margin = tolerance("block-exponent")
     found = own_changes(TFIXUP, context)
     off = own_changes(OFF, context, DEPTHS[context.level][:3])

@@ -26,7 +26,7 @@ EXPONENTS = {"0": None, "L^(-1/2)": 0.5, "L^(-1/4)": 0.25}
 
 
 def growths(depth: int, coherence: float, draws: int, seed: int) -> list[float]:
-    """‖y_L‖²/‖y_0‖² of independent stacks."""
+    """Growth of independent stacks along the skip path, ‖y_L‖²/‖y_0‖²."""
     generator = torch.Generator().manual_seed(seed)
     stack = attention_stack(depth, WIDTH)
     values = []

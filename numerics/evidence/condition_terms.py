@@ -103,7 +103,7 @@ class Separate(Scheme):
 
 
 def own_gradient(call: BranchCall, generator: torch.Generator) -> float:
-    """‖(∂G/∂(m, θ))ᵀu‖² of one block, for one unit random u.
+    """Norm of one block's gradient, ‖(∂G/∂(m, θ))ᵀu‖², for one unit random u.
 
     Examples
     --------

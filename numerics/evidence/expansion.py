@@ -35,14 +35,14 @@ SCOPE = "one model of 3 + 3 layers, width 16, η = 10⁻⁷…10⁻⁴"
 
 @dataclass(frozen=True)
 class Split:
-    """Δ_D, Δ_E and Δf/η at several η, as flat vectors."""
+    """The change of f at several η and its two linear parts: Δf/η, Δ_D and Δ_E, as flat vectors."""
 
     decoder: Tensor
     encoder: Tensor
     changes: Mapping[float, Tensor]
 
     def remainders(self, sign: int) -> Sequence[float]:
-        """‖Δf/η − (Δ_D + sign · Δ_E)‖ for each η."""
+        """What the linear parts leave of the change at each η: ‖Δf/η − (Δ_D + sign · Δ_E)‖."""
         linear = self.decoder + sign * self.encoder
         return [float((change - linear).norm()) for change in self.changes.values()]
 

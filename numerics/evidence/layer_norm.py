@@ -16,7 +16,7 @@ OFFSETS = (10.0, 100.0, 1e3, 1e4)
 
 
 def jacobian_norm(x_D: torch.Tensor) -> float:
-    """‖∂LN/∂x‖₂ at ``x_D``, LN without gain, bias or ε.
+    """Spectral norm of a layer norm's Jacobian, ‖∂LN/∂x‖₂, without gain, bias or ε.
 
     Examples
     --------

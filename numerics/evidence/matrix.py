@@ -51,7 +51,10 @@ def cancelling() -> AttentionPoint:
 
 @provides("ours.matrix", kind=Kind.MEASUREMENT)
 def bounds(context: Context) -> Iterator[Observation]:
-    """Q̄/n ≤ tr J Jᵀ ≤ (H/κ)(1 + 3c²B⁸) Q̄ at random modules, and both of order 1/L together."""
+    """The theorem's bounds at random modules, and that both are of order 1/L together.
+
+    Q̄/n ≤ tr J Jᵀ ≤ (H/κ)(1 + 3c²B⁸) Q̄.
+    """
     generator = torch.Generator().manual_seed(context.seed)
     points = [
         random_point(*shape, generator, scale=scale) for shape in SHAPES for scale in (1.0, 0.1)
@@ -82,7 +85,7 @@ def bounds(context: Context) -> Iterator[Observation]:
 
 
 def _scaled(length: float, seed: int) -> tuple[float, float]:
-    """K and Q̄ at one point with v, w and m times L^(-1/4)."""
+    """Gain K and Q̄ at one point with v, w and m times L^(-1/4)."""
     point = random_point(4, 2, 3, 2, torch.Generator().manual_seed(seed), scale=length**-0.25)
     small = AttentionPoint(point.module, point.query, point.memory * length**-0.25)
     return gain(small), q_bar(small)
@@ -150,7 +153,9 @@ def scalar_module(v: float, w: float, q: float, k: float) -> Attention:
 def relative_move(
     scalars: tuple[float, float, float, float], query: float, memory: torch.Tensor, eta: float
 ) -> float:
-    """ΔG/(−η g K) of one step with g = 1 on (m, k, q, v, w), from two calls of the module.
+    """Change of G in one step over its first-order value, ΔG/(−η g K), from two calls.
+
+    The step is of (m, k, q, v, w) with g = 1.
 
     Examples
     --------
@@ -173,7 +178,10 @@ def relative_move(
 
 @provides("ours.finite-step", kind=Kind.MEASUREMENT)
 def finite_step(context: Context) -> Iterator[Observation]:
-    """½ ≤ ΔG/(−ηgK) ≤ 3/2 at η = 1/M₂ over random points with |·| ≤ 1; an unbounded query."""
+    """Whether a finite step moves G as far as the first order says, and an unbounded query.
+
+    ½ ≤ ΔG/(−ηgK) ≤ 3/2 at η = 1/M₂, over random points with |·| ≤ 1.
+    """
     generator = torch.Generator().manual_seed(context.seed)
     eta = 1 / float(curvature(2))
     ratios = []

@@ -210,7 +210,7 @@ def undivided(model: Transformer) -> None:
 
 @provides("modern.t5-logits", "modern.qk-norm-logits", kind=Kind.MEASUREMENT)
 def sizes(context: Context) -> Iterator[Observation]:
-    """T5's logits at the start; logits behind QK-norm, with matrices 100 times as large."""
+    """Sizes of T5's logits at the start, and behind QK-norm with 100 times the matrices."""
     seeds = range(100 * context.seed, 100 * context.seed + 60)
     margin = tolerance("baseline-exponent")
 

@@ -54,7 +54,7 @@ class Comparisons:
 
     @property
     def depths(self) -> tuple[int, ...]:
-        """Every depth."""
+        """All depths, ascending."""
         return tuple(sorted({depth for _, depth in self.cells}))
 
 

@@ -25,7 +25,7 @@ SCOPE = f"ρ = {DEGREES[0]}…{DEGREES[-1]}, {NORMALS:,} gradients each"
 
 
 def variances(degrees: int, generator: torch.Generator) -> list[tuple[float, float]]:
-    """(n, variance of n values of ψ), ``REPEATS`` times for each of ``SIZES``."""
+    """Pairs of n and the variance of n values of ψ, ``REPEATS`` times for each of ``SIZES``."""
     return [
         (float(size), float(adaptive_factors(degrees, size, generator).var()))
         for size in SIZES

@@ -21,7 +21,7 @@ DRAWS = 48
 
 
 def growth(blocks: int, generator: torch.Generator, *, coherent: bool) -> float:
-    """‖y_L‖²/‖y_0‖² of one draw.
+    """Growth of one drawn stack along the skip path, ‖y_L‖²/‖y_0‖².
 
     Examples
     --------

@@ -53,7 +53,7 @@ def distinct_tokens(tokens: int) -> TokenBatch:
 
 
 def ends(scheme: Scheme, spec: ModelSpec, tokens: int, seeds: range) -> list[dict[str, float]]:
-    """λ_max and λ_min over all parameters and over the blocks' alone, one row per seed.
+    """Both ends of the spectrum over all parameters and over the blocks' alone, one row per seed.
 
     Examples
     --------

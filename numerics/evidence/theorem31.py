@@ -33,13 +33,13 @@ class Points:
 
 
 def attend(memory_n: Tensor, parameters_4: Tensor, query: Tensor) -> Tensor:
-    """G at one point."""
+    """The attention G of Eq. 5 at one point."""
     v, w, q, k = parameters_4
     return v * w * ((q * k * query * memory_n).softmax(0) * memory_n).sum()
 
 
 def gains(points: Points) -> Tensor:
-    """K at every point.
+    """The update gain K at every point.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def gains(points: Points) -> Tensor:
 
 
 def q_bar(points: Points) -> Tensor:
-    """v²w² + (v² + w²) m̄² at every point."""
+    """The theorem's expression at every point, v²w² + (v² + w²) m̄²."""
     v, w, q, k = points.parameters.unbind(-1)
     weights = ((q * k * points.query)[:, None] * points.memory).softmax(-1)
     mean = (weights * points.memory).sum(-1)
@@ -60,7 +60,7 @@ def q_bar(points: Points) -> Tensor:
 
 
 def random_points(generator: torch.Generator, *, bound: float) -> Points:
-    """q, k, y, m uniform in [−bound, bound]; v, w log-uniform over four decades, any sign."""
+    """Points with q, k, y, m uniform in ±bound; v, w log-uniform over four decades, any sign."""
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator, dtype=torch.float64) * 2 - 1
@@ -76,7 +76,7 @@ def random_points(generator: torch.Generator, *, bound: float) -> Points:
 
 
 def _along(memory: tuple[float, float], q: float, power: float, k: float, y: float) -> list[float]:
-    """K at v = w = L^(-1/2) and q L^power, for L in ``DEPTHS``."""
+    """The gain K at v = w = L^(-1/2) and q L^power, for L in ``DEPTHS``."""
     rows = [[size**-0.5, size**-0.5, q * size**power, k] for size in DEPTHS]
     points = Points(
         torch.tensor([memory] * len(DEPTHS), dtype=torch.float64),
@@ -113,7 +113,7 @@ def _slope_evidence(
     kind=Kind.MEASUREMENT,
 )
 def theorem(context: Context) -> Iterator[Observation]:
-    """K between its bounds at random points, and its order along the counterexamples."""
+    """Whether K is between its bounds at random points, and its order on the counterexamples."""
     points = random_points(torch.Generator().manual_seed(context.seed), bound=BOUND)
     ratio = gains(points) / q_bar(points)
     low, high, cap = float(ratio.min()), float(ratio.max()), 1 + 3 * BOUND**8

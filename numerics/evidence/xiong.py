@@ -43,7 +43,7 @@ DECAY = log(2 / 3) / 2
 
 @provides("xiong.lemma1", kind=Kind.MEASUREMENT)
 def lemma1(context: Context) -> Iterator[Observation]:
-    """E‖ReLU(X)‖²/(σ²d) for Gaussian X of mean 0, and of mean σ/2."""
+    """Mean square of ReLU, E‖ReLU(X)‖²/(σ²d), for Gaussian X of mean 0 and of mean σ/2."""
     generator = torch.Generator().manual_seed(context.seed)
 
     def shares(sigma: float, mean: float) -> Estimate:
@@ -70,11 +70,7 @@ def lemma1(context: Context) -> Iterator[Observation]:
 
 
 def hidden_norms(wiring: Wiring, seed: int, draws: int) -> np.ndarray:
-    """‖x‖²/d at each layer's norms, mean over tokens: (draws, norms) in order.
-
-    Post-LN norms read x + attention and x^{post,5} = z + MLP in turn; Pre-LN norms read the stream
-    before attention, before the MLP, and last the stream behind the stack.
-    """
+    """Mean squares ‖x‖²/d at each layer's norms, mean over tokens: (draws, norms) in order."""
     rows = []
     generator = torch.Generator().manual_seed(seed)
     model = xiong_encoder(LAYERS, WIDTH, wiring, generator)
@@ -89,7 +85,7 @@ def hidden_norms(wiring: Wiring, seed: int, draws: int) -> np.ndarray:
 
 @provides("xiong.lemma2-post", "xiong.lemma2-pre", kind=Kind.MEASUREMENT)
 def lemma2(context: Context) -> Iterator[Observation]:
-    """‖x^{post,5}‖² in every layer; ‖x_l^{pre}‖² between its bounds after l layers."""
+    """Norms in every layer: ‖x^{post,5}‖², and ‖x_l^{pre}‖² between its bounds after l layers."""
     margin, draws = tolerance("hidden-norm"), DRAWS[context.level]
     post = hidden_norms(WIRINGS["post-ln"], context.seed, draws)
     five = [mean_estimate(column) for column in post[:, 1::2].T.tolist()]
@@ -145,7 +141,9 @@ def lemma2(context: Context) -> Iterator[Observation]:
 def last_gradients(
     layers: int, width: int, wiring: Wiring, seed: int, draws: int
 ) -> Sequence[float]:
-    """Mean ‖∂L/∂W^{2,L}‖_F over losses at one token with ‖∂L/∂x‖ = √d at the stack's output.
+    """Mean norm of the last layer's gradient, ‖∂L/∂W^{2,L}‖_F, over losses at one token.
+
+    Each loss has ‖∂L/∂x‖ = √d at the stack's output.
 
     Examples
     --------

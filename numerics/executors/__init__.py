@@ -37,7 +37,7 @@ def engine_named(
     workers
         Processes of a local pool or a local Dask cluster.
     address
-        Of the Dask scheduler to join.
+        Address of the Dask scheduler to join.
     out
         The sweep's folder, where Slurm's jobs leave their results.
     partition, minutes, gigabytes

@@ -80,7 +80,7 @@ class DaskCluster(Executors):
         from distributed import Client
 
         assert self.address is not None
-        # A client that never connected hangs when it is collected: ask without one first.
+        # A client that never connected hangs when it is collected, so ask without one first.
         try:
             asyncio.run(asyncio.wait_for(_identity(self.address), CONNECT_SECONDS))
         except Exception as error:  # whatever answers at that port may say anything

@@ -52,7 +52,7 @@ class Local(Executors):
         require_positive(workers=self.workers)
 
     def executor(self) -> Executor:
-        """A new pool."""
+        """A new pool of processes, or the executor that runs tasks here."""
         if self.workers == 1:
             return InlineExecutor()
         return ProcessPoolExecutor(

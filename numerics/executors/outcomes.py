@@ -1,4 +1,4 @@
-"""Runs a function over items on an engine: each item at most twice, with results as they come."""
+"""Runs a function over items on an engine, each item at most twice, with results as they come."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +18,8 @@ def outcomes(
 ) -> Iterator[tuple[T, R | Exception]]:
     """Yield every item with ``function(item)`` as they finish; an exception after two failures.
 
-    A local worker that dies takes its pool with it, and which item killed it is unknown: all that
-    were in flight get their second attempt alone, after the others.
+    A local worker that dies takes its pool with it, and which item killed it is unknown. All items
+    that were in flight then get their second attempt alone, after the others.
 
     Raises
     ------
@@ -47,8 +47,8 @@ def _attempt(
     """Attempt every item once, on a new executor whenever one breaks."""
     while waiting:
         executor, running = engine.executor(), {}
-        # Finished futures announce themselves: asking thousands in flight which of them have
-        # finished, once per task, would take the square of their number.
+        # Finished futures announce themselves: asking every one of them after each task would
+        # take a time quadratic in their number.
         finished: SimpleQueue[Future[R]] = SimpleQueue()
         broken = False
         try:

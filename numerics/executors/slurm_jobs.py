@@ -74,7 +74,7 @@ class SlurmJobs(Executors):
 
 
 class _JobExecutor(Executor):
-    """Gives submitit's jobs as futures; a thread checks the jobs until they are done."""
+    """Hands out submitit's jobs as futures; a thread checks the jobs until they are done."""
 
     def __init__(self, jobs: Any, poll_seconds: float) -> None:
         self._jobs, self._poll_seconds = jobs, poll_seconds
@@ -91,7 +91,7 @@ class _JobExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Stop checking, after all jobs are done unless they are to be cancelled."""
+        """Stop checking: once all jobs are done, or at once if they are to be cancelled."""
         if cancel_futures:
             with self._lock:
                 for job, future in self._running.items():
@@ -113,7 +113,7 @@ class _JobExecutor(Executor):
 
 
 def _caught(fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R | Exception:
-    """Return an exception as a value, as submitit keeps only the text of a raised one."""
+    """Return an exception as a value, because submitit keeps only the text of a raised one."""
     try:
         return fn(*args, **kwargs)
     except Exception as error:

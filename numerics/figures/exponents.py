@@ -1,9 +1,8 @@
 """The depth exponents of many schemes in one figure: p of ‖Δf‖/η ~ N^p with its 95 % interval.
 
 There is one row per scheme, ordered by the total's exponent under the first optimizer, and one
-panel per part; the
-shaded strip is the margin within which an exponent counts as flat. A fit that could not be made,
-because values were not finite or stayed zero, is written out in its row.
+panel per part. The shaded strip is the margin within which an exponent counts as flat. A fit that
+could not be made, because values were not finite or stayed zero, is written out in its row.
 """
 
 from collections.abc import Mapping, Sequence

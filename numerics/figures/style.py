@@ -1,4 +1,4 @@
-"""How every figure looks: fonts, lines and colours, once; and how one is stored or shown.
+"""How every figure looks: its fonts, lines and colours, and how it is stored or shown.
 
 A scheme has the same colour in every figure, and with its marker no two schemes look alike. Colours
 of schemes that are compared most differ in lightness too, so that they can be told apart without
@@ -32,9 +32,9 @@ COLOURS = {
 OTHER_COLOURS = ("#444444", "#8c564b", "#b5a642", "#7f7f7f", "#17becf", "#e377c2", "#2b2d77")
 MARKERS = ("o", "s", "D", "v", "X", "P", "*")
 SERIES = ("#0b6e4f", "#d1495b", "#1f77b4", "#e8963a", "#6c5b9e", "#444444", "#8c564b", "#17becf")
-"""Colours of curves that are no schemes, in the order of use."""
+"""Colours of curves that do not stand for schemes, in the order of use."""
 GOOD, BAD, GREY = "#0b6e4f", "#d1495b", "#555555"
-"""What is as it should be, what is not, and what stands beside."""
+"""Colours of what is as it should be, of what is not, and of everything else."""
 STYLE: Any = {
     "font.size": 8.5,
     "axes.spines.top": False,

@@ -1,6 +1,6 @@
 """Figures of a sweep: ‖Δf‖/η against depth N, log–log, by part and optimizer.
 
-A line is the geometric mean over seeds, its band the range of the seeds, the number at its end the
+A line is the geometric mean over seeds, and its band is their range. The number at its end is the
 depth exponent p of N^p. A scheme that leaves the frame or stops being finite ends in an arrow at
 the upper edge. One that falls out of the frame has its exponent at the lower edge, behind ▼.
 """
@@ -30,10 +30,10 @@ from theory.errors import InputError
 
 LEGEND_COLUMNS = 9
 LABELLED = 8
-"""Schemes up to which each line carries its exponent; of more, `exponent_figure.py` shows them."""
+"""Most schemes whose lines carry their exponents; `numerics.figures.exponents` shows more."""
 PANELS = tuple(part for part in ALL_PARTS if part not in ("encoder", "decoder"))
 WIDEST = len(PANELS)
-"""Panels side by side."""
+"""Most panels side by side."""
 TITLES = {"update": r"$\|\Delta f\|/\eta$", "gradient_energy": r"$\|J^\top u\|^2$"}
 STEPS = {"sgd": "SGD step", "sign": "sign step (Adam's first)"}
 DECADES = 6.0

@@ -110,7 +110,7 @@ def linearize(
 def _pull(
     output: Tensor, theta: Parameters, u: Tensor, *, create_graph: bool = False
 ) -> dict[str, Tensor]:
-    """Jᵀu, differentiable by u where asked for."""
+    """The gradient Jᵀu, differentiable by u where asked for."""
     slopes = torch.autograd.grad(
         output,
         list(theta.values()),
@@ -125,7 +125,7 @@ def _pull(
 def _push(
     slopes: Parameters, u: Tensor, steps: Parameters, groups: Groups
 ) -> Iterator[Float[Tensor, "C ..."]]:
-    """J_p s_p of all groups, some at a time, through the derivative of g(u) = Jᵀu by u."""
+    """The tangents J_p s_p of all groups, some at a time, by differentiating g(u) = Jᵀu by u."""
     passes = list(_passes(groups, steps))
     for number, together in enumerate(passes):
         own = _own_steps([groups[name] for name in together], steps)
@@ -179,7 +179,7 @@ def _own_steps(groups: Sequence[Sequence], steps: Parameters) -> dict[str, Float
 
 
 def energy(tensors: Iterable[Tensor], *, like: Tensor) -> Float[Tensor, ""]:
-    """Sum ‖tensor‖² in float64; 0 for no tensors."""
+    """Sum of squares of all entries in float64; 0 for no tensors."""
     norms = [torch.linalg.vector_norm(tensor, dtype=torch.float64) for tensor in tensors]
     if not norms:
         return torch.zeros((), dtype=torch.float64, device=like.device)

@@ -38,7 +38,7 @@ def cross_entropy_cotangent(
     Parameters
     ----------
     model
-        Whose output table and logit multiplier make logits of f; they are not moved.
+        The model whose output table and logit multiplier make logits of f; they do not move.
     labels_BT
         The token that each position should give.
     unit

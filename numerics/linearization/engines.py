@@ -120,7 +120,10 @@ def shared_parameters(model: Transformer) -> tuple[str, str] | None:
 
 
 def _require_true_gradient(model: Transformer) -> None:
-    """J is the derivative of f only where nothing is left out of the gradient, as GPAS does."""
+    """Refuse models that leave something out of the gradient, as GPAS does.
+
+    J is the derivative of f only where nothing is left out.
+    """
     if not model.spec.wiring.damped:
         return
     for gate in rescalers(model):

@@ -44,7 +44,7 @@ def in_precision(model: Transformer, dtype: torch.dtype) -> Transformer:
 
 
 class _Features(nn.Module):
-    """f from tokens, or from embedded inputs that were handed in."""
+    """The function f of tokens, or of embedded inputs that were handed in."""
 
     def __init__(self, model: Transformer) -> None:
         super().__init__()

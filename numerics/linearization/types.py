@@ -17,7 +17,7 @@ Cotangent = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Linearization:
-    """f at θ, and its response to one optimizer step, split by groups of parameters."""
+    """The function at θ and its response to one optimizer step, split by groups of parameters."""
 
     groups: tuple[str, ...]
     """Names of the P groups. Every number of every parameter belongs to exactly one."""

@@ -16,7 +16,7 @@ from theory.errors import InputError, require_positive
 
 Gradient = Callable[[Parameters], tuple[Tensor, Parameters]]
 """θ ↦ f(θ) and the gradient of the loss there."""
-Step = Callable[[Sequence[Parameters], Parameters], Parameters]
+StepFromGradients = Callable[[Sequence[Parameters], Parameters], Parameters]
 """All gradients, first to last, and θ ↦ the step of every parameter ÷ η, its sign included."""
 
 
@@ -48,7 +48,7 @@ def require_walk(rate: float | None, count: int) -> None:
 
 
 def walk(
-    gradient: Gradient, step: Step, theta: Parameters, *, rate: float, count: int
+    gradient: Gradient, step: StepFromGradients, theta: Parameters, *, rate: float, count: int
 ) -> Iterator[Stop]:
     """Take ``count`` steps of ``rate`` and yield the start and every stop.
 

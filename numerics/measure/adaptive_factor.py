@@ -17,7 +17,7 @@ GROUPS = 40
 def adaptive_factors(
     degrees: int, draws: int, generator: torch.Generator
 ) -> Float[Tensor, " draws"]:
-    """ψ of ``draws`` independent averages over ρ squared gradients N(0, 1), in float64.
+    """Adaptive factors ψ of ``draws`` independent averages over ρ squares of N(0, 1), in float64.
 
     Examples
     --------

@@ -37,7 +37,7 @@ class AttentionPoint:
         return self.query.shape[-1] // self.module.heads
 
     def split(self) -> Mapping[str, Float[Tensor, "H a b"]]:
-        """q, k, v as (H, d, d') and w as (H, d', d), the theory's orientation.
+        """The matrices by head in the theory's orientation: q, k, v as (H, d, d'), w as (H, d', d).
 
         Raises
         ------
@@ -99,7 +99,7 @@ def random_point(
 
 
 def jacobian(point: AttentionPoint) -> Float[Tensor, "TD P"]:
-    """∂G/∂(m, q, k, v, w), one row per output coordinate."""
+    """The Jacobian of attention, ∂G/∂(m, q, k, v, w), one row per output coordinate."""
     held = {name: value.detach() for name, value in point.module.named_parameters()}
 
     def output(theta: Mapping[str, Tensor], memory: Tensor) -> Tensor:
@@ -111,12 +111,12 @@ def jacobian(point: AttentionPoint) -> Float[Tensor, "TD P"]:
 
 
 def gain(point: AttentionPoint) -> float:
-    """tr J Jᵀ, the mean over random directions of what a step moves G by."""
+    """How far a step moves G, as the mean over random directions: tr J Jᵀ."""
     return float(jacobian(point).square().sum())
 
 
 def q_bar(point: AttentionPoint) -> float:
-    """Q̄ = T ‖Σ_h v w‖² + Σ_h (‖A m‖² ‖w‖² + d ‖A m v‖²)."""
+    """The theorem's expression at a point, Q̄ = T ‖Σ_h v w‖² + Σ_h (‖A m‖² ‖w‖² + d ‖A m v‖²)."""
     part = point.split()
     logits = (point.query @ part["q"]) @ (point.memory @ part["k"]).transpose(-1, -2)
     attended = (logits * point.head_width**-0.5).softmax(-1) @ point.memory
@@ -127,7 +127,7 @@ def q_bar(point: AttentionPoint) -> float:
 
 
 def upper_bound(point: AttentionPoint) -> float:
-    """(H/κ)(1 + 3 c² B⁸) Q̄, with the κ and the B of this point."""
+    """The theorem's upper bound (H/κ)(1 + 3 c² B⁸) Q̄, with the κ and the B of this point."""
     part = point.split()
     products = part["v"] @ part["w"]
     kappa = float(products.sum(0).square().sum() / products.square().sum())

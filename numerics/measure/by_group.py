@@ -75,5 +75,5 @@ def tangents_by(
 
 
 def norms(found: Linearization) -> Float[Tensor, " P"]:
-    """Take ‖J_p s_p‖ of every group, in float64."""
+    """Take the norm of every group's tangent, ‖J_p s_p‖, in float64."""
     return scaled_norms(found.tangents.flatten(1).to(torch.float64))

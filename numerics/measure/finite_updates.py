@@ -35,9 +35,7 @@ def finite_update(
     optimizer: str = "sgd",
     inputs: InputKind = "free",
 ) -> float:
-    """Take a step of finite η: ‖f(θ + ηs) − f(θ)‖/η in float64.
-
-    ``generator`` draws the cotangent.
+    """How far a step of finite η moves f: ‖f(θ + ηs) − f(θ)‖/η in float64.
 
     Examples
     --------
@@ -88,7 +86,7 @@ def remainder_slope(
 def _mover(
     model: Transformer, batch: TokenBatch, cotangent: Cotangent, optimizer: str, inputs: InputKind
 ) -> Callable[[float], Tensor]:
-    """η ↦ (f(θ + ηs) − f(θ))/η."""
+    """The change of f per rate as a function of the rate: η ↦ (f(θ + ηs) − f(θ))/η."""
     rule = step_rule_named(optimizer)
     function, parameters = features_of(model, batch, inputs)
     output, gradients = gradient(function, parameters, cotangent)

@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 
 
 class UpdateOperator(LinearOperator):
-    """J Jᵀ of f at θ as a symmetric operator on flattened outputs.
+    """The update operator J Jᵀ of f at θ, symmetric, on flattened outputs.
 
     Parameters
     ----------
@@ -101,11 +101,11 @@ class Spectrum:
     largest: float
     """λ_max: the largest ‖Δf‖/η over unit cotangents."""
     smallest: float
-    """λ_min: the smallest."""
+    """λ_min: the smallest ‖Δf‖/η over unit cotangents."""
 
 
 def extreme_eigenvalues(operator: LinearOperator, *, at_once: int = AT_ONCE) -> Spectrum:
-    """λ_max and λ_min of a symmetric operator, by Lanczos (`scipy.sparse.linalg.eigsh`).
+    """Both ends of a symmetric operator's spectrum, by Lanczos (`scipy.sparse.linalg.eigsh`).
 
     Parameters
     ----------
@@ -132,9 +132,7 @@ def extreme_eigenvalues(operator: LinearOperator, *, at_once: int = AT_ONCE) -> 
 
 
 def block_spectra(operator: LinearOperator, blocks: int) -> tuple[Spectrum, ...]:
-    """λ_max and λ_min of each diagonal block of a block-diagonal symmetric operator.
-
-    Independent models side by side have such a J Jᵀ: all are done in one application.
+    """Both ends of the spectrum of each diagonal block of a block-diagonal symmetric operator.
 
     Raises
     ------
@@ -166,11 +164,7 @@ def model_operator(
     inputs: InputKind = "free",
     moves: Callable[[str], bool] = lambda _: True,
 ) -> UpdateOperator:
-    """J Jᵀ of a Transformer over the parameters whose names ``moves`` accepts.
-
-    With free inputs these are the model's own names and ``source``, ``target``; see
-    `numerics.linearization.measured_function.features_of`. Dropout is off. Several models of one
-    specification stand side by side, one diagonal block each.
+    """The update operator J Jᵀ of a Transformer over the parameters that ``moves`` accepts by name.
 
     Raises
     ------

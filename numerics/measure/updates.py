@@ -66,7 +66,7 @@ def measure_update(
     optimizer
         A rule of `numerics.linearization.update_directions`: ``sgd`` (s = −g), ``sign`` (s =
         −sign g), momentum, adam, adamw, radam, lion, lamb, adafactor, muon, muon-match-rms-adamw,
-        muon-spectral. Numbers stand behind colons: ``adamw:weight_decay=0.1:eps=0.001``.
+        muon-spectral. Numbers follow behind colons: ``adamw:weight_decay=0.1:eps=0.001``.
     earlier
         How many gradients the optimizer has seen before, of independent random cotangents at the
         same weights: 0 is its first step, many its steady state on gradients that are noise.

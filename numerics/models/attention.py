@@ -171,7 +171,7 @@ class Attention(nn.Module):
 
     @property
     def value_matrix(self) -> Float[Tensor, "D D"]:
-        """v of every head of queries, row-wise: the heads of a group share theirs."""
+        """The matrix v of every head of queries, row-wise; the heads of a group share theirs."""
         if self.key_heads == self.heads:
             return self.in_proj[2 * self.out_proj.shape[0] :]
         grouped = self._parameters["v_proj"]

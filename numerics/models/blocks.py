@@ -129,7 +129,7 @@ class Residual(nn.Module):
     def skip(
         self, y_BTD: Float[Tensor, "B T D"], branch_BTD: Float[Tensor, "B T D"]
     ) -> Float[Tensor, "B T D"]:
-        """G + y, G + α y or G + ω∘y."""
+        """Add the branch to the skip path: G + y, G + α y or G + ω∘y."""
         if self.omega is not None:
             return self.omega * y_BTD + branch_BTD
         if self.wiring.shortcut is Shortcut.FIXED:

@@ -44,7 +44,7 @@ class LayerHistory(nn.Module):
 
 
 def row_averages(rows: int) -> Float[Tensor, "N N"]:
-    """W with row l equal to 1/l on its first l entries, in float64.
+    """A matrix whose row l averages its first l entries, with 1/l on each, in float64.
 
     Examples
     --------

@@ -65,7 +65,7 @@ class Layer(nn.Module):
         return y_BTD
 
     def _damped(self, y_BTD: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """y − silu(g) [y]: activations shrink, and the gradient that flows back does not (GPAS)."""
+        """Damp a stream, y − silu(g) [y]: activations shrink, the gradient does not (GPAS)."""
         if self.damping is None:
             return y_BTD
         return y_BTD - F.silu(self.damping) * y_BTD.detach()

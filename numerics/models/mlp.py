@@ -19,7 +19,7 @@ from numerics.models.norms import AnyNorm
 
 
 class Activation(StrEnum):
-    """φ of the hidden layer."""
+    """Activation function φ of the hidden layer."""
 
     RELU = "relu"
     GELU = "gelu"

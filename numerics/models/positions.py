@@ -8,7 +8,9 @@ from torch import Tensor
 def sinusoids(
     tokens: int, d_model: int, *, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "T D"]:
-    """p[t, 2i] = sin(t / 10000^(2i/d)), p[t, 2i+1] = cos(t / 10000^(2i/d)).
+    """The table of sinusoidal positions (Vaswani et al., 2017).
+
+    p[t, 2i] = sin(t / 10000^(2i/d)) and p[t, 2i+1] = cos(t / 10000^(2i/d)).
 
     Examples
     --------

@@ -169,7 +169,7 @@ class ModelSpec:
         return tuple(stack for stack, there in present.items() if there)
 
     def layers(self, stack: str) -> int:
-        """N of a stack."""
+        """Number of layers of a stack, N."""
         return {"encoder": self.encoder_layers, "decoder": self.decoder_layers}[stack]
 
     def stack_blocks(self, stack: str) -> int:
@@ -258,7 +258,7 @@ class ModelSpec:
 
     @property
     def blocks(self) -> int:
-        """L: 2 N_e + 3 N_d residual blocks, 2 N for a stack alone."""
+        """Number of residual blocks L: 2 N_e + 3 N_d, or 2 N for a stack alone."""
         return sum(self.stack_blocks(stack) for stack in self.stacks)
 
 

@@ -114,7 +114,7 @@ class Transformer(nn.Module):
         target_BT: Int[Tensor, "B T"],
         padding_BS: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B T D"]:
-        """f(x, y; θ) for token inputs; true in ``padding_BS`` hides a source token."""
+        """The features f(x, y; θ) for token inputs; true in ``padding_BS`` hides a source token."""
         padding = None if padding_BS is None else padding_BS[:, None, None, :]
         memory = None
         if self.spec.has_encoder:

@@ -35,9 +35,7 @@ def measured_energies(
     tokens: int = 16,
     inputs: InputKind = "free",
 ) -> Mapping[str, float]:
-    """‖J_pᵀu‖² by part, of one draw of weights, tokens and u.
-
-    The wiring's own parts, such as ``encoder.norm``, come last.
+    """Squared gradients by part, ‖J_pᵀu‖², of one draw of weights, tokens and u.
 
     Examples
     --------
@@ -105,7 +103,7 @@ class PartComparison:
 
     @property
     def deviation(self) -> float:
-        """predicted/measured − 1; 0 where both are exactly 0."""
+        """Relative deviation, predicted/measured − 1; 0 where both are exactly 0."""
         if self.predicted == self.measured == 0:
             return 0.0
         return self.predicted / self.measured - 1 if self.measured else float("inf")

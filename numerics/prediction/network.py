@@ -50,7 +50,7 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     scheme, spec
         The model, before the scheme adapts it.
     tokens
-        Tokens a sequence, on both sides.
+        Tokens per sequence, on both sides.
 
     Raises
     ------
@@ -179,9 +179,7 @@ def _profiled_factors(scheme: Scheme, spec: ModelSpec) -> Mapping[str, float]:
 
 
 def dt_fixup_square(layers: int, width: int, vocabulary: int) -> float:
-    """E 1/(N (4μ² + 2μ + 2)), μ the largest of the profiled tokens' norms.
-
-    An embedded token has norm χ_d; of t uniform tokens V(1 − (1 − 1/V)^t) are distinct.
+    """Mean square of DT-Fixup's factor, E 1/(N (4μ² + 2μ + 2)), with μ over the profiled tokens.
 
     Examples
     --------

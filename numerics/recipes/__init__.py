@@ -1,4 +1,8 @@
-"""Initialisation recipes by name: what every role of any Transformer should be drawn from."""
+"""Initialisation recipes by name: what every role of any Transformer should be drawn from.
+
+In this package N(0, s) has the *standard deviation* s, as in most code. Writers are the matrices
+that write into the residual stream, and B is the number of residual additions of a stack.
+"""
 
 from dataclasses import fields, replace
 

@@ -17,7 +17,7 @@ SAME = 0.03
 def asks(
     recipe: Recipe, found: Sequence[ParameterPlace], setting: ModelSizes
 ) -> tuple[Draw | None, ...]:
-    """Per place the distribution asked, decided for tied tables."""
+    """The distribution asked of every place, decided for tied tables."""
     asked = [None if place.frozen else recipe.ask(place, setting) for place in found]
     heads = {
         place.name: draw

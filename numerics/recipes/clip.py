@@ -13,23 +13,23 @@ from numerics.recipes.recipe import Recipe, additions
 
 @dataclass(frozen=True)
 class Clip(Recipe):
-    """By width and depth."""
+    """CLIP's standard deviations, by width and depth."""
 
     def ask(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
-        """Biases of linear maps outside attention are torch's."""
+        """The distribution of a tensor; biases of linear maps outside attention are torch's."""
         if place.role == "bias" and place.module == "Linear" and not place.in_attention:
             return uniform((3 * (place.module_fan_in or 1)) ** -0.5)
         return super().ask(place, setting)
 
     def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """d^(-1/2), times (2N)^(-1/2) for writers, times 2^(-1/2) for the MLP's input."""
+        """By the width, d^(-1/2), times (2N)^(-1/2) in writers and 2^(-1/2) in the MLP's input."""
         std = setting.d_model**-0.5
         if place.role in WRITERS:
             return normal(std * additions(place, setting) ** -0.5)
         return normal(std * (2**-0.5 if place.role in ("w_in", "gate") else 1.0))
 
     def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """0.02 for tokens, 0.01 for positions, d^(-1/2) for the projection."""
+        """A number for each table: 0.02 for tokens, 0.01 for positions, d^(-1/2) for the head."""
         if place.role == "head":
             return normal(setting.d_model**-0.5)
         return normal(0.01 if place.role == "positions" else 0.02)

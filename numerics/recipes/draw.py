@@ -69,19 +69,19 @@ class Draw:
 
 
 def normal(sigma: float) -> Draw:
-    """N(0, σ²); the argument is the standard deviation."""
+    """A normal distribution of mean 0 with this standard deviation."""
     return Draw("normal", sigma)
 
 
 def truncated(sigma: float, cut: float) -> Draw:
-    """N(0, σ²) cut at ±``cut`` σ; not cut where that is infinite."""
+    """A normal distribution cut at ±``cut`` σ; not cut where that is infinite."""
     if math.isinf(cut):
         return normal(sigma)
     return Draw("truncated", sigma, cut)
 
 
 def uniform(sigma: float) -> Draw:
-    """U(±√3 σ), by its standard deviation."""
+    """A uniform distribution around 0 with this standard deviation, U(±√3 σ)."""
     return Draw("uniform", sigma)
 
 
@@ -102,7 +102,7 @@ def constant(value: float) -> Draw:
 
 
 def truncation_shrink(cut: float) -> float:
-    """s(k): the standard deviation of a unit normal cut at ±k.
+    """The standard deviation s(k) that a unit normal has once it is cut at ±k.
 
     Examples
     --------

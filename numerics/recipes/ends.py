@@ -1,8 +1,8 @@
 """What enters a stream: each input's share of its mean square, and the width of a head.
 
-One forward is watched. What an embedding gives, and what is added to it before anything that is
-not linear, are the inputs: x₀ = Σ mᵢ eᵢ with constant multipliers mᵢ. The share of an input is
-the mean square of its term over the sum of all terms' mean squares.
+One forward is watched. The inputs of a stream are what an embedding gives and what is added to it
+before any operation that is not linear: x₀ = Σ mᵢ eᵢ with constant multipliers mᵢ. The share of an
+input is the mean square of its term over the sum of all terms' mean squares.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,9 +28,9 @@ class Input:
     """The parameter it is read from, or what kind of constant it is."""
     mean_square: float
     share: float
-    """Of the sum of the mean squares of all terms."""
+    """Its share of the sum of the mean squares of all terms."""
     multiplier: float
-    """Constant factor between the table and the stream; 1 of a constant term."""
+    """Constant factor between the table and the stream; it is 1 for a constant term."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Ends:
     """What one forward shows of a model's two ends."""
 
     inputs: tuple[tuple[Input, ...], ...]
-    """Per stream, in the order of the forward, its inputs."""
+    """The inputs of each stream, in the order of the forward."""
     norms: tuple[float, ...]
-    """Per stream the largest norm of an input token: DT-Fixup's μ."""
+    """The largest norm of an input token of each stream: DT-Fixup's μ."""
     head_width: int | None
     """Width of one attention head: the contracted length of the first scores."""
     read: Mapping[str, float]
-    """Per matrix the RMS of what it multiplied last: about 1 of a head after a norm."""
+    """The RMS of what each matrix multiplied last: about 1 for a head behind a norm."""
     output: Tensor | None
-    """What the forward gave, if that is or holds a floating-point tensor."""
+    """What the forward returned, if that is or holds a floating-point tensor."""
 
 
 def watch_ends(model: nn.Module, batch: ModelBatch) -> Ends:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Factors:
-    """On the learning rate, the decoupled weight decay, and Adam's ε.
+    """Factors on the learning rate, the decoupled weight decay, and Adam's ε.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """The factors that a recipe puts on the optimizer's settings, parameter by parameter.
 
-CompleteP, depth-μP and u-μP belong to a learning rate of their own for every role. The roles come
-from the model's structure, and the factors from its depth and width: of a scheme by its
-prescription, of a published parametrisation that is no scheme by its formulas.
+CompleteP, depth-μP and u-μP give every role a learning rate of its own. The roles come from the
+model's structure, and the factors from its depth and width. A scheme states its factors in its
+prescription; a published parametrisation that is no scheme states them as formulas.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ class SchemeFactors:
     prescription: Prescription
 
     def factors_of(self, place: ParameterPlace) -> Factors:
-        """What the scheme prescribes for a tensor; all 1 of what it does not name."""
+        """The scheme's factors for a tensor; those that it does not name are 1."""
         names = _names(place, role_in_scheme(place, self.spec))
 
         def one(table: Mapping[str, float]) -> float:

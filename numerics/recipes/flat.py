@@ -14,7 +14,7 @@ from numerics.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class FlatRecipe(Recipe):
-    """N(0, σ) whatever the role."""
+    """One standard deviation for every role."""
 
     std: float = 0.02
     """Standard deviation of every tensor, σ."""
@@ -30,7 +30,7 @@ class FlatRecipe(Recipe):
     table = matrix
 
     def other(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
-        """σ for a router, which is a linear layer like any other."""
+        """The same for a router, which is a linear layer like any other."""
         return self.matrix(place, setting) if place.is_router else None
 
 

@@ -42,7 +42,7 @@ class SchemeRecipe(Recipe):
         return asked
 
     def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
-        """d^(-1/2) times the factor of the stack that reads the table."""
+        """By the width, d^(-1/2), times the factor of the stack that reads the table."""
         spec, prescription = prescribed(self.scheme, setting)
         std = setting.d_model**-0.5
         draw = uniform if prescription.embeddings == "uniform" else normal
@@ -64,7 +64,7 @@ class SchemeRecipe(Recipe):
         return constant(0.0) if gates and place.role == "scalar" else None
 
     def shortcut(self, stack: str, setting: ModelSizes) -> float | None:
-        """DeepNorm's α; Admin's ω is trained."""
+        """The constant factor on the skip paths, such as DeepNorm's α; Admin's ω is trained."""
         if self.scheme.wiring.shortcut is Shortcut.VECTOR:
             return None
         if self.scheme.wiring.shortcut is Shortcut.ONE:
@@ -74,7 +74,7 @@ class SchemeRecipe(Recipe):
         return _one(spec.encoder_shortcut if encoder else spec.decoder_shortcut)
 
     def multiplier(self, stack: str, setting: ModelSizes) -> float | None:
-        """Numbers of depth-μP and its like; trained ones of ReZero and R-Fixup; 1 otherwise."""
+        """The constant factor on the branches, such as depth-μP's; ReZero's is trained."""
         if self.scheme.wiring.branch is BranchFactor.ONE:
             return 1.0
         if self.scheme.wiring.branch is not BranchFactor.FIXED:

@@ -1,9 +1,9 @@
 """GPT-2 (Radford et al., 2019), as nanoGPT and Megatron-LM have it: writers narrower by 1/√B.
 
-ModernBERT is the same with every normal cut at ±2σ, which shrinks it to 0.880 σ.
-
 All matrices and tables are N(0, 0.02), and those that write into the stream N(0, 0.02/√B) for B
-residual additions: √(2N) of N layers of attention and MLP, side by side or in sequence.
+residual additions. A stack of N layers of attention and MLP has B = 2N, whether they stand side by
+side or in sequence. ModernBERT is the same with every normal cut at ±2σ, which shrinks it to 0.880
+σ.
 """
 
 import math
@@ -17,7 +17,7 @@ from numerics.recipes.recipe import Recipe, additions
 
 @dataclass(frozen=True)
 class GPT2Recipe(Recipe):
-    """0.02, and 0.02/√B for the writers."""
+    """One base standard deviation, divided by √B for the writers."""
 
     std: float = 0.02
     """The base standard deviation."""
@@ -33,7 +33,7 @@ class GPT2Recipe(Recipe):
         )
 
     def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """The base."""
+        """The base for every table."""
         del place, setting
         return truncated(self.std, self.cut)
 

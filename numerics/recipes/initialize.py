@@ -37,7 +37,7 @@ class Initialized:
 
     recipe: Recipe
     drawn: tuple[str, ...]
-    """Parameters of which at least a part was set."""
+    """Parameters that were set, at least in part."""
     left: tuple[str, ...]
     """Parameters that the recipe does not cover, as they were."""
     notes: tuple[str, ...]
@@ -123,7 +123,7 @@ def initialize_(
 def _ordered(
     found: Sequence[ParameterPlace], asked: Sequence[Draw | None]
 ) -> list[tuple[ParameterPlace, Draw | None]]:
-    """Canonical order; a tied or shared part once, by its first place."""
+    """What is drawn, in canonical order; a tied or shared part once, by its first place."""
     stacks = list(dict.fromkeys(place.stack for place in found))
 
     def key(item: tuple[ParameterPlace, Draw | None]) -> tuple[int, ...]:
@@ -175,7 +175,7 @@ def _write_(parameter: Tensor, view: TensorView, draw: Draw, generator: torch.Ge
 def _profiled(
     draw: Draw, place: ParameterPlace, setting: ModelSizes, norms: tuple[float, ...]
 ) -> Draw:
-    """DT-Fixup's factor: 1/√(N (4μ² + 2μ + 2)) with the stack's N and largest input norm μ."""
+    """DT-Fixup's factor from the stack's N and largest input norm μ: 1/√(N (4μ² + 2μ + 2))."""
     stacks = list(setting.stacks)
     number = stacks.index(place.stack) if place.stack in stacks else 0
     if not norms:

@@ -15,7 +15,7 @@ from numerics.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class LlamaDepth(Recipe):
-    """0.02, and 0.02/√(2 l) for the writers of layer l."""
+    """One base standard deviation, divided by √(2 l) for the writers of layer l."""
 
     std: float = 0.02
     """The base standard deviation."""
@@ -27,7 +27,7 @@ class LlamaDepth(Recipe):
         return normal(self.std / (2 * place.layer) ** 0.5 if place.role in WRITERS else self.std)
 
     def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """Unit embeddings; the head by its fan-in."""
+        """Embeddings of unit variance, and a head by its fan-in."""
         if place.role == "head":
             return truncated(setting.d_model**-0.5, 3.0)
         return normal(1.0)

@@ -13,7 +13,10 @@ from numerics.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class MitchellRecipe(Recipe):
-    """1/√fan_in, and 1/√(2 fan_in l) for the writers of layer l."""
+    """Standard deviations by fan-in, and by the layer's number for the writers.
+
+    Readers have 1/√fan_in and writers 1/√(2 fan_in l) in layer l.
+    """
 
     def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
         """By fan-in and layer."""
@@ -23,7 +26,7 @@ class MitchellRecipe(Recipe):
         return truncated((fan_in * shrink) ** -0.5, 3.0)
 
     def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """1/√d."""
+        """One standard deviation for all tables, 1/√d."""
         del place
         return truncated(setting.d_model**-0.5, 3.0)
 

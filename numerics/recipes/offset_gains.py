@@ -1,4 +1,4 @@
-"""Norm gains that are stored as gain − 1, found by trying: with the tensor at 0 the norm lives on.
+"""Which norm gains are stored as gain − 1, found by trying: set to 0, such a norm still works.
 
 Gemma multiplies by 1 + w and starts at w = 0. A gain that multiplies as it is would give 0 there.
 """

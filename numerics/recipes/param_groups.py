@@ -42,8 +42,8 @@ def param_groups(
         parametrisation, such as ``mup``; an initialisation recipe, which has no factors; or what
         was solved for the model.
     lr, weight_decay, eps
-        The settings at the base; groups have them times their factors. The factors of published
-        recipes are for Adam and its like.
+        The settings at the base; each group has them multiplied by its factors. The factors of
+        published recipes are for Adam and its like.
     batch
         Arguments of the forward, by which the structure is found.
     structure

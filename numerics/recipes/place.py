@@ -30,7 +30,8 @@ class RecipeStream:
     layers: int
     """Number of layers of its stack, N."""
     additions: int
-    """B: 2 N of attention and MLP, 3 N with encoder-attention, N where a layer is one branch."""
+    """Number of residual additions B: 2N for layers of attention and MLP, 3N with
+    encoder-attention, N where a layer is one branch."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ModelSizes:
     """The sizes of a model that recipes use."""
 
     d_model: int
-    """d, the width of the stream."""
+    """Width of the stream, d."""
     d_ff: int | None
     """The inner width of the MLPs, if there is one."""
     vocabulary: int | None
@@ -73,9 +74,9 @@ class ParameterPlace:
     stack: str
     """The stack of a branch's tensor; of a table, the stack that reads it."""
     layer: int
-    """l, from 1; 0 outside the branches."""
+    """Number of the layer from 1, l; 0 outside the branches."""
     shape: tuple[int, ...]
-    """The parameter's whole shape: of a packed q, k, v that of all three."""
+    """The parameter's whole shape; for a packed q, k, v it is that of all three."""
     module: str
     """Class of the module that owns the parameter, such as ``Linear``."""
     module_fan_in: int | None
@@ -101,7 +102,7 @@ class ParameterPlace:
 
     @property
     def fans(self) -> tuple[int, int]:
-        """(fan_in, fan_out); of a tensor without them, the last and the first length."""
+        """The numbers of inputs and outputs; without them, the last and the first length."""
         lengths = self.shape if len(self.shape) > 1 else (self.shape or (1,)) * 2
         return self.view.fan_in or lengths[-1], self.view.fan_out or lengths[0]
 

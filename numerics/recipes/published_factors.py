@@ -28,7 +28,7 @@ class PublishedFactors:
     factors: Mapping[str, Factors]
 
     def factors_of(self, place: ParameterPlace) -> Factors:
-        """What the recipe asks of the optimizer for a tensor; all 1 of what it does not name."""
+        """The recipe's factors for a tensor; those that it does not name are 1."""
         return self.factors.get(self._role(place), UNCHANGED)
 
     def _role(self, place: ParameterPlace) -> str:

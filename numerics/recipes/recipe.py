@@ -1,6 +1,6 @@
 """What a recipe is: the distribution asked of every role, and the wiring that it assumes.
 
-A recipe is an initialisation scheme seen from outside: it says what numbers a tensor should have,
+A recipe is an initialisation scheme seen from outside. It says what numbers a tensor should have,
 given the tensor's place in a model, and knows nothing of how the model is written.
 """
 
@@ -75,7 +75,7 @@ class Recipe:
         return None
 
     def factors_of(self, place: ParameterPlace) -> Factors:
-        """Factors on the optimizer's settings for a tensor: all 1 in a rule for weights alone."""
+        """Factors on the optimizer's settings for a tensor; all 1 in a rule for weights alone."""
         del place
         return UNCHANGED
 
@@ -91,12 +91,12 @@ class Recipe:
 
 
 def additions(place: ParameterPlace, setting: ModelSizes) -> int:
-    """B of the stack that a tensor belongs to."""
+    """Number of residual additions, B, of the stack that a tensor belongs to."""
     stack = setting.stacks.get(place.stack)
     return stack.additions if stack else sum(s.additions for s in setting.stacks.values()) or 1
 
 
 def layers(place: ParameterPlace, setting: ModelSizes) -> int:
-    """N of the stack that a tensor belongs to."""
+    """Number of layers, N, of the stack that a tensor belongs to."""
     stack = setting.stacks.get(place.stack)
     return stack.layers if stack else sum(s.layers for s in setting.stacks.values()) or 1

@@ -13,24 +13,24 @@ from numerics.recipes.recipe import Recipe, layers
 
 @dataclass(frozen=True)
 class SmallInit(Recipe):
-    """√(2/(5 d)) for every matrix and table."""
+    """One small standard deviation by the width, √(2/(5 d)), for every matrix and table."""
 
     def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """√(2/(5 d))."""
+        """Small init's standard deviation, √(2/(5 d))."""
         return self.table(place, setting)
 
     def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """√(2/(5 d))."""
+        """The same for tables."""
         del place
         return normal((2 / (5 * setting.d_model)) ** 0.5)
 
 
 @dataclass(frozen=True)
 class WangInit(SmallInit):
-    """Small init, and 2/(N √d) for the writers."""
+    """Small init with narrower writers, 2/(N √d)."""
 
     def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """2/(N √d) where the matrix writes into the stream."""
+        """Small init; 2/(N √d) where the matrix writes into the stream."""
         if place.role in WRITERS:
             return normal(2 / (layers(place, setting) * setting.d_model**0.5))
         return self.table(place, setting)

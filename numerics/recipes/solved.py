@@ -2,8 +2,8 @@
 
 With fan-in n_in, B additions of a stream and x₀ what enters it:
 
-    matrices       N(0, 1/n_in)
-    what writes    N(0, ρ²/n_in), or the value ρ of a gain or scale behind the last norm
+    matrices       N(0, 1/√n_in)
+    what writes    N(0, ρ/√n_in), or the value ρ of a gain or scale behind the last norm
     tables         what enters a stream has RMS 1; a table that is the head as well has 1/√n_in
     ρ              RMS(x₀) B₀^(-1/2)/m₀ (N/N₀)^e
 
@@ -37,11 +37,11 @@ class Solved(Recipe):
     """A recipe for one model: standard deviations by role, and factors on rates."""
 
     sizes: Mapping[str, float] = field(default_factory=dict)
-    """Standard deviation × √fan_in of matrices, value of gains and scales, by the solver's role."""
+    """By the solver's role: standard deviation × √fan_in of a matrix, value of a gain or scale."""
     tables: Mapping[str, float] = field(default_factory=dict)
     """Standard deviation of each table that enters a stream, by parameter."""
     factors: Mapping[str, Factors] = field(default_factory=dict)
-    """On the optimizer's settings, by the solver's role."""
+    """Factors on the optimizer's settings, by the solver's role."""
 
     def ask(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """The distribution of a tensor; ``None`` where no condition speaks of it."""
@@ -98,7 +98,7 @@ def solve_traced(
     complete
         CompleteP's demand instead of branches as large as a steady stream allows.
     name
-        Of the recipe.
+        Name of the recipe.
 
     Raises
     ------
@@ -142,10 +142,10 @@ def solve_traced(
 
 
 def _end_notes(reading: StackReading, complete: bool) -> tuple[str, ...]:
-    """What is not told apart: vectors behind the two streams of an encoder-decoder.
+    """A note on what a trace does not tell: behind which of two streams a vector stands.
 
-    A trace does not say behind which stream a last norm stands. With branches N^(-1/2) the memory's
-    derivative is Θ(1) and both have the same powers; with CompleteP's 1/N it is N^(-1/2).
+    With branches N^(-1/2) the memory's derivative is Θ(1) and both streams have the same powers.
+    With CompleteP's 1/N it is N^(-1/2).
     """
     if not complete or len(reading.stack.streams) < 2 or not reading.stack.final:
         return ()
@@ -163,7 +163,7 @@ def _sizes(
     reading: StackReading,
     inputs: Mapping[str, float],
 ) -> dict[str, float]:
-    """ρ of what writes to each stream; every other role has 1."""
+    """The size ρ of what writes to each stream; every other role has 1."""
     setting = setting_of(shallow, base)
     sizes = {}
     for stream in found.structure.streams:

@@ -1,8 +1,8 @@
 """A traced model as the exponent solver sees it: streams, branches, roles, multipliers.
 
-The solver asks how sizes change with the number of layers, so that all branches of a kind must be
-alike, and what differs between them, or is shared by them, is refused in one line. A multiplier of
-the forward may depend on the depth: its power is read off the model at two depths.
+The solver asks how sizes change with the number of layers. All branches of a kind must therefore be
+alike; what differs between them, or is shared by them, is refused in one line. A multiplier of the
+forward may depend on the depth: its power is read off the model at two depths.
 """
 
 import math
@@ -33,7 +33,7 @@ _MATRICES = ("score", "v", "gate", "w_in", "out", "w_out")
 
 @dataclass(frozen=True)
 class StackReading:
-    """What the solver is given of a model."""
+    """What the solver is told about a model."""
 
     stack: theory.StackStructure
     """Streams, branches and roles."""

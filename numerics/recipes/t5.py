@@ -14,7 +14,7 @@ from numerics.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class T5Recipe(Recipe):
-    """1/√fan_in; q has 1/√d_k besides."""
+    """Standard deviations by fan-in; q has 1/√d_k besides."""
 
     def matrix(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
         """By fan-in; nothing is said of q where the heads' width is not known."""
@@ -26,7 +26,7 @@ class T5Recipe(Recipe):
         return normal(fan_in**-0.5)
 
     def table(self, place: ParameterPlace, setting: ModelSizes) -> Draw:
-        """Unit embeddings, which a scaled head shares; d^(-1/2) for positions and other heads."""
+        """Unit variance for embeddings, which a scaled head shares; d^(-1/2) for the others."""
         down = setting.d_model**-0.5
         scaled = setting.head_input is not None and setting.head_input < 3 * down
         if place.role == "embedding" or (place.role == "head" and place.tied and scaled):

@@ -22,7 +22,7 @@ class TorchDefaults(Recipe):
     """Whether matrices of the branches were redrawn by Xavier, as ``nn.Transformer`` does."""
 
     def ask(self, place: ParameterPlace, setting: ModelSizes) -> Draw | None:
-        """By the class that owns the tensor."""
+        """The distribution that the class which owns the tensor draws from."""
         if place.role in ("norm_gain", "norm_bias"):
             return super().ask(place, setting)
         is_bias = len(place.shape) < 2
@@ -42,7 +42,7 @@ class TorchDefaults(Recipe):
 
 
 def _kaiming(fan_in: int | None) -> Draw | None:
-    """U(±1/√fan_in)."""
+    """What ``nn.Linear`` draws from, U(±1/√fan_in)."""
     return uniform((3 * fan_in) ** -0.5) if fan_in else None
 
 

@@ -25,7 +25,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 class _Block(nn.Module):
-    """x + F(x) of a branch F whose first argument is x."""
+    """A residual block around a branch F whose first argument is x: x + F(x)."""
 
     def __init__(self, branch: nn.Module) -> None:
         super().__init__()

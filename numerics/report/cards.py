@@ -45,7 +45,7 @@ KINDS = ("derivation", "proof", "measurement", "training")
 
 @dataclass(frozen=True)
 class Fact:
-    """One labelled line."""
+    """A labelled line."""
 
     label: str
     text: str
@@ -102,7 +102,7 @@ class Card:
     """One thing with a verdict."""
 
     key: str
-    """What tells it from every other card of its kind; the same in another report."""
+    """What tells the card from every other of its kind; it is the same in another report."""
     title: str
     group: str
     """The paper, or the kind of run."""
@@ -114,9 +114,9 @@ class Card:
     checks: tuple[EvidenceCard, ...] = ()
     tables: tuple[TextTable, ...] = ()
     commands: tuple[str, ...] = ()
-    """What repeats it."""
+    """The commands that repeat what the card shows."""
     why: str = ""
-    """The finding behind a verdict that is no good news."""
+    """What was found that speaks against the statement; empty where the verdict is good news."""
     instead: str = ""
     """What holds instead, or under which hypothesis."""
     warning: str = ""

@@ -9,11 +9,11 @@ from theory.errors import InputError
 
 @dataclass(frozen=True)
 class ReportChange:
-    """One difference."""
+    """One difference between two reports."""
 
     key: str
     what: str
-    """A sentence's end: ``holds before, fails now``."""
+    """The rest of a sentence about the card, such as ``holds before, fails now``."""
     kind: str
     """verdict, evidence, new, or gone."""
     card: Card | None
@@ -22,11 +22,11 @@ class ReportChange:
 
 @dataclass(frozen=True)
 class ReportChanges:
-    """All differences, and how much was compared."""
+    """All differences between two reports, and how much was compared."""
 
     source: str
     shared: int
-    """Cards that stand in both."""
+    """Number of cards that both reports have."""
     found: tuple[ReportChange, ...]
 
     def of(self, card: Card) -> tuple[ReportChange, ...]:
@@ -35,7 +35,7 @@ class ReportChanges:
 
 
 def changes(old: ReadRun, runs: Sequence[ReadRun]) -> ReportChanges:
-    """Compare the runs of the same kind with an earlier one, card by card.
+    """Compare the runs with an earlier one of the same kind, card by card.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Cards of claims, from what ``tfixup verify --json`` wrote.
 
-Each verdict is computed again from the stored evidence, by the rule as it is now. A document whose
-written verdict is another one is told apart on the card.
+Each verdict is computed again from the stored evidence, by the rule as it is now. Where the
+document states another verdict, its card says so.
 """
 
 from collections.abc import Iterator, Mapping

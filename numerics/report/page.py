@@ -61,7 +61,7 @@ class Shown:
 
 
 def render(runs: Sequence[ReadRun], changed: ReportChanges | None = None, *, made: str = "") -> str:
-    """The page.
+    """The page as one HTML document.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ _READ = "recorded: "
 
 
 class RecordedPictures:
-    """Hands out each folder's figure once.
+    """Hands out the figure of each folder once.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ def decided(item: "Verdict", width: int) -> Iterator[tuple[str, str]]:
 
 
 def kinds_of(item: "Verdict") -> str:
-    """The kinds of evidence, a minus where a reading fell."""
+    """The kinds of evidence, each with a minus where a reading of it fell."""
     return " ".join(MARKS[one.passed] + one.kind[0].upper() for one in item.evidence)
 
 
@@ -164,7 +164,7 @@ def check(item: "Evidence") -> str:
 
 
 def hanging(first: str, text: str, width: int, style: str = "") -> Iterator[tuple[str, str]]:
-    """``text`` behind ``first``, further lines indented as far."""
+    """``text`` behind ``first``, with further lines indented to where the text begins."""
     lines = textwrap.wrap(
         text,
         width=max(width, 40),

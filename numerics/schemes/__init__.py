@@ -1,4 +1,9 @@
-"""Initialisation schemes by name, and how to build a model with one."""
+"""Initialisation schemes by name, and how to build a model with one.
+
+In this package N(0, s) has the *standard deviation* s, as in most code; the papers often write the
+variance. Readers are the matrices that read the residual stream, and writers those that write into
+it.
+"""
 
 from dataclasses import fields, replace
 

@@ -1,15 +1,16 @@
-"""Admin (Liu et al., EMNLP 2020): LN(ω∘y + G(y)), ω a trainable vector filled with one number.
+"""Admin (Liu et al., EMNLP 2020): Post-LN whose skip paths carry trained, profiled factors.
 
-Block i of a stack, from 1, has input x_{i−1} and branch output f_i. Variances are over all elements
-of one training-mode forward of a random batch; encoder and decoder are counted separately.
+A block is LN(ω∘y + G(y)), where ω is a trainable vector that starts with all entries equal. Block i
+of a stack, from 1, has input x_{i−1} and branch output f_i. Variances are over all elements of one
+training-mode forward of a random batch; encoder and decoder are counted separately.
 
 - ``admin``, the paper: ω_i² = Σ_{j<i} Var[f_j], profiled with every ω at 1. The sum is empty at
   i = 1, of which the paper says nothing: ω_1 stays 1.
 - ``admin-code``: ω_1 = 1, ω_{i+1} = √(Var[ω_i x_{i−1}] + Var[f_i]), set as the forward goes on; it
   has the Var[x_0] that the paper's sum lacks.
 - ``admin-log``, ``admin-sqrt``, ``admin-one``: admin-torch's closed forms for a stack of n blocks,
-  √((n+1)/ln(n+1) − 1), √n and 1, for output changes of O(log n), O(1) and O(n). Here trainable,
-  one of the two forms that admin-torch offers.
+  √((n+1)/ln(n+1) − 1), √n and 1, for output changes of O(log n), O(1) and O(n). The factors are
+  trained here, which is one of the two forms that admin-torch offers.
 """
 
 from collections import defaultdict
@@ -30,7 +31,10 @@ from numerics.schemes.scheme import Scheme
 
 @dataclass(frozen=True)
 class AdminPaper(Scheme):
-    """ω_i = √(Σ_{j<i} Var[f_j]), ω_1 = 1."""
+    """Admin as the paper states it: each factor from the variances of all branches below.
+
+    ω_i = √(Σ_{j<i} Var[f_j]) and ω_1 = 1.
+    """
 
     @torch.no_grad()
     def profile_(self, model: Transformer, generator: torch.Generator) -> None:
@@ -51,7 +55,10 @@ class AdminPaper(Scheme):
 
 @dataclass(frozen=True)
 class AdminCode(Scheme):
-    """ω_{i+1} = √(Var[ω_i x_{i−1}] + Var[f_i]), ω_1 = 1."""
+    """Admin as its code has it: each factor from the variance of the sum in the block below.
+
+    ω_{i+1} = √(Var[ω_i x_{i−1}] + Var[f_i]) and ω_1 = 1.
+    """
 
     @torch.no_grad()
     def profile_(self, model: Transformer, generator: torch.Generator) -> None:
@@ -73,10 +80,10 @@ class AdminTorch(Scheme):
     """The same ω for every block of a stack, a function of their number n."""
 
     omega: Callable[[int], float] = field(kw_only=True)
-    """ω of n."""
+    """ω as a function of the number of blocks n."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """ω of each stack's own n as the number its skip paths start with."""
+        """Let the skip paths of each stack start with the ω of its own number of blocks."""
         starts = {
             f"{stack}_shortcut": self.omega(spec.stack_blocks(stack)) for stack in spec.stacks
         }
@@ -84,7 +91,9 @@ class AdminTorch(Scheme):
 
 
 def log_omega(blocks: int) -> float:
-    """ω = √((n+1)/ln(n+1) − 1).
+    """The factor under which the output's change grows with the logarithm of the number of blocks.
+
+    ω = √((n+1)/ln(n+1) − 1).
 
     Examples
     --------
@@ -95,12 +104,12 @@ def log_omega(blocks: int) -> float:
 
 
 def sqrt_omega(blocks: int) -> float:
-    """ω = √n."""
+    """The factor under which the output's change is bounded, ω = √n."""
     return blocks**0.5
 
 
 def unit_omega(blocks: int) -> float:
-    """ω = 1, whatever n."""
+    """The factor of plain Post-LN, ω = 1 for every number of blocks."""
     del blocks
     return 1.0
 

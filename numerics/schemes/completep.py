@@ -3,12 +3,12 @@
 With m_L = N/N₀, m_N = d/d₀ and α = 1:
 
     block         y + m_L^(-α) G(LN y)
-    matrices      N(0, σ²/m_N); rate × m_L^(α−1)/m_N, weight decay × m_N, ε × m_L^(-α)/m_N
+    matrices      N(0, σ/√m_N); rate × m_L^(α−1)/m_N, weight decay × m_N, ε × m_L^(-α)/m_N
     vectors       norms and biases inside the blocks: rate × m_L^(α−1), ε as above
     tables        embeddings and final norm as at the base; logits × 1/m_N
 
-Rates, decay and ε are Adam's: under SGD the rule is none. The stream must start at RMS 1, which the
-authors reach by a multiplier on N(0, σ²) embeddings; here the embeddings are N(0, 1).
+Rates, decay and ε are Adam's; the rule says nothing about SGD. The stream must start at RMS 1. The
+authors reach that by a multiplier on N(0, σ) embeddings; here the embeddings are N(0, 1).
 """
 
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ class CompleteP(Flat):
     """Width d₀ at which the factors are 1."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """m_L^(-α) by each stack's own layers, logits by the width."""
+        """Multiply each stack's branches by its own m_L^(-α), and the logits by 1/m_N."""
         own = {
             f"{stack}_branch": (spec.layers(stack) / self.base_layers) ** -self.power
             for stack in spec.stacks
@@ -43,7 +43,7 @@ class CompleteP(Flat):
         return replace(super().adapt(spec), logit_multiplier=logits, **own)
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """Factors by the deeper stack."""
+        """Factors on Adam's settings, for both stacks by the deeper one."""
         depth, width = layers_of(spec) / self.base_layers, spec.d_model / self.base_width
         rate = depth ** (self.power - 1)
         return replace(
@@ -54,7 +54,7 @@ class CompleteP(Flat):
         )
 
     def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """σ/√m_N."""
+        """The standard deviation of the base width carried over to this width, σ/√m_N."""
         del matrix
         return WeightDraw(self.std * (spec.d_model / self.base_width) ** -0.5)
 

@@ -1,16 +1,16 @@
-"""DeepScaleLM (Kedia et al., 2024): λ x + β G(LN x) with λ² + β² = 1, branches of variance 1.
+"""DeepScaleLM (Kedia et al., 2024): branches of unit variance, weighted so that the sum keeps it.
 
-β² = k/L with L residual blocks in the stack, or in the code λ² = 0.995 and β² = 0.005 whatever the
-depth (``deepscalelm-code``). Attention averages tokens whose correlation is r, which costs it the
-rest of their variance, so that with dropout p
+A block is λ x + β G(LN x) with λ² + β² = 1. Here β² = k/L with L residual blocks in the stack; in
+the code λ² = 0.995 and β² = 0.005 at every depth (``deepscalelm-code``). Attention averages tokens
+whose correlation is r, and loses the rest of their variance. With dropout p therefore
 
     v, w      σ² = √((1 − p)/r)/d           output correlation 1 − p
     W₁, W₂    σ² = √(2 (1 − p)/(d d_ff))    output correlation (1 − p) κ(r)
     q, k      σ² = 1/d
 
-with κ(r) = (√(1 − r²) + r (π − arccos r))/π, what ReLU makes of a correlation. r starts at 0.221
-and is followed from block to block: r ← λ² r + β² r_out. Embeddings are N(0, 1). Stated for one
-stack.
+with κ(r) = (√(1 − r²) + r (π − arccos r))/π, the correlation of ReLU's outputs for inputs of
+correlation r. r starts at 0.221 and is followed from block to block: r ← λ² r + β² r_out.
+Embeddings are N(0, 1). The rule is stated for one stack.
 """
 
 from collections.abc import Iterator
@@ -33,12 +33,12 @@ class DeepScaleLM(Flat):
     numerator: float = 1.0
     """k in β² = k/L."""
     branch_square: float | None = None
-    """β² whatever the depth."""
+    """β² at every depth; ``None`` is k/L."""
     correlation: float = 0.221
     """r of the embedded inputs."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """λ and β of the stack."""
+        """Put λ on the skip paths of the stack and β on its branches."""
         spec = super().adapt(spec)
         (stack,) = spec.stacks
         square = self._square(spec)
@@ -58,7 +58,7 @@ class DeepScaleLM(Flat):
         return Prescription(factors={}, draws=by_layer | self.tables(spec))
 
     def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
-        """Unit embeddings."""
+        """Embeddings of unit variance."""
         return {
             "embeddings": WeightDraw(1.0),
             "positions": WeightDraw(1.0),
@@ -66,7 +66,7 @@ class DeepScaleLM(Flat):
         }
 
     def correlations(self, spec: ModelSpec) -> Iterator[float]:
-        """r that reaches each block, in order."""
+        """The correlation of two tokens, r, that reaches each block, in order."""
         (stack,) = spec.stacks
         square, r = self._square(spec), self.correlation
         for _ in range(spec.layers(stack)):
@@ -83,7 +83,7 @@ class DeepScaleLM(Flat):
 
 
 def kernel(r: float) -> float:
-    """κ(r), the correlation of ReLU's outputs for inputs of correlation r.
+    """The correlation of ReLU's outputs for inputs of correlation r, κ(r).
 
     Examples
     --------

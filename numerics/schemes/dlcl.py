@@ -1,7 +1,7 @@
 """Dynamic linear combination of layers (Wang et al., ACL 2019): every layer reads all below.
 
-Xavier in a Pre-LN or Post-LN Transformer; the weights of the layers below start as row averages
-(`numerics.models.history`).
+Matrices are Xavier, in a Pre-LN or a Post-LN Transformer. The weights by which a layer reads the
+layers below start equal: at first it reads their average (`numerics.models.history`).
 """
 
 from numerics.models.wiring import WIRINGS

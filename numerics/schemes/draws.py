@@ -33,9 +33,9 @@ class WeightDraw:
     kind: Literal["normal", "uniform"] = "normal"
     """Its shape."""
     cut: float = math.inf
-    """Bound of a normal distribution, in standard deviations; it shrinks the real one."""
+    """Bound of a normal distribution, in units of ``std``; entries beyond it are not drawn."""
     depth_power: float = 0.0
-    """Layer l, from 1, has the standard deviation times l to this power."""
+    """Layer l, from 1, has the standard deviation multiplied by l to this power."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.std < math.inf:
@@ -44,7 +44,7 @@ class WeightDraw:
             raise InputError(f"cut must be positive, got {self.cut}")
 
     def at(self, layer: int) -> "WeightDraw":
-        """The distribution of one layer, from 0."""
+        """The distribution of one layer, numbered from 0."""
         std = self.std * (layer + 1) ** self.depth_power
         return WeightDraw(std, self.kind, self.cut)
 
@@ -74,18 +74,18 @@ class WeightDraw:
 
 
 def uniform_(tensor: Tensor, bound: float, generator: torch.Generator) -> None:
-    """Entries from U(−bound, bound)."""
+    """Draw every entry from the uniform distribution on ±``bound``."""
     drawn = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
     tensor.copy_(drawn.mul_(2).sub_(1).mul_(bound))
 
 
 def normal_(tensor: Tensor, std: float, generator: torch.Generator) -> None:
-    """Entries from N(0, std²)."""
+    """Draw every entry from a normal distribution of mean 0."""
     tensor.copy_(torch.randn(tensor.shape, generator=generator, dtype=torch.float64).mul_(std))
 
 
 def _cut_normal_(tensor: Tensor, std: float, cut: float, generator: torch.Generator) -> None:
-    """Entries from N(0, std²) given |entry| < cut · std, by the inverse of its distribution."""
+    """Draw entries from a normal distribution given |entry| < cut · std, by inversion."""
     inside = math.erf(cut / math.sqrt(2))
     drawn = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
     found = torch.erfinv(drawn.mul_(2).sub_(1).mul_(inside)).mul_(math.sqrt(2)).clamp_(-cut, cut)

@@ -13,12 +13,12 @@ from numerics.schemes.scheme import Prescription, Scheme
 
 @dataclass(frozen=True)
 class DSInit(Scheme):
-    """Xavier × l to a power."""
+    """Xavier times a power of the layer's number."""
 
     power: float = -0.5
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """The power of the layer's number."""
+        """Xavier with that power of the layer's number."""
         del spec
         return Prescription(factors={}, depth_power=self.power)
 

@@ -1,8 +1,8 @@
 """DT-Fixup (Xu et al., ACL 2021): no layer norm, weights by the largest input norm μ of a forward.
 
-Xavier's v, output projections and MLP matrices divided by √(N (4μ² + 2μ + 2)). Derived for an
-encoder with relation-aware attention on inputs that are not trained; here each stack has ordinary
-attention, and its own N and μ = max ‖x_t‖ over the tokens of a random batch.
+Xavier's v, output projections and MLP matrices are divided by √(N (4μ² + 2μ + 2)). The paper
+derives this for an encoder with relation-aware attention on inputs that are not trained. Here each
+stack has ordinary attention, and its own N and μ = max ‖x_t‖ over the tokens of a random batch.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from numerics.schemes.tfixup import scaled_roles
 
 @dataclass(frozen=True)
 class DTFixup(Scheme):
-    """(N (4μ² + 2μ + 2))^(-1/2) on the scaled roles."""
+    """Weights divided by a number that a forward pass decides, √(N (4μ² + 2μ + 2))."""
 
     @torch.no_grad()
     def profile_(self, model: Transformer, generator: torch.Generator) -> None:
-        """Divide what was drawn at gain 1."""
+        """Measure μ, and divide the scaled matrices, which were drawn at gain 1."""
         training = model.training
         inputs = embed_inputs(model.eval(), profiling_batch(model, generator))
         model.train(training)
@@ -40,7 +40,7 @@ class DTFixup(Scheme):
 
 
 def _divisor(layers: int, norm: Tensor) -> Tensor:
-    """√(N (4μ² + 2μ + 2))."""
+    """What the scaled matrices are divided by, √(N (4μ² + 2μ + 2))."""
     return (layers * (4 * norm**2 + 2 * norm + 2)).sqrt()
 
 

@@ -1,7 +1,8 @@
-"""Dynamic Tanh (Zhu et al., 2025): γ tanh(a x) + β in the place of Pre-LN's norms.
+"""Dynamic Tanh (Zhu et al., 2025): a tanh with a trained slope in the place of each norm of Pre-LN.
 
-γ = 1, β = 0 and a = 0.5 at the start, as for vision models; for language models the paper starts a
-between 0.2 and 0.8 before attention and lower elsewhere. Flat N(0, 0.02).
+The norms become γ tanh(a x) + β. At the start γ = 1, β = 0 and a = 0.5, as for vision models. For
+language models the paper starts a between 0.2 and 0.8 before attention and lower elsewhere.
+Matrices and tables are N(0, 0.02).
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from numerics.schemes.flat import Flat
 
 @dataclass(frozen=True)
 class DyT(Flat):
-    """Where the slopes start."""
+    """Dynamic Tanh, by where its slopes start."""
 
     slope: float = 0.5
     """Slope a of tanh at 0."""
@@ -22,7 +23,7 @@ class DyT(Flat):
     """a before attention; ``None`` is as elsewhere."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """Tanh instead of norms."""
+        """Replace the norms by tanh."""
         norm = NormTraits(NormKind.DYT, slope=self.slope, attention_slope=self.attention_slope)
         return replace(super().adapt(spec), norm=norm)
 

@@ -1,7 +1,8 @@
-"""One standard deviation for all matrices and tables, without depth: Hugging Face's default.
+"""One standard deviation for all matrices and tables, whatever the depth: Hugging Face's default.
 
-N(0, 0.02) whatever the width and the depth, biases 0, norms the identity. Other schemes of today
-start from here and change the matrices that write into the stream, the tables, or the model.
+Matrices and tables are N(0, 0.02) at every width and depth, biases are 0, and norms are the
+identity. Other schemes of today start from here and change the matrices that write into the stream,
+the tables, or the model.
 """
 
 import math
@@ -29,9 +30,9 @@ class Flat(Scheme):
     norm: NormTraits | None = field(default=None, kw_only=True)
     """The norm that the scheme needs; ``None`` leaves the model's own."""
     mlp: MLPTraits | None = field(default=None, kw_only=True)
-    """The MLP that it needs, likewise."""
+    """The MLP that the scheme needs; ``None`` leaves the model's own."""
     qk_norm: QKNorm | None = field(default=None, kw_only=True)
-    """The norm of queries and keys that it needs, likewise."""
+    """The norm of queries and keys that it needs; ``None`` leaves the model's own."""
     embedding_norm: bool = field(default=False, kw_only=True)
     """Whether it normalises the embedded inputs."""
 
@@ -51,23 +52,23 @@ class Flat(Scheme):
         )
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """Readers, writers and tables."""
+        """The distributions of readers, writers and tables."""
         matrices = by_matrix(
             lambda name: self.writer(spec, name) if name in WRITERS else self.reader(spec, name)
         )
         return Prescription(factors={}, draws=matrices | self.tables(spec))
 
     def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """What a matrix that reads the stream is drawn from, by its last word."""
+        """The distribution of a matrix that reads the stream, given the last word of its role."""
         del spec, matrix
         return WeightDraw(self.std, cut=self.cut)
 
     def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """What a matrix that writes into the stream is drawn from."""
+        """The same for a matrix that writes into the stream."""
         return self.reader(spec, matrix)
 
     def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
-        """What ``embeddings``, ``positions`` and ``output`` are drawn from."""
+        """The distributions of ``embeddings``, ``positions`` and ``output``."""
         del spec
         own = WeightDraw(self.std, cut=self.cut)
         embeddings = (
@@ -77,7 +78,7 @@ class Flat(Scheme):
 
 
 def layers_of(spec: ModelSpec) -> int:
-    """N of rules that know one stack: the deeper one's.
+    """The number of layers that a rule for one stack takes for two: the deeper one's.
 
     Examples
     --------

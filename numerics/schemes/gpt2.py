@@ -17,10 +17,10 @@ from numerics.schemes.scheme import Prescription
 
 @dataclass(frozen=True)
 class GPT2(Flat):
-    """σ, and σ/√B for the writers of a stack of B blocks."""
+    """One base standard deviation σ, and σ/√B for the writers of a stack of B blocks."""
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """The writers of each stack by its own B."""
+        """The distributions, with the writers of each stack divided by the root of its own B."""
         flat = super().prescribe(spec)
         narrow = {
             role: WeightDraw(self.std / spec.stack_blocks(stack) ** 0.5, cut=self.cut)

@@ -1,6 +1,7 @@
 """LayerNorm Scaling (Sun et al., "The curse of depth", 2025): norms of layer l times 1/√l.
 
-Pre-LN with RMS norm, both norms of layer l, from 1, multiplied by l^(-1/2); flat N(0, 0.02).
+The model is Pre-LN with RMS norms. Both norms of layer l, from 1, are multiplied by l^(-1/2).
+Matrices and tables are N(0, 0.02).
 """
 
 from numerics.models.norms import NormKind, NormTraits

@@ -1,6 +1,7 @@
-"""LayerScale (Touvron et al., CaiT, 2021): x + λ∘G(LN x), λ a trainable vector from a small number.
+"""LayerScale (Touvron et al., CaiT, 2021): each branch times a trained vector that starts small.
 
-λ starts at 0.1 up to 18 layers, 1e-5 up to 24 and 1e-6 beyond; flat N(0, 0.02).
+A block is x + λ∘G(LN x). All entries of λ start at 0.1 up to 18 layers, at 1e-5 up to 24 and at
+1e-6 beyond. Matrices and tables are N(0, 0.02).
 """
 
 from dataclasses import dataclass, replace
@@ -12,13 +13,13 @@ from numerics.schemes.flat import Flat
 
 @dataclass(frozen=True)
 class LayerScale(Flat):
-    """λ by depth, or one number."""
+    """LayerScale with λ by the depth, or with one number."""
 
     scale: float | None = None
     """λ at the start; ``None`` is by depth."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """λ of each stack by its own layers."""
+        """Start the λ of each stack by its own number of layers."""
         own = {f"{stack}_branch": self._start(spec.layers(stack)) for stack in spec.stacks}
         return replace(super().adapt(spec), **own)
 

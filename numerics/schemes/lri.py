@@ -14,10 +14,10 @@ from numerics.schemes.scheme import Prescription, Scheme
 
 @dataclass(frozen=True)
 class LRI(Scheme):
-    """Bounds by fan-in."""
+    """Uniform distributions whose bounds depend on the fan-in alone."""
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """√((fan_in + fan_out)/(6 fan_in)) by role, and uniform embeddings."""
+        """Factors on Xavier by role, √((fan_in + fan_out)/(6 fan_in)), and uniform embeddings."""
         d, hidden = spec.d_model, spec.d_ff
         fans = {"w1": (d, hidden), "w3": (d, hidden), "w2": (hidden, d)}
 

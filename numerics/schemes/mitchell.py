@@ -16,20 +16,23 @@ CUT = 3.0
 
 @dataclass(frozen=True)
 class Mitchell(Flat):
-    """1/√fan_in, and 1/√(2 fan_in l) for the writers of layer l."""
+    """Standard deviations by fan-in, and by the layer's number for the writers.
+
+    Readers have 1/√fan_in and writers 1/√(2 fan_in l) in layer l.
+    """
 
     def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """1/√d."""
+        """A standard deviation that keeps the size of the stream that is read, 1/√d."""
         del matrix
         return WeightDraw(spec.d_model**-0.5, cut=CUT)
 
     def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """1/√(2 fan_in l)."""
+        """A standard deviation that shrinks with the layer's number, 1/√(2 fan_in l)."""
         fan_in = spec.d_ff if matrix == "w2" else spec.d_model
         return WeightDraw((2 * fan_in) ** -0.5, cut=CUT, depth_power=-0.5)
 
     def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
-        """1/√d."""
+        """One standard deviation for all tables, 1/√d."""
         return dict.fromkeys(("embeddings", "positions", "output"), self.reader(spec, "embeddings"))
 
 

@@ -1,6 +1,7 @@
 """Mix-LN (Li et al., 2024): Post-LN in the lowest quarter of the layers, Pre-LN above.
 
-⌊N/4⌋ layers of Post-LN, RMS norm, flat N(0, 0.02), a final norm.
+The lowest ⌊N/4⌋ layers are Post-LN. All norms are RMS norms, and there is a final one. Matrices and
+tables are N(0, 0.02).
 """
 
 from numerics.models.norms import RMS_NORM

@@ -1,7 +1,8 @@
-"""OLMo 2 (2025): norms on the branches' outputs, QK-norm, flat N(0, 0.02) cut at ±3σ.
+"""OLMo 2 (2025): norms on the branches' outputs and on queries and keys, one standard deviation.
 
-x + N(G(x)) with RMS norms and no norm before the branch; queries and keys are normalised over the
-whole vector; SwiGLU; a final norm. ``olmo2-relu`` has no gate: a branch of degree one passes on as
+A block is x + N(G(x)), with RMS norms and no norm before the branch. Queries and keys are
+normalised over the whole vector. The MLP is a SwiGLU, and there is a final norm. Matrices and
+tables are N(0, 0.02) cut at ±3σ. ``olmo2-relu`` has no gate: a branch of degree one passes on as
 much of a cotangent as it adds, where SwiGLU passes on twice that.
 """
 

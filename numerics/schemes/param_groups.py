@@ -28,7 +28,7 @@ def param_groups(
     scheme
         The scheme, or its name.
     lr, weight_decay, eps
-        The settings at the scheme's base; groups have them times their factors.
+        The settings at the scheme's base; each group has them multiplied by its factors.
 
     Returns
     -------

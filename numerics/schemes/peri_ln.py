@@ -1,6 +1,7 @@
-"""Peri-LN (Kim et al., 2025; Gemma 2): norms before each branch and on its output, flat N(0, 0.02).
+"""Peri-LN (Kim et al., 2025; Gemma 2): norms before each branch and on its output.
 
-x + N(G(N(x))) with RMS norms, one more on the embedded inputs and one at the end.
+A block is x + N(G(N(x))) with RMS norms. There is one more norm on the embedded inputs and one at
+the end. Matrices and tables are N(0, 0.02).
 """
 
 from numerics.models.norms import RMS_NORM

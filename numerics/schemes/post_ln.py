@@ -1,4 +1,4 @@
-"""Post-LN: Xavier and LN(y + G(y)), the wiring of Vaswani et al. (2017)."""
+"""Post-LN, the wiring of Vaswani et al. (2017), with Xavier: each block is LN(y + G(y))."""
 
 from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Scheme

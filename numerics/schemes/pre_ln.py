@@ -1,4 +1,4 @@
-"""Pre-LN: Xavier and y + G(LN(y)), with one final layer norm per stack."""
+"""Pre-LN with Xavier and one final layer norm per stack: each block is y + G(LN(y))."""
 
 from numerics.models.wiring import WIRINGS
 from numerics.schemes.scheme import Scheme

@@ -16,14 +16,14 @@ from numerics.schemes.tfixup import query_key_roles, same, stack_factors
 
 @dataclass(frozen=True)
 class RFixup(Scheme):
-    """Fixup's factors for a branch of four matrices and one of two."""
+    """Fixup's factors, by the number of matrices in a branch: four in attention, two in an MLP."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """Scalars instead of biases."""
+        """Replace biases by scalars."""
         return replace(super().adapt(spec), biases=False)
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """L^(-1/6)/√2, L^(-1/2) and 0."""
+        """Factors on Xavier: L^(-1/6)/√2, L^(-1/2) and 0."""
         packed = spec.blocks ** (-1 / 6) * 0.5**0.5
         factors = stack_factors(0.0, 0.0) | same(query_key_roles(), packed)
         for role in factors:

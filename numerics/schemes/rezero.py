@@ -1,6 +1,7 @@
-"""ReZero (Bachlechner et al., UAI 2021): Xavier, no layer norm, y + α G(y) with α = 0.
+"""ReZero (Bachlechner et al., UAI 2021): no layer norm, branches times a scalar that starts at 0.
 
-One trainable α per layer serves all its blocks.
+A block is y + α G(y) with α = 0. One trainable α per layer serves all its blocks. Matrices are
+Xavier.
 """
 
 from numerics.models.wiring import WIRINGS

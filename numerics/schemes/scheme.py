@@ -67,18 +67,18 @@ class Prescription:
     target_factor: float = 1.0
     """Factor on the target embedding's d^(-1/2); no effect where the tables are one."""
     depth_power: float = 0.0
-    """Layer l of a stack, from 1, has its factors times l to this power."""
+    """Layer l of a stack, from 1, has its factors multiplied by l to this power."""
     embeddings: Literal["normal", "uniform"] = "normal"
     """Distribution of the embeddings."""
     draws: Mapping[str, WeightDraw | tuple[WeightDraw, ...]] = field(default_factory=dict)
     """Distributions that take the place of Xavier's, by the role of a matrix, one for all layers or
     one per layer; and of the tables, as ``embeddings``, ``positions`` and ``output``."""
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Factors on the learning rate under Adam and its like, by `numerics.models.roles.roles_of`."""
+    """Factors on the learning rate under Adam and its like, by the names of `FACTOR_NAMES`."""
     weight_decays: Mapping[str, float] = field(default_factory=dict)
-    """Factors on the weight decay, likewise."""
+    """Factors on the weight decay, by the same names."""
     epsilons: Mapping[str, float] = field(default_factory=dict)
-    """Factors on Adam's ε, likewise."""
+    """Factors on Adam's ε, by the same names."""
 
     def __post_init__(self) -> None:
         for role, factor in self.factors.items():
@@ -133,7 +133,7 @@ class Scheme:
 
     @property
     def profiled(self) -> bool:
-        """Whether some of its numbers come from a forward pass, and not from ``prescribe``."""
+        """Whether some of its numbers come from a forward pass and not from ``prescribe``."""
         return type(self).profile_ is not Scheme.profile_
 
     def profile_(self, model: Transformer, generator: torch.Generator) -> None:
@@ -174,7 +174,7 @@ class Scheme:
 
 
 def _start_(model: Transformer) -> None:
-    """Everything that is not drawn."""
+    """Set everything that is not drawn."""
     for module in model.modules():
         if isinstance(module, AnyNorm):
             module.reset_parameters()

@@ -14,20 +14,23 @@ from numerics.schemes.flat import Flat, layers_of
 
 @dataclass(frozen=True)
 class SmallInitWang(Flat):
-    """√(2/(5 d)) and 2/(N √d)."""
+    """Small standard deviations by the width, and by the depth for the writers.
+
+    Readers and tables have √(2/(5 d)) and writers 2/(N √d).
+    """
 
     def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """√(2/(5 d))."""
+        """Small init's standard deviation, √(2/(5 d))."""
         del matrix
         return WeightDraw((2 / (5 * spec.d_model)) ** 0.5)
 
     def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """2/(N √d)."""
+        """Wang init's standard deviation, 2/(N √d)."""
         del matrix
         return WeightDraw(2 / (layers_of(spec) * spec.d_model**0.5))
 
     def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
-        """√(2/(5 d))."""
+        """Small init's standard deviation for every table, √(2/(5 d))."""
         return dict.fromkeys(("embeddings", "positions", "output"), self.reader(spec, "embeddings"))
 
 

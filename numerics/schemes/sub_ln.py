@@ -1,15 +1,15 @@
 """Sub-LN (Wang et al., "Magneto", 2022): a second norm inside each branch, and gain γ as √ln N.
 
-Pre-LN with another layer norm before the last matrix of every branch. Xavier, times γ on v, the
-output projection and the MLP:
+The model is Pre-LN with another layer norm before the last matrix of every branch. Matrices are
+Xavier, times γ on v, the output projection and the MLP:
 
     one stack of N layers        γ = √ln(2N)
     N encoder, M decoder layers  γ_e = √(ln(3M) ln(2N)/3), γ_d = √ln(3M)
 
-Its claim is that the update of the function is bounded whatever the depth. torchscale
+Its claim is that the update of the function is bounded at every depth. torchscale
 (``sub-ln-torchscale``) leaves encoder-attention at γ = 1 and starts q, k and v from gain 1/√2.
-``sub-ln-rms`` has RMS norms: they leave ReLU its mean, so that an MLP passes on as much of a
-cotangent as it adds, which the claim's argument needs and layer norms do not give.
+``sub-ln-rms`` has RMS norms, which leave ReLU's outputs their mean. An MLP then passes on as much
+of a cotangent as it adds. The claim's argument needs that, and layer norms do not give it.
 """
 
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ from numerics.schemes.tfixup import query_key_roles, same, stack_factors
 
 @dataclass(frozen=True)
 class SubLN(Scheme):
-    """The paper's form."""
+    """Sub-LN as the paper states it."""
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """γ of each stack."""
+        """Factors on Xavier: the γ of each stack."""
         if spec.architecture is Architecture.ENCODER_DECODER:
             n, m = log(2 * spec.encoder_layers), log(3 * spec.decoder_layers)
             return Prescription(stack_factors((n * m / 3) ** 0.5, m**0.5))
@@ -40,16 +40,16 @@ class SubLNRms(SubLN):
     """The paper's gains with RMS norms."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """Sub-LN's wiring, its norms by root mean square."""
+        """Sub-LN's wiring with RMS norms."""
         return replace(super().adapt(spec), norm=RMS_NORM)
 
 
 @dataclass(frozen=True)
 class SubLNTorchscale(SubLN):
-    """torchscale's form."""
+    """Sub-LN as torchscale implements it."""
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """γ but on encoder-attention, from gain 1/√2 on q, k and v."""
+        """Factors on Xavier: γ but on encoder-attention, from gain 1/√2 on q, k and v."""
         factors = dict(super().prescribe(spec).factors)
         for role in factors:
             if ".cross_attention." in role:

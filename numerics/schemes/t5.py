@@ -17,10 +17,13 @@ from numerics.schemes.flat import Flat
 
 @dataclass(frozen=True)
 class T5(Flat):
-    """1/√fan_in; q has 1/√d' besides."""
+    """Standard deviations by fan-in, with the scale of the logits inside q.
+
+    Matrices have 1/√fan_in, and q has 1/√d' besides.
+    """
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """Logits of attention as they are, those of a tied table times d^(-1/2)."""
+        """Leave attention's logits unscaled, and scale those of a tied table by d^(-1/2)."""
         spec = super().adapt(spec)
         tied = spec.tied_output or spec.shared_embeddings
         return replace(
@@ -30,16 +33,16 @@ class T5(Flat):
         )
 
     def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """1/√d, and 1/√(d d') of q."""
+        """The standard deviations 1/√d, and 1/√(d d') of q."""
         own = spec.d_model // spec.heads if matrix == "q" else 1
         return WeightDraw((spec.d_model * own) ** -0.5)
 
     def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """1/√fan_in."""
+        """A standard deviation by fan-in, 1/√fan_in."""
         return WeightDraw((spec.d_ff if matrix == "w2" else spec.d_model) ** -0.5)
 
     def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
-        """N(0, 1) embeddings."""
+        """Embeddings of unit variance."""
         own = WeightDraw(spec.d_model**-0.5)
         return {"embeddings": WeightDraw(1.0), "positions": own, "output": own}
 

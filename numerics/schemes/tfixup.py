@@ -64,7 +64,7 @@ class TFixup(Scheme):
     """Scales are raised to this power: 1 for SGD, 2 for updates by the sign (Adam)."""
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """s_e and s_d of the paper, to the power."""
+        """Factors on Xavier: the paper's s_e and s_d, to the power."""
         x = _input_scale(spec)
         encoder = decoder = x
         if spec.architecture is Architecture.ENCODER_DECODER:
@@ -101,7 +101,10 @@ class TFixupCode(Scheme):
     """
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """0.67 N_e^(-1/4) and (9 N_d)^(-1/4); embeddings each by their own stack's depth."""
+        """Factors on Xavier: 0.67 N_e^(-1/4) and (9 N_d)^(-1/4).
+
+        The embeddings of each stack are scaled by its own depth.
+        """
         encoder, decoder = 0.67 * spec.encoder_layers**-0.25, (9 * spec.decoder_layers) ** -0.25
         return Prescription(
             factors=stack_factors(encoder, decoder) | same(query_key_roles(), 0.5**0.5),

@@ -18,24 +18,24 @@ from numerics.schemes.flat import Flat
 
 @dataclass(frozen=True)
 class Torchtitan(Flat):
-    """σ, and σ/√(2 l) for the writers of layer l."""
+    """One standard deviation σ, and σ/√(2 l) for the writers of layer l."""
 
     up_projection_scaled: bool = True
     """Whether w3 has the writers' factor."""
 
     def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """σ; w3 as a writer where it is taken for one."""
+        """The standard deviation σ; the writers' for w3 where it is treated as one."""
         if matrix == "w3" and self.up_projection_scaled:
             return self.writer(spec, matrix)
         return WeightDraw(self.std)
 
     def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """σ/√(2 l)."""
+        """A standard deviation that shrinks with the layer's number, σ/√(2 l)."""
         del spec, matrix
         return WeightDraw(self.std / 2**0.5, depth_power=-0.5)
 
     def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
-        """N(0, 1) embeddings, and 1/√d cut at ±3σ for the output."""
+        """Embeddings of unit variance, and an output matrix of 1/√d cut at ±3σ."""
         return {
             "embeddings": WeightDraw(1.0),
             "positions": WeightDraw(self.std),

@@ -6,9 +6,9 @@ With L blocks in a stack and i from 0, τ_i² = 1/(L/2 + i), and block i is
 
 so that the stream stays at unit scale. In the paper weights are N(0, 1), products are divided by
 √fan_in, and Adam's rate has the factors fan_in^(-1/2) and L^(-1/2) inside the blocks. Here the
-division is in the weights, N(0, 1/fan_in), and therefore once more in the rate: the function and
-every Adam-like step of it are the same. Attention's logits have 1/d', norms no gain, the logits
-1/d.
+division is in the weights, N(0, 1/√fan_in), and therefore once more in the rate: the function and
+every Adam-like step of it are the same. Attention's logits are divided by d', norms have no gain,
+and the model's logits are divided by d.
 """
 
 from dataclasses import dataclass, replace
@@ -24,10 +24,10 @@ from numerics.schemes.scheme import Prescription
 
 @dataclass(frozen=True)
 class UMuP(Flat):
-    """α_res = α_ratio = 1."""
+    """u-μP with both of its hyperparameters of the residual stream at 1, α_res = α_ratio = 1."""
 
     def adapt(self, spec: ModelSpec) -> ModelSpec:
-        """τ of every block."""
+        """Put τ_i on the skip path and the branch of every block."""
         own = {}
         for stack in spec.stacks:
             squares = block_squares(spec.stack_blocks(stack))
@@ -38,23 +38,23 @@ class UMuP(Flat):
         return replace(spec, attention=attention, logit_multiplier=spec.d_model**-0.5, **own)
 
     def prescribe(self, spec: ModelSpec) -> Prescription:
-        """fan_in^(-1) L^(-1/2) on the rates of matrices, L of the deeper stack."""
+        """Factors on the rates of matrices, fan_in^(-1) L^(-1/2), with L of the deeper stack."""
         depth = max(spec.stack_blocks(stack) for stack in spec.stacks) ** -0.5
         rates = {role: depth / _fan_in(spec, role.rpartition(".")[2]) for role in MATRICES}
         return replace(super().prescribe(spec), rates=rates | {"output": spec.d_model**-0.5})
 
     def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """1/√fan_in."""
+        """A standard deviation that keeps the size of what is read, 1/√fan_in."""
         return WeightDraw(_fan_in(spec, matrix) ** -0.5)
 
     def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
-        """Unit embeddings; the output's 1/d is half in the table and half on the logits."""
+        """Embeddings of unit variance; the output's 1/d is shared by table and logits."""
         unit = WeightDraw(1.0)
         return {"embeddings": unit, "positions": unit, "output": WeightDraw(spec.d_model**-0.5)}
 
 
 def block_squares(blocks: int) -> list[float]:
-    """τ_i² of every block of a stack.
+    """The squared weight of every block's branch in a stack, τ_i².
 
     Examples
     --------

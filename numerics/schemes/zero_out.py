@@ -1,7 +1,8 @@
 """Writers start at 0 (modded-nanogpt): the first step moves the function through them alone.
 
-Readers are U(±√3/2 d^(-1/2)), of standard deviation d^(-1/2)/2, writers 0, embeddings N(0, 1), the
-output N(0, 0.005). RMS norms without gains, one on the embedded inputs too; ReLU², QK-norm by head.
+Readers are U(±√3/2 d^(-1/2)), of standard deviation d^(-1/2)/2. Writers are 0, embeddings N(0, 1),
+and the output is N(0, 0.005). The RMS norms have no gains, and one stands on the embedded inputs.
+The MLP has ReLU², and queries and keys are normalised head by head.
 """
 
 from dataclasses import dataclass
@@ -17,20 +18,20 @@ from numerics.schemes.flat import Flat
 
 @dataclass(frozen=True)
 class ZeroOut(Flat):
-    """d^(-1/2)/2, and 0."""
+    """Uniform readers, and writers that are 0."""
 
     def reader(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """U(±√3/2 d^(-1/2))."""
+        """A uniform distribution of standard deviation d^(-1/2)/2, U(±√3/2 d^(-1/2))."""
         del matrix
         return WeightDraw(0.5 * spec.d_model**-0.5, "uniform")
 
     def writer(self, spec: ModelSpec, matrix: str) -> WeightDraw:
-        """0."""
+        """All entries 0."""
         del spec, matrix
         return WeightDraw(0.0)
 
     def tables(self, spec: ModelSpec) -> dict[str, WeightDraw]:
-        """N(0, 1) embeddings, a narrow output."""
+        """Embeddings of unit variance, and a narrow output matrix."""
         del spec
         return {
             "embeddings": WeightDraw(1.0),

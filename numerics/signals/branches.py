@@ -78,13 +78,13 @@ class OwnStep:
     """What one SGD step of a block's (m, θ) does to the block's own output."""
 
     gain: float
-    """‖Jᵀu‖²."""
+    """The squared gradient ‖Jᵀu‖²."""
     change: float
-    """‖J Jᵀu‖ = lim ‖ΔG‖/η."""
+    """The change per learning rate, ‖J Jᵀu‖ = lim ‖ΔG‖/η."""
 
 
 def own_step(called: BranchCall, cotangent_BTD: Float[Tensor, "B T D"]) -> OwnStep:
-    """‖Jᵀu‖² and ‖J Jᵀu‖ of one branch.
+    """What one SGD step of a branch does to its own output, as ‖Jᵀu‖² and ‖J Jᵀu‖.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def own_step(called: BranchCall, cotangent_BTD: Float[Tensor, "B T D"]) -> OwnSt
 
 
 def logits(called: BranchCall) -> Float[Tensor, " n"]:
-    """q kᵀ/√d' of an attention, visible pairs only, all heads and sequences in one row.
+    """The logits q kᵀ/√d' of an attention in one row, for visible pairs only.
 
     Examples
     --------

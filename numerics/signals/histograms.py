@@ -16,7 +16,7 @@ from numerics.signals.gradients import MatrixGradient
 from theory.errors import InputError
 
 DECADES = (-12, 4)
-BINS_A_DECADE = 4
+BINS_PER_DECADE = 4
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def histogram(
     tensors: Sequence[Tensor],
     *,
     decades: tuple[int, int] = DECADES,
-    bins_a_decade: int = BINS_A_DECADE,
+    bins_per_decade: int = BINS_PER_DECADE,
 ) -> Histogram:
     """Count the absolute values of all entries.
 
@@ -61,7 +61,8 @@ def histogram(
 
     Examples
     --------
-    >>> found = histogram([torch.tensor([0.0, 0.02, -0.03, 5.0])], decades=(-2, 1), bins_a_decade=1)
+    >>> values = torch.tensor([0.0, 0.02, -0.03, 5.0])
+    >>> found = histogram([values], decades=(-2, 1), bins_per_decade=1)
     >>> found.edges, found.counts, found.zeros
     ((-2.0, -1.0, 0.0, 1.0), (2, 0, 1), 1)
     """
@@ -74,7 +75,7 @@ def histogram(
     nonzero = values[values > 0]
     if not len(nonzero):
         raise InputError("a histogram needs a value that is not 0, got none")
-    bins = (high - low) * bins_a_decade
+    bins = (high - low) * bins_per_decade
     edges = torch.linspace(low, high, bins + 1, dtype=torch.float64)
     # The last bin is open to the right: a value above the top edge must not fall off it.
     where = (torch.bucketize(nonzero.log10().contiguous(), edges, right=True) - 1).clamp(

@@ -132,9 +132,9 @@ def predicted_change(
     Parameters
     ----------
     sites
-        Of one forward pass of an encoder.
+        The residual blocks as one forward pass of an encoder met them.
     other
-        Of the perturbed encoder: only its blocks are used.
+        Those of the perturbed encoder, of which only the blocks are used.
     """
     weights = dependency(sites)
     shares = []

@@ -17,9 +17,7 @@ Call = Callable[[], Tensor]
 
 
 def norm_inputs(model: nn.Module, call: Call) -> dict[str, Float[Tensor, "B T *heads"]]:
-    """‖x‖² of every token at every layer norm's input, by the norm's name, in order.
-
-    QK-norm has one for every head, or one for all.
+    """Squared norms ‖x‖² of the tokens that enter each layer norm, by the norm's name, in order.
 
     Examples
     --------
@@ -54,10 +52,7 @@ def sites(model: nn.Module, call: Call) -> tuple[Site, ...]:
 
 
 def stream_gradients(model: nn.Module, call: Call, cotangent: Tensor) -> dict[str, Tensor]:
-    """∂⟨u, f⟩/∂x at every block's input, by the block's name, in order, then at ``output``.
-
-    ``call`` must run with gradients.
-    """
+    """Gradients of ⟨u, f⟩ by the block at whose input they are, in order, then ``output``."""
     output: list[Tensor] = []
     found = sites(model, lambda: output.append(call()) or output[0])
     inputs = [site.before for site in found]

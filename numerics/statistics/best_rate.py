@@ -101,7 +101,7 @@ def price(
     Returns
     -------
     Estimate or str
-        Nats a token with Student's 95 % interval over seeds, or why there is none.
+        Nats per token with Student's 95 % interval over seeds, or why there is none.
 
     Examples
     --------

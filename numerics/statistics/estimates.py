@@ -32,7 +32,7 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Both ends."""
+        """Both ends of the interval."""
         return self.low, self.high
 
     def inside(self, low: int | float, high: int | float) -> bool | None:

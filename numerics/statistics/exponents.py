@@ -81,7 +81,7 @@ class NoExponent:
 def power_law(
     depths: Sequence[int | float], values: Sequence[float], *, confidence: float = CONFIDENCE
 ) -> Exponent | NoExponent:
-    """p of value = e^a N^p by ordinary least squares on the logarithms.
+    """Exponent p of value = e^a N^p by ordinary least squares on the logarithms.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def bootstrap_interval(
     depths, values
         As for `power_law`, at least eight of them.
     seed
-        Of the resampling.
+        Seed of the resampling.
     confidence
         Level of the interval.
 
@@ -244,7 +244,7 @@ def _slope(x: NDArray[np.float64], y: NDArray[np.float64], axis: int = -1) -> ND
 
 @dataclass(frozen=True)
 class LocalSlope:
-    """log–log slope between two neighbouring depths."""
+    """Slope between two neighbouring depths on logarithmic axes."""
 
     depths: tuple[float, float]
     """The two depths."""

@@ -28,10 +28,11 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Form:
-    """A family of curves."""
+    """A family of curves that a growth may follow."""
 
     shape: Callable[[float, Vector, float], Vector]
-    """Of the parameter, the sizes, and the least size at which no curve may vanish."""
+    """The curve's values, from the parameter, the sizes, and the least size, at which no curve may
+    vanish."""
     bounds: Callable[[float], tuple[float, float]] | None = None
     """Range of the parameter by the least size; ``None``: no parameter."""
     abscissa: Callable[[Vector], Vector] | None = None
@@ -72,7 +73,7 @@ class FittedForm:
     """The least N, at which no curve may vanish."""
 
     def predict(self, sizes: Sequence[int | float]) -> list[float]:
-        """Values at these N."""
+        """The curve's values at these N."""
         n = np.asarray(sizes, dtype=float)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             shape = FORMS[self.form].shape(self.parameter, n, self.reference)

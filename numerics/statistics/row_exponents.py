@@ -20,7 +20,7 @@ def row_exponent(
     fit: Callable[..., Exponent | NoExponent] = power_law,
     confidence: float = CONFIDENCE,
 ) -> Exponent | NoExponent:
-    """p of value = e^a N^p over the rows of one scheme, optimizer, part and quantity.
+    """Exponent p of value = e^a N^p over the rows of one scheme, optimizer, part and quantity.
 
     Parameters
     ----------

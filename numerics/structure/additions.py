@@ -25,13 +25,13 @@ class Addition:
     source: int
     """The stream's node that the branch reads."""
     shortcut: tuple[BackwardStep, ...] = ()
-    """The steps from `skip` back to what the stream was."""
+    """The steps from `skip` back to the stream as it was."""
     parallel: bool = False
     """Whether the branch reads the stream as it was before an earlier addition."""
     sign: float = 1.0
     """−1 where the branch is subtracted."""
     term: int = 0
-    """Which of several branches that were summed first."""
+    """Number of the branch among several that were summed before they were added."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Additions:
 
     graph: Graph
     norms: dict[int, TracedNorm]
-    """Per output of a norm: the norm."""
+    """The norm behind each node that is the output of one."""
     work: int
     """Bit set of the operations that make a branch."""
     found: dict[int, Addition]
@@ -123,7 +123,7 @@ def _classify(result: Additions, index: int, operands: list[int], alpha: float) 
 def _match(
     result: Additions, skip: int, branch: int
 ) -> tuple[int, tuple[BackwardStep, ...], bool] | None:
-    """What the branch reads of the stream, the steps on the shortcut, and whether in parallel."""
+    """What the branch reads of the stream, the steps on the shortcut, whether it is parallel."""
     graph = result.graph
     steps: list[BackwardStep] = []
     node = skip

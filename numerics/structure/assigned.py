@@ -1,4 +1,4 @@
-"""What is known of the branches when roles are given to parameters, and questions to it."""
+"""What is known of the branches when roles are given to parameters, and questions about it."""
 
 from dataclasses import dataclass
 
@@ -100,7 +100,7 @@ def is_input(known: Assigned, product: Product) -> bool:
 
 
 def product_below(known: Assigned, node: int) -> int | None:
-    """The product to which a bias is added."""
+    """The product whose result a bias is added to."""
     graph = known.parts.graph
     current = graph[node]
     parents = signals(graph, current)

@@ -45,7 +45,7 @@ class GraphParts:
 
 
 def branch_nodes(parts: GraphParts, streams: Streams) -> list[BranchNodes]:
-    """The operations of every branch, in the order in which the branches are added."""
+    """The operations of every branch; branches are in the order in which they are added."""
     graph = parts.graph
     stops = 0
     for chain in streams.chains:

@@ -19,7 +19,7 @@ ModelBatch = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """One argument, positional arguments, or keyword arguments of a model's forward."""
 SEQUENCES = 2
 TOKENS = (16, 8, 4)
-"""Tokens a sequence, in the order in which they are tried: a position table may be short."""
+"""Tokens per sequence, in the order in which they are tried: a position table may be short."""
 
 
 def default_batch(model: nn.Module, seed: int = 0) -> tuple[ModelBatch, str]:
@@ -143,7 +143,7 @@ def _quiet(model: nn.Module, batch: ModelBatch) -> None:
 
 
 class _Rows(TorchFunctionMode):
-    """Notes the rows of every table that is read by exactly the ids given."""
+    """Notes how many rows a table has that is read by exactly the ids given."""
 
     def __init__(self, ids: Tensor) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What speaks against the structure that was found, and what the user can pass."""
+"""Reasons to doubt the structure that was found, and what the user can pass to help."""
 
 from torch import nn
 
@@ -14,7 +14,7 @@ PASS = "pass blocks=, the module paths whose outputs are to count as branches"
 
 
 def unexplained(parts: GraphParts, streams: Streams, branches: list[BranchNodes]) -> list[str]:
-    """What speaks against the additions found: none at all, or attention outside of them."""
+    """Reasons against the additions found: there are none, or attention lies outside of them."""
     graph = parts.graph
     if not streams.chains:
         gated = any(n.name in ("sigmoid", "tanh") for n in graph.nodes)
@@ -23,8 +23,8 @@ def unexplained(parts: GraphParts, streams: Streams, branches: list[BranchNodes]
     shape = graph[streams.chains[-1].start].shape
     if len(shape) > 2 and all(size == 1 for size in shape[1:-1]):
         return [
-            f"the stream has one position only, its shape is {shape}, where attention is no more "
-            "than a product: pass a batch with more positions"
+            f"the stream has a single position (its shape is {shape}), at which attention cannot "
+            "be told from a product: pass a batch with more positions"
         ]
     own = 0
     for branch in branches:
@@ -53,14 +53,14 @@ def unexplained(parts: GraphParts, streams: Streams, branches: list[BranchNodes]
     inside = sum(len(branch.products) for branch in branches)
     if len(between) > inside:
         return [
-            f"{len(between)} products stand on the stream and {inside} in residual branches: the "
-            f"residual may be gated; {PASS}"
+            f"more products are on the stream itself ({len(between)}) than in residual branches "
+            f"({inside}): the residual may be gated; {PASS}"
         ]
     return []
 
 
 def notes(wired: list[TracedWiring], targets: list[Targets], graph: Graph) -> list[str]:
-    """What was noticed and leaves the structure as it is."""
+    """Remarks about what was noticed and does not change the structure."""
     found = []
     partly = [place for place, wiring in enumerate(wired) if wiring.partly]
     if partly:
@@ -77,7 +77,7 @@ def _leaf_names(graph: Graph, node: int) -> list[str]:
 
 
 def uneven(model: nn.Module, views: tuple[TensorView, ...], unread: tuple[str, ...]) -> list[str]:
-    """Modules that repeat but do not hold the same number of branches each."""
+    """Groups of modules that repeat but do not hold the same number of branches each."""
     found = []
     for path, children in repeated_children(model).items():
         counts: dict[str, set[int]] = {child: set() for child in children}
@@ -100,7 +100,7 @@ def uneven(model: nn.Module, views: tuple[TensorView, ...], unread: tuple[str, .
         if len(sizes) > 1 and max(sizes) > 0 and len(owners) == sum(map(len, counts.values())):
             listed = ", ".join(f"{name} {len(branches)}" for name, branches in read.items())
             found.append(
-                f"the modules in {path or 'the model'} are alike and have unlike numbers of "
-                f"residual additions ({listed}); {PASS}"
+                f"the modules in {path or 'the model'} are alike, but their numbers of residual "
+                f"additions differ ({listed}); {PASS}"
             )
     return found

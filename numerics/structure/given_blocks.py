@@ -1,4 +1,4 @@
-"""Branches that the user names: modules whose outputs count, whatever is done with them."""
+"""Branches that the user names: modules whose outputs are branches, whatever is done with them."""
 
 from collections.abc import Sequence
 

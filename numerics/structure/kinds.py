@@ -109,7 +109,7 @@ def _after_norm(parts: GraphParts, branch: BranchNodes) -> int:
 
 
 def _convolves_between(parts: GraphParts, branch: BranchNodes, names: set[str]) -> bool:
-    """Whether only a convolution between the first and the last product mixes positions."""
+    """Whether positions are mixed only by a convolution between the first and the last product."""
     graph = parts.graph
     if names & RECURRENCES or any(branch.own >> i & 1 for i in parts.mixings):
         return False

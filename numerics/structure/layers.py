@@ -8,11 +8,10 @@ from numerics.structure.types import BranchKind
 def layer_numbers(
     kinds: Sequence[BranchKind], shapes: Sequence[Hashable] | None = None
 ) -> tuple[int, ...]:
-    """The layer of each branch of one stream, from 1.
+    """The number of the layer, from 1, of each branch of one stream.
 
     Where all kinds are alike, the shapes of the branches' weights may show a longer pattern. Where
-    no pattern repeats, a layer ends with the last MLP before the next branch that mixes
-    positions.
+    no pattern repeats, a layer ends with the last MLP before the next branch that mixes positions.
 
     Examples
     --------

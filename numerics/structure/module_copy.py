@@ -32,7 +32,7 @@ def copy_module(model: nn.Module, memo: dict[int, Any] | None = None) -> nn.Modu
     model
         Any module; it is not changed.
     memo
-        As of `copy.deepcopy`: what stands for an object, by the object's identity.
+        The memo of `copy.deepcopy`: the copy of an object, by the object's identity.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _refers(function: FunctionType) -> bool:
 
 
 def _held(value: Any, memo: dict[int, Any]) -> Any:
-    """What a rebuilt function holds: the copy where there is one to be had, else the same."""
+    """What a rebuilt function holds: the copy where one can be made, else the object itself."""
     if not isinstance(value, _HOLDERS):
         return value
     try:

@@ -25,7 +25,7 @@ def common_path(names: Iterable[str]) -> str:
 
 
 def tied_names(model: nn.Module) -> tuple[tuple[str, ...], ...]:
-    """Per tensor with several names: its names, in the order of registration.
+    """The names of each tensor that has several, in the order of registration.
 
     Examples
     --------

@@ -86,10 +86,10 @@ def _written_out(graph: Graph, index: int) -> tuple[int, int | None] | None:
 
 
 def _sources(graph: Graph, index: int) -> tuple[list[int], int | None]:
-    """A signal and what it is before casts and before its mean is taken off, the latest first.
+    """A signal, and what it was before casts and before its mean was subtracted, the latest first.
 
-    What has had its mean taken off is left out: the norm takes off the mean as well. A gain may
-    stand before the division: γ·(x − x̄)/s.
+    A signal whose mean was subtracted is left out, because the norm subtracts the mean as well. A
+    gain may stand before the division: γ·(x − x̄)/s.
     """
     found: list[int] = []
     gain = None
@@ -132,7 +132,7 @@ def _is_statistic(graph: Graph, source: int, statistic: int) -> bool:
 def _with_affine(
     graph: Graph, source: int, core: int, gain: int | None, bias: int | None
 ) -> TracedNorm:
-    """The norm with the multiplication and the addition of parameters that follow it."""
+    """The norm together with the gain and the bias that follow it."""
     output = last = core
     gain_at = bias_at = -1
     while True:

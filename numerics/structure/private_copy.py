@@ -1,7 +1,8 @@
-"""A copy of a model on which a forward can be traced without a trace left on the user's own.
+"""A copy of a model on which a forward can be traced without changing the user's own.
 
-Dropout is off (every module of the copy is in evaluation mode), parameters that are zero throughout
-get small random numbers, since a zero hides what depends on it, and compiled code runs eagerly.
+Dropout is off, because every module of the copy is in evaluation mode. Parameters that are zero
+throughout get small random numbers, since a zero hides what depends on it. Compiled code runs
+eagerly.
 """
 
 import inspect
@@ -79,7 +80,7 @@ def _is_zero(parameter: Tensor) -> bool:
 
 @contextmanager
 def quiet_forward() -> Iterator[None]:
-    """Gradients off, fused inference paths off, compiled code eager, random state kept."""
+    """Run a forward without gradients, fused fast paths or compilation; keep the random state."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     fast = torch.backends.mha.get_fastpath_enabled()
     python = random.getstate()

@@ -8,7 +8,7 @@ from numerics.structure.operations import PRODUCTS
 
 @dataclass(frozen=True)
 class Product:
-    """One product of an activation with a parameter, or with what parameters alone give."""
+    """One product of an activation with a parameter, or with a tensor made of parameters alone."""
 
     node: int
     weight: Ref
@@ -94,7 +94,7 @@ def innermost_product(graph: Graph, weight: int) -> int | None:
 
 
 def _second(node: Node, data: Ref, weight: Ref, bias: int | None) -> Product:
-    """The parameter stands on the right."""
+    """A product whose parameter stands on the right."""
     if node.name in ("convolution", "_convolution", "conv1d", "conv2d"):
         transposed = len(node.args) > 6 and bool(node.args[6])
         contracted, free = (0, 1) if transposed else (1, 0)
@@ -108,7 +108,7 @@ def _second(node: Node, data: Ref, weight: Ref, bias: int | None) -> Product:
 
 
 def _first(node: Node, weight: Ref, data: Ref, bias: int | None) -> Product:
-    """The parameter stands on the left."""
+    """A product whose parameter stands on the left."""
     axes = weight.value.dim()
     bank = _bank(weight) if axes == 3 else None
     feature = len(node.shape) - (1 if node.name in ("mv", "addmv") else 2)

@@ -35,7 +35,7 @@ DROPOUTS = (
 
 
 class NoDropout(TorchFunctionMode):
-    """Dropout is the identity, also where a forward asks for it outside training mode."""
+    """Makes dropout the identity, also where a forward asks for it outside training mode."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -53,7 +53,7 @@ class NoDropout(TorchFunctionMode):
 
 
 class ParameterWritten(Exception):
-    """A forward writes one of its parameters in place."""
+    """Raised where a forward writes one of its parameters in place."""
 
 
 class Recorder(TorchDispatchMode):
@@ -187,7 +187,7 @@ class Recorder(TorchDispatchMode):
         )
         self._new(node)
         if len(outputs) > 1 and not written and node.name in PIECES:
-            for place, tensor in enumerate(outputs):  # one node a piece: each goes its own way
+            for place, tensor in enumerate(outputs):  # one node per piece: each is read by itself
                 piece = Node(
                     len(self.nodes),
                     "operation",

@@ -10,7 +10,7 @@ from numerics.structure.types import TensorView
 
 
 def repeated_places(parts: GraphParts, branches: Sequence[BranchNodes]) -> list[int]:
-    """Per branch: the branch of which it is another application, mostly itself.
+    """For each branch, the branch of which it is another application; mostly itself.
 
     Two streams are applications of one stack if their branches read the same parameters, one by
     one, and neither stream begins with the other.

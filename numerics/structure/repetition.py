@@ -4,7 +4,7 @@ from torch import nn
 
 
 def repeated_children(model: nn.Module) -> dict[str, tuple[str, ...]]:
-    """Per module path with alike children that have parameters: the children's paths, in order.
+    """The paths of children that are alike and have parameters, by the path of their parent.
 
     Examples
     --------

@@ -16,7 +16,7 @@ from numerics.structure.graph import Graph, Node, Ref, members
 
 
 class Replay:
-    """The nodes between some sources and some targets, run again."""
+    """The nodes between some sources and some targets, which can be run again."""
 
     def __init__(
         self, graph: Graph, sources: Mapping[int, Tensor], *, through_detach: bool
@@ -82,9 +82,9 @@ class Replay:
 def dependence(
     graph: Graph, source: int, targets: Sequence[int], stops: int = 0, seed: int = 0
 ) -> list[Tensor | None]:
-    """Per target: which entries of a source's result it depends on, as a mask of its shape.
+    """Which entries of a source's result each target depends on, as a mask of the source's shape.
 
-    ``None`` where the operations between have no derivative.
+    ``None`` stands for a target behind operations that have no derivative.
     """
     generator = torch.Generator().manual_seed(seed)
     found: list[Tensor | None] = []

@@ -74,4 +74,4 @@ REWRITES: dict[Any, Callable[..., Any]] = {
     aten.lerp_: _lerp,
     aten.glu: _glu,
 }
-"""Per aten operation whose first argument is an activation: the steps that it stands for."""
+"""The steps that each aten operation stands for, where its first argument is an activation."""

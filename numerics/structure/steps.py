@@ -19,7 +19,8 @@ class BackwardStep:
 
     to: int
     factor: float | None = 1.0
-    """What the signal was multiplied by; ``None``: by a parameter, or not alike everywhere."""
+    """What the signal was multiplied by; ``None`` for a parameter or a factor that differs by
+    entry."""
     weights: tuple[int, ...] = ()
     """Nodes of the parameters that were multiplied or added."""
     norm: TracedNorm | None = None

@@ -1,8 +1,8 @@
 """The streams of a model: chains of residual additions, and which of them the output comes from.
 
-The search starts at the last candidate and follows the shortcuts back, so that additions inside a
-branch (the skip of a state-space layer, an adapter) are left out. What the other stacks' streams
-are, an encoder's for instance, is found in the same way among the candidates left.
+The search starts at the last candidate and follows the shortcuts back. Additions inside a branch
+(the skip of a state-space layer, an adapter) are thereby left out. The streams of other stacks,
+such as an encoder's, are then found in the same way among the remaining candidates.
 """
 
 from dataclasses import dataclass, field
@@ -122,7 +122,7 @@ def _name(additions: Additions, chains: list[Chain]) -> None:
 
 
 def _refuse_parallel_streams(additions: Additions, streams: Streams) -> None:
-    """Several streams that read one another, and additions that make a stream inside a branch."""
+    """Refuse streams that read one another, and additions that make a stream inside a branch."""
     graph = additions.graph
     owner: dict[int, tuple[int, int]] = {}
     for number, chain in enumerate(streams.chains):
@@ -148,7 +148,7 @@ def _refuse_parallel_streams(additions: Additions, streams: Streams) -> None:
 
 
 def side_by_side(index: int) -> str:
-    """The reason that refuses streams which cannot be told apart."""
+    """The reason given for streams that cannot be told apart."""
     return (
         f"several streams run side by side and read one another ({_where(index)}): pass blocks=, "
         "the module paths whose outputs are to count as branches"

@@ -16,7 +16,7 @@ from numerics.structure.types import Role
 SCORE_FUNCTIONS = CHOICES | words("exp sigmoid relu softplus elu tanh _safe_softmax pow")
 """Functions that make weights of scores."""
 Features = dict[Role, Tensor]
-"""Per role: which features of a product's result play it."""
+"""By role, a mask of the features of a product's result that play it."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Targets:
     """The roles of one branch's products."""
 
     rows: dict[int, Features]
-    """Per product: the roles of the features of its result."""
+    """The roles of the features of each product's result."""
     columns: dict[int, Features]
-    """Per product that writes into the stream and reads both attention and MLP: the roles of the
-    features of its data."""
+    """The roles of the features of the data of each product that writes into the stream and reads
+    both attention and MLP."""
     gated: bool
     unsure: tuple[int, ...] = ()
     """Products whose features could not be told apart."""
@@ -101,8 +101,8 @@ def find_targets(parts: GraphParts, branch: BranchNodes) -> Targets:
 def _confirmed(graph: Graph, branch: BranchNodes) -> list[AttentionCall]:
     """The attentions with a softmax or the like, or with features of their own for q, k and v.
 
-    Two products of activations with nothing but scales between may be a state space's scan. Where
-    one of several such pairs is none, none of them is taken for attention.
+    Two products of activations with nothing but scales between them may be the scan of a state
+    space. If one of several such pairs is no attention, none of them is taken for one.
     """
     certain = [a for a in branch.attentions if _has_softmax(graph, a)]
     rest = [a for a in branch.attentions if a not in certain]
@@ -257,7 +257,11 @@ def _disjoint(
 def _which_gates(
     graph: Graph, branch: BranchNodes, operands: list[int], inner: dict[int, Product]
 ) -> list[tuple[Role, int]]:
-    """The operand that passes the activation function is the gate; neither or both: the simpler."""
+    """Tell the gate from what it multiplies: the gate passes the activation function.
+
+    Where both operands pass one, the gate is the one with a sigmoid, or the one with the shorter
+    path. Where neither does, there is no gate.
+    """
     stops = 0
     for index in inner:
         stops |= 1 << index
@@ -323,7 +327,7 @@ def _split(
 def _reads_directly(
     graph: Graph, branch: BranchNodes, product: Product, wanted: list[tuple[Role, int, int]]
 ) -> bool:
-    """Whether no other product stands between a product and what it serves."""
+    """Whether a product serves what it is asked about without another product between."""
     stops = 0
     for index in branch.products:
         if index != product.node:

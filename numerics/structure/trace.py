@@ -1,4 +1,4 @@
-"""The structure of a model from one traced forward."""
+"""The structure of a model from one traced forward: the door to this package."""
 
 from collections.abc import Callable, Sequence
 
@@ -231,7 +231,7 @@ def _layers(streams: Streams, branches: list[BranchNodes], kinds: list[BranchKin
 def _on_stream(
     streams: Streams, branches: list[BranchNodes], wired: list[TracedWiring]
 ) -> dict[int, int]:
-    """Per output of a norm on a stream: the branch after whose addition it stands."""
+    """For each output of a norm on a stream, the branch after whose addition it stands."""
     found: dict[int, int] = {}
     for chain in streams.chains:
         own = [i for i, branch in enumerate(branches) if branch.chain is chain]

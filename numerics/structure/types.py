@@ -62,12 +62,12 @@ class TensorView:
     """Its name in ``named_parameters()`` of the module; a tied tensor has its first name."""
     role: Role
     axis: int | None = None
-    """The axis along which entries are chosen; ``None``: the whole tensor, or the whole slice of
-    the bank where `expert` is given."""
+    """The axis along which entries are chosen. ``None`` chooses the whole tensor, or the whole
+    slice of the bank where `expert` is given."""
     rows: tuple[int, ...] | None = None
     """Indices along `axis`, ascending."""
     fan_in: int | None = None
-    """The length of the contracted axis, what 1/√fan_in means; ``None`` where nothing is summed."""
+    """The length of the contracted axis; ``None`` where nothing is summed."""
     fan_out: int | None = None
     """The number of outputs of the selected entries."""
     fan_in_axis: int | None = None
@@ -77,7 +77,7 @@ class TensorView:
     expert: int | None = None
     """Index along the leading axis of a bank of experts or layers; ``None`` otherwise."""
     part: Role | None = None
-    """For a bias or a norm within the branch: the role of the product that it follows."""
+    """The role of the product that a bias or a norm within the branch follows."""
 
     def of(self, tensor: Tensor) -> Tensor:
         """The entries of a tensor of the parameter's shape that play the role.

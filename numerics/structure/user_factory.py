@@ -28,7 +28,10 @@ WIDTH_NAMES = ("width", "d_model", "dim", "d", "n_embd", "hidden_size")
 
 
 class UserCodeError(InputError):
-    """The user's own code raised: the message shows that exception, ``__cause__`` is it."""
+    """Raised where the user's own code raised.
+
+    The message shows that exception, and ``__cause__`` is it.
+    """
 
     @property
     def full(self) -> str:

@@ -160,7 +160,7 @@ def _plain_role(known: Assigned, node: Node, weight: int) -> tuple[Role, Role | 
 
 
 def _lookup_role(graph: Graph, node: Node, weight: int) -> Role:
-    """Rows looked up by counting are positions; by ids of the batch they are embeddings."""
+    """The role of a table: positions if rows are looked up by counting, else embeddings."""
     if _one_row(graph, node.index):
         return "embedding"
     indices = [p for p in node.parents if p != weight]

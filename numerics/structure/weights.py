@@ -241,7 +241,7 @@ def entries(
 ) -> Tensor | None:
     """Which entries of a parameter stand behind the chosen indices along an axis of a weight.
 
-    Without an axis: behind all of it. ``None`` where no derivative leads there.
+    Without an axis, those behind all of it; ``None`` where no derivative leads there.
     """
     found: Tensor | None = None
     for through_detach in (False, True):  # an estimator may detach what it rounds

@@ -75,7 +75,7 @@ def wirings(
 
 
 def _last_factor(end: Link | None, *, before: float | None) -> float | None:
-    """The factor on the stream after the last addition, if it is what all others have."""
+    """The factor on the stream after the last addition, if it equals all the others."""
     steps: list[BackwardStep] = []
     for step in end.steps[::-1] if end is not None else ():
         if step.norm is not None:

@@ -34,7 +34,7 @@ class SweepSettings:
     sequences: int = 8
     """Sequences in the batch."""
     tokens: int = 16
-    """Tokens a sequence."""
+    """Tokens per sequence."""
     inputs: Literal["free", "table"] = "free"
     """Whether the embedded inputs (the paper's definition) or the tables' rows are parameters."""
     embedding_multiplier: float | None = None

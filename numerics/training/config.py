@@ -172,7 +172,7 @@ class TrainConfig:
 
     @property
     def depths(self) -> tuple[int, int]:
-        """N_e and N_d, 0 for a stack that there is not.
+        """Layers of encoder and decoder, N_e and N_d; 0 for a stack that there is not.
 
         Examples
         --------

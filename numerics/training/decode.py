@@ -105,7 +105,10 @@ def next_log_p(
     hidden: Bool[Tensor, "B 1 1 S"],
     target_BT: Int[Tensor, "B T"],
 ) -> Float[Tensor, "B V"]:
-    """log p(next token | x, tokens so far), −∞ for padding and BEGIN."""
+    """Log probabilities of the next token given x and the tokens so far.
+
+    They are −∞ for padding and BEGIN.
+    """
     features_BTD = model.decode(memory_BSD, model.embed_target(target_BT), hidden)
     logits_BV = F.linear(features_BTD[:, -1], output_table(model))
     logits_BV[:, list(NEVER)] = float("-inf")

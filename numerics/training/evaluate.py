@@ -172,7 +172,7 @@ def translate(
 
 
 def sentence_counts(hypotheses: Sequence[str], references: Sequence[str]) -> Counts:
-    """c, r, matches and totals of each sentence."""
+    """Lengths c and r, matches and totals of each sentence."""
     bleu = extra("sacrebleu").BLEU(effective_order=True)
     scores = [
         bleu.sentence_score(hypothesis, [reference])
@@ -197,7 +197,7 @@ def bleu_of(counts: Counts) -> float:
 
 
 def bootstrap_interval(counts: Counts, *, samples: int = 1_000) -> tuple[float, float]:
-    """95 % interval of corpus BLEU over sentences drawn with replacement."""
+    """Interval of corpus BLEU at 95 %, over sentences drawn with replacement."""
     scores = [bleu_of(counts[chosen]) for chosen in _resamples(len(counts), samples)]
     low, high = np.quantile(scores, [0.025, 0.975])
     return float(low), float(high)

@@ -40,7 +40,7 @@ def token_losses(
     *,
     consume: bool = False,
 ) -> Float[Tensor, "B T"]:
-    """ℓ(y) at every place, 0 where padding is expected.
+    """Loss ℓ(y) of every token; 0 where padding is expected.
 
     Parameters
     ----------

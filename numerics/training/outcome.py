@@ -67,7 +67,7 @@ class RunJudgement:
 
 
 def unigram_logits(counts_V: Int[Tensor, " V"], smoothing: float) -> Float[Tensor, " V"]:
-    """log q of the unigram baseline, q = (1 − ε) p + ε/V.
+    """Logits of the smoothed unigram baseline, log q with q = (1 − ε) p + ε/V.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def unigram_logits(counts_V: Int[Tensor, " V"], smoothing: float) -> Float[Tenso
 def unigram_losses(
     counts_V: Int[Tensor, " V"], expected: list[Int[Tensor, "_ _"]], smoothing: float
 ) -> SentenceLosses:
-    """ℓ of the unigram baseline summed by sentence, for padded batches of expected tokens."""
+    """Losses of the unigram baseline summed by sentence, for padded batches of expected tokens."""
     logits_V = unigram_logits(counts_V, smoothing)
     # A constant prediction has one loss per token type, so a table of V losses is looked up.
     every = torch.arange(len(counts_V))[None]
@@ -92,9 +92,7 @@ def unigram_losses(
 
 
 def ratio_estimate(sums_N: Float[Tensor, " N"], tokens_N: Int[Tensor, " N"]) -> LossEstimate:
-    """R = Σ s_i / Σ n_i with the delta method's 95 % interval.
-
-    Var R ≈ Σ (s_i − R n_i)² N / ((N − 1) (Σ n_i)²) over N independent sentences.
+    """Ratio of two sums, R = Σ s_i / Σ n_i, with the delta method's 95 % interval.
 
     Examples
     --------

@@ -53,7 +53,7 @@ class RecordedRun:
     reason: str
     """The numbers that decided, in one line."""
     validation_loss: float
-    """Nats a token after the last step."""
+    """Nats per token after the last step."""
     interval: tuple[float, float]
     """95 % interval of the validation loss over sentences."""
     unigram_loss: float

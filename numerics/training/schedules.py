@@ -15,7 +15,7 @@ from numerics.training.config import TrainConfig
 
 
 def learning_rate(config: TrainConfig, taken: int) -> float:
-    """η(t) of the configured schedule at step t = ``taken`` + 1.
+    """Learning rate η(t) of the configured schedule at step t = ``taken`` + 1.
 
     Examples
     --------

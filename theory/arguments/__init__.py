@@ -53,4 +53,4 @@ PROVIDERS = tuple(
     )
     for claim in dict.fromkeys(argument.claim for argument in ARGUMENTS)
 )
-"""One provider of derivations a claim."""
+"""One provider of derivations per claim."""

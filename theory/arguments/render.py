@@ -10,11 +10,11 @@ import sympy as sp
 
 from theory.arguments import Argument
 from theory.arguments.latex import PREAMBLE, formula, prose
+from theory.arguments.legends.symbols import legend
 from theory.derivations.derivation import CheckedStep, Derivation
 from theory.derivations.statements import relation_sign
 from theory.errors import nearest
 from theory.ledger import claim_named
-from theory.legends.symbols import legend
 
 Lines = Generator[str, None, bool]
 Renderer = Callable[[Iterable[Argument]], Lines]

@@ -9,4 +9,5 @@ __all__ = [
     "derivation",
     "orders",
     "sums",
+    "number",
 ]

@@ -8,6 +8,7 @@ reader sees each one decided as it is printed.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 
 import sympy as sp
 
@@ -23,6 +24,7 @@ from theory.derivations.statements import (
     is_name,
     true_as_printed,
 )
+from theory.markup import marked
 
 StatementCheck = Callable[[sp.Basic], bool]
 
@@ -110,9 +112,28 @@ class Derivation:
             yield CheckedStep(step, step.holds(), defined or not step.check(step.false))
 
     def _repr_html_(self) -> str:
-        from theory.markup import derivation_page
+        """Every step in words and as a formula, checked while it is written out.
 
-        return derivation_page(self)
+        Examples
+        --------
+        >>> drawn, false = sp.Eq(sp.pi, sp.S("22/7"), evaluate=False), sp.Eq(1, 2, evaluate=False)
+        >>> wrong = Step("π is 22/7", drawn, lambda line: line.lhs == line.rhs, false)
+        >>> "FAILS" in Derivation("p.x", "a wrong value", (wrong,))._repr_html_()
+        True
+        """
+        steps = "".join(f"<li>{_item(checked)}</li>" for checked in self.check())
+        return f"<div><p><b>{escape(self.title)}</b></p><ol>{steps}</ol></div>"
+
+
+def _item(checked: CheckedStep) -> str:
+    """A step as a notebook lists it, in HTML: words, how it was checked, formula."""
+    step, good = checked.step, checked.holds and checked.control_rejected
+    told = step.checked
+    if not good:
+        told = "FAILS" if not checked.holds else "UNSOUND: the altered step passed too"
+    given = "".join(f"<br>given: {escape(text)}" for text in step.given)
+    formula = escape(sp.latex(step.statement))
+    return f"{escape(step.because)} <small>({marked(told, good)})</small>{given} $${formula}$$"
 
 
 def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:
@@ -201,7 +222,10 @@ def mean_step(
     false: sp.Expr,
     scope: str,
 ) -> Step:
-    """E[``inner``] = ``value``; ``check`` compares the average of the left side with the right."""
+    """A step about an average, E[``inner``] = ``value``.
+
+    ``check`` compares the average of the left side with the right.
+    """
 
     def averaged(statement: sp.Basic) -> bool:
         return check(sp.Eq(statement.args[0].args[0], statement.args[1], evaluate=False))

@@ -30,7 +30,7 @@ class Order:
         )
 
     def expression(self, n: sp.Symbol) -> sp.Expr:
-        """N^power (log N)^log_power."""
+        """The term without its coefficient, N^power (log N)^log_power."""
         return n**self.power * sp.log(n) ** self.log_power
 
 

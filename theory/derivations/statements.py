@@ -53,7 +53,7 @@ class _Printed(sp.Basic):
 
 
 class OrderEquality(_Printed):
-    """(expression, target, depth): expression ≍ target as the depth grows."""
+    """Two quantities grow alike: (expression, target, depth), expression ≍ target."""
 
     sign = "≍"
     latex_sign = r"\asymp"
@@ -64,10 +64,7 @@ class OrderEquality(_Printed):
 
 
 class Rounded(_Printed):
-    """(exact, decimal): the exact value, rounded to the digits of the decimal.
-
-    The decimal is a rational number and is printed as the decimal that it is.
-    """
+    """A value as it is printed: (exact, decimal), rounded to the digits of the decimal."""
 
     sign = "≈"
     latex_sign = r"\approx"
@@ -93,14 +90,14 @@ def decimal_text(value: sp.Basic) -> str:
 
 
 class LoewnerOrder(_Printed):
-    """(lower, upper): upper − lower has no negative eigenvalue."""
+    """One matrix is below another: (lower, upper), upper − lower has no negative eigenvalue."""
 
     sign = "⪯"
     latex_sign = r"\preceq"
 
 
 class Between(_Printed):
-    """(low, name, high): a named quantity lies between two bounds."""
+    """A named quantity lies between two bounds: (low, name, high)."""
 
     sign = "≤"
     latex_sign = r"\le"
@@ -110,14 +107,14 @@ class Between(_Printed):
 
 
 class Definition(_Printed):
-    """(name, expression): what a name stands for from here on."""
+    """What a name stands for from here on: (name, expression)."""
 
     sign = "≔"
     latex_sign = ":="
 
 
 class At(sp.Basic):
-    """(relation, (symbol, value), …): the relation, at these values of these symbols."""
+    """A relation at given values of its symbols: (relation, (symbol, value), …)."""
 
     @property
     def values(self) -> dict[sp.Basic, sp.Basic]:
@@ -151,9 +148,9 @@ class At(sp.Basic):
 
 
 class Asked(sp.Basic):
-    """(relation): a condition that is demanded; whether anything meets it is another line's matter.
+    """A condition that is demanded: (relation).
 
-    It is printed with the word *asked*, and a check compares it with the demand's description.
+    Whether anything meets it is another line's matter.
     """
 
     def _pretty(self, printer) -> prettyForm:
@@ -164,7 +161,7 @@ class Asked(sp.Basic):
 
 
 class Computed(sp.Equality):
-    """(name, formula): the named quantity, computed from its definition, equals the formula."""
+    """A named quantity, computed from its definition, equals a formula: (name, formula)."""
 
 
 def at(relation: sp.Basic, values: Mapping[sp.Basic, sp.Basic]) -> At:

@@ -23,6 +23,7 @@ from itertools import product
 import sympy as sp
 
 from theory.derivations.derivation import StatementCheck, Step, covers, dominated, equation
+from theory.derivations.number import Number
 from theory.errors import InputError
 from theory.moments.relu_kernel import kappa_1
 from theory.moments.relu_moments import (
@@ -33,7 +34,6 @@ from theory.moments.relu_moments import (
     relu_moment,
     rho,
 )
-from theory.moments.token_gram import Number
 
 l = sp.Symbol("l", integer=True, nonnegative=True)  # noqa: E741 - the paper's layer index
 _X, _H, _mu = sp.symbols("X H mu", nonnegative=True)

@@ -35,10 +35,10 @@ Finite-width corrections are of first order in 1/d. They come in three kinds.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from theory.derivations.number import Number
 from theory.moments.softmax_moments import SoftmaxMoments
 from theory.moments.token_gram import (
     Gram,
-    Number,
     averaged,
     centred_second_moment,
     correlations,

@@ -17,6 +17,7 @@ source meet, the direction s of the stronger path is kept.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from theory.derivations.number import Number
 from theory.mean_field.layer_history import HistoryTape, Normed, Summed, TokenFactors, mixed_gram
 from theory.mean_field.norm_moments import (
     CotangentMoments,
@@ -29,15 +30,7 @@ from theory.mean_field.norm_moments import (
 from theory.mean_field.pulled_stack import PulledStack
 from theory.mean_field.residual_block import NetworkSetting, NormPlace
 from theory.mean_field.signal_propagation import backward
-from theory.moments.token_gram import (
-    Gram,
-    Number,
-    combine,
-    diagonal,
-    exchangeable,
-    inner,
-    square_root,
-)
+from theory.moments.token_gram import Gram, combine, diagonal, exchangeable, inner, square_root
 
 
 def pull_history(

@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from theory.derivations.number import Number
 from theory.mean_field.norm_moments import StreamMoments
 from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, NetworkSetting, NormPlace
 from theory.mean_field.signal_propagation import Passed, forward
-from theory.moments.token_gram import Gram, Number, diagonal, entrywise, square_root
+from theory.moments.token_gram import Gram, diagonal, entrywise, square_root
 
 
 class HistoryWiring(StrEnum):

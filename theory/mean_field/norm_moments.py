@@ -21,10 +21,10 @@ where r_G is 4/d for a product of two matrices and 2/d + 5/d_ff behind a ReLU.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from theory.derivations.number import Number
 from theory.mean_field.attention_moments import Fluctuations
 from theory.moments.token_gram import (
     Gram,
-    Number,
     combine,
     correlations,
     diagonal,

@@ -24,6 +24,7 @@ The prediction is inaccurate in five cases:
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from theory.derivations.number import Number
 from theory.errors import InputError, require_positive
 from theory.mean_field.attention_moments import Fluctuations, Softmax
 from theory.mean_field.history_cotangents import pull_history
@@ -42,16 +43,7 @@ from theory.mean_field.pulled_stack import PulledStack
 from theory.mean_field.residual_block import MeanFieldBlock, NetworkSetting, NormPlace
 from theory.mean_field.signal_propagation import Passed, backward, forward
 from theory.moments.softmax_moments import moments
-from theory.moments.token_gram import (
-    Gram,
-    Number,
-    combine,
-    diagonal,
-    exchangeable,
-    sinusoids,
-    total,
-    trace,
-)
+from theory.moments.token_gram import Gram, combine, diagonal, exchangeable, sinusoids, total, trace
 
 
 @dataclass(frozen=True)

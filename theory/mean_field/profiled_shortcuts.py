@@ -12,11 +12,12 @@ The blocks of each stack are counted separately. No number is fitted: g is the m
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from theory.derivations.number import Number
 from theory.mean_field.norm_moments import StreamMoments, gaussian
 from theory.mean_field.predict import EmbeddedTokens, Network, setting_of
 from theory.mean_field.residual_block import MeanFieldBlock, NetworkSetting
 from theory.mean_field.signal_propagation import Passed, forward
-from theory.moments.token_gram import Gram, Number, square_root, trace
+from theory.moments.token_gram import Gram, square_root, trace
 
 Choice = Callable[[Sequence[Passed]], Number]
 """Chooses a block's multiplier from the blocks of its stack that were passed before it."""

@@ -7,8 +7,9 @@ all layers below.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from theory.derivations.number import Number
 from theory.mean_field.norm_moments import CotangentMoments
-from theory.moments.token_gram import Gram, Number
+from theory.moments.token_gram import Gram
 
 
 @dataclass(frozen=True)

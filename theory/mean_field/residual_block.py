@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from theory.derivations.number import Number
 from theory.mean_field.attention_moments import Fluctuations, Softmax
-from theory.moments.token_gram import Number
 
 
 class BlockKind(StrEnum):

@@ -26,6 +26,7 @@ spread r = Var S/(E S)².
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from theory.derivations.number import Number
 from theory.mean_field.attention_moments import AttentionMoments, attention_moments
 from theory.mean_field.norm_moments import (
     CotangentMoments,
@@ -42,7 +43,6 @@ from theory.mean_field.residual_block import BlockKind, MeanFieldBlock, NetworkS
 from theory.moments.relu_kernel import ReluPairs, relu_pairs
 from theory.moments.token_gram import (
     Gram,
-    Number,
     centred_gram,
     combine,
     correlations,

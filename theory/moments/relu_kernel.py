@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from theory.moments.token_gram import Gram, Number, correlations, diagonal, square_root
+from theory.derivations.number import Number
+from theory.moments.token_gram import Gram, correlations, diagonal, square_root
 
 
 def kappa_1(rho: Number) -> Number:

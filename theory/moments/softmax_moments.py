@@ -21,7 +21,7 @@ from dataclasses import astuple, dataclass
 from functools import cache, lru_cache
 from math import exp, gamma, log, log1p, pi, sqrt
 
-from theory.moments.token_gram import Number
+from theory.derivations.number import Number
 
 STEP = 1 / 8
 """Spacing of the table in log(1 + v); the error of cubic interpolation is 1e-4."""
@@ -173,7 +173,7 @@ def exact(n: int, variance: float, spread: float = 0.0) -> SoftmaxMoments:
             sums[distinct] += value
 
     def of(*distinct: tuple[int, int]) -> float:
-        """E of the sum over distinct keys of a product of factors a^j ℓ^k, one per key."""
+        """Mean of the sum over distinct keys of a product of factors a^j ℓ^k, one per key."""
         return sums[distinct]
 
     m_2, m_3, m_4 = of((2, 0)), of((3, 0)), of((4, 0))

@@ -21,9 +21,9 @@ from math import cos
 
 import sympy as sp
 
+from theory.derivations.number import Number
 from theory.errors import require_positive
 
-Number = float | sp.Expr
 Gram = tuple[tuple[Number, ...], ...]
 
 

@@ -71,7 +71,9 @@ def sum_order(summand: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
 
 
 def sum_step(because: str, summand: sp.Expr, power: sp.Expr | int, log_power: int = 0) -> Step:
-    """Σ_{l=1}^N summand ≍ N^power (log N)^log_power; the false variant is off by N^(1/4).
+    """A step about the order of a sum over layers: Σ_{l=1}^N summand ≍ N^power (log N)^log_power.
+
+    The false variant is off by N^(1/4).
 
     Examples
     --------
@@ -97,7 +99,9 @@ def sum_step(because: str, summand: sp.Expr, power: sp.Expr | int, log_power: in
 
 
 def block_bound(because: str, low: sp.Expr, high: sp.Expr) -> Step:
-    """low ≤ high for every block 1 ≤ l ≤ N, by the signs of l − 1 and N − l; twice low is false.
+    """A step that bounds every block: low ≤ high for 1 ≤ l ≤ N, by the signs of l − 1 and N − l.
+
+    Twice ``low`` is the false variant.
 
     Examples
     --------
@@ -130,7 +134,9 @@ def _blocks(random: Random) -> Mapping[sp.Basic, sp.Basic]:
 
 
 def stream_step(because: str, added: sp.Expr, total: sp.Expr) -> Step:
-    """e² + Σ_{l=1}^N added = e² + total for every N; N times the total is false.
+    """A step that sums up a stream's mean square: e² + Σ_{l=1}^N added = e² + total for every N.
+
+    N times the total is the false variant.
 
     Examples
     --------

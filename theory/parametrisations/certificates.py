@@ -27,7 +27,7 @@ class Certificate:
 
     @property
     def total(self) -> sp.Expr:
-        """Σ multiple × form, which no solution could make positive."""
+        """The sum of the forms, each with its multiple, which no solution could make positive."""
         return sp.expand(sp.Add(*(factor * item.form for factor, item in self.terms)))
 
     @property

@@ -26,12 +26,12 @@ _l = sp.Symbol("l", integer=True, positive=True)
 
 
 def stream_squared(layer: sp.Expr, layers: sp.Expr) -> sp.Expr:
-    """y_l² = e² + c l/N."""
+    """The mean square of GPT-2's stream behind layer l, y_l² = e² + c l/N."""
     return _start**2 + _added * layer / layers
 
 
 def change_of_outputs(power: int, layers: int, start: sp.Expr, added: sp.Expr) -> sp.Expr:
-    """Σ over l = 1 … N of 1/y_l^p: the change of f through the output matrices, up to a constant.
+    """The change of f through the output matrices up to a constant: Σ over l = 1 … N of 1/y_l^p.
 
     Examples
     --------
@@ -86,7 +86,10 @@ def _telescoping(because: str, first: int, last: int) -> Step:
 
 
 def _limit(because: str, power: int, closed: sp.Expr, wrong: sp.Expr) -> Step:
-    """Σ/N → ∫₀¹ dt/(e² + c t)^(p/2), decided by integration and by sums at a growing depth."""
+    """The limit of the mean over layers, decided by integration and by sums at a growing depth.
+
+    Σ/N → ∫₀¹ dt/(e² + c t)^(p/2).
+    """
     integral = sp.Integral(stream_squared(_t, sp.S.One) ** sp.Rational(-power, 2), (_t, 0, 1))
 
     def check(statement: sp.Basic) -> bool:

@@ -27,7 +27,7 @@ def minimum(
     rows: Sequence[Sequence[Fraction | int]],
     right: Sequence[Fraction | int],
 ) -> Optimum:
-    """Least Σ cost_i x_i over x ≥ 0 with ``rows`` · x = ``right``.
+    """The least cost Σ cost_i x_i over x ≥ 0 with ``rows`` · x = ``right``.
 
     Examples
     --------

@@ -28,7 +28,7 @@ GATED = sp.Rational(3, 2)
 
 
 def _integral(because: str, power: int, value: sp.Expr) -> Step:
-    """∫_0^∞ x^power φ(x) dx."""
+    """A moment of half a normal distribution, ∫_0^∞ x^power φ(x) dx."""
     integral = sp.Integral(_X**power * _DENSITY, (_X, 0, sp.oo))
     return Step(
         because, equation(integral, value), identity, equation(integral, 2 * value), "integrated"
@@ -36,7 +36,7 @@ def _integral(because: str, power: int, value: sp.Expr) -> Step:
 
 
 def _way() -> tuple[Step, Step]:
-    """Π_{k=l}^{N−1} (1 + κ/k) by its recurrence, and its order."""
+    """The factor from layer l to the end, Π_{k=l}^{N−1} (1 + κ/k): its recurrence and its order."""
     product = sp.gamma(N + _RATIO) / sp.gamma(N)
     following = product.subs(N, N + 1)
 
@@ -69,7 +69,7 @@ def _way() -> tuple[Step, Step]:
 
 
 def _logarithm(side: sp.Expr, depth: sp.Expr) -> sp.Expr:
-    """log of a product of gammas and powers, to forty digits."""
+    """Logarithm of a product of gammas and powers, to forty digits."""
     logs = sp.expand_log(sp.log(side), force=True)
     logs = logs.replace(lambda e: isinstance(e, sp.log) and e.has(sp.gamma), _log_gamma)
     # SymPy would write Γ of a whole number out as a factorial of millions of digits.

@@ -24,7 +24,7 @@ _INPUT = sp.Symbol("h", positive=True)
 
 
 def pre_ln_stream() -> Derivation:
-    """Pre-LN at initialisation: Θ(N)."""
+    """Derive how Pre-LN's stream grows at initialisation, as Θ(N)."""
     whole = START**2 + ADDED * N
     return Derivation(
         "modern.pre-ln-stream",
@@ -38,7 +38,7 @@ def pre_ln_stream() -> Derivation:
 
 
 def _below_exponential(whole: sp.Expr) -> Step:
-    """log y_N² is of smaller order than N."""
+    """A step: the logarithm of the stream's mean square, log y_N², is of smaller order than N."""
     at = {START: sp.S.One, ADDED: sp.S.One}
     growth = sp.log(whole.subs(at)) / N
 
@@ -80,7 +80,7 @@ def olmo2_growth() -> Derivation:
 
 
 def layernorm_scaling_stream() -> Derivation:
-    """LayerNorm Scaling: branches of size l^(-1/2)."""
+    """Derive the stream under LayerNorm Scaling, whose branches have size l^(-1/2)."""
     return Derivation(
         "modern.lns-stream",
         "LayerNorm Scaling's stream at initialisation",
@@ -127,7 +127,7 @@ def layernorm_scaling_gradient() -> Derivation:
 
 
 def layernorm_scaling_identity() -> Derivation:
-    """The last block is no less of an identity."""
+    """Derive that the last block is no less of an identity under LayerNorm Scaling."""
     return _profile(
         "modern.lns-identity",
         "LayerNorm Scaling's deep blocks, at initialisation",
@@ -136,7 +136,7 @@ def layernorm_scaling_identity() -> Derivation:
 
 
 def u_mup_stream() -> Derivation:
-    """u-μP: unit scale is a fixed point, and cotangents keep it."""
+    """Derive that under u-μP unit scale is a fixed point, and cotangents keep it."""
     square = sp.Symbol("tau", positive=True) ** 2
     whole = 1 / (1 + square) + square / (1 + square)
     return Derivation(
@@ -154,7 +154,7 @@ def u_mup_stream() -> Derivation:
 
 
 def deepscalelm(claim: str, title: str, what: str) -> Derivation:
-    """λ² + β² = 1."""
+    """Derive that weights with λ² + β² = 1 keep a stream and its branches at size 1."""
     kept, branch = sp.Symbol("lamda", positive=True), sp.Symbol("beta", positive=True)
     weights = {kept**2: 1 - branch**2}
     whole = (kept**2 + branch**2).subs(weights)
@@ -236,7 +236,7 @@ def dyt_jacobian() -> Derivation:
 
 
 def t5_logits() -> Derivation:
-    """T5: q's 1/√d' in the place of the logits' factor."""
+    """Derive that 1/√d' in T5's q takes the place of the logits' factor."""
     head, read, factor, wide = sp.symbols("k x f d", positive=True)
     of_query, of_key = sp.symbols("s_q s_k", positive=True)
     variance = factor**2 * head * (wide * read**2 * of_query**2) * (wide * read**2 * of_key**2)

@@ -26,7 +26,7 @@ _FLAT = START**2 + ADDED * BLOCK / N
 
 
 def _linear_stream() -> tuple[Step, ...]:
-    """y_l² = e² + c l between c l and (e² + c) l."""
+    """Steps for a stream that grows linearly: y_l² = e² + c l, between c l and (e² + c) l."""
     return (
         stream_step("branches of one size: y_N² = e² + c N", ADDED, ADDED * N),
         block_bound("from below, y_l² ≥ c l", ADDED * BLOCK, _LINEAR),
@@ -35,7 +35,7 @@ def _linear_stream() -> tuple[Step, ...]:
 
 
 def _bounded_stream(added: sp.Expr, name: str, total: sp.Expr) -> tuple[Step, ...]:
-    """e² ≤ y_l² ≤ e² + c."""
+    """Steps for a stream that stays bounded: e² ≤ y_l² ≤ e² + c."""
     reached = START**2 + BLOCK * added
     return (
         stream_step(name, added, total),
@@ -110,7 +110,10 @@ def completep_sgd() -> Derivation:
 
 
 def u_mup() -> Derivation:
-    """u-μP under sign updates: L branches, weights τ_i/√(1 + τ_i²), rate L^(-1/2)."""
+    """Derive one step's change of u-μP under sign updates.
+
+    It has L branches with weights τ_i/√(1 + τ_i²), and the rate L^(-1/2).
+    """
     square = 1 / (N / 2 + BLOCK - 1)
     weight = 1 / (N / 2 + BLOCK)
     return Derivation(
@@ -183,7 +186,7 @@ def olmo2() -> Derivation:
 
 
 def wang() -> Derivation:
-    """Wang init: writers of 2/(N √d)."""
+    """Derive one step's change under Wang init, whose writers are 2/(N √d)."""
     return Derivation(
         "ours.wang-update",
         "Wang init: writers as 1/N",
@@ -196,7 +199,7 @@ def wang() -> Derivation:
 
 
 def mitchell() -> Derivation:
-    """OLMo's mitchell: writers as l^(-1/2)."""
+    """Derive one step's change under OLMo's mitchell, whose writers shrink as l^(-1/2)."""
     last = START**2 + ADDED * (1 + sp.log(N))
     return Derivation(
         "ours.mitchell-update",

@@ -43,11 +43,11 @@ class PowerRecipe:
 
     @property
     def wired(self) -> StackStructure:
-        """Its structure."""
+        """The structure of the recipe: a named one, or its own."""
         return self.shape or structure_named(self.structure)
 
     def rule(self, role: str) -> RolePowers:
-        """Formulas of a role."""
+        """The powers of a role; default ones where the recipe names none."""
         kind = self.wired.kinds[role]
         default = RolePowers(std=_FAN_IN) if kind in ("hidden", "output") else RolePowers()
         return self.rules.get(role, default)
@@ -64,7 +64,7 @@ class PowerRecipe:
 
 
 def _flat(**changed: RolePowers) -> dict[str, RolePowers]:
-    """0.02 everywhere, but for what is changed."""
+    """Powers of one standard deviation of 0.02 everywhere, but for what is changed."""
     return {
         **dict.fromkeys(("embedding", "in", "score", "out", "head"), RolePowers(std=_002)),
         **changed,

@@ -80,7 +80,7 @@ class StructurePowers:
         return self.start(self.structure.stream(branch.reads))
 
     def output(self, branch: RoleProduct, stream: ResidualStream, t: sp.Expr = END) -> sp.Expr:
-        """β, the size of what a branch adds."""
+        """Size of what a branch adds, β."""
         seen = branch.roles[branch.normed :]
         read = sp.S.Zero if branch.normed else branch.degree * self.read(branch, stream)
         return sp.Add(*(self.size(role, t) for role in seen)) + read
@@ -104,7 +104,7 @@ class StructurePowers:
         return Sum(top - base, bool(level and self.blocks and top == base))
 
     def stream_size(self, stream: ResidualStream, t: sp.Expr = END) -> sp.Expr:
-        """Of the stream at layers of number N^t."""
+        """Size of the stream at layers of number N^t."""
         start = self.start(stream)
         if self.steady or stream.wiring != "pre-norm":
             return start
@@ -116,7 +116,7 @@ class StructurePowers:
         return sp.Max(start, *outputs)
 
     def sensitivity(self, stream: ResidualStream, t: sp.Expr = END) -> sp.Expr:
-        """δ: of f with respect to what a block adds to the stream at layers of number N^t."""
+        """Sensitivity δ of f to what a block adds to the stream at layers of number N^t."""
         passed = self.memory(stream)
         if stream.wiring == "pre-norm":
             return passed - self.stream_size(stream, t)
@@ -147,7 +147,7 @@ class StructurePowers:
     def gradient(
         self, stream: ResidualStream, branch: RoleProduct, role: str, t: sp.Expr = END
     ) -> sp.Expr:
-        """g: ∂f/∂θ for one entry of a role in a branch."""
+        """Gradient of f by one entry of a role in a branch, g."""
         own = self._of(role)
         delta = self.sensitivity(stream, t)
         if role in dict(branch.offsets):
@@ -186,7 +186,7 @@ class StructurePowers:
         return others + gates * self.read(branch, stream)
 
     def end_gradient(self, role: str) -> sp.Expr:
-        """g of an entry of an embedding, of the head, or of a vector behind the last block."""
+        """The same for an embedding's or the head's entry, or a vector behind the last block."""
         own = self._of(role)
         if role in self.structure.final:
             return self.memory(self.structure.stream(self.structure.final[role]))
@@ -249,7 +249,7 @@ class StructurePowers:
         return sp.S.Zero if ZERO in values else sp.Max(*values) - sp.Min(*values)
 
     def _kinks(self, stream: ResidualStream) -> tuple[sp.Expr, ...]:
-        """t at which the stream's size changes its slope, with both ends."""
+        """The t at which the stream's size changes its slope, with both ends."""
         start, found = self.start(stream), {sp.S.Zero, END}
         for branch in stream.branches if stream.wiring == "pre-norm" else ():
             slope = HALF + self.output(branch, stream, END) - self.output(branch, stream, 0)

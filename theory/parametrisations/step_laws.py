@@ -45,17 +45,15 @@ class StepLaw:
         return HALF * max(fans) if self.widened and matrix else sp.S.Zero
 
     def shape_power(self, *, matrix: bool) -> sp.Rational:
-        """ε: f moves by (number of entries)^ε times what one entry's gradient suggests.
+        """The power ε by which a tensor's step goes with its number of entries.
 
-        1 when every entry takes a step of its own. 1/2 for an orthogonal step on a gradient of
-        bounded rank: its inner product with g is the sum of the singular values of g, which is
-        Θ(‖g‖) and not Σ |g_i|.
+        f moves by (number of entries)^ε times what one entry's gradient suggests.
         """
         return HALF if self.orthogonal and matrix else sp.S.One
 
 
 def degrees(rule: UpdateRule) -> tuple[int, int]:
-    """(p, q) of a rule, from how its change scales when gradient or weight is multiplied.
+    """How a rule's change scales when the gradient or the weight is multiplied, as powers (p, q).
 
     Examples
     --------

@@ -140,7 +140,7 @@ def pre_norm(
     Parameters
     ----------
     name
-        Of the structure.
+        Name of the structure.
     gains
         Whether the norms have a gain that is trained.
     biases

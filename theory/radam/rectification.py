@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from theory.derivations.number import Number
 from theory.errors import InputError, nearest, require_positive
-from theory.radam.variance import Number, require_more
+from theory.radam.variance import require_more
 
 
 def longest(beta2: Number) -> Number:

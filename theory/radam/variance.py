@@ -15,10 +15,8 @@ import math
 
 import sympy as sp
 
+from theory.derivations.number import Number
 from theory.errors import InputError
-
-Number = float | sp.Expr
-"""Argument and result of the formulas: floats, exact numbers or symbols."""
 
 
 def variance(degrees: Number, sigma: Number = 1) -> sp.Expr:

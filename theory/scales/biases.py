@@ -24,7 +24,9 @@ _bias = sp.Symbol("beta", nonnegative=True)
 
 
 def default_mean_square(fan_in: sp.Expr) -> sp.Expr:
-    """E b² = 1/(3 fan_in) for b ~ U(±fan_in^(-1/2)), by integration.
+    """Mean square of torch's default biases, by integration: E b² = 1/(3 fan_in).
+
+    They are U(±fan_in^(-1/2)).
 
     Examples
     --------

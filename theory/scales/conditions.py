@@ -116,7 +116,7 @@ def summed(number: int) -> sp.Expr:
 
 
 def block_sum(stack: stacks.Stack) -> sp.Expr:
-    """Σ count × gain over a stack's branches, as a sum that is not collected."""
+    """The sum of count × gain over a stack's branches, which is not collected."""
     return sp.Add(
         *(
             sp.Mul(count, branch_gain(branch, SGD), evaluate=False)
@@ -155,7 +155,7 @@ def _is_printed(number: int) -> Callable[[sp.Basic], bool]:
 
 
 def decoder_choice(scale: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
-    """v_d = w_d = y = m = ``scale``."""
+    """T-Fixup's choice for the decoder, one scale for all norms: v_d = w_d = y = m = ``scale``."""
     return {V_D: scale, W_D: scale, Y: scale, M: scale}
 
 
@@ -170,7 +170,10 @@ def value_step(name: str, left_side: sp.Expr, value: sp.Rational | sp.Integer) -
 
 
 def evaluation_steps() -> tuple[Step, ...]:
-    """Eq. 7 is 2 as printed, 1 over the blocks that exist; Eq. 8 is 1/3 as printed."""
+    """Evaluate the left sides at T-Fixup's scales.
+
+    Eq. 7 is 2 as printed and 1 over the blocks that exist; Eq. 8 is 1/3 as printed.
+    """
     counted = stack_gain(stacks.decoder(), SGD)
     return (
         value_step("Eq. 7 as printed", printed(7), sp.Integer(2)),

@@ -32,7 +32,7 @@ STEPS: dict[str, Callable[[sp.Expr, sp.Expr], sp.Expr]] = {
 
 
 def change_power(solved: Solution, rule: UpdateRule) -> sp.Expr:
-    """p in ‖Δf‖ = Θ(η N^p) under ``rule`` at norms solved for, perhaps, another.
+    """Power p of the change, ‖Δf‖ = Θ(η N^p), under ``rule`` at norms solved for, perhaps, another.
 
     Examples
     --------

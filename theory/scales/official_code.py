@@ -100,7 +100,7 @@ def _eq7(y_squared: sp.Expr) -> sp.Expr:
 
 
 def _logits(query: sp.Expr, key: sp.Expr, factor: sp.Expr) -> sp.Expr:
-    """c² d' d² σ_q² σ_k²: the logits' mean square at ‖y‖² = ‖m‖² = d (root mean square 1)."""
+    """Mean square of the logits, c² d' d² σ_q² σ_k², at ‖y‖² = ‖m‖² = d (root mean square 1)."""
     return factor * (d / heads) * d**2 * query * key
 
 

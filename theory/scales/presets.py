@@ -35,7 +35,7 @@ ALPHA = sp.Symbol("alpha", positive=True)
 def residual_branches(
     matrices: int, blocks: sp.Expr, slot: sp.Symbol = A, name: str = "residual"
 ) -> tuple[Stack, tuple[Tie, ...]]:
-    """L branches of m matrices, the first m − 1 of norm ``slot``, the last zero.
+    """A stack of L branches of m matrices, the first m − 1 of norm ``slot``, the last zero.
 
     Raises
     ------
@@ -205,7 +205,7 @@ class Preset:
 
 
 def _printed_encoder_scale(n: sp.Expr, m: sp.Expr) -> sp.Expr | None:
-    """0.67 N^(-1/4), which the paper prints for stacks of one depth N alone."""
+    """The encoder's scale as printed, 0.67 N^(-1/4), which is for stacks of one depth N alone."""
     return sp.Rational("0.67") * n ** sp.Rational(-1, 4) if n == m else None
 
 

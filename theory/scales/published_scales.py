@@ -56,7 +56,10 @@ def _by_matrices(
 
 
 def fixup() -> Derivation:
-    """L a^(2(m − 1)) = 1, hence a = L^(-1/(2m − 2))."""
+    """Derive Fixup's factor for a branch of m matrices.
+
+    L a^(2(m − 1)) = 1, hence a = L^(-1/(2m − 2)).
+    """
 
     def is_gain(count: int, claimed: sp.Expr) -> bool:
         return identity(equation(_tied_left_side(presets.fixup(L, count), "residual"), claimed))
@@ -139,7 +142,11 @@ def _rounds(exact: sp.Expr, printed: str) -> Step:
 
 
 def deepnorm() -> Derivation:
-    """α_e = 3^(-3/16) (N⁴M)^(1/16), β_e = 3^(3/16)/√2 (N⁴M)^(-1/16), (3M)^(1/4), (12M)^(-1/4)."""
+    """Derive DeepNorm's constants from its conditions.
+
+    α_e = 3^(-3/16) (N⁴M)^(1/16), β_e = 3^(3/16)/√2 (N⁴M)^(-1/16), α_d = (3M)^(1/4) and β_d =
+    (12M)^(-1/4).
+    """
     quarter = sp.Rational(1, 4)
     sixteenth = (N**4 * M) ** sp.Rational(1, 16)
     alpha_e, beta_e = 3 ** sp.Rational(-3, 16), 3 ** sp.Rational(3, 16) / sp.sqrt(2)
@@ -197,7 +204,7 @@ def deepnorm() -> Derivation:
 
 
 def dt_fixup() -> Derivation:
-    """N t² (4μ² + 2μ + 2) = 1 from relation-aware attention, hence the published scale."""
+    """Derive DT-Fixup's scale from relation-aware attention: N t² (4μ² + 2μ + 2) = 1."""
     architecture = presets.dt_fixup(N)
     left = _tied_left_side(architecture, "encoder")
     typed = N * T**2 * (4 * MU**2 + 2 * MU + 2)

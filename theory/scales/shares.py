@@ -30,10 +30,7 @@ class Share:
 
     @property
     def law(self) -> tuple[sp.Expr, sp.Expr] | None:
-        """(c, p) of its leading term c N^p as all depths N grow alike.
-
-        ``None`` where free norms decide it.
-        """
+        """Constant and power of the leading term c N^p as all depths N grow alike."""
         if self.value.free_symbols - self.depths:
             return None
         alike = self.value.xreplace(dict.fromkeys(self.depths, _DEPTH))

@@ -284,7 +284,7 @@ def solve(
 
 
 def depth_law(scale: sp.Expr, depth: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
-    """(c, p) of a scale that is exactly c · depth^p.
+    """Constant c and power p of a scale that is exactly c · depth^p.
 
     Raises
     ------

@@ -65,7 +65,7 @@ class Stack:
 
     @property
     def count(self) -> sp.Expr:
-        """L, the number of residual blocks."""
+        """Number of residual blocks, L."""
         return sp.Add(*(count for _, count in self.blocks))
 
 
@@ -91,14 +91,14 @@ def attention(name: str, value: sp.Symbol, output: sp.Symbol, *reads: sp.Symbol)
 
 
 def mlp(first: sp.Symbol, second: sp.Symbol, reads: sp.Symbol) -> Block:
-    """w₁ · w₂ · y: a bilinear gain like attention's."""
+    """An MLP as a product, w₁ · w₂ · y, which is a bilinear gain like attention's."""
     return Block(
         "MLP", (NormPolynomial(first * second * reads, (first, second, reads), (reads,), "MLP"),)
     )
 
 
 def gated_mlp(gate: sp.Symbol, first: sp.Symbol, second: sp.Symbol, reads: sp.Symbol) -> Block:
-    """g · w₁ · w₂ · y²: three matrices, and the input enters through two of them.
+    """A gated MLP as a product, g · w₁ · w₂ · y²: the input enters through two of its matrices.
 
     Examples
     --------
@@ -117,12 +117,12 @@ def side_by_side(name: str, *blocks: Block) -> Block:
 
 
 def matrices(name: str, slots: tuple[sp.Symbol, ...]) -> Block:
-    """a₁ ⋯ a_m: a branch of m matrices on an input of norm 1 that no step moves."""
+    """A branch of m matrices on an input of norm 1 that no step moves, a₁ ⋯ a_m."""
     return Block(name, (NormPolynomial(sp.Mul(*slots), slots),))
 
 
 def encoder(layers: sp.Expr = N_E) -> Stack:
-    """N_e × (self-attention, MLP): L_e = 2 N_e.
+    """The encoder: N_e layers of self-attention and MLP, L_e = 2 N_e blocks.
 
     Examples
     --------
@@ -136,9 +136,9 @@ def encoder(layers: sp.Expr = N_E) -> Stack:
 
 
 def decoder(layers: sp.Expr = N_D, *memories: sp.Symbol) -> Stack:
-    """N_d × (self-attention, encoder-attention, MLP): L_d = 3 N_d, as the blocks really exist.
+    """The decoder as its blocks really exist, L_d = 3 N_d.
 
-    Each of several memories has an encoder-attention block of its own.
+    Each of the N_d layers has self-attention, encoder-attention and an MLP.
 
     Examples
     --------

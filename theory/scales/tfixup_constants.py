@@ -33,7 +33,7 @@ DIGITS = "0.669628722978"
 
 
 def constant() -> sp.Expr:
-    """√((√22 − 2)/6), from the solver.
+    """The constant of the encoder's scale as the solver finds it, √((√22 − 2)/6).
 
     Examples
     --------
@@ -68,7 +68,7 @@ def decoder_steps() -> tuple[Step, ...]:
 
 
 def encoder_steps() -> tuple[Step, ...]:
-    """Eq. 6 with v_e = w_e = s and x = (9N)^(-1/4), solved."""
+    """Solve Eq. 6 for the encoder's scale, with v_e = w_e = s and x = (9N)^(-1/4)."""
     x = (9 * N) ** sp.Rational(-1, 4)
     eq6 = conditions.printed(6).subs({N_E: N, V_E: _s, W_E: _s})
     at_x = eq6.subs(X, x)
@@ -112,7 +112,10 @@ def encoder_steps() -> tuple[Step, ...]:
 
 
 def derivation() -> Derivation:
-    """Eq. 5 → gradient → update gain → Theorem 3.1's terms → Eqs. 6–8 → both constants."""
+    """Derive both constants of T-Fixup from the definition of attention.
+
+    Eq. 5 → gradient → update gain → Theorem 3.1's terms → Eqs. 6–8 → constants.
+    """
     return Derivation(
         "tfixup.encoder-scale",
         "From Eq. 5 to the encoder's scale 0.669628722978 N^(-1/4) (Appendix C reconstructed)",

@@ -162,7 +162,7 @@ def update_rule_named(name: str) -> UpdateRule:
 
 
 def branch_gain(branch: NormPolynomial, rule: UpdateRule, shortcut: sp.Expr = sp.S.One) -> sp.Expr:
-    """Σ over trained slots of the rule's change: that of the branch in one step, divided by η.
+    """How far a branch moves in one step ÷ η: the sum of the rule's change over trained slots.
 
     Examples
     --------
@@ -189,7 +189,7 @@ def stack_gain(stack: Stack, rule: UpdateRule) -> sp.Expr:
 
 
 def sensitivity(stack: Stack, activation: sp.Symbol, *, coherent: bool = False) -> sp.Expr:
-    """Σ over branches that read ``activation`` of (∂G/∂activation)², in mean square.
+    """Mean square of ∂G/∂activation, summed over the branches that read ``activation``.
 
     A step does not choose ∂G/∂activation, so it acts in mean square whatever the rule. The
     ``coherent`` sum Σ |∂G/∂activation| is the worst case, which DeepNorm's bound takes.

@@ -25,7 +25,7 @@ from numerics.linearization.closed_form.mlp_and_norm import Weights, add_own, ad
 
 @dataclass(frozen=True)
 class AttentionTape:
-    """The attention softmax(α q kᵀ) v W_oᵀ with what its derivatives at a point need.
+    """Attention at a point, with what its derivatives there need: softmax(α q kᵀ) v W_oᵀ.
 
     It reads the stream itself where ``memory`` is ``None``.
     """
@@ -54,7 +54,10 @@ class AttentionTape:
         mask: Float[Tensor, "#X #T S"],
         skip_GND: Tensor | None,
     ) -> tuple[Float[Tensor, "G N D"], "AttentionTape"]:
-        """skip + attention; ``mask`` is added to the logits."""
+        """Apply attention and add it to the skip path.
+
+        ``mask`` is added to the logits, −∞ where a key is hidden.
+        """
         q, k, v = _project(shape, y_GND, memory_GMD, inner)
         a_XTS = torch.baddbmm(mask, q, k.mT, alpha=_alpha(q)).softmax(-1)
         mixed = Lanes(shape, torch.bmm(a_XTS, v)[None])
@@ -70,7 +73,10 @@ class AttentionTape:
         skip_GND: Tensor | None,
         c_memory_GMD: Float[Tensor, "G M D"] | None = None,
     ) -> tuple[Float[Tensor, "G N D"], Float[Tensor, "G M D"] | None, dict[str, Tensor]]:
-        """skip + Jᵀc, c_memory + the memory's cotangent, and the gradients of the weights."""
+        """Take a cotangent c backward: skip + Jᵀc, the memory's cotangent, the weights' gradients.
+
+        The cotangent of the memory is added to ``c_memory``.
+        """
         weights, inner, (q, k, v) = self.weights, self.inner, self.qkv
         crosses = self.memory_GMD is not None
         # W_o is (D, C) and the mixed values (N, C): its gradient is cᵀ mixed.
@@ -104,7 +110,7 @@ class AttentionTape:
         steps: Weights,
         slot: int,
     ) -> Float[Tensor, "G R D"]:
-        """skip + J (d, dmemory), and J_θ s in the slot.
+        """Take tangents d forward: skip + J (d, dmemory), and the weights' own J_θ s in their slot.
 
         The memory's tangents fill the first Q / M slots; ``slot`` may be one of them or the next.
         """
@@ -132,7 +138,7 @@ class AttentionTape:
         return self.shape.by_head(logits), self.shape.by_head(torch.bmm(self.a_XTS, dv))
 
     def _push_logits(self, d_GRD: Tensor, source_GQD: Tensor) -> Float[Tensor, "H Y T P S"]:
-        """α d W_qᵀ kᵀ + α q W_k dᵀ, by head."""
+        """How the tangents of the streams move the logits, by head: α d W_qᵀ kᵀ + α q W_k dᵀ."""
         q, k = (self.shape.by_head(_alpha(x) * x) for x in self.qkv[:2])
         heads, lanes, s = k.shape[:3]
         t = q.shape[2]
@@ -148,7 +154,7 @@ class AttentionTape:
         return da
 
     def _push_values(self, source_GQD: Tensor, da: Tensor) -> Float[Tensor, "H Y T P K"]:
-        """A dv + dA v, by head."""
+        """How moved values and moved logits move the mixed values, by head: A dv + dA v."""
         a, v = self.shape.by_head(self.a_XTS), self.shape.by_head(self.qkv[2])
         mixed = da.new_empty(*da.shape[:4], v.shape[-1])
         for head, values in enumerate(self._rows(2).unbind(1)):
@@ -173,7 +179,10 @@ class AttentionTape:
 def _through(
     d_GRD: Tensor, w_GKD: Tensor, x_YSK: Tensor, *, out: Tensor | None = None
 ) -> Float[Tensor, "Y L S"]:
-    """d Wᵀ xᵀ, in the cheaper order; L of the R rows belong to a lane."""
+    """Multiply tangents by a projection and by the other operand, d Wᵀ xᵀ, in the cheaper order.
+
+    L of the R rows belong to a lane.
+    """
     lanes, s, k = x_YSK.shape
     models, rows, d = d_GRD.shape
     own = rows * models // lanes
@@ -194,7 +203,7 @@ def _alpha(x_XTK: Tensor) -> float:
 def _project(
     shape: AttentionShape, y_GND: Tensor, memory_GMD: Tensor | None, inner: Weights
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries of y, keys and values of the memory or of y, by lane."""
+    """Project to lanes: queries of y, keys and values of the memory, or of y without one."""
     if memory_GMD is None:
         q, k, v = shape.project(y_GND, inner["qkv"], inner.get("qkv_bias"))
     else:
@@ -204,11 +213,11 @@ def _project(
 
 
 def _gradients(lanes: Lanes, x_GND: Tensor, inner: Weights, name: str) -> dict[str, Tensor]:
-    """Of a projection of x and its bias, from the cotangents of its lanes."""
+    """The gradients of a projection of x and of its bias, from the cotangents of its lanes."""
     found = {name: lanes.gradient(x_GND)}
     return found | {name + "_bias": lanes.sums()} if name + "_bias" in inner else found
 
 
 def _softmax_derivative(g: Float[Tensor, "*X S"], a: Float[Tensor, "*#X S"]) -> Tensor:
-    """Apply the derivative of the softmax: A∘g − A Σ(A∘g)."""
+    """Apply the derivative of the softmax, A∘g − A Σ(A∘g)."""
     return torch.ops.aten._softmax_backward_data(g, a.expand_as(g), -1, g.dtype)

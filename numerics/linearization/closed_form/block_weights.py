@@ -19,7 +19,7 @@ from numerics.models.wiring import Shortcut
 
 @dataclass(frozen=True)
 class NormWeights:
-    """γ and β of a layer norm, and what is added to the variance."""
+    """Gain γ and bias β of a layer norm, and what is added to the variance."""
 
     weights: Weights
     eps: float
@@ -27,7 +27,7 @@ class NormWeights:
 
 @dataclass(frozen=True)
 class BlockWeights:
-    """A residual block."""
+    """The weights of one residual block."""
 
     part: str
     layer: int
@@ -36,12 +36,12 @@ class BlockWeights:
     """Whether it attends to the memory."""
     branch: Weights
     projections: Weights | None
-    """Attention's as they are multiplied; an MLP has none."""
+    """Attention's projections in the form in which they are multiplied; an MLP has none."""
     norm: NormWeights | None
     shortcut: Tensor | float | None
-    """Factor on the skip path: DeepNorm's α, Admin's ω; ``None`` is 1."""
+    """Factor on the skip path, DeepNorm's α or Admin's ω; ``None`` is 1."""
     alpha: Tensor | None
-    """ReZero's factor on the branch, of the whole layer."""
+    """ReZero's factor on the branch, which the whole layer shares."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,9 @@ def projections(held: Weights, *, crosses: bool) -> Weights:
 
 
 def side_by_side(tensors: Sequence[Tensor | None]) -> Tensor:
-    """Matrices as (G, out, in), vectors as (G, 1, D), scalars as (G, 1, 1); of one model a view.
+    """Stack the same tensor of several models; of one model the result is a view.
+
+    Matrices become (G, out, in), vectors (G, 1, D) and scalars (G, 1, 1).
 
     Examples
     --------

@@ -21,11 +21,11 @@ class StackGradients:
     """Gradients of the parameters of one stack."""
 
     blocks: tuple[Weights, ...]
-    """By name, of each block in the order of the forward pass."""
+    """Gradients by name, for each block in the order of the forward pass."""
     norm: Weights
-    """Of the layer norm behind the stack; empty where there is none."""
+    """Gradients of the layer norm behind the stack; empty where there is none."""
     gates: Mapping[int, Tensor]
-    """Of ReZero's α, by layer: the sum over the layer's blocks, which share it."""
+    """Gradients of ReZero's α by layer, summed over the layer's blocks, which share it."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Gradients:
 
     stacks: Mapping[str, StackGradients]
     embeddings: Mapping[str, Tensor]
-    """Of the embedded inputs, by name, or of the tables that these were read from."""
+    """Gradients of the embedded inputs by name, or of the tables that these were read from."""
 
 
 def stepped(rule: StepRule, history: Sequence[Weights]) -> dict[str, Tensor]:
@@ -62,12 +62,12 @@ def stepped(rule: StepRule, history: Sequence[Weights]) -> dict[str, Tensor]:
 def energies(
     gradients: Gradients, parts_of_blocks: Mapping[str, Sequence[str]], parts: Sequence[str]
 ) -> Float[Tensor, "G P"]:
-    """Sum ‖g‖² over the tensors of each part, in float64.
+    """Sum the squares of all entries of the gradients in each part, Σ ‖g‖², in float64.
 
     Parameters
     ----------
     gradients
-        Of G models.
+        The gradients of G models.
     parts_of_blocks
         The part of every block of a stack, in order.
     parts

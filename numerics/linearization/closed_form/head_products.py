@@ -20,9 +20,9 @@ from torch import Tensor
 from numerics.linearization.closed_form.mlp_and_norm import add_product
 
 FEWEST_ROWS = 256
-"""Rows N from which the copy costs more than the calls."""
+"""Rows N from which the copy of packed products costs more than the calls of separate ones."""
 LONGEST_ROW = 256
-"""Width D up to which the copy costs more than what narrow products lose."""
+"""Width D up to which the copy costs more than what separate, narrower products lose."""
 THINNEST_HEAD = 16
 """Width K of a head from which its own product is worth a call."""
 
@@ -36,7 +36,7 @@ class AttentionShape:
     heads: int
     """Heads of an attention, H."""
     apart: bool = False
-    """Whether heads are multiplied one by one; with one model only."""
+    """Whether heads are multiplied separately, which is possible with one model only."""
 
     @staticmethod
     def of(streams_GBTD: Tensor, heads: int) -> "AttentionShape":
@@ -80,13 +80,13 @@ class AttentionShape:
         return packed.reshape(models, self.sequences * t, count * self.heads * k)
 
     def by_head(self, lanes_XTK: Tensor) -> Float[Tensor, "H Y T K"]:
-        """The lanes of each head, Y = G·B."""
+        """Group lanes by head, with Y = G·B lanes of each."""
         return lanes_XTK.unflatten(0, (self.heads, -1))
 
     def project(
         self, x_GND: Tensor, w_GCD: Tensor, bias_G1C: Tensor | None = None
     ) -> tuple[Float[Tensor, "X T K"], ...]:
-        """Project a stream, x Wᵀ + b by lane; each D rows of W are one projection.
+        """Project a stream to lanes, x Wᵀ + b; each D rows of W are one projection.
 
         Examples
         --------
@@ -115,9 +115,9 @@ class AttentionShape:
 
 @dataclass(frozen=True)
 class Lanes:
-    """Several projections by lane: q, k and v, or their cotangents, or mixed values.
+    """Several projections by lane, such as q, k and v, their cotangents, or the mixed values.
 
-    J counts the heads of all of them, C = J·K.
+    J counts the heads of all of them, and C = J·K.
     """
 
     shape: AttentionShape
@@ -129,7 +129,9 @@ class Lanes:
         return self.shape.pack(self.each)
 
     def times(self, weight_GCD: Tensor, skip_GND: Tensor | None, *, keep: bool) -> Tensor:
-        """Multiply and add to a skip path, skip + lanes W, in its place unless ``keep``.
+        """Multiply the lanes by a weight and add them to a skip path, skip + lanes W.
+
+        The sum is written into the skip path unless ``keep`` is set.
 
         Examples
         --------
@@ -154,7 +156,7 @@ class Lanes:
         return out_ND[None]
 
     def gradient(self, x_GND: Tensor) -> Float[Tensor, "G C D"]:
-        """Gradient of W, where these are the cotangents of the lanes of x Wᵀ.
+        """The gradient of W, where these lanes are the cotangents of x Wᵀ.
 
         Examples
         --------
@@ -170,13 +172,13 @@ class Lanes:
         return heads_JKD.view(1, -1, x_GND.shape[2])  # (J, K, D) to (1, C, D)
 
     def sums(self) -> Float[Tensor, "G 1 C"]:
-        """Sum over the rows: the gradient of a bias."""
+        """The sum over the rows, which is the gradient of a bias."""
         if not self.shape.apart:
             return self.rows_GNC.sum(1, keepdim=True)
         return self._lanes_JNK().sum(1).view(1, 1, -1)  # (J, K) to (1, 1, C)
 
     def _lanes_JNK(self) -> Tensor:
-        """The lanes of each head one below the other, of one model."""
+        """The lanes of one model, those of each head one below the other."""
         count, lanes, t, k = self.each.shape
         rows = self.shape.sequences * t
         # (count, X, T, K) to (J, N, K).

@@ -25,15 +25,15 @@ _TABLES = ("source_embedding", "target_embedding", "source_positions", "target_p
 
 @dataclass(frozen=True)
 class _Read:
-    """Rows of one table that one input reads."""
+    """The rows of one table that one input reads."""
 
     name: str
-    """Of the input."""
+    """Name of the input."""
     table: str
     """Name of the table."""
     rows_N: Int[Tensor, " N"]
     shape: torch.Size
-    """Of the table."""
+    """Shape of the table."""
     factor: float
 
 

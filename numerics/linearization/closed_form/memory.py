@@ -1,9 +1,9 @@
 """How many numbers the closed forms hold per residual block, for the estimate of a task's memory.
 
-With R = B·T rows, D, F = d_ff and H heads: attention keeps 5RD + BHT², an MLP RD + 2RF, a layer
-norm 4RD + 2R, and ReZero's branch RD. Of the 4RD counted for a layer norm, 3RD is heap
-fragmentation from its temporaries (measured with glibc). Beside a block's weights its gradients are
-held.
+With R = B·T rows, D, F = d_ff and H heads, attention keeps 5RD + BHT² numbers, an MLP RD + 2RF, a
+layer norm 4RD + 2R, and ReZero's branch RD. Of the 4RD counted for a layer norm, 3RD is heap
+fragmentation from its temporaries (measured with glibc). The gradients of a block's weights are
+held as well.
 """
 
 from numerics.models import ModelSpec

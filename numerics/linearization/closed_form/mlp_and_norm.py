@@ -31,14 +31,14 @@ Weights = Mapping[str, Tensor]
 def affine(
     x_GNC: Tensor, weights: Weights, weight: str, bias: str, skip_GNC: Tensor | None = None
 ) -> Tensor:
-    """Apply a linear map and add it to a skip path: skip + x Wᵀ + b. The skip is left as it is."""
+    """Apply a linear map and add it to a skip path, which is left as it is: skip + x Wᵀ + b."""
     right = weights[weight].mT
     out = torch.bmm(x_GNC, right) if skip_GNC is None else torch.baddbmm(skip_GNC, x_GNC, right)
     return out.add_(weights[bias]) if bias in weights else out
 
 
 def add_product(skip: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
-    """Add a product to a skip path, in its place: skip + left @ right."""
+    """Add a matrix product to a skip path, in its place: skip + left @ right."""
     return torch.bmm(left, right) if skip is None else skip.baddbmm_(left, right)
 
 
@@ -50,7 +50,7 @@ def slots_of(d_GRC: Tensor, x_GNC: Tensor) -> Float[Tensor, "G N P C"]:
 def add_own(
     d_GRC: Tensor, slot: int, x_GNC: Tensor, steps: Weights, weight: str, bias: str
 ) -> None:
-    """Add a linear map's own step to one slot of the tangents, in place: x sᵀ + s_b."""
+    """Add what a linear map's own step does to one slot of the tangents, in place: x sᵀ + s_b."""
     own_GNC = slots_of(d_GRC, x_GNC)[:, :, slot].baddbmm_(x_GNC, steps[weight].mT)
     if bias in steps:
         own_GNC.add_(steps[bias])
@@ -59,14 +59,14 @@ def add_own(
 def linear_gradients(
     c_GNC: Tensor, x_GNC: Tensor, weights: Weights, weight: str, bias: str
 ) -> dict[str, Tensor]:
-    """Take the gradients of a linear map from its output's cotangent: cᵀx and, of a bias, Σc."""
+    """The gradients of a linear map from the cotangent c of its output: cᵀx, and Σc of a bias."""
     found = {weight: torch.bmm(c_GNC.mT, x_GNC)}
     return found | {bias: c_GNC.sum(1, keepdim=True)} if bias in weights else found
 
 
 @dataclass(frozen=True)
 class MLPTape:
-    """The MLP W₂ ReLU(W₁ y) with what its derivatives at y need."""
+    """The MLP at a point, with what its derivatives there need: W₂ ReLU(W₁ y)."""
 
     weights: Weights
     y_GND: Tensor
@@ -76,7 +76,7 @@ class MLPTape:
     def apply(
         weights: Weights, y_GND: Float[Tensor, "G N D"], skip_GND: Tensor | None
     ) -> tuple[Float[Tensor, "G N D"], "MLPTape"]:
-        """skip + W₂ ReLU(W₁ y)."""
+        """Apply the MLP and add it to the skip path: skip + W₂ ReLU(W₁ y)."""
         hidden_GNF = affine(y_GND, weights, "w1", "bias1").relu_()
         out_GND = affine(hidden_GNF, weights, "w2", "bias2", skip_GND)
         return out_GND, MLPTape(weights, y_GND, hidden_GNF)
@@ -87,7 +87,7 @@ class MLPTape:
         skip_GND: Tensor | None,
         c_memory_GMD: Float[Tensor, "G M D"] | None = None,
     ) -> tuple[Float[Tensor, "G N D"], Float[Tensor, "G M D"] | None, dict[str, Tensor]]:
-        """skip + Jᵀc, c_memory as it is, and the gradients of the weights."""
+        """Take a cotangent c backward: skip + Jᵀc, c_memory unchanged, the weights' gradients."""
         c_GNF = torch.bmm(c_GND, self.weights["w2"])
         # c where the ReLU passes, else 0, in place.
         torch.ops.aten.threshold_backward.grad_input(c_GNF, self.hidden_GNF, 0, grad_input=c_GNF)
@@ -103,7 +103,7 @@ class MLPTape:
         steps: Weights,
         slot: int,
     ) -> Float[Tensor, "G R D"]:
-        """skip + J d, and J_θ s in the slot."""
+        """Take tangents d forward: skip + J d, and the weights' own J_θ s in their slot."""
         del dmemory_GQD
         d_GRF = torch.bmm(d_GRD, self.weights["w1"].mT)
         add_own(d_GRF, slot, self.y_GND, steps, "w1", "bias1")
@@ -116,9 +116,9 @@ class MLPTape:
 
 @dataclass(frozen=True)
 class NormTape:
-    """The layer norm γ∘x̂ + β with what its derivatives at x need.
+    """The layer norm at a point, with what its derivatives there need: γ∘x̂ + β.
 
-    x̂ = (x − mean x)/σ. Its derivative is γ Π with Π g = (g − mean g − x̂ mean(x̂∘g))/σ; Π is
+    With x̂ = (x − mean x)/σ the derivative is γ Π, where Π g = (g − mean g − x̂ mean(x̂∘g))/σ. Π is
     symmetric, so one function serves both directions.
     """
 
@@ -142,7 +142,7 @@ class NormTape:
     def pull(
         self, c_GND: Float[Tensor, "G N D"]
     ) -> tuple[Float[Tensor, "G N D"], dict[str, Tensor]]:
-        """Π(γ∘c), and the gradients of γ and β."""
+        """Take a cotangent c backward: Π(γ∘c), and the gradients of γ and β."""
         along_GND, scaled_GND = c_GND * self.xhat_GND, c_GND * self.weights["weight"]
         gradients = {"weight": along_GND.sum(1, keepdim=True), "bias": c_GND.sum(1, keepdim=True)}
         # A cotangent is one tangent, P = 1: (G, N, 1, D).
@@ -151,7 +151,7 @@ class NormTape:
     def push(
         self, d_GRD: Float[Tensor, "G R D"], steps: Weights, slot: int
     ) -> Float[Tensor, "G R D"]:
-        """γ∘Π(d), and J_θ s in the slot."""
+        """Take tangents d forward: γ∘Π(d), and the weights' own J_θ s in their slot."""
         d_GNPD = self._project(slots_of(d_GRD, self.xhat_GND)).mul_(self.weights["weight"][:, None])
         d_GNPD[:, :, slot] += self.own(steps)
         return d_GNPD.view(d_GRD.shape)  # (G, N, P, D) to (G, R, D)

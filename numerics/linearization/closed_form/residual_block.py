@@ -24,12 +24,12 @@ from numerics.models.wiring import BranchFactor
 CLOSED_WIRINGS = tuple(
     WIRINGS[name] for name in ("none", "post-ln", "pre-ln", "admin", "deepnorm", "rezero")
 )
-"""Wirings with closed forms here; the others have automatic differentiation."""
+"""Wirings that have closed forms; automatic differentiation serves the others."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """Which of the P tangents each part adds its own J_θ s to.
+    """Which of the P tangents each part adds what its own step does to, J_θ s.
 
     Parts are ordered by where they enter the forward pass: first those that reach the memory, then
     encoder-attention, whose keys and values see the memory, then the rest of the decoder.
@@ -79,11 +79,11 @@ class LinearizedBlock:
     y_GND: Tensor | None = None
     """The block's input, kept where ω needs it."""
     shortcut: Tensor | float | None = None
-    """Factor on the skip path: DeepNorm's α, Admin's ω; ``None`` is 1."""
+    """Factor on the skip path, DeepNorm's α or Admin's ω; ``None`` is 1."""
     alpha: Tensor | None = None
     """ReZero's factor on the branch."""
     g_GND: Tensor | None = None
-    """G, before the factor; kept where there is one."""
+    """The branch's output before the factor; kept where there is one."""
 
     @property
     def gate(self) -> str:
@@ -131,7 +131,7 @@ class LinearizedBlock:
     def push(
         self, d_GRD: Tensor, dmemory_GQD: Tensor | None, steps: Weights, slots: Slots
     ) -> Float[Tensor, "G R D"]:
-        """Go forward with all tangents: J d, and J_θ s in the part's slot.
+        """Take all tangents forward: J d, and each part's own J_θ s in its slot.
 
         ``d_GRD`` may be overwritten; ``steps`` are those of the block's parameters by name.
         """
@@ -176,7 +176,7 @@ def apply_block(
     mask: Tensor,
     memory_GMD: Tensor | None = None,
 ) -> tuple[Tensor, LinearizedBlock]:
-    """A block's output, and its linearisation; the memory is read by encoder-attention only."""
+    """Apply a block and keep what its derivatives need; only encoder-attention reads the memory."""
     tape, norm, wiring, alpha, shortcut = None, held.norm, held.wiring, held.alpha, held.shortcut
     x_GND = y_GND
     if norm is not None and wiring.norm_before:

@@ -54,7 +54,7 @@ def linearize(
     Parameters
     ----------
     models, batches, cotangents
-        One of each per model; the models are in evaluation mode.
+        As many of each as there are models; the models are in evaluation mode.
     rule
         An elementwise rule.
     groups

@@ -35,7 +35,7 @@ from numerics.models.tokens import TokenBatch
 
 @dataclass(frozen=True)
 class StackTape:
-    """One stack, of all models, linearised at its parameters."""
+    """One stack of all models, linearised at its parameters."""
 
     name: str
     blocks: list[LinearizedBlock]
@@ -54,7 +54,7 @@ class Tapes:
 
     @property
     def output_GBTD(self) -> Float[Tensor, "G B T D"]:
-        """The stack's output, f."""
+        """The output of the last stack, which is f."""
         last = self.decoder or self.encoder
         assert last is not None
         # (G, N, D) to (G, B, T, D).
@@ -62,7 +62,7 @@ class Tapes:
 
     @property
     def stacks(self) -> dict[str, StackTape]:
-        """The stacks that there are, by name."""
+        """The stacks that the models have, by name."""
         return {tape.name: tape for tape in (self.encoder, self.decoder) if tape is not None}
 
 
@@ -115,9 +115,9 @@ def pull_stacks(tapes: Tapes, cotangents: Sequence[Cotangent]) -> Gradients:
     Parameters
     ----------
     tapes
-        Of G models.
+        The tapes of G models.
     cotangents
-        One per model.
+        A cotangent on f for each model.
     """
     outputs = zip(cotangents, tapes.output_GBTD, strict=True)
     # (G, B, T, D) to (G, N, D): sequence by sequence.
@@ -162,7 +162,7 @@ def push_stacks(
     Parameters
     ----------
     tapes
-        Of G models.
+        The tapes of G models.
     history
         The gradients that the optimizer has seen, first to last; the last are the current ones.
     rule
@@ -213,7 +213,7 @@ def _push_stack(
 
 
 def _causal(y_GBTD: Tensor) -> Float[Tensor, "1 T T"]:
-    """Minus infinity where a token would see its future."""
+    """A mask with −∞ where a token would see its future."""
     t = y_GBTD.shape[2]
     return y_GBTD.new_full((t, t), float("-inf")).triu(1)[None]
 
@@ -221,7 +221,7 @@ def _causal(y_GBTD: Tensor) -> Float[Tensor, "1 T T"]:
 def _padding(
     batches: Sequence[TokenBatch], shape: AttentionShape, like: Tensor
 ) -> Float[Tensor, "#X 1 S"]:
-    """Minus infinity where a source token is padding."""
+    """A mask with −∞ where a source token is padding."""
     if all(batch.padding_BS is None for batch in batches):
         return like.new_zeros(1, 1, batches[0].source_BS.shape[1])
     padded = [
@@ -237,7 +237,7 @@ def _padding(
 
 
 def _start(d_GND: Tensor, slots: Slots, count: int) -> Float[Tensor, "G R D"]:
-    """``count`` zero tangents, but for the embeddings' own."""
+    """``count`` tangents that are zero, except for those of the embeddings."""
     models, rows, d = d_GND.shape
     start = d_GND.new_zeros(models, rows, count, d)
     start[:, :, slots[EMBEDDINGS]] = d_GND

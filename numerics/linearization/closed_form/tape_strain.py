@@ -26,7 +26,7 @@ def strain_of(tapes: Tapes) -> Float[Tensor, " G"]:
 
 
 def _logits(tape: AttentionTape, models: int) -> Float[Tensor, " G"]:
-    """max |α q_i k_j| over all queries and keys, hidden ones too."""
+    """The largest logit |α q_i k_j| over all queries and keys, hidden ones too."""
     q_XTK, k_XSK, _ = tape.qkv
     logits_XTS = torch.bmm(q_XTK, k_XSK.mT)
     # (X, T, S) to (H, G, B·T·S): X = H·G·B lanes, those of one head together.
@@ -35,7 +35,7 @@ def _logits(tape: AttentionTape, models: int) -> Float[Tensor, " G"]:
 
 
 def _norms(tapes: list[NormTape]) -> list[Float[Tensor, " G"]]:
-    """max |mean|/σ of all norms together, or nothing."""
+    """The largest |mean|/σ over all norms together, or nothing where there are none."""
     if not tapes:
         return []
     mean = torch.cat([tape.mean_GN1 for tape in tapes], 1)

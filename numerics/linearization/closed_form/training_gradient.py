@@ -53,7 +53,7 @@ class ClosedGradient(nn.Module):
         target_BT: Int[Tensor, "B T"],
         padding_BS: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B T V"]:
-        """Logits, as `Transformer.forward`."""
+        """The logits, as `Transformer.forward` gives them."""
         model = self.model
         if not torch.is_grad_enabled():
             return model(source_BS, target_BT, padding_BS)
@@ -84,7 +84,7 @@ class _Place:
 
 
 def _places(model: Transformer) -> Iterator[_Place]:
-    """Every parameter once."""
+    """Where to find the gradient of every parameter, each once."""
     for stack in model.spec.stacks:
         norm, layers = getattr(model, f"{stack}_norm"), getattr(model, stack)
         if norm is not None:
@@ -107,7 +107,7 @@ def _named(module: nn.Module, stack: str, block: int | None) -> Iterator[_Place]
 
 @dataclass(frozen=True)
 class _Work:
-    """What a step's forward pass is made of, beside the tensors that it differentiates by."""
+    """What a step's forward pass needs, beside the tensors that it differentiates by."""
 
     stacks: Mapping[str, StackWeights]
     heads: int
@@ -117,7 +117,7 @@ class _Work:
 
 
 class _ClosedFeatures(torch.autograd.Function):
-    """Embedded inputs and parameters ↦ f."""
+    """The map from embedded inputs and parameters to f, as one operation of autograd."""
 
     @staticmethod
     def forward(ctx: Any, work: _Work, *tensors: Tensor) -> Tensor:

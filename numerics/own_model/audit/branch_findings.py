@@ -1,8 +1,9 @@
-"""Findings about whole branches: factors exchanged within one, and a product that is off.
+"""Findings about whole branches: factors exchanged within one, and branches off as a whole.
 
-A branch's factor is the product along its path: its forward multiplier, and the measured over the
-asked standard deviation of v and out, or of w_in, gate and w_out. Tensors that are off while their
-product is right are exchanged; a product that is off says how far off the branch is.
+The factor of a branch is the product along its path: the forward's multiplier, times the measured
+over the asked standard deviations of v and out, or of w_in, gate and w_out. Where tensors are off
+and their product is right, factors were exchanged between them. Where the product is off, it says
+how far off the branch is.
 """
 
 import math
@@ -29,7 +30,7 @@ class Path:
     branch: Branch
     rows: tuple[AuditRow, ...]
     multiplier: float
-    """Forward multiplier found over the one asked."""
+    """The forward's multiplier over the one asked."""
 
     @property
     def factor(self) -> float:
@@ -45,7 +46,7 @@ class Path:
 def paths(
     rows: Sequence[AuditRow], structure: Structure, recipe: Recipe, setting: ModelSizes
 ) -> Iterator[Path]:
-    """Every branch whose path's matrices are all asked for."""
+    """Every branch of which the recipe asks for all matrices on the path."""
     owned: dict[int, list[AuditRow]] = defaultdict(list)
     for row in rows:
         if (
@@ -69,7 +70,7 @@ def paths(
 
 
 def exchanged_places(found: Sequence[Path]) -> set[ParameterPlace]:
-    """Places of branches whose tensors are off and whose product is right."""
+    """The places of the branches whose tensors are off while their product is right."""
     return {row.place for path in found if _exchanged(path) for row in path.rows}
 
 

@@ -1,8 +1,8 @@
-"""One tensor against what a recipe asks of it: the factor between, and whether it is chance.
+"""One tensor against what a recipe asks of it: the factor between them, and whether it is chance.
 
 A sample standard deviation of n entries of kurtosis κ errs by √((κ − 1)/(4 n)). A tensor agrees
-where the factor lies within `SIGMAS` such errors and `MARGIN` of 1. The margin lets the cut of a
-normal at ±3σ pass, which takes 1.3 %; on 768 × 768 entries it leaves 2.4 % in all.
+where the factor lies within `SIGMAS` such errors and `MARGIN` of 1. The margin lets a normal cut at
+±3σ pass, which is narrower by 1.3 %. On 768 × 768 entries it leaves 2.4 % in all.
 """
 
 import math
@@ -20,11 +20,11 @@ from numerics.recipes.place import ModelSizes, ParameterPlace
 from numerics.recipes.recipe import Recipe
 
 MARGIN = 0.02
-"""Relative difference that no recipe means: a cut at ±3σ takes 0.0134."""
+"""Relative difference that no recipe intends: a cut at ±3σ already makes 0.0134."""
 SIGMAS = 4.0
 """Standard errors allowed: 6 in 100,000 tensors lie outside by chance."""
 LOOSE_CUT = 2.5
-"""A normal cut no closer than this counts as normal: its std is 0.95 of the nominal or more."""
+"""A normal cut no closer than this counts as normal: its std is at least 0.95 of the nominal."""
 
 Problem = Literal["", "scale", "shape", "outliers", "zero", "value"]
 
@@ -64,7 +64,7 @@ def selected(place: ParameterPlace, parameters: Mapping[str, Tensor]) -> Tensor:
 def measure(
     found: tuple[ParameterPlace, ...], parameters: Mapping[str, Tensor]
 ) -> tuple[Sample, ...]:
-    """Statistics of every place; equal views are measured once."""
+    """Statistics of the entries of every place; views of the same entries are measured once."""
     known: dict[object, Sample] = {}
     samples = []
     for place in found:
@@ -82,7 +82,7 @@ def compare(
     recipe: Recipe | None,
     setting: ModelSizes,
 ) -> tuple[AuditRow, ...]:
-    """Every place against the recipe."""
+    """Compare every place with the recipe."""
     asked = asks(recipe, found, setting) if recipe else (None,) * len(found)
     groups: dict[str, list[float]] = {}
     for draw, sample in zip(asked, samples, strict=True):

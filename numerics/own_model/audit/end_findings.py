@@ -1,4 +1,4 @@
-"""Findings about a model's two ends: the first loss, tied tables, and what drowns the tokens.
+"""Findings about a model's two ends: the first loss, tied tables, and inputs that drown the tokens.
 
 On random targets the first loss is the mean over tokens of log Σ exp(zᵢ) − mean zᵢ for logits z. It
 is ln V where all logits are 0, and about ln V + s²/2 where they are N(0, s²) with a small s.
@@ -54,7 +54,7 @@ def first_loss(rows: Sequence[AuditRow], ends: Ends) -> UntrainedLoss | None:
 
 
 def expected_loss(vocabulary: int, spread: float, draws: int = 16) -> float:
-    """E log Σ exp(zᵢ) of V independent N(0, s²) logits, by sampling with a seed of its own.
+    """First loss of independent N(0, s²) logits, E log Σ exp(zᵢ), sampled with its own seed.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def expected_loss(vocabulary: int, spread: float, draws: int = 16) -> float:
 def end_findings(
     rows: Sequence[AuditRow], ends: Ends, setting: ModelSizes, ties: Sequence[str]
 ) -> Iterator[Finding]:
-    """The first loss far above ln V, tied tables at odds, tokens drowned."""
+    """Findings about a first loss far above ln V, tied tables at odds, and drowned tokens."""
     yield from _loss(rows, first_loss(rows, ends), setting)
     for sentence in ties:
         row = next(r for r in rows if sentence.startswith(r.place.name))

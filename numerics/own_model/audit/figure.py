@@ -1,7 +1,7 @@
 """The figure of an audit: every tensor's standard deviation over the one that is asked.
 
-A row is a role, and a point is a tensor, the darker the deeper its layer. The line stands
-at 1, where a tensor is drawn as asked. A cross is a tensor whose difference is no chance.
+Each row is a role, and each point is a tensor, darker for deeper layers. The line at 1 is where a
+tensor is drawn as asked. A cross is a tensor whose difference is not chance.
 """
 
 import math

@@ -65,7 +65,7 @@ class Finding:
 
 
 def ranked(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Faults from the gravest, then remarks; of one kind, those of most tensors first."""
+    """Faults from the gravest, then remarks; within a kind, findings on more tensors come first."""
     return tuple(
         sorted(findings, key=lambda f: (not f.fault, -f.severity, -len(f.tensors), f.text))
     )

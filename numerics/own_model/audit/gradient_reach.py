@@ -81,7 +81,7 @@ def unreached(model: nn.Module, batch: ModelBatch) -> tuple[str, ...]:
 
 
 def unreached_findings(names: tuple[str, ...]) -> Iterator[Finding]:
-    """What is said of them: no fault, for some parts are cut off on purpose."""
+    """The remark about such parameters, which is no fault: some are cut off on purpose."""
     if names:
         verb = "is" if len(names) == 1 else "are"
         yield Finding(

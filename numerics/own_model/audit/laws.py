@@ -49,14 +49,14 @@ def factor_named(
 
 @dataclass(frozen=True)
 class LayerLaw:
-    """c l^p for layer l, from 1."""
+    """A factor that is a power of the layer's number, c l^p."""
 
     coefficient: float
     power: float
     words: str
 
     def at(self, layer: int) -> float:
-        """Its value in a layer."""
+        """The factor in layer l."""
         return self.coefficient * layer**self.power
 
 

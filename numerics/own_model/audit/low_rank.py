@@ -1,7 +1,7 @@
 """Low-rank additions to a matrix, W x + B A x: no recipe asks anything of A and B.
 
-B starts at 0, so that the addition does nothing at first. A must not be 0 as well: then the
-gradients of both are 0 for ever.
+B starts at 0, so that the addition does nothing at first. A must not be 0 as well, because the
+gradients of both would then be 0 for ever.
 """
 
 from collections.abc import Iterator, Sequence

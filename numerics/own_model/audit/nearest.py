@@ -21,7 +21,7 @@ from numerics.structure.types import Structure
 from theory.errors import InputError
 
 FITS = 0.9
-"""Share of the drawn tensors that agree with a recipe which the model is said to have."""
+"""Share of the drawn tensors that must agree with a recipe for the model to be said to have it."""
 NEAR = 0.4
 """Least share of the tensors that a recipe must explain for the model to be compared with it."""
 PART = 0.2
@@ -55,7 +55,7 @@ class Nearest:
 
     @property
     def words(self) -> str:
-        """What is said of it."""
+        """The answer in a sentence."""
         if self.other is not None:
             return (
                 f"Two recipes mixed: {self.recipe.name} in {self.agree} of {self.drawn} drawn "

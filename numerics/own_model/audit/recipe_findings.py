@@ -1,7 +1,7 @@
-"""Findings about the recipe as a whole: torch's defaults, a wrong base, two recipes, no such role.
+"""Findings about the recipe as a whole: torch's defaults, a wrong base, two recipes, unknown names.
 
-A wrong base: the recipe's factor on Xavier was multiplied onto what torch had drawn, so that every
-tensor is torch's standard deviation times the factor.
+A base is wrong where the recipe's factor on Xavier was multiplied onto what torch had drawn. Every
+tensor then has torch's standard deviation times the factor.
 """
 
 import fnmatch
@@ -21,7 +21,7 @@ from numerics.recipes.torch_defaults import TORCH, TORCH_TRANSFORMER
 from numerics.structure.types import Structure
 
 MOST = 0.9
-"""Share of the tensors from which on all of them are meant."""
+"""Share of the tensors from which on a finding speaks of all of them."""
 
 
 def recipe_findings(
@@ -33,7 +33,7 @@ def recipe_findings(
     *,
     given: bool,
 ) -> Iterator[Finding]:
-    """What explains many disagreements at once."""
+    """Single causes that explain many disagreements at once."""
     if nearest is not None and nearest.other is not None and not given:
         yield Finding("mixed-recipes", nearest.words)
         return
@@ -124,7 +124,7 @@ def _base(rows: Sequence[AuditRow], recipe: Recipe, setting: ModelSizes) -> Iter
 def missing_findings(
     structure: Structure, names: Sequence[str], parameters: Sequence[str]
 ) -> Iterator[Finding]:
-    """Names that a rule of the user's scales and that no parameter has."""
+    """Names that the user's own rule scales although no parameter has them."""
     for name in names:
         wanted = name if any(c in name for c in "*?[") else f"*{name}*"
         if not any(fnmatch.fnmatchcase(parameter, wanted) for parameter in parameters):

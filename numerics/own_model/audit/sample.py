@@ -17,7 +17,7 @@ from numerics.recipes.draw import truncation_kurtosis, truncation_shrink
 
 Shape = Literal["zero", "constant", "uniform", "normal", "truncated", "heavy", "few", "other"]
 FEWEST = 256
-"""Entries below which the shape of a distribution is not told: kurtosis errs by 0.3 there."""
+"""Entries below which the shape of a distribution is not judged: the kurtosis errs by 0.3 there."""
 RARE = 1e-6
 """Probability below which a sample is held not to come from a distribution."""
 
@@ -34,7 +34,7 @@ class Sample:
     """max |w|."""
     kurtosis: float
     bulk: float
-    """Standard deviation that the quartiles stand for under the shape that was found."""
+    """Standard deviation that belongs to the quartiles under the shape that was found."""
     outliers: int
     """Entries beyond what the bulk's normal distribution gives at this count."""
     shape: Shape
@@ -45,7 +45,7 @@ class Sample:
 
     @property
     def ratio(self) -> float:
-        """max |w|/std: √3 of a uniform, about 5 of 10⁵ normal entries."""
+        """Largest entry over standard deviation: √3 of a uniform, about 5 of 10⁵ normal entries."""
         return self.largest / self.std if self.std > 0 else math.nan
 
     @property
@@ -163,12 +163,12 @@ def _cut(ratio: float) -> float:
 
 
 def _tail(x: float) -> float:
-    """P(|Z| > x)."""
+    """Probability that a standard normal number is beyond ±x."""
     return min(math.erfc(x / math.sqrt(2)), 1 - 1e-12)
 
 
 def normal_quantile(p: float) -> float:
-    """Φ⁻¹(p).
+    """Quantile of the standard normal distribution, Φ⁻¹(p).
 
     Examples
     --------

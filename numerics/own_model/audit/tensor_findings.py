@@ -102,7 +102,7 @@ def _by_fan_in(group: Sequence[AuditRow]) -> bool:
 def zero_findings(
     rows: Sequence[AuditRow], structure: Structure, *, given: bool
 ) -> Iterator[Finding]:
-    """Matrices that are all 0: one in a product learns, two never do."""
+    """Matrices that are all 0: with one in a product it learns, with two it never does."""
     zero = [r for r in rows if r.sample.shape == "zero" and r.place.is_matrix]
     by_branch: dict[int, set[str]] = defaultdict(set)
     for row in zero:

@@ -1,8 +1,8 @@
-"""Admin's ω: trained factors on the shortcut that a forward pass has to set, and that nobody set.
+"""Admin's ω left at 1: trained factors on the skip paths that a forward pass should have set.
 
 Admin's blocks are LN(ω∘x + F(x)). The factors are 1 when the model is built. A profiling pass then
 sets ω_i² = Σ_{j<i} Var[F_j], the variance of all branches before block i in one forward with every
-ω at 1; ω_1 stays 1. A port that leaves the pass out is Post-LN with a trained vector.
+ω at 1; ω_1 stays 1. A port without that pass is Post-LN with a trained vector.
 """
 
 from collections.abc import Iterator, Sequence
@@ -75,7 +75,7 @@ def _on_shortcut(branch: Branch | None) -> bool:
 
 
 def branch_variances(model: nn.Module, batch: ModelBatch) -> tuple[float, ...]:
-    """Var[F_i] over all entries of what each branch adds, in one forward."""
+    """The variance of what each branch adds, over all its entries in one forward: Var[F_i]."""
     args, kwargs = without_cache(model, batch)
     with quiet_forward(), private_copy(model, share=True) as work:
         with torch.no_grad():  # tracing puts noise where all is 0, which would be measured here
@@ -94,7 +94,7 @@ def branch_variances(model: nn.Module, batch: ModelBatch) -> tuple[float, ...]:
 
 
 def omegas(branches: Sequence[Branch], variances: Sequence[float]) -> tuple[float, ...]:
-    """ω of every branch: the root of the variances before it on its stream, 1 of the first.
+    """The ω of every branch: the root of the variances before it on its stream, 1 for the first.
 
     Examples
     --------

@@ -9,14 +9,14 @@ from numerics.recipes.recipe import Recipe
 from numerics.structure.types import Branch, Structure
 
 TYPED = 1e-3
-"""Relative; multipliers are read off the forward exactly, and their authors type three digits or
-more."""
+"""Relative difference of multipliers that is none: the forward's are exact, and their authors type
+three digits or more."""
 
 
 def wiring_findings(
     structure: Structure, recipe: Recipe | None, setting: ModelSizes
 ) -> Iterator[Finding]:
-    """Everything about norms and multipliers."""
+    """Findings about norms and multipliers."""
     branches = structure.branches
     if not branches:
         return
@@ -28,11 +28,11 @@ def wiring_findings(
 
 
 def _norm_free(structure: Structure) -> Iterator[Finding]:
-    """Pre-LN by its look, whose shortcut starts behind the norm.
+    """Find what looks like Pre-LN and has its shortcut start behind the norm.
 
-    As a function x = norm(x); x = x + F(x) is Post-LN with one more norm in front. What makes it a
-    slip is where the norm lives: in the layer that reads the sum, as in Pre-LN, and not in the
-    layer that made it.
+    As a function x = norm(x); x = x + F(x) is Post-LN with one more norm in front. It is a slip
+    where the norm belongs to the layer that reads the sum, as in Pre-LN, and not to the layer that
+    made it.
     """
     branches = structure.branches
     wrong = [

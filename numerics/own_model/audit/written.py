@@ -1,8 +1,8 @@
 """Who wrote each parameter while a model was built: nobody, or a constant that was then redrawn.
 
-Memory that nobody wrote holds any number at all. Under torch's deterministic algorithms new memory
-is filled with NaN instead, so an unwritten parameter is found every time. The order of the writes
-is recorded below the module system, by the storage that each operation writes.
+Memory that nobody wrote may hold any number. Under torch's deterministic algorithms new memory is
+filled with NaN instead, so that an unwritten parameter is found every time. The writes are recorded
+below the module system, in their order, by the storage that each operation writes.
 """
 
 import warnings
@@ -56,7 +56,7 @@ def _not_a_number(model: nn.Module) -> tuple[str, ...]:
 
 
 def never_written_findings(names: tuple[str, ...]) -> Iterator[Finding]:
-    """What is said of them."""
+    """The finding about parameters that were never written."""
     if names:
         yield Finding(
             "never-written",
@@ -112,7 +112,7 @@ def changed(before: dict[str, Tensor], model: nn.Module) -> tuple[str, ...]:
 
 
 def overwritten_findings(names: tuple[str, ...], model: nn.Module) -> Iterator[Finding]:
-    """What is said of them."""
+    """The remark about parameters that were set to a constant and then drawn again."""
     if names:
         parameters = dict(model.named_parameters())
         std = float(parameters[names[0]].detach().double().std())

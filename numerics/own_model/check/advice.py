@@ -14,7 +14,7 @@ from numerics.statistics.exponents import Exponent
 from numerics.structure.types import Structure
 
 MATTERS = 0.05
-"""A group below this share of all groups drives nothing."""
+"""A group whose share of all groups is below this drives nothing."""
 _WORDS = {
     "w_in": "the MLP's first matrices (w_in)",
     "w_out": "the MLP's output matrices (w_out)",
@@ -153,7 +153,7 @@ def copies_sentence(names: Sequence[Sequence[str]]) -> str:
 
 
 def word(name: str) -> str:
-    """A group's name for the reader."""
+    """A group's name for a reader."""
     return _WORDS.get(name, name)
 
 

@@ -1,7 +1,8 @@
-"""Whether one optimizer step of your model grows with its depth, or width.
+"""Whether one optimizer step of your model grows with its depth or width.
 
-A factory builds the model at several sizes under several seeds. Of each the exact limit of ‖Δf‖/η
-is measured, in total, by role and by layer; the law that it follows over the sizes is the verdict.
+A factory builds the model at several sizes under several seeds. The exact limit of ‖Δf‖/η of each
+model is measured, in total, by role and by layer. The verdict is the law that it follows over the
+sizes.
 """
 
 import time
@@ -54,7 +55,7 @@ def check(
     output: Output = None,
     rates: Rates | None = None,
 ) -> Check:
-    """Whether one step's change of the function grows with depth or width.
+    """Decide whether one step's change of the function grows with depth or width.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def check(
     over
         ``depth`` or ``width``.
     seeds
-        Models a size; each is drawn by the factory under a seeded global generator.
+        Models per size; each is drawn by the factory under a seeded global generator.
     lr
         The learning rate at which the relative change of f is predicted.
     steps
@@ -76,7 +77,8 @@ def check(
     depth, width
         The other size, for a factory of two arguments.
     dtype
-        ``auto`` (float64), float32, or float16 or bfloat16 to be told what leaves their range.
+        ``auto`` (float64) or float32. With float16 or bfloat16 the result also says which values
+        leave the range of that type.
     output
         What f is: None for the input of the head, ``logits``, an attribute, or a function.
     rates
@@ -331,7 +333,7 @@ def _notes(every: Sequence[Measurement]) -> tuple[str, ...]:
     found += [note for m in every for update in m.updates.values() for note in update.notes]
     if islands := max(m.probed.islands for m in every):
         found.append(
-            f"{islands} conversions to a narrower type inside the float64 model: the derivative is "
+            f"{islands} conversions to a narrower type in the float64 model: the derivative is "
             "that of the rounded program."
         )
     if any(m.structure is not None and m.structure.shared for m in every):
@@ -339,7 +341,7 @@ def _notes(every: Sequence[Measurement]) -> tuple[str, ...]:
     if any("radam" in m.updates for m in every):
         later = next(t for t in count(1) if BEHAVIOURS["torch"].adapts(length(t, BETAS[1])))
         found.append(
-            "radam: measured is step 1, which averages gradients as momentum does; Adam's rule "
+            "radam: step 1 is measured, which averages gradients as momentum does; Adam's rule "
             f"comes from step {later} on, where ρ_t > 5."
         )
     return tuple(dict.fromkeys(found))

@@ -1,12 +1,13 @@
 """What blocks do alike and what each does by its own draw: two parts of a group's change of f.
 
-The conditions are about sums of N equal terms. A block's change of f also has a part of its own
-draw, and such parts add up in square. At rates that keep the first,
+The conditions are about sums of N equal terms. A block's change of f also has a part that depends
+on its own draw, and such parts add up in square. At rates that keep the first,
 
     ‖Δf‖² = a² + b²/N
 
-with a the common part. Where b is large, as for queries and keys, whose step meets three further
-drawn matrices on its way, ‖Δf‖ falls over the first depths and levels off at a: no power of N.
+with a the common part. b is large for queries and keys, whose step meets three further drawn
+matrices on its way. There ‖Δf‖ falls over the first depths and levels off at a, which no power of N
+describes.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from numerics.statistics.tolerances import tolerance
 from theory.errors import InputError
 
 LEAST_DEPTHS = 4
-"""Two numbers are fitted, and two depths more must agree with them."""
+"""Two numbers are fitted, and two further depths must agree with them."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class CommonPart:
     """The two parts of one group's change, fitted over depths."""
 
     share: float
-    """a² as a part of ‖Δf‖² at the largest N."""
+    """Share of a² in ‖Δf‖² at the largest N."""
     interval: tuple[float, float]
     """Its 95 % interval."""
     start: float
-    """a² as a part of ‖Δf‖² at the least N."""
+    """Share of a² in ‖Δf‖² at the least N."""
     misfit: float
     """Probability of means so far from the curve as found, if the curve is right."""
     power_misfit: float

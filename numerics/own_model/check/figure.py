@@ -1,7 +1,8 @@
 """The figure of a check: ‖Δf‖/η over depth or width on log–log axes, with the fitted law.
 
-A point is one seed, the line the law that was chosen, the dashed line the bound: the value that a
-bounded quantity keeps, which is the mean at the least size, or the level at which a curve settles.
+Each point is one seed, and the line is the law that was chosen. The dashed line is the bound, the
+value that a bounded quantity keeps: the mean at the least size, or the level at which a curve
+settles.
 """
 
 import matplotlib as mpl

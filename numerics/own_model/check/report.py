@@ -11,9 +11,9 @@ WIDTH = 80
 UNEVEN = 3.0
 """Layers whose scores differ by this factor are shown one by one; a small batch scatters by 2."""
 _SCORES = 12
-"""Layers whose scores are shown; of more, the first and the last."""
+"""Most layers whose scores are shown one by one; of more, the first and the last."""
 _GROUPS = 8
-"""Groups shown by optimizer; the rest is summed up in one line."""
+"""Groups shown per optimizer; the rest is summed up in one line."""
 
 
 def print_check(found: CheckRecord, console: Console | None = None) -> None:

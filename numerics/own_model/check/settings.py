@@ -34,7 +34,8 @@ class CheckSettings:
     lr: float | None = None
     """The rate at which the change of f in one step is predicted."""
     steps: int = 1
-    """Steps that are really taken at the least and the largest size; 1: the limit only."""
+    """Steps that are really taken at the least and the largest size; with 1, only the limit is
+    measured."""
     depth: int | None = None
     """Over width: the depth that a factory of two arguments is built with."""
     width: int | None = None

@@ -27,13 +27,13 @@ from numerics.structure.user_factory import Built, UserFactory
 from theory.errors import InputError
 
 Rates = Callable[[str, nn.Parameter], float] | str
-"""Factor on the learning rate of one parameter, as a parametrisation gives it, or the name of a
-scheme or published parametrisation whose factors by role they are."""
+"""Factor on the learning rate of one parameter, or the name of a scheme or published
+parametrisation that states such factors by role."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One model: one size, one seed."""
+    """What was measured of one model: one size, one seed."""
 
     size: int
     seed: int
@@ -102,7 +102,7 @@ def structure_of(built: Built) -> tuple[Structure | None, tuple[str, ...]]:
         return None, (f"The structure could not be traced ({type(raised).__name__}).",)
     if not structure.understood:
         said = "; ".join(structure.reasons) or "no reason given"
-        return structure, (f"The structure is not understood: {said}. Groups are names.",)
+        return structure, (f"The structure is not understood: {said}. Groups are by name.",)
     return structure, ()
 
 
@@ -155,7 +155,10 @@ def _measure(
 
 
 def _function(model: nn.Module, batch: ModelBatch, settings: CheckSettings) -> ModuleFunction:
-    """f in the precision asked for; over width the logits, which have one shape at every width."""
+    """The function that is measured, in the precision asked for.
+
+    Over width it is the logits, which have one shape at every width.
+    """
     output = settings.output
     if output is None and settings.over == "width":
         output = "logits"

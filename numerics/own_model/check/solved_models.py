@@ -1,7 +1,7 @@
-"""A model solved at several depths, initialised and stepped as solved, and what its step then does.
+"""A model initialised and stepped as solved, at several depths, and what its step then does.
 
 The conditions promise that one step moves f by the same amount at every depth, in total and through
-every group of weights. Here both are measured: the exact limit ‖Δf‖/η of the initialised model,
+every group of weights. Both are measured here: the exact limit ‖Δf‖/η of the initialised model,
 with the solved factors on the rates, and its exponents in the depth.
 """
 
@@ -23,9 +23,9 @@ from numerics.structure.user_factory import UserFactory, as_factory, load_factor
 from theory.errors import InputError
 
 TOTAL_MARGIN = 0.05
-"""Within it the total's exponent is 0: over N = 4 … 64 the total then changes by 15 % at most."""
+"""Within ± this the total's exponent counts as 0: over N = 4 … 64 it then changes by 15 %."""
 GROUP_MARGIN = 0.1
-"""The same for a group of weights, of which there are few numbers: 32 % at most."""
+"""The same for a group of weights, whose exponents scatter more: it may change by 32 %."""
 
 
 def solve_model(
@@ -44,7 +44,7 @@ def solve_model(
     factory
         A function of the depth that returns a module, or a module and a batch; or its name.
     optimizer
-        Whose step is to move the model alike at every depth: sgd, adamw, muon, lion, …
+        The optimizer whose step is to move the model alike at every depth: sgd, adamw, muon, …
     layers
         N, with which the factory is called.
     base_layers
@@ -140,7 +140,7 @@ def solve_factory(
     complete: bool = False,
     width: int | None = None,
 ) -> ModelSolution:
-    """What a factory's model needs at a depth, for a rate that was tuned at another.
+    """Solve a factory's model at one depth, for a rate that was tuned at another.
 
     Raises
     ------
@@ -181,11 +181,11 @@ def measure_solved(
     factory
         Builds the model of a depth; what it draws is replaced.
     optimizer
-        Whose step is solved for and measured.
+        The optimizer whose step is solved for and measured.
     depths
         Numbers of layers.
     seeds
-        Models a depth.
+        Models per depth.
     base_layers
         N₀, at which every rate has the factor 1.
     complete

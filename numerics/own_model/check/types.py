@@ -1,4 +1,4 @@
-"""What a check measured at every size and seed, and what it amounts to, as plain data."""
+"""What a check measured at every size and seed, and what follows from it, as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,9 +64,9 @@ class OptimizerCheck:
     sites: Mapping[str, SizeSeries]
     """Over width: embedding, blocks, readout."""
     relative: float
-    """‖Δf‖/(η‖f‖) at the largest size: times a rate, the relative change of f in one step."""
+    """‖Δf‖/(η‖f‖) at the largest size; times a rate, the relative change of f in one step."""
     predicted: float | None
-    """That at the rate asked about."""
+    """The same times the rate asked about."""
     largest_rate: float
     """The rate at which f would change by its own size."""
     walk: Walk | None
@@ -129,7 +129,7 @@ class CheckRecord:
 
     @property
     def exit_code(self) -> int:
-        """1 where something grows, else 0."""
+        """The exit code of the command: 1 where something grows, else 0."""
         return 1 if self.verdict == "grows" else 0
 
     def document(self) -> dict[str, Any]:

@@ -35,9 +35,9 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """softmax(scale · Q Kᵀ + mask) V, 0 in rows in which everything is masked, without dropout.
+    """Attention without dropout, softmax(scale · Q Kᵀ + mask) V.
 
-    Arguments are those of `torch.nn.functional.scaled_dot_product_attention`.
+    It is 0 in rows in which everything is masked.
 
     Examples
     --------

@@ -17,7 +17,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 @contextmanager
 def measuring(seed: int = 0) -> Iterator[None]:
-    """Math attention, no fast path, no compilation, own random numbers; all restored.
+    """Measure under math attention, without fast paths or compilation, with own random numbers.
+
+    Everything is restored afterwards.
 
     Examples
     --------
@@ -49,6 +51,6 @@ def measuring(seed: int = 0) -> Iterator[None]:
 
 @contextmanager
 def any_attention() -> Iterator[None]:
-    """Every attention backend, within `measuring`: for one derivative backwards all are exact."""
+    """Allow every attention backend within `measuring`; for one backward pass all are exact."""
     with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
         yield

@@ -28,7 +28,7 @@ ROUNDINGS = 1e3
 
 @dataclass(frozen=True)
 class ModuleFunction:
-    """f(θ) of a private copy of a module, on one batch."""
+    """A private copy of a module on one batch, as a function f(θ) of its parameters."""
 
     copied: PrivateCopy
     batch: ModelBatch
@@ -53,7 +53,7 @@ class ModuleFunction:
         return next(iter(self.parameters.values())).dtype
 
     def __call__(self, values: Parameters) -> Tensor:
-        """f with these values of some parameters, 0 at positions that do not count."""
+        """The function with these values of some parameters; 0 at positions that do not count."""
         with self.copied.at(values) as module:
             if self.dropout_inside:
                 with NoDropout():
@@ -68,7 +68,7 @@ class ModuleFunction:
     def gradient(
         self, cotangent: Tensor, values: Parameters | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """f(θ) and Jᵀu; a parameter that f does not depend on has the gradient 0."""
+        """The value f(θ) and the gradient Jᵀu, 0 where f does not depend on a parameter."""
         leaves, output = self._with_graph(values)
         if not output.requires_grad:
             raise InputError(
@@ -112,7 +112,7 @@ class ModuleFunction:
                 )
 
     def random_cotangent(self, seed: int) -> Tensor:
-        """Gaussian u on the positions that count, of norm 1, the same for every precision."""
+        """A Gaussian cotangent of norm 1 on the positions that count, alike in every precision."""
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.randn(*self.shape, generator=generator, dtype=torch.float64)
         if self.valid is not None:
@@ -213,7 +213,7 @@ def _generators() -> tuple[bytes, object]:
 
 
 def _without_dropout(function: ModuleFunction) -> ModuleFunction:
-    """The forward drew random numbers: if they matter, dropout is removed and must be all."""
+    """Remove the dropout that a forward asks for, and require that nothing else is random."""
     removed = replace(function, dropout_inside=True, fresh=[])
     with torch.no_grad():
         for made in (function, removed):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from numerics.own_model.measurement.private_copy import Parameters
+from numerics.linearization.types import Parameters
 from numerics.structure.types import Structure, TensorView
 
 ENDS = "ends"

@@ -1,12 +1,12 @@
-"""‖Δf‖/η of one step of any torch module: its exact limit, in total, by role and by layer.
+"""How far one step moves any torch module: its exact limit, in total, by role and by layer.
 
-f(θ) is the module's output before its head (or what the user names), u a random cotangent of norm 1
-on f, g = Jᵀu, s the step that an optimizer makes of g. Measured are
+Let f(θ) be the module's output before its head (or what the user names), u a random cotangent of
+norm 1 on f, g = Jᵀu, and s the step that an optimizer makes of g. Measured are
 
     total       ‖J s‖ = lim_{η→0} ‖f(θ + ηs) − f(θ)‖/η
     by group    ‖J_p s_p‖ for the entries p of every role, and of every layer
 
-The user's module is only read: what is measured is a copy without dropout, in float64, with math
+The user's module is only read. What is measured is a copy without dropout, in float64, with math
 attention, at valid positions.
 """
 
@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from numerics.linearization.types import Parameters
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import ModuleFunction, module_function
 from numerics.own_model.measurement.groups import Group, Grouping, grouping
 from numerics.own_model.measurement.noise import without_noise
 from numerics.own_model.measurement.output import Output
-from numerics.own_model.measurement.private_copy import Parameters
 from numerics.own_model.measurement.tangents import (
     AGREEMENT,
     SUSPICION,
@@ -80,7 +80,7 @@ def measure_module(
     dtype: torch.dtype | None = torch.float64,
     rates: Mapping[str, float] | None = None,
 ) -> dict[str, ModuleUpdate]:
-    """‖Δf‖/η of a module for several optimizers, from one gradient.
+    """Measure ‖Δf‖/η of a module for several optimizers, from one gradient.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def measure_module(
     optimizers
         Names of `numerics.own_model.measurement.update_steps.optimizer_names`.
     seed
-        Of the cotangent.
+        Seed of the cotangent.
     output
         What f is, see `numerics.own_model.measurement.output.Output`.
     mask
@@ -221,7 +221,7 @@ def _by_name(
 
 
 def _norm(tensor: Tensor) -> float:
-    """‖tensor‖ without overflow of its square."""
+    """The norm of a tensor, without overflow of its square."""
     tensor = tensor.double()
     largest = float(tensor.abs().max()) if tensor.numel() else 0.0
     if not 0 < largest < float("inf"):

@@ -1,9 +1,9 @@
 """Gradients that are zero but for rounding, which a sign would turn into whole steps.
 
 The bias of attention's keys adds the same number to all scores of a query, which the softmax does
-not see: its gradient is a sum that vanishes, about 1e-17 in float64. Where a tensor's largest entry
-is that far below those of its neighbours, the tensor is zero; where an entry is that far below its
-tensor's largest, the entry is.
+not see. Its gradient is a sum that vanishes, about 1e-17 in float64. A tensor counts as zero where
+its largest entry is that far below those of its neighbours. An entry counts as zero where it is
+that far below its tensor's largest.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from numerics.own_model.measurement.private_copy import Parameters
+from numerics.linearization.types import Parameters
 
 ENTRY = {torch.float64: 1e-12, torch.float32: 1e-6}
 """An entry below this part of its tensor's largest is rounding: some thousand units of it."""
@@ -20,7 +20,7 @@ TENSOR = {torch.float64: 1e-11, torch.float32: 1e-6}
 
 
 def without_noise(gradients: Parameters) -> dict[str, Tensor]:
-    """Gradients with what is only rounding replaced by zero.
+    """The gradients, with zeros in the place of what is only rounding.
 
     A tensor's neighbours are those of the same module and of the module around it, such as the
     projections of one attention: they see the same errors at the same depth.

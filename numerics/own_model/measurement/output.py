@@ -44,7 +44,7 @@ _POINTWISE = {
 
 @dataclass(frozen=True)
 class Measured:
-    """How f is read off one forward of a module."""
+    """How f is obtained from one forward of a module."""
 
     words: str
     """What f is, for the reader."""
@@ -61,7 +61,7 @@ class Measured:
     """f of the forward that found it, with its graph."""
 
     def of(self, module: nn.Module, batch: ModelBatch) -> Tensor:
-        """f in one forward."""
+        """The value of f in one forward."""
         if self.stop is None:
             return self.choose(called(module, batch))
         try:

@@ -25,7 +25,7 @@ def valid_positions(
         What is called, whose arguments may hold a mask: ``attention_mask`` (1 is valid),
         ``…padding_mask`` (True, or −∞, is padding), the decoder's before the encoder's.
     shape
-        Of the output, (sequences, tokens, …) or (tokens, sequences, …).
+        Shape of the output, (sequences, tokens, …) or (tokens, sequences, …).
     mask
         Valid positions in place of those, of the output's leading shape.
 

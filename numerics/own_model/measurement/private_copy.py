@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from numerics.linearization.types import Parameters
 from numerics.structure.default_batch import ModelBatch
 from numerics.structure.module_copy import copy_module
 from theory.errors import InputError
 
-Parameters = Mapping[str, Tensor]
 _NORMS_OF_BATCH = (nn.modules.batchnorm._BatchNorm,)
 
 
@@ -28,7 +28,7 @@ class PrivateCopy:
 
     module: nn.Module
     slots: Mapping[str, tuple[tuple[nn.Module, str], ...]]
-    """Per trainable tensor, by its first name: the attributes of modules that hold it."""
+    """The attributes of modules that hold each trainable tensor, by the tensor's first name."""
     parameters: Mapping[str, Tensor]
     """The trainable tensors' values, detached."""
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""How large things are inside one forward: the streams, the scores, the logits, every intermediate.
+"""How large values are inside one forward: streams, scores, logits and every other result.
 
 One forward of the private copy is recorded operation by operation. The streams are those that the
 residual additions make, so that no names are needed.
@@ -48,9 +48,9 @@ class ForwardSizes:
     """Root mean squares and largest values of one forward."""
 
     streams: Mapping[str, tuple[float, ...]]
-    """Per stream its RMS before the first addition and after each."""
+    """The RMS of each stream before its first addition and after each."""
     scores: tuple[float, ...]
-    """Per attention the standard deviation of the scores that its softmax sees."""
+    """The standard deviation of the scores that each attention's softmax sees."""
     logits: float | None
     """RMS of the logits, where the output is logits."""
     first_loss: FirstLoss | None
@@ -111,7 +111,7 @@ def _positional(batch: ModelBatch) -> tuple[object, ...]:
 
 
 def _streams(graph: Graph) -> dict[str, tuple[float, ...]]:
-    """RMS along every chain of residual additions."""
+    """The RMS along every chain of residual additions."""
     norms = find_norms(graph)
     _, mixings = find_products(graph)
     additions = find_additions(graph, {norm.output: norm for norm in norms})

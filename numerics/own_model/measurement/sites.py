@@ -1,9 +1,9 @@
 """How far one step moves the values inside a model: after the embedding, after blocks, at the end.
 
-A coordinate check over width asks whether every coordinate of every layer's output moves by as much
-at any width. Measured is the root mean square of J_x s over the coordinates of each site x, the
-limit of RMS(Δx)/η. Sites are the outputs of embedding tables, of the modules that are repeated
-(children of a list that return the same shape), and the model's output.
+A coordinate check over width asks whether every coordinate of every layer's output moves equally
+far at every width. The limit of RMS(Δx)/η is measured, which is the root mean square of J_x s over
+the coordinates of each site x. Sites are the outputs of embedding tables, of the modules that are
+repeated (children of a list that return the same shape), and the model's output.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ EMBEDDING, BLOCKS, READOUT = "embedding", "blocks", "readout"
 
 @dataclass(frozen=True)
 class Sites:
-    """RMS(Δx)/η by kind of site."""
+    """How far each kind of site moves per learning rate, RMS(Δx)/η."""
 
     changes: Mapping[str, float]
     """``embedding``, ``blocks`` (their root mean square) and ``readout``, where there are such."""

@@ -16,9 +16,9 @@ from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 from torch.func import jvp
 
+from numerics.linearization.types import Parameters
 from numerics.own_model.measurement.attention import WrittenOut
 from numerics.own_model.measurement.function import ModuleFunction
-from numerics.own_model.measurement.private_copy import Parameters
 
 Method = Literal["forward", "forward, one at a time", "double backward", "finite step"]
 
@@ -28,14 +28,15 @@ FINITE = {torch.float64: 1e-6, torch.float32: 1e-3}
 """Relative change of f at which a finite step is measured where nothing better exists: the error of
 the difference of two steps is its square, and that of rounding its inverse."""
 AGREEMENT = 1e-3
-"""⟨u, J s⟩ = ⟨Jᵀu, s⟩ must hold to this part where both derivatives are right."""
+"""Relative difference that ⟨u, J s⟩ and ⟨Jᵀu, s⟩ may have where both derivatives are right."""
 SUSPICION = 1e-5
-"""From here on it is worth a forward to see whether a parameter is read past its module."""
+"""Relative difference from which on a forward is run to see whether a parameter is read elsewhere
+than from its module."""
 
 
 @dataclass(frozen=True)
 class Tangents:
-    """J s of several steps s."""
+    """How f moves under several steps s: J s of each."""
 
     values: Tensor
     """(steps, …f's shape)."""
@@ -47,7 +48,7 @@ class Tangents:
 
 
 def tangents(function: ModuleFunction, steps: Sequence[Parameters], cotangent: Tensor) -> Tangents:
-    """J s of every step, by the first method that works for all operations of the module.
+    """The derivative of f along every step, J s, by the first method that works for the module.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def tangents(function: ModuleFunction, steps: Sequence[Parameters], cotangent: T
 def inconsistency(
     gradients: Parameters, step: Parameters, tangent: Tensor, cotangent: Tensor
 ) -> float:
-    """How far ⟨u, J s⟩ is from ⟨Jᵀu, s⟩, as a part of the larger of the two or of their size.
+    """How far ⟨u, J s⟩ is from ⟨Jᵀu, s⟩, relative to the larger of the two or to their size.
 
     It is rounding where both derivatives are of one function, and more where a hand-written
     derivative is another function's.
@@ -114,7 +115,7 @@ def inconsistency(
 
 
 def _one_forward(function: ModuleFunction, step: Parameters) -> Tensor:
-    """J s in one forward pass, without the machinery that many of them need."""
+    """One tangent J s in one forward pass, without the machinery that many of them need."""
     with torch.no_grad(), WrittenOut(), forward_ad.dual_level():
         duals = {
             name: forward_ad.make_dual(function.parameters[name], s) for name, s in step.items()
@@ -153,7 +154,7 @@ def _chunks(
 def _double_backward(
     function: ModuleFunction, steps: Sequence[Parameters], cotangent: Tensor
 ) -> Tensor:
-    """J s = ∂⟨Jᵀu, s⟩/∂u, for Jᵀu is linear in u."""
+    """Tangents from two backward passes: J s = ∂⟨Jᵀu, s⟩/∂u, because Jᵀu is linear in u."""
     leaves = {n: value.detach().requires_grad_() for n, value in function.parameters.items()}
     output = function(leaves)
     u = cotangent.to(output.dtype).requires_grad_()
@@ -187,7 +188,7 @@ def _agrees(function: ModuleFunction, values: Tensor, steps: Sequence[Parameters
 
 
 def _finite(function: ModuleFunction, steps: Sequence[Parameters]) -> tuple[float, Tensor]:
-    """(f(θ + ηs) − f(θ − ηs))/2η with an η that moves f by about `FINITE` of its size."""
+    """Tangents from a finite step, (f(θ + ηs) − f(θ − ηs))/2η; f moves by about `FINITE`."""
     rows: list[Tensor] = []
     eta = aim = FINITE.get(function.dtype, 1e-2)
     with torch.no_grad():

@@ -3,8 +3,8 @@
 The update rules and their names are those of `numerics.linearization.update_directions`: ``adamw``
 alone has no weight decay, ``adamw:weight_decay=0.01`` has torch's. Muon turns hidden matrices only;
 embeddings, heads and vectors take Adam's step, as in its reference. Rules that look at a whole
-tensor see the matrices that are packed in one parameter apart, where the structure says which rows
-are which.
+tensor treat the matrices that are packed in one parameter separately, where the structure says
+which rows are which.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from numerics.linearization.types import Parameters
 from numerics.linearization.update_directions import (
     DIRECTIONS,
     MUONS,
@@ -20,7 +21,6 @@ from numerics.linearization.update_directions import (
     step_rule_named,
 )
 from numerics.own_model.measurement.noise import without_noise
-from numerics.own_model.measurement.private_copy import Parameters
 from numerics.structure.types import TensorView
 
 _LARGE = 1e10

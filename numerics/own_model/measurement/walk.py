@@ -1,10 +1,10 @@
 """Several optimizer steps of a user's module, and what they tell about tensors that do not move.
 
-The loss is ⟨u, f(θ)⟩ with one random u, whose gradient at f does not change, so that what changes
-is the model. With θ_t after t steps of rate η measured are ‖f(θ_t) − f(θ_0)‖ and whether each
-tensor has a gradient at θ_t. A tensor whose gradient is zero at first and not afterwards waits for
-another one (one zero in a product); one whose gradient stays zero is dead (two zeros in a product,
-or nothing reads it).
+The loss is ⟨u, f(θ)⟩ with one random u. Its gradient at f does not change, so that only the model
+does. With θ_t after t steps of rate η, ‖f(θ_t) − f(θ_0)‖ is measured, and whether each tensor has a
+gradient at θ_t. A tensor whose gradient is zero at first and not afterwards waits for another one
+(one zero in a product). One whose gradient stays zero is dead (two zeros in a product, or nothing
+reads it).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from numerics.linearization.types import Parameters
 from numerics.linearization.walk import Stop, require_walk
 from numerics.linearization.walk import walk as walked
 from numerics.own_model.measurement.conditions import measuring
 from numerics.own_model.measurement.function import ModuleFunction
 from numerics.own_model.measurement.noise import without_noise
-from numerics.own_model.measurement.private_copy import Parameters
 from numerics.own_model.measurement.update_steps import sign_like, steps
 from numerics.structure.types import TensorView
 
 
 @dataclass(frozen=True)
 class Walk:
-    """What k steps did."""
+    """What a number of steps did."""
 
     optimizer: str
     rate: float

@@ -1,3 +1,3 @@
-"""The tool inside other people's work: assertions for tests, figures, callbacks of trainers."""
+"""The checks inside other people's work: assertions for tests, figures, callbacks of trainers."""
 
 __all__ = ["assertions", "plot", "step_watch", "lightning_watch", "trainer_watch"]

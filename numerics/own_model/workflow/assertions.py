@@ -41,9 +41,9 @@ def assert_depth_bounded(
     factory
         A function of the depth that returns a module, or a module and a batch; or its name.
     depths
-        At least three.
+        At least three depths.
     optimizer
-        Whose first step is measured: sgd, adamw, lion, muon, …
+        The optimizer whose first step is measured: sgd, adamw, lion, muon, …
     margin
         The largest exponent that counts as bounded.
     seeds

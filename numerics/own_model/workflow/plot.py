@@ -28,7 +28,7 @@ def plot(result: object, **options: Any) -> Figure:
         A `Check`, an `Audit`, a `RecordedSweep`, the rows of `run_sweep`, an `exponent_table`, one
         or several `RecordedRun`, or a `Verdict`.
     options
-        Of the drawing function, such as ``panels`` for rows and ``parts`` for exponents.
+        Options of the drawing function, such as ``panels`` for rows and ``parts`` for exponents.
 
     Raises
     ------

@@ -150,7 +150,7 @@ class WatchedRun:
 
 
 def learning_rate(optimizer: torch.optim.Optimizer) -> float:
-    """η: the largest rate of the optimizer's groups; others are factors in the step."""
+    """The largest rate of the optimizer's groups, η; the other rates are factors in the step."""
     return max(float(group["lr"]) for group in optimizer.param_groups)
 
 
@@ -194,7 +194,7 @@ def _rms(x: Tensor) -> float:
 
 
 def _products(structure: Structure, parameters: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
-    """W_out W_v of every attention block whose heads are all its own, by stream."""
+    """The products W_out W_v of every attention block whose heads are all its own, by stream."""
     found: dict[str, list[Tensor]] = {}
     for branch in structure.branches:
         own = structure.of_branch(branch.index)

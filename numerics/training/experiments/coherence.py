@@ -58,7 +58,7 @@ def at_end(run: RecordedRun, column: str) -> float:
 
 
 def aligned_growth(run: RecordedRun, stack: str) -> float:
-    """(1 + s)^{2L}, the growth at ρ = 1 of blocks as strong as the trained ones."""
+    """Growth at full alignment of blocks as strong as the trained ones, (1 + s)^{2L} at ρ = 1."""
     blocks = BLOCKS[stack] * int(run.config["layers"])
     return (1 + at_end(run, f"strength_{stack}")) ** (2 * blocks)
 
@@ -69,7 +69,7 @@ def trained_growth(run: RecordedRun, stack: str) -> float:
 
 
 def coherent_growth(run: RecordedRun, stack: str) -> float:
-    """√(1 + ρ²L), what bounds the growth at the trained ρ."""
+    """Bound on the growth at the trained coherence, √(1 + ρ²L)."""
     count = BLOCKS[stack] * int(run.config["layers"])
     return math.hypot(1, at_end(run, f"coherence_{stack}") * count**0.5)
 
@@ -119,7 +119,7 @@ def decide(runs: Runs, *, growth_of: RunGrowth = trained_growth) -> ExperimentFi
 
 
 def _at_depth(runs: Runs, depth: int, stack: str) -> str:
-    """ρ at the start and at the end, and growth, of the first run at a depth."""
+    """Coherence at the start and at the end, and growth, of the first run at a depth."""
     run = matching(runs, layers=depth)[0]
     start = read_log(run)[f"coherence_{stack}"][0]
     return (

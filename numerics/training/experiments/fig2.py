@@ -99,13 +99,13 @@ def configs(
 
 
 def gradients(run: RecordedRun) -> np.ndarray:
-    """g_t / g_1, from step 1 on."""
+    """The gradient's norm at every step, as a multiple of the first: g_t / g_1."""
     values = read_log(run)[GRADIENT].to_numpy()
     return values / values[0]
 
 
 def update_sizes(run: RecordedRun) -> np.ndarray:
-    """Δ_t: the mean size of Adam's update of an entry of the embedding, the rate in it."""
+    """The mean size Δ_t of Adam's update of an entry of the embedding, the rate included."""
     log = read_log(run)
     return log[UPDATE].to_numpy() * log["lr"].to_numpy()
 
@@ -116,7 +116,7 @@ def mean(values: Iterable[float]) -> float:
 
 
 def after_few_steps(run: RecordedRun) -> float:
-    """Mean of g_5 … g_20 over g_1."""
+    """The gradient's norm after a few steps, as the mean of g_5 … g_20 over g_1."""
     first, last = FEW_STEPS
     return mean(gradients(run)[first - 1 : last])
 

@@ -109,7 +109,7 @@ def growth(run: RecordedRun, column: str = UPPER) -> float:
 
 
 def ratio(run: RecordedRun) -> float:
-    """ηd."""
+    """Learning rate times width, ηd."""
     return float(run.config["lr"]) * int(run.config["d_model"])
 
 

@@ -65,17 +65,17 @@ from numerics.training.experiments.selection import (
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
-OptimizerName = Literal["adam", "sgd"]
-RATES: Mapping[OptimizerName, Sequence[float]] = {
+AdamOrSgd = Literal["adam", "sgd"]
+RATES: Mapping[AdamOrSgd, Sequence[float]] = {
     "adam": (1.5e-3, 7.5e-4, 3e-3),
     "sgd": (0.03, 0.015, 0.0075, 0.06),
 }
 """Rates of each optimizer, a factor 2 apart, that of `warmup.py` first for Adam.
 At 3e-3 Adam does not train with warm-up either, so that nothing is asked there."""
-WITH_WARMUP: Mapping[OptimizerName, int] = {"adam": 1_000, "sgd": 3_000}
+WITH_WARMUP: Mapping[AdamOrSgd, int] = {"adam": 1_000, "sgd": 3_000}
 """Most steps of a warmed-up run: one that needs more says nothing about its rate."""
 SEEDS = (0, 1, 2)
-WITHOUT: Mapping[tuple[OptimizerName, float], tuple[int, Sequence[int]]] = {
+WITHOUT: Mapping[tuple[AdamOrSgd, float], tuple[int, Sequence[int]]] = {
     ("sgd", 0.03): (10_000, SEEDS),
     ("adam", 1.5e-3): (5_000, SEEDS),
     ("adam", 7.5e-4): (5_000, SEEDS),
@@ -91,7 +91,7 @@ SIZE: Mapping[str, Any] = {**SMALL, "tokens": 256, "vocabulary": 200, "validatio
 
 
 def with_layer_norm(
-    rule: OptimizerName,
+    rule: AdamOrSgd,
     *,
     rates: Sequence[float],
     seeds: Sequence[int] = SEEDS,

@@ -54,7 +54,7 @@ DEPTHS = (3, 6, 12, 24)
 SHALLOWEST = 6
 """The paper's."""
 MARGIN = 0.02
-"""Nats a token: a difference that is smaller counts as none."""
+"""Nats per token: a difference that is smaller counts as none."""
 
 
 def configs(

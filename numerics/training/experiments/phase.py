@@ -54,7 +54,7 @@ HALF_WAY = -0.25
 def configs(
     schemes: Sequence[str], depths: Sequence[int], rates: Sequence[float], **settings: Any
 ) -> tuple[TrainConfig, ...]:
-    """Every combination."""
+    """The runs of every combination of scheme, depth and rate."""
     base = {**BUDGET, **settings}
     return tuple(
         TrainConfig(scheme=scheme, layers=depth, lr=lr, **base)
@@ -144,7 +144,7 @@ def bounded_at_any_depth(runs: Sequence[RecordedRun], scheme: str) -> Experiment
 
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
-    """A panel a scheme: depth across, learning rate up, the outcome as mark and colour.
+    """One panel per scheme: depth across, learning rate up, the outcome as mark and colour.
 
     The line joins the largest rates that train; the dashed one, from its first point on, falls as
     N^(-1/4), half way to what updates of √N need.

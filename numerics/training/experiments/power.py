@@ -63,7 +63,7 @@ def cost_told(deviation: float, margin: float, per_seed: float, unit: str, level
     per_seed
         Minutes of one seed's runs, as these runs took.
     unit
-        Of deviation and margin.
+        Unit of deviation and margin.
     level
         Confidence of the interval.
 

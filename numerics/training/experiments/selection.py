@@ -157,7 +157,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
 def geometric_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
     """Geometric mean and its 95 % interval; a value of 0, a signal gone altogether, gives 0.
 
-    Of no value at all the mean is NaN and the interval everything.
+    Without any value the mean is NaN and the interval holds every number.
 
     Examples
     --------

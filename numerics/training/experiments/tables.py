@@ -49,7 +49,7 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
-from numerics.training.experiments.warmup import OptimizerName
+from numerics.training.experiments.warmup import AdaptiveOptimizer
 from numerics.training.recorded import RecordedRun
 
 OWN = "tfixup"
@@ -105,7 +105,7 @@ def configs(
         Any other setting.
     """
     base = {**SMALL, **settings}
-    models: list[tuple[str, OptimizerName, int]] = [
+    models: list[tuple[str, AdaptiveOptimizer, int]] = [
         *((OWN, "adam", 0), ("post-ln", "radam", 0), ("rezero", "adam", 0)),
         *((scheme, "adam", warmup) for scheme in WARMED),
     ]

@@ -53,7 +53,7 @@ class Transfer:
     exponent: Exponent | NoExponent
     """p of η* ~ N^p."""
     paid: Estimate | str
-    """Nats a token lost at the deepest for the best rate of the shallowest."""
+    """Nats per token lost at the deepest for the best rate of the shallowest."""
     paid_with_root: Estimate | str
     """The same for that rate times √(N_shallowest/N_deepest)."""
 

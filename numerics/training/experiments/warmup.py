@@ -62,9 +62,9 @@ from numerics.training.experiments.selection import (
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
-OptimizerName = Literal["adam", "radam"]
+AdaptiveOptimizer = Literal["adam", "radam"]
 COMPARABLE = 0.1
-"""Nats a token; BLEU differences of 0.5, the paper's, go with a few hundredths to a tenth."""
+"""Nats per token; BLEU differences of 0.5, the paper's, go with a few hundredths to a tenth."""
 REPRODUCED = ExperimentAnswer.REPRODUCED
 FIRST = 5
 """Steps over which the gradients' balance is taken."""
@@ -75,7 +75,7 @@ def configs(
 ) -> tuple[TrainConfig, ...]:
     """Post-LN with Adam, warmed up and not, and RAdam; Pre-LN and Admin; T-Fixup."""
     base = {**SMALL, "signals": True, **settings}
-    models: tuple[tuple[str, OptimizerName, int], ...] = (
+    models: tuple[tuple[str, AdaptiveOptimizer, int], ...] = (
         ("post-ln", "adam", warmup),
         ("post-ln", "adam", 0),
         ("post-ln", "radam", 0),

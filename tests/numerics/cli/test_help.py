@@ -1,11 +1,14 @@
 """The help of the commands: plain words, kinds of values, and hints that concern the command."""
 
 import re
+from dataclasses import dataclass
 
 import pytest
+import tyro
 
 from numerics.cli.main import COMMANDS, run
 from numerics.cli.optimizer_names import known_optimizers
+from numerics.cli.parsing import parsed
 
 
 def shown(arguments, capsys):
@@ -29,6 +32,44 @@ def test_the_prose_of_a_help_fits_the_terminal(capsys, monkeypatch):
     prose = text.split("╭")[0].splitlines()
     assert prose
     assert max(map(len, prose)) <= 60
+
+
+@dataclass(frozen=True)
+class Group:
+    inner: int = 0
+    """One line of the source
+    and the next."""
+
+
+@dataclass(frozen=True)
+class Planted(Group):
+    outer: int = 0
+    """The first of two lines
+    and the second."""
+    group: Group = Group()
+
+
+@pytest.mark.parametrize("text", ["source and the next", "two lines and the second"])
+def test_the_help_of_an_option_is_running_text(text, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        parsed(Planted, "planted", ["--help"])
+    assert capsys.readouterr().out.count(text) == (2 if "source" in text else 1)
+
+
+def test_tyro_alone_would_keep_the_breaks_of_the_source(capsys, monkeypatch):
+    @dataclass(frozen=True)
+    class Plain:
+        outer: int = 0
+        """The first of two lines
+        and the second."""
+
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        tyro.cli(Plain, args=["--help"])
+    out = capsys.readouterr().out
+    assert "two lines" in out
+    assert "two lines and" not in out
 
 
 def test_a_misspelt_option_is_compared_with_its_own_command(capsys):

@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 from theory.arguments import ARGUMENTS
+from theory.arguments.legends.symbols import legend, names_in
 from theory.derivations.derivation import (
     Step,
     at_step,
@@ -29,7 +30,6 @@ from theory.derivations.statements import (
     sides,
     true_as_printed,
 )
-from theory.legends.symbols import legend, names_in
 
 x, y, n = sp.symbols("x y n", positive=True)
 

@@ -11,6 +11,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from theory.derivations.number import Number
 from theory.errors import InputError
 from theory.mean_field.attention_moments import Fluctuations, attention_moments
 from theory.mean_field.norm_moments import gaussian, jacobian_gain, normalised
@@ -21,7 +22,6 @@ from theory.mean_field.signal_propagation import forward
 from theory.moments.relu_kernel import kappa_0, kappa_1, relu_pairs
 from theory.moments.softmax_moments import exact, moments, uniform
 from theory.moments.token_gram import (
-    Number,
     averaged,
     centred_gram,
     centred_second_moment,

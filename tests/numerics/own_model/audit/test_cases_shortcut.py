@@ -89,7 +89,7 @@ def test_case_f3_radams_step_is_named() -> None:
         return AdminDecoder(n), IDS
 
     found = check(make, (1, 2, 3), ("radam",), seeds=1)
-    assert any("radam: measured is step 1" in note and "from step 6 on" in note
+    assert any("radam: step 1 is measured" in note and "from step 6 on" in note
                for note in found.notes)  # fmt: skip
     momentum = check(make, (1, 2, 3), ("sgd",), seeds=1)
     assert found.optimizers[0].total.values == pytest.approx(momentum.optimizers[0].total.values)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from theory.legends.tfixup import LAYER_NORM
+from theory.arguments.legends.tfixup import LAYER_NORM
 
 _LAYERS = {
     "E": "mean of the squared norm over the weights, of what is named",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from theory.legends.tfixup import ATTENTION, DEPTHS, NORMS
+from theory.arguments.legends.tfixup import ATTENTION, DEPTHS, NORMS
 
 _HESSIAN = {
     f"G_{one}{two}": f"second derivative of G by {long[one]} and {long[two]}"

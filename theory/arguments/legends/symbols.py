@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from theory.arguments.legends import meanings
 from theory.derivations.derivation import Step
-from theory.legends import meanings
 
 
 @dataclass(frozen=True)
 class NamedSymbol:
-    """One name."""
+    """A name that a derivation uses."""
 
     name: str
     meaning: str
@@ -61,7 +61,7 @@ def legend(claim: str, steps: Iterable[Step]) -> tuple[NamedSymbol, ...]:
     Raises
     ------
     KeyError
-        If a name has no meaning in ``theory.legends``: every name needs one.
+        If a name has no meaning in ``theory.arguments.legends``: every name needs one.
     """
     known = meanings(claim)
     signs: dict[str, str] = {}

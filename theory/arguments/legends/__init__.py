@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from theory.legends import admin, baselines, modern, ours, radam, tfixup, xiong
+from theory.arguments.legends import admin, baselines, modern, ours, radam, tfixup, xiong
 
 _TABLES: Mapping[str, Mapping[str, str]] = {
     **tfixup.TABLES,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from theory.legends.admin import DEPENDENCY
+from theory.arguments.legends.admin import DEPENDENCY
 
 _SHARE = {
     "c": "g = c/l or c/l²: the branch's second moment",
