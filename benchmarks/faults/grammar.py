@@ -21,7 +21,22 @@ NO_NAME = ("", " ", "nope", "tfixup;rm", LONG, "[red]", "*", "\u202e")
 NO_LIST = ("", ",", ",,", "tfixup,,xavier", "tfixup,tfixup", "nope", ", ", LONG)
 NO_NUMBERS = ("", ",", "1,,2", "1,1", "+2", "1_2", "٣", "nan", "1e9999999", "x", "-1", "0", "1.5")
 NO_DEPTH = ("nan", "inf", "oo", "True", "None", "lambda", "pi", "E", "I", "1/0", "1e9999999", "")
-NO_DEPTH += ("_", "-3", "0", "x y", "__import__('os')", LONG, "N" * 101, "9" * 400, "(", "०६")
+NO_DEPTH += (
+    "6.0",
+    "12/2",
+    "1_0",
+    "1e3",
+    "_",
+    "-3",
+    "0",
+    "x y",
+    "__import__('os')",
+    LONG,
+    "N" * 101,
+    "9" * 400,
+    "(",
+    "०६",
+)
 ODD_FILES = ("a*b.json", "[red].json", "[/x].json", "ü.json", "a b.json", "/dev/null", "/dev/full")
 ODD_FILES += (
     "fifo",
@@ -91,7 +106,7 @@ def _chosen(good: str) -> Option:
 FILE = Option(("a.json", "b.json"), (), ODD_FILES)
 FOLDER = Option(("new", "swept", "trained"), (), ODD_FOLDERS)
 SOURCE = Option((), (), ODD_SOURCES)
-DEPTH = Option(words("N 6 12 2*N L N/2"), NO_DEPTH, ("6.0", "12/2", "1_0", "1e3", "m", "y", "N_e"))
+DEPTH = Option(words("N 6 12 2*N L N/2"), NO_DEPTH, ("m", "y", "N_e"))
 DEVICE = Option(words("auto cpu"), (*NO_NAME, "cuda"))
 FORMAT = _chosen("table json github")
 MODEL = Option(

@@ -18,7 +18,13 @@ from pathlib import Path
 
 from benchmarks.faults.fingerprint import fingerprint
 from benchmarks.faults.forks import Ran, import_everything, in_fork, session, start, trial_folder
-from benchmarks.faults.long_commands import COMMANDS, CONTROL, LongCommand, break_the_store
+from benchmarks.faults.long_commands import (
+    COMMANDS,
+    CONTROL,
+    LongCommand,
+    break_the_store,
+    forget_moments,
+)
 from benchmarks.faults.record import FOLDER, record
 
 KILLS = 20
@@ -170,8 +176,12 @@ def main() -> None:
         found.append(campaign(known[name], options.kills, options.alone, draw))
         print(_told(found[-1]), flush=True)
         note()
-    for one in (CONTROL, known["train"]):
-        broken = replace(one, name=f"{one.name}, broken store", prepare=break_the_store)
+    controls_of = (
+        (CONTROL, "a store that writes in place", break_the_store),
+        (known["train"], "moments forgotten", forget_moments),
+    )
+    for one, what, plant in controls_of:
+        broken = replace(one, name=f"{one.name}, {what}", prepare=plant)
         controls.append(campaign(broken, options.kills // 2, 0, draw))
         print("control: " + _told(controls[-1]), flush=True)
         note()

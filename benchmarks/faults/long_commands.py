@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from numerics.stores import files
 from numerics.sweeps import shard, store
 from numerics.training import checkpoint, experiments, loop
@@ -127,6 +129,18 @@ def break_the_store() -> None:
                 time.sleep(0.05)
 
     _plant(in_place)
+
+
+def forget_moments() -> None:
+    """Plant a run that goes on with fresh moments: the control, which a kill must expose.
+
+    A checkpoint that is torn would expose nothing: its checksum is asked, and an older one is read.
+    """
+
+    def forget(optimizer: torch.optim.Optimizer, state_dict: object) -> None:
+        """Leave the optimizer as it was made."""
+
+    setattr(torch.optim.Optimizer, "load_state_dict", forget)  # noqa: B010 - planted
 
 
 def _plant(in_place: Callable[[Path], AbstractContextManager[Path]]) -> None:

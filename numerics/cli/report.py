@@ -50,14 +50,16 @@ class Report:
         return 0
 
     def _check(self) -> None:
+        from numerics.stores.files import followed
+
         if not self.runs:
             raise InputError("report needs at least one run, got none")
-        places = [path.resolve() for path in self.runs]
+        places = [followed(path).resolve() for path in self.runs]
         for path, place in zip(self.runs, places, strict=True):
             if places.count(place) > 1:
                 raise InputError(f"every run must be named once, got {path} twice")
-        read = [*places, *([self.against.resolve()] if self.against else [])]
-        if self.out.resolve() in read:
+        read = [*places, *([followed(self.against).resolve()] if self.against else [])]
+        if followed(self.out).resolve() in read:
             raise InputError(f"out must not be a file that is read, got {self.out}")
 
 

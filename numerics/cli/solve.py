@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
-from numerics.cli.solve_query import SolveQuery
+from numerics.cli.solve_query import LEAST_SEEDS, MOST_SEEDS, SolveQuery
 from theory.errors import require_within
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Solve(SolveQuery):
         """Print scales, formulas, what was assumed and the conditions' left sides."""
         if self.base_layers is not None:
             require_within(1, 10**9, base_layers=self.base_layers)
+        if self.seeds is not None:
+            require_within(LEAST_SEEDS, MOST_SEEDS, seeds=self.seeds)
+        from numerics.cli.solve_options import refuse_without_measure
+
+        refuse_without_measure(self)
         if self.model is not None:
             from numerics.cli import solve_measured, solve_model
             from numerics.cli.solve_options import refuse_beside_model
@@ -53,7 +58,7 @@ class Solve(SolveQuery):
                     self.complete,
                     self.json,
                     self.measure,
-                    self.seeds,
+                    LEAST_SEEDS if self.seeds is None else self.seeds,
                     self.out,
                 )
             )

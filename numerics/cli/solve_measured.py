@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from numerics.cli.solve_model import ModelQuery
     from numerics.own_model.check.solved_models import SolvedExponents
 
-LEAST_SEEDS = 2
-"""With one model per depth the scatter is unknown, and no law can be told from it."""
 WIDTH = 80
 
 
@@ -33,8 +31,6 @@ def run(query: ModelQuery) -> int:
         raise InputError(
             f"--measure needs at least {LEAST_DEPTHS} depths of at least 1, got {query.measure}"
         )
-    if query.seeds < LEAST_SEEDS:
-        raise InputError(f"--seeds must be at least {LEAST_SEEDS}, got {query.seeds}")
     if query.out is not None:
         query.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()

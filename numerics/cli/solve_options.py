@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 40
 """Most characters of a depth's name; tables and formulas repeat it."""
 MOST_LAYERS = 10**9
-_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,12}|/0*[1-9]\d{0,11})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,12}", re.ASCII)
 _NUMBERS_NAMES = ("nan", "inf", "infinity", "oo", "zoo", "pi", "e", "i", "true", "false", "none")
 """Names of numbers and values, in small letters: a formula in one of them would be misread."""
 
@@ -109,6 +109,19 @@ def refuse_beside_model(query: SolveQuery) -> None:
             raise InputError(f"{option} is not read with --model")
 
 
+def refuse_without_measure(query: SolveQuery) -> None:
+    """Raise for an option of the measurement where none is asked for.
+
+    Raises
+    ------
+    InputError
+        Naming the option.
+    """
+    for option, value in (("--seeds", query.seeds), ("--out", query.out)):
+        if value is not None and query.measure is None:
+            raise InputError(f"{option} is read with --measure alone, got {value}")
+
+
 def _depths_read(query: SolveQuery, preset: Preset | None) -> tuple[str, ...]:
     if preset is not None:
         return preset.depths
@@ -132,7 +145,7 @@ def depth(name: str, text: str) -> sp.Expr:
         return sp.Symbol(text, positive=True)
     if _NUMBER.fullmatch(text) is None:
         raise InputError(f"{name} must be a symbol or an integer of at least 1, got {text!r:.60}")
-    number = sp.Rational(text)
+    number = sp.Integer(text)
     if number > MOST_LAYERS:
         raise InputError(f"{name} must be at most {MOST_LAYERS}, got {text}")
     require_depth(name, number)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+LEAST_SEEDS, MOST_SEEDS = 2, 1_000
+"""With one model per depth the scatter is unknown, and no law can be told from it."""
+
 
 @dataclass(frozen=True)
 class SolveQuery:
@@ -54,8 +57,8 @@ class SolveQuery:
     measure: str | None = None
     """With --model: depths, such as 4,8,16,32,64. At each the model is initialised as solved and
     one step is measured, which shows how ‖Δf‖/η depends on N, in total and by role."""
-    seeds: int = 2
-    """With --measure: models per depth."""
+    seeds: int | None = None
+    """With --measure: models per depth, 2 unless given."""
     out: Path | None = None
     """With --measure: folder for solved.json, with everything that makes the run repeatable."""
     json: bool = False

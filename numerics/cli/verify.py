@@ -55,6 +55,7 @@ class Verify:
         from numerics.verify import as_document, from_document, selected
         from theory.claims import Context, Level
 
+        self._check()
         chosen = selected(self.claims)
         to_screen = self.json == Path("-") or self.format == "json"
         if self.json is not None and self.json != Path("-"):
@@ -80,6 +81,22 @@ class Verify:
         if self.json is not None and self.json != Path("-"):
             write_sealed(self.json, document)
         return 0 if all(item.sound for item in verdicts) else 1
+
+    def _check(self) -> None:
+        """Raise for a seed out of range, or for an option that recorded verdicts do not read."""
+        from theory.errors import InputError, require_within
+
+        require_within(0, 2**63 - 1, seed=self.seed)
+        if self.recorded is None:
+            return
+        for option, given in (
+            ("--results", self.results is not None),
+            ("--rerun", self.rerun),
+            ("--seed", self.seed != Verify.seed),
+            ("--level", self.level != Verify.level),
+        ):
+            if given:
+                raise InputError(f"{option} is not read with --recorded, which computes nothing")
 
     def _computed(self, chosen: "tuple[Claim, ...]", context: "Context") -> "tuple[Verdict, ...]":
         """The verdicts; each as it is decided, the work and the time left go to standard error."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from numerics.report import drawings
 from numerics.report.cards import Card, Figure, ReadRun, TextTable, facts, number, span
+from numerics.stores.files import require_no_device
 from numerics.stores.seals import read_sealed
 from theory.errors import InputError
 
@@ -213,6 +214,7 @@ def experiment_run(folder: Path, prefix: str) -> ReadRun:
 
 def figure_file(path: Path, caption: str, prefix: str) -> tuple[Figure, ...]:
     """The figure in a file; none where there is no file."""
+    require_no_device(path, "a figure")
     try:
         content = path.read_bytes()
     except FileNotFoundError:

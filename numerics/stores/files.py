@@ -36,7 +36,7 @@ def atomically(path: Path) -> Iterator[Path]:
     >>> target.read_text(), len(list(target.parent.iterdir()))
     ('whole', 1)
     """
-    target = path.resolve() if path.is_symlink() else path
+    target = followed(path)
     if _is_stream(target):
         yield target
         return
@@ -47,6 +47,36 @@ def atomically(path: Path) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def followed(path: Path) -> Path:
+    """The file that a path means in the end, behind all links.
+
+    Raises
+    ------
+    InputError
+        If the links lead back to themselves.
+    """
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (OSError, RuntimeError):  # Python 3.11 and 3.12 raise the second.
+        raise InputError(f"{path} is a link that leads back to itself") from None
+
+
+def require_no_device(path: Path, what: str) -> None:
+    """Raise unless a path may be read to its end: a device such as ``/dev/zero`` has none.
+
+    Raises
+    ------
+    InputError
+        If ``path`` is a device.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise InputError(f"{path} must be {what}, and is a device")
 
 
 def _is_stream(path: Path) -> bool:
@@ -81,7 +111,7 @@ def require_writable(path: Path) -> None:
     if str(path) in ("", "."):
         raise InputError("an output must be a file's name, got an empty one")
     try:
-        target = path.resolve() if path.is_symlink() else path
+        target = followed(path)
         if _is_stream(target):
             return
         probe = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -146,6 +176,7 @@ def read_json(path: Path, what: str) -> dict[str, object]:
     InputError
         If the file is missing, is not JSON, or is not an object; ``what`` says what was expected.
     """
+    require_no_device(path, "a JSON file")
     try:
         content = json.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:

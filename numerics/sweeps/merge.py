@@ -5,6 +5,7 @@ failed. These lines decide which file's rows count for each task. The rows thems
 through in groups of `GROUP` tasks.
 """
 
+import errno
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def merge_shards(files: Sequence[Path], failed: Collection[str], target: Path) -
     ------
     InputError
         If a file was changed, cannot be read, or has other columns.
+    OSError
+        If the target cannot be written.
     """
     index = _index(files, failed)
     groups = []
@@ -47,7 +50,11 @@ def merge_shards(files: Sequence[Path], failed: Collection[str], target: Path) -
         rows = pl.concat(parts).filter(_counts(failed))
         groups.append(rows.sort(*ORDER, maintain_order=True))
     whole = pl.concat([empty_rows().lazy(), *groups])
-    whole.select(*COLUMNS).sink_parquet(target, compression=COMPRESSION, maintain_order=True)
+    try:
+        whole.select(*COLUMNS).sink_parquet(target, compression=COMPRESSION, maintain_order=True)
+    except pl.exceptions.ComputeError as error:
+        # Every file was read for the index, so it is the writing that failed: of a full disk, say.
+        raise OSError(errno.EIO, f"the rows could not be written ({error})", str(target)) from error
 
 
 def _index(files: Sequence[Path], failed: Collection[str]) -> pl.DataFrame:

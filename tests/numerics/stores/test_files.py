@@ -10,6 +10,7 @@ import pytest
 
 from numerics.stores.files import (
     atomically,
+    followed,
     leftover_of,
     read_json,
     require_folder,
@@ -116,3 +117,19 @@ def test_what_is_no_json_object_is_named_in_one_line(tmp_path, content):
     with pytest.raises(InputError, match=r"a\.json must be a JSON") as caught:
         read_json(tmp_path / "a.json", "a test")
     assert "\n" not in str(caught.value)
+
+
+def test_a_link_that_leads_back_to_itself_is_named(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for use in (require_writable, followed):
+        with pytest.raises(InputError, match="loop is a link that leads back to itself"):
+            use(tmp_path / "loop")
+    with pytest.raises(InputError, match="leads back"), atomically(tmp_path / "loop"):
+        pass
+
+
+def test_a_device_is_not_read_to_its_end(tmp_path):
+    with pytest.raises(InputError, match="/dev/zero must be a JSON file, and is a device"):
+        read_json(Path("/dev/zero"), "a run")
+    (tmp_path / "plain.json").write_text('{"a": 1}')
+    assert read_json(tmp_path / "plain.json", "a run") == {"a": 1}
