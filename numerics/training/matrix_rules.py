@@ -22,7 +22,7 @@ from numerics.linearization.orthogonal_steps import MUON_MOMENTUM, orthogonal
 
 EPSILON = 1e-8
 """Added to √v̂ where Muon leaves a tensor to Adam."""
-Parameters = Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]]
+OptimizerParameters = Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]]
 
 
 class MatrixRule(torch.optim.Optimizer):
@@ -54,7 +54,7 @@ class Muon(MatrixRule):
 
     def __init__(
         self,
-        parameters: Parameters,
+        parameters: OptimizerParameters,
         lr: float,
         betas: tuple[float, float],
         weight_decay: float,
@@ -83,7 +83,7 @@ class Muon(MatrixRule):
 class Adafactor(MatrixRule):
     """Adafactor as torch has it, without its floors under v, which depend on the loss's scale."""
 
-    def __init__(self, parameters: Parameters, lr: float, weight_decay: float) -> None:
+    def __init__(self, parameters: OptimizerParameters, lr: float, weight_decay: float) -> None:
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay, "matrices": 1})
 
     def move(self, theta: Tensor, g: Tensor, state: "_State", group: dict[str, Any]) -> None:

@@ -67,7 +67,11 @@ def between(m: Parts, x: Tensor) -> Tensor:
         (plain, "no addition x + F(x) was found: the residual may be gated or mixed; pass blocks="),
         (highway, "no addition x + F(x) was found, and gates (σ or tanh) were seen: the residual"),
         (outside, "4 attentions lie in no residual branch; pass blocks="),
-        (between, "5 products stand on the stream and 4 in residual branches: the residual may be"),
+        (
+            between,
+            "more products are on the stream itself (5) than in residual branches (4): the "
+            "residual may be gated",
+        ),
     ],
 )
 def test_reasons_say_what_was_seen_and_what_to_pass(run: Any, reason: str) -> None:
@@ -80,8 +84,8 @@ def test_one_position_is_not_enough_to_see_attention() -> None:
     found = trace_structure(Parts(lambda m, x: x + m.mlp(x, 0)), IDS[:, :1])
     assert not found.understood
     assert found.reasons[0].startswith(
-        "the stream has one position only, its shape is (2, 1, 16), where attention is no more "
-        "than a product: pass a batch with more positions"
+        "the stream has a single position (its shape is (2, 1, 16)), at which attention cannot be "
+        "told from a product: pass a batch with more positions"
     )
     assert trace_structure(Parts(lambda m, x: x + m.mlp(x, 0)), IDS[:, :2]).understood
 
