@@ -77,7 +77,7 @@ def test_the_words_name_who_levels_off():
     ("options", "words"),
     [
         (("--measure", "4,8"), "at least 3 depths"),
-        (("--measure", "4,8,16", "--seeds", "1"), "--seeds must be at least 2"),
+        (("--measure", "4,8,16", "--seeds", "1"), "seeds must be between 2 and 1000"),
         (("--measure", "4,8,16", "--layers", "8"), "--layers is not read with --measure"),
         (("--out", "anywhere"), "--out is read with --measure alone"),
     ],
