@@ -56,6 +56,15 @@ def _law(scale: sp.Expr, free: tuple[sp.Symbol, ...]) -> dict[str, object]:
     }
 
 
+def _of_the_gate(query: SolveQuery) -> tuple[str, ...]:
+    """What the conditions of a gated MLP take for granted; today's models have both otherwise."""
+    if query.mlp in (None, "mlp"):
+        return ()
+    return (
+        "the gate's activation counts as linear, which SiLU and GELU are not; no norm before it",
+    )
+
+
 def solution_document(
     query: SolveQuery,
     preset: Preset | None,
@@ -107,7 +116,7 @@ def solution_document(
             for condition, value in solved.conditions
         },
         "shares": _shares(solved, general if leading is None else leading),
-        "assumed": list(solved.assumed),
+        "assumed": [*solved.assumed, *_of_the_gate(query)],
     }
     if preset is not None and not as_published:
         document["unpublished"] = (

@@ -29,16 +29,17 @@ def reporter(steps: int, name: str, *, shown: bool) -> Iterator[Reporter]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s"),
+        TextColumn("{task.fields[measured]}"),
         TextColumn("{task.fields[verdict]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
-        task = bar.add_task(name, total=steps, loss=float("nan"), rate=0.0, verdict="")
+        task = bar.add_task(name, total=steps, measured="", verdict="")
 
         def report(row: Mapping[str, float], verdict: str) -> None:
             rate = row["tokens"] / max(row["seconds"], 1e-9)
-            bar.update(task, completed=int(row["step"]), loss=row["loss"], rate=rate)
+            measured = f"loss {row['loss']:.3f}  {rate:,.0f} tokens/s"
+            bar.update(task, completed=int(row["step"]), measured=measured)
             if verdict:
                 bar.update(task, verdict=verdict)
 

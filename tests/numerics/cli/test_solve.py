@@ -169,3 +169,11 @@ def test_numbers_behind_a_rule_are_refused_by_every_kind_of_query(capsys, query,
     (line,) = captured.err.splitlines()
     assert "solved for the bare rule adamw, with ε = 0 and without weight decay" in line
     assert f"got 'adamw:{numbers}'" in line
+
+
+@pytest.mark.parametrize(("kind", "said"), [("swiglu", True), ("gated", True), ("mlp", False)])
+def test_a_gated_mlp_says_what_it_takes_for_granted(kind, said, capsys):
+    assert run(["solve", "--mlp", kind, "--layers", "6"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert ("activation counts as linear, which SiLU and GELU are not" in out) is said
+    assert ("no norm stands before a block" in out) is said
