@@ -61,7 +61,8 @@ def _of_the_gate(query: SolveQuery) -> tuple[str, ...]:
     if query.mlp in (None, "mlp"):
         return ()
     return (
-        "the gate's activation counts as linear, which SiLU and GELU are not; no norm before it",
+        "the gate's activation counts as linear, which SiLU and GELU are not",
+        "no norm stands before a block",
     )
 
 
