@@ -50,16 +50,16 @@ class Report:
         return 0
 
     def _check(self) -> None:
-        from numerics.stores.files import followed
+        from numerics.stores.files import resolved
 
         if not self.runs:
             raise InputError("report needs at least one run, got none")
-        places = [followed(path).resolve() for path in self.runs]
+        places = [resolved(path) for path in self.runs]
         for path, place in zip(self.runs, places, strict=True):
             if places.count(place) > 1:
                 raise InputError(f"every run must be named once, got {path} twice")
-        read = [*places, *([followed(self.against).resolve()] if self.against else [])]
-        if followed(self.out).resolve() in read:
+        read = [*places, *([resolved(self.against)] if self.against else [])]
+        if resolved(self.out) in read:
             raise InputError(f"out must not be a file that is read, got {self.out}")
 
 

@@ -1,5 +1,6 @@
 """Writes that never leave half a file and never replace anything but a plain file."""
 
+import errno
 import json
 import os
 import re
@@ -50,7 +51,18 @@ def atomically(path: Path) -> Iterator[Path]:
 
 
 def followed(path: Path) -> Path:
-    """The file that a path means in the end, behind all links.
+    """The file that a link means in the end; any other path as it is given.
+
+    Raises
+    ------
+    InputError
+        If the links lead back to themselves.
+    """
+    return resolved(path) if path.is_symlink() else path
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path behind all links, those of folders included.
 
     Raises
     ------
@@ -58,9 +70,11 @@ def followed(path: Path) -> Path:
         If the links lead back to themselves.
     """
     try:
-        return path.resolve() if path.is_symlink() else path
-    except (OSError, RuntimeError):  # Python 3.11 and 3.12 raise the second.
-        raise InputError(f"{path} is a link that leads back to itself") from None
+        os.path.realpath(path, strict=True)
+    except OSError as error:  # pathlib speaks of a loop in another way in each version of Python
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{path} is a link that leads back to itself") from None
+    return path.resolve()
 
 
 def require_no_device(path: Path, what: str) -> None:

@@ -15,6 +15,7 @@ from numerics.stores.files import (
     read_json,
     require_folder,
     require_writable,
+    resolved,
     write_json,
 )
 from theory.errors import InputError
@@ -126,6 +127,8 @@ def test_a_link_that_leads_back_to_itself_is_named(tmp_path):
             use(tmp_path / "loop")
     with pytest.raises(InputError, match="leads back"), atomically(tmp_path / "loop"):
         pass
+    with pytest.raises(InputError, match="leads back"):
+        resolved(tmp_path / "loop" / "below.json")
 
 
 def test_a_device_is_not_read_to_its_end(tmp_path):
