@@ -13,6 +13,9 @@ from numerics.stores import files
 from numerics.sweeps import shard, store
 from numerics.training import checkpoint, experiments, loop
 
+TORN = 0.4
+"""Seconds for which the control's store leaves half of a file: long enough for some kill to hit."""
+
 
 def words(text: str) -> tuple[str, ...]:
     """The words of a command line without quotes."""
@@ -126,7 +129,7 @@ def break_the_store() -> None:
             for part in (content[: len(content) // 2], content[len(content) // 2 :]):
                 file.write(part)
                 file.flush()
-                time.sleep(0.05)
+                time.sleep(TORN)
 
     _plant(in_place)
 

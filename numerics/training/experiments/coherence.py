@@ -21,7 +21,6 @@ from matplotlib.figure import Figure
 from numerics.statistics.exponents import Exponent, fitted, power_law
 from numerics.statistics.tolerances import tolerance
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.fig4a import configs as tfixup_configs
 from numerics.training.experiments.panels import (
@@ -34,7 +33,7 @@ from numerics.training.experiments.panels import (
     panels,
 )
 from numerics.training.experiments.selection import Runs, matching, range_of, values_of
-from numerics.training.recorded import RecordedRun
+from numerics.training.recorded import RecordedRun, read_log
 
 RunGrowth = Callable[[RecordedRun, str], float]
 """A run's growth along the skip path of a stack."""
@@ -54,7 +53,7 @@ def configs(
 
 def at_end(run: RecordedRun, column: str) -> float:
     """The last value of a column."""
-    return float(read_log(run)[column].drop_nulls()[-1])
+    return float(read_log(run.path)[column].drop_nulls()[-1])
 
 
 def aligned_growth(run: RecordedRun, stack: str) -> float:
@@ -121,7 +120,7 @@ def decide(runs: Runs, *, growth_of: RunGrowth = trained_growth) -> ExperimentFi
 def _at_depth(runs: Runs, depth: int, stack: str) -> str:
     """Coherence at the start and at the end, and growth, of the first run at a depth."""
     run = matching(runs, layers=depth)[0]
-    start = read_log(run)[f"coherence_{stack}"][0]
+    start = read_log(run.path)[f"coherence_{stack}"][0]
     return (
         f"N = {depth} ρ {start:+.3f} → {at_end(run, f'coherence_{stack}'):+.3f}, growth "
         f"{at_end(run, f'skip_growth_{stack}'):.2f}"

@@ -4,25 +4,25 @@ from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from numerics.figures.style import STYLE, Drawing, colour
-from numerics.training import recorded
-from numerics.training.outcome import best_constant
-from numerics.training.recorded import RecordedRun
+from numerics.training.experiments.panels import baseline, legend_beside
+from numerics.training.outcome import DIVERGED_MARGIN, best_constant
+from numerics.training.recorded import RecordedRun, read_log
 
 RunName = Callable[[RecordedRun], str]
 BESIDE = 5
 """Runs above which the legend stands beside the axes."""
-
-
-def read_log(run: RecordedRun) -> pl.DataFrame:
-    """A run's log, one row per step."""
-    return recorded.read_log(run.path)
+FEW = 12
+"""Validations up to which each is marked, so that a single one can be seen."""
 
 
 def draw_losses(runs: Sequence[RecordedRun], name: RunName, *, by_depth: bool = False) -> Figure:
-    """Draw validation loss over steps, one line per run, and the best constant prediction's loss.
+    """Draw the losses over steps, and that of the best prediction that reads no input.
+
+    Validation losses are thick, the losses of the training batches thin and pale.
 
     Parameters
     ----------
@@ -40,18 +40,33 @@ def draw_losses(runs: Sequence[RecordedRun], name: RunName, *, by_depth: bool = 
         figure = Drawing(figsize=(9.4 if beside else 6.0, 3.6))
         axes = figure.subplots()
         for place, run in enumerate(runs):
-            log = read_log(run).filter(pl.col("validation_loss").is_not_null())
             shade = shades(place / max(len(runs), 1)) if by_depth else colour(_scheme(run))
-            axes.plot(log["step"], log["validation_loss"], lw=1.4, color=shade, label=name(run))
+            _losses(axes, run, shade, name(run), "training batches" if place == 0 else None)
+        best, told = best_constant(runs[0].unigram_loss, runs[0].uniform_loss)
+        baseline(axes, best, "no input read: " + told.removeprefix("the "))
         low, high = axes.get_ylim()
-        axes.set_ylim(low, min(high, runs[0].uniform_loss + 1.5))
-        best, baseline = best_constant(runs[0].unigram_loss, runs[0].uniform_loss)
-        axes.axhline(best, color="#777777", lw=0.8, ls=":", label=baseline.removeprefix("the "))
-        axes.set(xlabel="step", ylabel="validation loss, nats per token")
-        where = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)} if beside else {}
-        axes.legend(frameon=False, fontsize=7.5, **where)
+        # A diverged run must not press the others flat.
+        axes.set_ylim(low, min(high, runs[0].uniform_loss + DIVERGED_MARGIN))
+        axes.set(xlabel="step", ylabel="loss, nats per token")
+        if beside:
+            legend_beside(axes)
+        else:
+            axes.legend(frameon=False, fontsize=7.5)
         figure.tight_layout()
     return figure
+
+
+def _losses(axes: Axes, run: RecordedRun, shade: object, name: str, batches: str | None) -> None:
+    """The losses of one run: of the training batches, and at the steps that were validated."""
+    log = read_log(run.path)
+    taken = log.filter(pl.col("loss").is_finite())
+    thin = {"lw": 0.5, "alpha": 0.35, "gid": "training"}
+    axes.plot(taken["step"], taken["loss"], color=shade, label=batches, **thin)
+    log = log.filter(pl.col("validation_loss").is_not_null())
+    mark = "o" if len(log) <= FEW else ""
+    axes.plot(
+        log["step"], log["validation_loss"], lw=1.4, marker=mark, ms=4, color=shade, label=name
+    )
 
 
 def _scheme(run: RecordedRun) -> str:

@@ -33,7 +33,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import (
     SMALL,
     Experiment,
@@ -59,7 +58,7 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
-from numerics.training.recorded import RecordedRun
+from numerics.training.recorded import RecordedRun, read_log
 
 VANISHED = 0.1
 """Share of its first size below which a gradient counts as vanished."""
@@ -100,13 +99,13 @@ def configs(
 
 def gradients(run: RecordedRun) -> np.ndarray:
     """The gradient's norm at every step, as a multiple of the first: g_t / g_1."""
-    values = read_log(run)[GRADIENT].to_numpy()
+    values = read_log(run.path)[GRADIENT].to_numpy()
     return values / values[0]
 
 
 def update_sizes(run: RecordedRun) -> np.ndarray:
     """The mean size Δ_t of Adam's update of an entry of the embedding, the rate included."""
-    log = read_log(run)
+    log = read_log(run.path)
     return log[UPDATE].to_numpy() * log["lr"].to_numpy()
 
 

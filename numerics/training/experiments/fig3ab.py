@@ -27,7 +27,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import (
     SMALL,
     Experiment,
@@ -52,7 +51,7 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
-from numerics.training.recorded import RecordedRun
+from numerics.training.recorded import RecordedRun, read_log
 
 UPPER, LOWER = "norm_self_attention_upper", "norm_self_attention_lower"
 GROWS = 2.0
@@ -103,7 +102,7 @@ def _narrow(width: int, rate: float) -> bool:
 
 def growth(run: RecordedRun, column: str = UPPER) -> float:
     """Mean over the last fifth of the steps over the first step's value."""
-    values = read_log(run)[column].drop_nulls()
+    values = read_log(run.path)[column].drop_nulls()
     last = values[-max(1, len(values) // 5) :].to_list()
     return geometric_interval(last)[0] / values[0]
 
@@ -202,7 +201,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
 
 
 def _over_first(run: RecordedRun) -> tuple[list[int], list[float]]:
-    log = read_log(run)
+    log = read_log(run.path)
     return log["step"].to_list(), (log[UPPER] / log[UPPER][0]).to_list()
 
 

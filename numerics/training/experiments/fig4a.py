@@ -21,7 +21,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import (
     SMALL,
     Experiment,
@@ -48,7 +47,7 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
-from numerics.training.recorded import RecordedRun
+from numerics.training.recorded import RecordedRun, read_log
 
 DEPTHS = (3, 6, 12, 24)
 SHALLOWEST = 6
@@ -71,7 +70,7 @@ def configs(
 
 def mean_loss(run: RecordedRun) -> float:
     """Mean validation loss over the course of the run: the area under the curve."""
-    losses = read_log(run)["validation_loss"].drop_nulls().to_list()
+    losses = read_log(run.path)["validation_loss"].drop_nulls().to_list()
     return sum(losses) / len(losses)
 
 

@@ -24,6 +24,7 @@ from numerics.training.experiments.panels import (
     GREY,
     finished,
     in_order,
+    legend_beside,
     loss_lines,
     panels,
     validation,
@@ -106,7 +107,7 @@ def squared_trains(runs: Sequence[RecordedRun]) -> ExperimentFinding:
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
     """T-Fixup's losses by depth on the left, squared scales and the scaled rate on the right."""
-    figure, ((left, right),) = panels(2, sharey=True)
+    figure, ((left, right),) = panels(2, sharey=True, figsize=(10.4, 3.5))
     shades = in_order(values_of(matching(runs, scheme="tfixup"), "layers"))
     for run in runs:
         depth, scheme = run.config["layers"], run.config["scheme"]
@@ -129,7 +130,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
         loss_lines(axes, runs[0])
         axes.set(xlabel="step")
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=7, loc="upper right", bbox_to_anchor=(1.0, 0.59))
+            legend_beside(axes)
     left.set(ylabel="validation loss, nats per token")
     return finished(figure)
 

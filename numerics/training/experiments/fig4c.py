@@ -25,6 +25,7 @@ from numerics.training.experiments.panels import (
     courses,
     finished,
     in_order,
+    legend_beside,
     loss_lines,
     panels,
     validation,
@@ -84,7 +85,7 @@ def decide(runs: Runs) -> ExperimentFinding:
 
 def draw(runs: Sequence[RecordedRun]) -> Figure:
     """Losses by batch size, seeds thin, beside the control's."""
-    figure, ((axes,),) = panels(1, figsize=(5.6, 3.8))
+    figure, ((axes,),) = panels(1, figsize=(7.4, 3.8))
     own, control = matching(runs, scheme="tfixup"), matching(runs, scheme=CONTROL)
     sizes = values_of(own, "tokens")
     for size, shade in in_order(sizes).items():
@@ -93,9 +94,10 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
     for run, dash in zip(control, ("-", "--"), strict=False):
         name = f"Post-LN, {run.config['tokens']:,} tokens"
         courses(axes, [run], validation, COLD, name, ls=dash)
+    axes.set_xlim(right=1.12 * axes.get_xlim()[1])  # Room for the names of the lines.
     loss_lines(axes, runs[0])
     axes.set(xlabel="step", ylabel="validation loss, nats per token")
-    axes.legend(frameon=False, fontsize=7, loc="lower left")
+    legend_beside(axes)
     return finished(figure)
 
 

@@ -5,12 +5,14 @@ and its *bound*, where the answer turns. The three are marked as such in the fil
 a test can look for them.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import polars as pl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -18,10 +20,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from numerics.figures.style import COLOURS, STYLE, Drawing
-from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.selection import Runs
 from numerics.training.outcome import DIVERGED_MARGIN, STUCK_MARGIN, RunOutcome, best_constant
-from numerics.training.recorded import RecordedRun
+from numerics.training.recorded import RecordedRun, read_log
 
 COLD, WARM, OWN, THIRD = "#d1495b", "#2e6f95", "#0b6e4f", "#e8963a"
 """Without warm-up, with it, T-Fixup, and what else there is."""
@@ -129,7 +130,7 @@ def courses(
 
 def validation(run: RecordedRun) -> tuple[list[int], list[float]]:
     """Steps and validation losses, without those that are not finite or far above chance."""
-    log = read_log(run).filter(pl.col("validation_loss").is_not_null())
+    log = read_log(run.path).filter(pl.col("validation_loss").is_not_null())
     top = run.uniform_loss + DIVERGED_MARGIN
     kept = log.filter(pl.col("validation_loss") <= top)
     return kept["step"].to_list(), kept["validation_loss"].to_list()
@@ -140,6 +141,25 @@ def loss_lines(axes: Axes, run: RecordedRun, *, where: float = 0.99) -> None:
     best, name = best_constant(run.unigram_loss, run.uniform_loss)
     baseline(axes, best, "no input read" if name == "log V" else "unigram", where=where)
     bound(axes, (1 - STUCK_MARGIN) * best, "trained below", where=where, below=True)
+
+
+def legend_beside(axes: Axes) -> None:
+    """A legend right of the axes, where it hides no curve, in the order in which the curves end."""
+
+    def last(handle: Artist) -> float:
+        values = np.asarray(handle.get_ydata(), dtype=float) if isinstance(handle, Line2D) else []
+        return float(values[-1]) if len(values) else math.inf
+
+    handles, labels = axes.get_legend_handles_labels()
+    ordered = sorted(zip(handles, labels, strict=True), key=lambda one: -last(one[0]))
+    axes.legend(
+        [handle for handle, _ in ordered],
+        [label for _, label in ordered],
+        frameon=False,
+        fontsize=7,
+        loc="center left",
+        bbox_to_anchor=(1.0, 0.5),
+    )
 
 
 def depth_ticks(axes: Axes, depths: Sequence[int]) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.selection import Runs
 from numerics.training.outcome import STUCK_MARGIN, RunOutcome, best_constant
-from numerics.training.recorded import RecordedRun
+from numerics.training.recorded import RecordedRun, read_log
 
 TIMES = 20
 """How many plateaus of the warmed-up model a run without warm-up must be given."""
@@ -31,7 +30,7 @@ def trained_at(run: RecordedRun) -> int | None:
         return run.steps
     baseline, _ = best_constant(run.unigram_loss, run.uniform_loss)
     enough = pl.col("validation_loss") < (1 - STUCK_MARGIN) * baseline
-    return int(read_log(run).filter(enough)["step"][0])
+    return int(read_log(run.path).filter(enough)["step"][0])
 
 
 def plateau(runs: Runs) -> int | None:

@@ -29,7 +29,6 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 from numerics.training.config import TrainConfig
-from numerics.training.experiments.curves import read_log
 from numerics.training.experiments.experiment import (
     SMALL,
     Experiment,
@@ -60,7 +59,7 @@ from numerics.training.experiments.selection import (
     values_of,
 )
 from numerics.training.outcome import RunOutcome
-from numerics.training.recorded import RecordedRun
+from numerics.training.recorded import RecordedRun, read_log
 
 AdaptiveOptimizer = Literal["adam", "radam"]
 COMPARABLE = 0.1
@@ -183,7 +182,7 @@ def admin_trains(runs: Runs, *, raised: float = 0.0) -> ExperimentFinding:
 
 def imbalance(run: RecordedRun) -> float:
     """Mean |log(g_e/g_d)| over the first steps, g the embeddings' gradients by stack."""
-    log = read_log(run)[:FIRST]
+    log = read_log(run.path)[:FIRST]
     pairs = zip(log["gradient_encoder"], log["gradient_decoder"], strict=True)
     ratios = [abs(math.log(e / d)) for e, d in pairs if e and d]
     return sum(ratios) / max(len(ratios), 1)

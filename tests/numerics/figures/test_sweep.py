@@ -111,6 +111,13 @@ def test_training_runs_are_drawn_a_line_a_run_if_they_share_their_data(tmp_path)
     drawn = (tmp_path / "runs" / "loss.svg").read_text()
     assert "tfixup-12-0" in drawn
     assert "post-ln-12-0" in drawn
+    # The loss that reads no input lies within the frame, whatever the runs' losses are.
+    figure = draw_losses([read_run(path) for path in sorted((tmp_path / "runs").iterdir())], _name)
+    (axes,) = figure.axes
+    (baseline,) = [line for line in axes.lines if line.get_gid() == "baseline"]
+    low, high = axes.get_ylim()
+    assert low < np.ravel(baseline.get_ydata())[0] < high
+    assert sum(line.get_gid() == "training" for line in axes.lines) == 2
     Plot(tmp_path / "runs", out=tmp_path / "one.svg", schemes="tfixup").run()
     assert "post-ln-12-0" not in (tmp_path / "one.svg").read_text()
     shutil.copytree(RUNS / "multi30k" / "tfixup-12-0", tmp_path / "runs" / "other")

@@ -188,7 +188,7 @@ def test_an_end_of_500_steps_is_no_answer_to_a_recovery_at_2000(tmp_path):
 def test_the_generator_draws_what_it_is_told(tmp_path: Path):
     config = TrainConfig(steps=60, validate_every=10, stop_when_trained=True)
     run = Generator(tmp_path).run(config, Truth({"x": falls(1e-2, 4, 30)}, trains(20, over=10)))
-    values = fig3ab.read_log(run)["x"].to_numpy()
+    values = fig3ab.read_log(run.path)["x"].to_numpy()
     assert run.outcome is RunOutcome.TRAINED
     assert run.steps == 30
     assert values[0] == pytest.approx(1, rel=0.4)
