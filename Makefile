@@ -12,10 +12,10 @@ verify: $(INSTALLED)
 	$(BIN)/tfixup verify
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not models and not chromium and not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not models and not chromium and not slow"
 
 test-all: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 planted: $(INSTALLED)
 	$(BIN)/python -m benchmarks.planted

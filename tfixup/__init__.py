@@ -144,7 +144,7 @@ True
 >>> derivation = tfixup.derive("tfixup.encoder-scale")[0]
 >>> isinstance(derivation, tfixup.Derivation)
 True
->>> [found] = tfixup.verify("tfixup.thm31-sufficient")
+>>> [found] = tfixup.verify("rezero.isometry")
 >>> isinstance(found, tfixup.Verdict), str(found.outcome)
 (True, 'holds')
 >>> all(isinstance(item, tfixup.Evidence) for item in found.evidence)

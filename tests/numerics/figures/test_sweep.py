@@ -12,6 +12,8 @@ from numerics.cli.plot import Plot
 from numerics.figures.style import save
 from numerics.figures.sweep import PANELS, draw_sweep
 from numerics.sweeps.run import SweepConfig, SweepSettings, run_sweep
+from numerics.training.experiments.curves import draw_losses
+from numerics.training.recorded import read_runs
 from theory.errors import InputError
 
 RUNS = Path(__file__).parents[3] / "results" / "train"
@@ -112,7 +114,7 @@ def test_training_runs_are_drawn_a_line_a_run_if_they_share_their_data(tmp_path)
     assert "tfixup-12-0" in drawn
     assert "post-ln-12-0" in drawn
     # The loss that reads no input lies within the frame, whatever the runs' losses are.
-    figure = draw_losses([read_run(path) for path in sorted((tmp_path / "runs").iterdir())], _name)
+    figure = draw_losses(read_runs(tmp_path / "runs"), lambda run: run.path.name)
     (axes,) = figure.axes
     (baseline,) = [line for line in axes.lines if line.get_gid() == "baseline"]
     low, high = axes.get_ylim()

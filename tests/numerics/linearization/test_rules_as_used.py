@@ -261,7 +261,7 @@ def test_momentum_on_noise_moves_f_by_the_derived_factor():
                 model, batch, generator(seed), optimizer="momentum", earlier=earlier
             ).update["total"]
             ** 2
-            for seed in range(40)
+            for seed in range(20)
         )
         ** 0.5
         for earlier in (0, 40)

@@ -9,7 +9,7 @@ from numerics.cli.main import run
 STACK = "benchmarks.faults.stack:stack"
 WRITTEN = {
     "verdicts.json": (
-        ["verify", "--claims", "tfixup.decoder-scale", "--workers", "1", "--json"],
+        ["verify", "--claims", "rezero.isometry", "--workers", "1", "--json"],
         ["verify", "--recorded"],
     ),
     "audit.json": (["audit", STACK, "--recipe", "gpt2", "--values", "2", "--json"], ["report"]),
