@@ -120,25 +120,26 @@ def verify(
         and (provider.level is Level.QUICK or context.level is Level.FULL)
     ]
     found: dict[str, tuple[Evidence, ...]] = {}
-    told: set[str] = set()
+    decided: dict[str, Verdict] = {}
 
-    def tell() -> None:
+    def decide() -> None:
+        """Give each claim its verdict once no check is open that may speak about it."""
         open_ = {claim for job in jobs if job.name not in found for claim in known[job.name].claims}
         for claim in claims:
-            if on_decided is not None and claim.id not in open_ | told:
-                told.add(claim.id)
-                on_decided(verdict(claim, _in_order(found, known)))
+            if claim.id not in open_ | decided.keys():
+                decided[claim.id] = verdict(claim, _in_order(found, known))
+                if on_decided is not None:
+                    on_decided(decided[claim.id])
 
-    tell()
+    decide()
     for job, outcome in outcomes(ProviderJob.run, jobs, Local(workers)):
         if isinstance(outcome, Exception):
             outcome = unmade(known[job.name], outcome)
         found[job.name] = outcome
         if on_done is not None:
             on_done(len(found), len(jobs), known[job.name].claims)
-        tell()
-    evidence = _in_order(found, known)
-    return tuple(verdict(claim, evidence) for claim in claims)
+        decide()
+    return tuple(decided[claim.id] for claim in claims)
 
 
 def _in_order(found: Mapping[str, tuple[Evidence, ...]], names: Iterable[str]) -> list[Evidence]:
