@@ -14,7 +14,7 @@ from numerics.training.experiments.fig4c import FIG4C
 from numerics.training.experiments.phase import PHASE
 from numerics.training.experiments.radam import RADAM
 from numerics.training.experiments.tables import TABLES
-from numerics.training.experiments.transfer import TRANSFER
+from numerics.training.experiments.transfer import TRANSFER, TRANSFER_LONGER
 from numerics.training.experiments.warmup import WARMUP
 from theory.errors import nearest
 
@@ -22,7 +22,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     one.name: one
     for one in (
         *(FIG2, FIG3AB, FIG3C, FIG4A, FIG4B, FIG4C),
-        *(PHASE, TABLES, WARMUP, RADAM, BASELINES, COHERENCE, TRANSFER),
+        *(PHASE, TABLES, WARMUP, RADAM, BASELINES, COHERENCE, TRANSFER, TRANSFER_LONGER),
     )
 }
 

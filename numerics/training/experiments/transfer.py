@@ -32,7 +32,12 @@ from numerics.training.experiments.selection import (
     range_of,
     values_of,
 )
-from numerics.training.experiments.transfer_runs import MORE_SEEDS, configs
+from numerics.training.experiments.transfer_runs import (
+    LONGER,
+    LONGER_WINDOWS,
+    MORE_SEEDS,
+    configs,
+)
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -280,6 +285,17 @@ TRANSFER = Experiment(
     full=configs(more=MORE_SEEDS),
     quick=configs(("completep", "tfixup"), (2, 4, 8), (0,), steps=20, validate_every=20),
     budget=(28.0, 1.5),
+    decide=decide,
+    draw=draw,
+)
+TRANSFER_LONGER = Experiment(
+    name="transfer-longer",
+    question="Does the best learning rate of GPT-2's rule carry over in depth, in 480 steps?",
+    full=configs(tuple(LONGER_WINDOWS), windows=LONGER_WINDOWS, **LONGER),
+    quick=configs(
+        ("completep",), (2, 4), (0,), windows=LONGER_WINDOWS, steps=40, validate_every=40
+    ),
+    budget=(45.0, 0.5),
     decide=decide,
     draw=draw,
 )

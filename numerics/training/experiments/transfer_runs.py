@@ -7,6 +7,10 @@ schemes, rates and depths of a seed see the same batches in the same order. The 
 held-out loss after the last step.
 
 Rates are a factor 2 apart. Depth 48 has fewer of them, around its own best one.
+
+In 80 steps GPT-2's rule and the flat one train 48 layers at no rate, so that there is no best one.
+The longer experiment gives both 480 steps. CompleteP, whose rate carries over in 80 steps, stands
+beside them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,9 +47,20 @@ WINDOWS: Mapping[str, Mapping[int, tuple[int, int]]] = {
     "deepnorm": {3: (0, 7), 12: (0, 7), 48: (0, 6)},
 }
 """By scheme and depth, the first and last power of 2 above `FINEST` that is tried."""
+LONGER: Mapping[str, Any] = {"steps": 480, "checkpoint_every": 480}
+"""What the longer experiment changes in `BUDGET`."""
+LONGER_WINDOWS: Mapping[str, Mapping[int, tuple[int, int]]] = {
+    "gpt2:std=0.0693": {3: (1, 6), 12: (0, 5), 48: (-1, 4)},
+    "flat:std=0.0693": {3: (1, 6), 12: (0, 5), 48: (-1, 4)},
+    "completep": {3: (0, 5), 12: (0, 5), 48: (0, 5)},
+}
+"""The windows of the longer experiment; they were laid around the best of four rates of a run with
+seed 0 at each depth."""
 
 
-def rates(scheme: str, depth: int) -> tuple[float, ...]:
+def rates(
+    scheme: str, depth: int, windows: Mapping[str, Mapping[int, tuple[int, int]]] = WINDOWS
+) -> tuple[float, ...]:
     """The rates at which a scheme is tried at one depth.
 
     Examples
@@ -53,7 +68,7 @@ def rates(scheme: str, depth: int) -> tuple[float, ...]:
     >>> [f"{rate:.2g}" for rate in rates("completep", 48)]
     ['0.00098', '0.002', '0.0039', '0.0078', '0.016']
     """
-    first, last = WINDOWS[scheme][depth]
+    first, last = windows[scheme][depth]
     return tuple(FINEST * 2.0**power for power in range(first, last + 1))
 
 
@@ -62,6 +77,7 @@ def configs(
     depths: Sequence[int] = DEPTHS,
     seeds: Sequence[int] = SEEDS,
     more: Mapping[str, Sequence[int]] = {},
+    windows: Mapping[str, Mapping[int, tuple[int, int]]] = WINDOWS,
     **settings: Any,
 ) -> tuple[TrainConfig, ...]:
     """Every combination; depths that have no window of their own take that of depth 3.
@@ -74,5 +90,5 @@ def configs(
         for scheme in schemes
         for seed in (*seeds, *more.get(scheme, ()))
         for depth in depths
-        for lr in rates(scheme, depth if depth in WINDOWS[scheme] else DEPTHS[0])
+        for lr in rates(scheme, depth if depth in windows[scheme] else DEPTHS[0], windows)
     )
