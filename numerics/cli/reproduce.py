@@ -25,6 +25,7 @@ Name = Literal[
     "baselines",
     "coherence",
     "transfer",
+    "transfer-longer",
 ]
 
 
@@ -37,7 +38,8 @@ class Reproduce:
     batch size. phase: depth × learning rate × scheme. tables: BLEU of eleven schemes. warmup:
     Post-LN with and without warm-up, beside Pre-LN and Admin. radam: RAdam in the place of warm-up,
     over rates. baselines: every named scheme without warm-up. coherence: alignment and growth along
-    the skip path. transfer: the best learning rate at 3, 12 and 48 layers.
+    the skip path. transfer: the best learning rate at 3, 12 and 48 layers. transfer-longer: the
+    same in 480 steps for GPT-2's rule and for flat weights, which need them.
     """
 
     name: Annotated[Name, tyro.conf.Positional]

@@ -171,7 +171,9 @@ def _trains(
     )
 
 
-def _transfer(claim: str, scheme: str, power: float = 0.0) -> ExperimentRow:
+def _transfer(
+    claim: str, scheme: str, power: float = 0.0, experiment: str = "transfer"
+) -> ExperimentRow:
     """A scheme's best rate goes as N^power."""
     rule = partial(transfer.carries_over, scheme=scheme, power=power)
     fallen = Variant(
@@ -180,7 +182,7 @@ def _transfer(claim: str, scheme: str, power: float = 0.0) -> ExperimentRow:
     )
     return ExperimentRow(
         claim,
-        "transfer",
+        experiment,
         rule,
         fallen,
         Variant(
@@ -307,6 +309,7 @@ ROWS = (
     _transfer("modern.depth-mup-transfer", "depth-mup"),
     _transfer("modern.completep-transfer", "completep"),
     _transfer("ours.tfixup-transfer", "tfixup", -0.5),
+    _transfer("ours.gpt2-transfer", "gpt2:std=0.0693", experiment="transfer-longer"),
     *(_baseline(f"ours.{scheme}-trains", scheme) for scheme in baselines.SCHEMES),
 )
 

@@ -2,8 +2,9 @@
 
 from theory.claims import Claim, Outcome
 
+_RATE = "Adam without warm-up, a constant rate"
 _SCALE = (
-    "Adam without warm-up, a constant rate",
+    _RATE,
     "reduced scale: a decoder alone, 64-128-2, 80 steps of 128 tokens; 3, 12, 48 layers",
 )
 
@@ -28,5 +29,15 @@ ROWS = (
         "ours",
         _SCALE,
         None,
+    ),
+    Claim(
+        "ours.gpt2-transfer",
+        "with GPT-2's factor 1/√(2N) one rate is best at every depth",
+        "ours",
+        (
+            _RATE,
+            "reduced scale: a decoder alone, 64-128-2, 480 steps of 128 tokens; 3, 12, 48 layers",
+        ),
+        Outcome.FAILS,
     ),
 )

@@ -67,6 +67,13 @@ SMALL = {
         for config in transfer.configs(("completep",), (1, 2), (0, 1), **TINY)
         if 1e-3 < config.lr < 1e-2
     ),
+    "transfer-longer": tuple(
+        config
+        for config in transfer.configs(
+            ("completep",), (1, 2), (0,), windows=transfer.LONGER_WINDOWS, **TINY
+        )
+        if 1e-3 < config.lr < 1e-2
+    ),
 }
 
 

@@ -76,6 +76,7 @@ BY_EXPERIMENT = {
     "tables": TABLES,
     "coherence": COHERENCE,
     "transfer": TRANSFER,
+    "transfer-longer": TRANSFER,
 }
 
 
