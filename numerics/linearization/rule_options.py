@@ -10,6 +10,7 @@ relative to ‖u‖, which is 1 in all measurements.
 from dataclasses import dataclass, replace
 
 from theory.errors import InputError, nearest
+from theory.scales.muon_scalings import MUONS
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "adam": ("eps",),
     "adamw": ("weight_decay", "eps"),
     "lion": ("weight_decay",),
-    **dict.fromkeys(("muon", "muon-match-rms-adamw", "muon-spectral"), ("weight_decay",)),
+    **dict.fromkeys(MUONS, ("weight_decay",)),
 }
 """The numbers that each rule takes; other rules have none."""
 

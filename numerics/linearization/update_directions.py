@@ -26,6 +26,7 @@ from numerics.linearization.rule_options import NO_OPTIONS, RuleOptions, split_n
 from numerics.models.roles import factors_of, roles_of
 from theory.errors import InputError, nearest
 from theory.radam.rectification import BEHAVIOURS, length, rectifier
+from theory.scales.muon_scalings import MUONS
 
 GradientHistory = Sequence[Tensor]
 Direction = Callable[[GradientHistory, Tensor], Tensor]
@@ -153,8 +154,6 @@ DIRECTIONS: Mapping[str, Direction] = {
 _EPSILON_RULES = {"adam": adam, "adamw": adamw}
 PROPORTIONAL = ("sgd", "momentum")
 """Optimizers whose step is linear in the gradients."""
-MUONS = ("muon", "muon-match-rms-adamw", "muon-spectral")
-"""Muon in its scalings, which steps hidden matrices and leaves the rest to Adam."""
 PER_TENSOR = ("lamb", "adafactor", *MUONS)
 """Optimizers whose step of one number depends on the whole tensor."""
 _TAPERED = (*PROPORTIONAL, "radam")

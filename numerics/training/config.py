@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from theory.errors import InputError, require_positive, require_within
+from theory.scales.muon_scalings import MUONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,10 +267,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 """Least and largest value of each number: beyond it a run is nonsense or cannot end."""
 DATA = ("generated", "text", "libreoffice", "hub")
 """Where sentences come from."""
-DECAYING = (
-    *("adamw", "radam", "lion", "adafactor"),
-    *("muon", "muon-match-rms-adamw", "muon-spectral"),
-)
+DECAYING = ("adamw", "radam", "lion", "adafactor", *MUONS)
 """Update rules with decoupled weight decay."""
 _NAMING = ("scheme", "layers", "data", "steps", "seed")
 """Settings that a command shows even where they are the defaults."""

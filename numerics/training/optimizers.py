@@ -19,12 +19,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from numerics.linearization.update_directions import MUONS, PER_TENSOR, is_table
+from numerics.linearization.update_directions import PER_TENSOR, is_table
 from numerics.models import Transformer
 from numerics.schemes.param_groups import param_groups
 from numerics.training.config import TrainConfig
 from numerics.training.matrix_rules import Adafactor, Muon
 from theory.radam.rectification import Behaviour, behaviour_named, length, rectifier
+from theory.scales.muon_scalings import MUONS
 
 EPSILON = 1e-8
 """Added to √v̂, as in torch."""

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from theory.errors import nearest
-from theory.scales.update_rules import MUONS, RULES, UpdateRule, require_bare
+from theory.scales.muon_scalings import MUONS
+from theory.scales.update_rules import RULES, UpdateRule, require_bare
 
 HALF = sp.Rational(1, 2)
 

@@ -11,6 +11,7 @@ __all__ = [
     "architecture",
     "architectures",
     "update_rules",
+    "muon_scalings",
     "conditions",
     "solver",
     "shares",

@@ -130,8 +130,6 @@ RULES: dict[str, UpdateRule] = {
         "θ ← θ − η √(rows/columns) U Vᵀ, g = U Σ Vᵀ: what a matrix computes moves by RMS η",
     ),
 }
-MUONS = ("muon", "muon-match-rms-adamw", "muon-spectral")
-"""Names of the rules that step a hidden matrix by an orthogonal one."""
 
 
 def require_bare(name: str, known: Collection[str]) -> None:

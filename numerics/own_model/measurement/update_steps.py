@@ -15,13 +15,13 @@ from torch import Tensor
 from numerics.linearization.types import Parameters
 from numerics.linearization.update_directions import (
     DIRECTIONS,
-    MUONS,
     PER_TENSOR,
     Direction,
     step_rule_named,
 )
 from numerics.own_model.measurement.noise import without_noise
 from numerics.structure.types import TensorView
+from theory.scales.muon_scalings import MUONS
 
 _LARGE = 1e10
 _ENDS = ("embedding", "positions", "head")

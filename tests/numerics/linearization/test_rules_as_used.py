@@ -9,13 +9,14 @@ from torch.optim._muon import _zeropower_via_newtonschulz
 from torch.testing import assert_close
 
 from numerics.linearization.orthogonal_steps import SCALINGS, orthogonal_step
-from numerics.linearization.update_directions import MUONS, direction, step_rule_named
+from numerics.linearization.update_directions import direction, step_rule_named
 from numerics.measure.finite_updates import finite_update
 from numerics.measure.updates import measure_update
 from numerics.models import Architecture, ModelSpec, single_stack
 from numerics.models.tokens import random_batch
 from numerics.schemes import build
 from theory.errors import InputError
+from theory.scales.muon_scalings import MUONS
 
 RATE = 1e-3
 SHAPE = (6, 4)

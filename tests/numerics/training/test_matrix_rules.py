@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from numerics.linearization.update_directions import DIRECTIONS, MUONS, step_rule_named
+from numerics.linearization.update_directions import DIRECTIONS, step_rule_named
 from numerics.models.spec import ModelSpec
 from numerics.schemes import build
 from numerics.training.config import TrainConfig
@@ -15,6 +15,7 @@ from numerics.training.loop import run_training
 from numerics.training.optimizers import make_optimizer, rate_groups
 from tests.numerics.training.short_run import FEW, TINY, losses
 from theory.errors import InputError
+from theory.scales.muon_scalings import MUONS
 
 RULES = ("adafactor", *MUONS)
 SHAPES = [(6, 4), (4, 6), (5,)]
