@@ -48,11 +48,12 @@ class AuditCommand:
 
     def run(self) -> int:
         """Build, audit, print."""
+        from numerics.models.user_code import UserCodeError
         from numerics.own_model.audit.report import document
         from numerics.recipes import recipe_named
         from numerics.stores.files import require_writable
         from numerics.stores.seals import write_sealed
-        from numerics.structure.user_factory import UserCodeError, load_factory
+        from numerics.structure.user_factory import load_factory
 
         require_within(0, 2**63 - 1, seed=self.seed)
         if self.recipe is not None:

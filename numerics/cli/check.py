@@ -61,9 +61,9 @@ class CheckCommand:
 
     def run(self) -> int:
         """Measure, print, store."""
+        from numerics.models.user_code import UserCodeError
         from numerics.own_model.check.check import check
         from numerics.stores.files import require_folder
-        from numerics.structure.user_factory import UserCodeError
 
         if self.out is not None:
             require_folder(self.out)

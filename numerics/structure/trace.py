@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from numerics.models.user_code import user_error
 from numerics.structure.additions import find_additions
 from numerics.structure.assigned import Assigned
 from numerics.structure.branch_nodes import BranchNodes, GraphParts, branch_nodes
@@ -30,7 +31,6 @@ from numerics.structure.roots import mark_roots
 from numerics.structure.streams import Streams, find_streams
 from numerics.structure.targets import find_targets
 from numerics.structure.types import Branch, BranchKind, Structure, TensorView
-from numerics.structure.user_factory import user_error
 from numerics.structure.views import parameter_views
 from numerics.structure.wiring import TracedWiring, end_link, wirings
 from theory.errors import InputError

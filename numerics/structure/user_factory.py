@@ -1,43 +1,24 @@
 """A user's own model, loaded by name: ``MODULE:FACTORY`` or ``PATH.py:FACTORY``.
 
 A factory takes the depth, or nothing, and returns a module, or a module and a batch. Every broken
-rule is an `InputError` of one line. What the user's own code raises is a `UserCodeError`: one line
-as well, with the user's exception as its cause, so that a command can print the whole traceback.
+rule is an `InputError` of one line. What the user's own code raises is a `UserCodeError`.
 """
 
-import importlib
-import importlib.util
 import inspect
 import random
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
+from numerics.models.user_code import importable, load_object, user_error
 from numerics.structure.default_batch import ModelBatch, default_batch
-from theory.errors import InputError, nearest
+from theory.errors import InputError
 
 WIDTH_NAMES = ("width", "d_model", "dim", "d", "n_embd", "hidden_size")
 """Names under which a factory usually takes its width."""
-
-
-class UserCodeError(InputError):
-    """Raised where the user's own code raised.
-
-    The message shows that exception, and ``__cause__`` is it.
-    """
-
-    @property
-    def full(self) -> str:
-        """The traceback of the user's exception, as Python prints it."""
-        cause = self.__cause__
-        return str(self) if cause is None else "".join(traceback.format_exception(cause))
 
 
 @dataclass(frozen=True)
@@ -103,7 +84,7 @@ class UserFactory:
             If the factory itself raises.
         """
         arguments, named = self._arguments(depth, width)
-        with _importable(self.folders), seeded(seed):
+        with importable(self.folders), seeded(seed):
             try:
                 made = self.make(*arguments, **named)
             except (Exception, SystemExit) as raised:
@@ -114,7 +95,7 @@ class UserFactory:
             raise InputError(f"a batch must hold entries, and {self.name}'s has a tensor of none")
         if batch is not None or not with_batch:
             return Built(model, () if batch is None else batch)
-        with _importable(self.folders), seeded(seed):
+        with importable(self.folders), seeded(seed):
             batch, note = default_batch(model)
         return Built(model, batch, (note,))
 
@@ -165,24 +146,8 @@ def load_factory(name: str) -> UserFactory:
     ...
     theory.errors.InputError: a model is named MODULE:FACTORY or PATH.py:FACTORY, got 'torch.nn'
     """
-    where, colon, attribute = name.rpartition(":")
-    if not colon or not where or not attribute:
-        raise InputError(f"a model is named MODULE:FACTORY or PATH.py:FACTORY, got {name!r}")
-    is_file = where.endswith(".py")
-    folders = (
-        (str(Path(where).resolve().parent), str(Path.cwd())) if is_file else (str(Path.cwd()),)
-    )
-    with _importable(folders):
-        module = _from_file(Path(where)) if is_file else _from_name(where)
-    value: object = module
-    for part in attribute.split("."):
-        if not hasattr(value, part):
-            known = [key for key in vars(module) if callable(getattr(module, key, None))]
-            raise nearest(
-                part, [key for key in known if not key.startswith("_")], f"name in {where}"
-            )
-        value = getattr(value, part)
-    return as_factory(value, name, folders)
+    found = load_object(name, "factory", "a model is named MODULE:FACTORY or PATH.py:FACTORY")
+    return as_factory(found.value, name, found.folders)
 
 
 def as_factory(value: object, name: str = "", folders: tuple[str, ...] = ()) -> UserFactory:
@@ -194,19 +159,6 @@ def as_factory(value: object, name: str = "", folders: tuple[str, ...] = ()) -> 
     if not callable(value):
         raise InputError(f"a factory must be callable, got {label} of type {type(value).__name__}")
     return UserFactory(label, value, folders)
-
-
-def user_error(what: str, raised: BaseException) -> UserCodeError:
-    """One line for what the user's code raised: type, message, and the user's own last line."""
-    text = " ".join(str(raised).split()) or "no message"
-    text = text if len(text) <= 300 else text[:297] + "..."
-    frames = traceback.extract_tb(raised.__traceback__)
-    ours = str(Path(__file__).parent)
-    own = [f for f in frames if "site-packages" not in f.filename and ours not in f.filename]
-    place = f" at {Path(own[-1].filename).name}:{own[-1].lineno}" if own else ""
-    return UserCodeError(
-        f"{what} raised {type(raised).__name__}: {text}{place} (--traceback shows it)"
-    )
 
 
 def _is_empty(batch: ModelBatch | None) -> bool:
@@ -304,46 +256,3 @@ def _parameters(make: Callable[..., object]) -> list[inspect.Parameter] | None:
     if any(p.kind is p.VAR_POSITIONAL for p in found):
         return None
     return [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-
-
-def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise InputError(f"the file of a factory must exist, got {path}")
-    name = f"tfixup_user_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"the file of a factory must be a Python file, got {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up there
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as raised:
-        del sys.modules[name]
-        raise user_error(f"importing {path}", raised) from raised
-    return module
-
-
-def _from_name(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as missing:
-        if missing.name and (name == missing.name or name.startswith(missing.name + ".")):
-            raise InputError(
-                f"the module of a factory must be importable, and there is no {missing.name!r}"
-            ) from None
-        raise user_error(f"importing {name}", missing) from missing
-    except (Exception, SystemExit) as raised:
-        raise user_error(f"importing {name}", raised) from raised
-
-
-@contextmanager
-def _importable(folders: tuple[str, ...]) -> Iterator[None]:
-    """Let the user's code import what lies beside it and in the current directory."""
-    new = [folder for folder in folders if folder not in sys.path]
-    sys.path[:0] = new
-    try:
-        yield
-    finally:
-        for folder in new:
-            if folder in sys.path:
-                sys.path.remove(folder)

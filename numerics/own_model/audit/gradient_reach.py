@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from numerics.models.user_code import user_error
 from numerics.own_model.audit.finding import Finding, count_names, plural
 from numerics.own_model.measurement.output import leaves
 from numerics.structure.default_batch import ModelBatch
@@ -22,7 +23,6 @@ from numerics.structure.private_copy import (
     without_cache,
 )
 from numerics.structure.record import named_tensors
-from numerics.structure.user_factory import user_error
 from theory.errors import InputError
 
 

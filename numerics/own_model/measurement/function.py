@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from numerics.models.user_code import user_error
 from numerics.own_model.measurement.conditions import any_attention
 from numerics.own_model.measurement.output import Measured, Output, find_measured, leaves
 from numerics.own_model.measurement.padding import valid_positions
@@ -19,7 +20,6 @@ from numerics.own_model.measurement.private_copy import (
 from numerics.structure.default_batch import ModelBatch
 from numerics.structure.private_copy import without_cache
 from numerics.structure.record import NoDropout
-from numerics.structure.user_factory import user_error
 from theory.errors import InputError
 
 ROUNDINGS = 1e3

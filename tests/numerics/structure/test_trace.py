@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from numerics.models.user_code import UserCodeError
 from numerics.structure.private_copy import quiet_forward
 from numerics.structure.trace import trace_structure
-from numerics.structure.user_factory import UserCodeError
 from tests.models.handwritten import batch_norm, experts, gated, nano_gpt
 from tests.models.handwritten.nano_gpt import Block
 from theory.errors import InputError

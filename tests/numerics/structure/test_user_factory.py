@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from numerics.models.spec import ModelSpec
+from numerics.models.user_code import UserCodeError
 from numerics.schemes import build
 from numerics.structure.user_factory import (
     Built,
-    UserCodeError,
     as_factory,
     call,
     load_factory,
