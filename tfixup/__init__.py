@@ -16,6 +16,18 @@ True
 >>> isinstance(model, tfixup.Transformer)
 True
 
+A scheme of your own names a wiring of `WIRINGS`, and a `Prescription` of what each role is drawn
+from: a factor on Xavier's law, or a `WeightDraw`. A `Recipe` does so for any model, by role:
+
+>>> class Narrow(tfixup.Scheme):
+...     def prescribe(self, spec):
+...         return tfixup.Prescription({}, draws={"encoder.mlp.w2": tfixup.WeightDraw(0.01)})
+>>> narrow = tfixup.build(Narrow("narrow", tfixup.WIRINGS["pre-ln"], "mine"), spec, generator)
+>>> 0.008 < float(narrow.encoder[0].mlp.branch.w2.std()) < 0.012
+True
+>>> isinstance(tfixup.RECIPES["gpt2"], tfixup.Recipe)
+True
+
 A batch of tokens is a `TokenBatch`. One measurement gives lim ‖Δf‖/η in total and by part, exactly,
 as an `UpdateReport`:
 
@@ -187,6 +199,7 @@ if TYPE_CHECKING:
     from numerics.measure.report import UpdateReport as UpdateReport
     from numerics.measure.updates import measure_update as measure_update
     from numerics.measure.updates import measure_updates as measure_updates
+    from numerics.models import WIRINGS as WIRINGS
     from numerics.models import ModelSpec as ModelSpec
     from numerics.models import Transformer as Transformer
     from numerics.models.tokens import TokenBatch as TokenBatch
@@ -209,12 +222,15 @@ if TYPE_CHECKING:
     from numerics.prediction.compare import compare as compare
     from numerics.prediction.compare import predict as predict
     from numerics.recipes import RECIPES as RECIPES
+    from numerics.recipes import Recipe as Recipe
     from numerics.recipes.initialize import initialize_ as initialize_
     from numerics.recipes.param_groups import param_groups as param_groups
     from numerics.recipes.solved import ModelSolution as ModelSolution
     from numerics.schemes import SCHEMES as SCHEMES
+    from numerics.schemes import Prescription as Prescription
     from numerics.schemes import Scheme as Scheme
     from numerics.schemes import build as build
+    from numerics.schemes.draws import WeightDraw as WeightDraw
     from numerics.statistics.exponents import Exponent as Exponent
     from numerics.statistics.exponents import NoExponent as NoExponent
     from numerics.statistics.exponents import power_law as power_law
@@ -252,6 +268,7 @@ _HOMES = {
     "audit": "numerics.own_model.audit.audit",
     "Audit": "numerics.own_model.audit.audit",
     "RECIPES": "numerics.recipes",
+    "Recipe": "numerics.recipes",
     "initialize_": "numerics.recipes.initialize",
     "solve_model": "numerics.own_model.check.solved_models",
     "ModelSolution": "numerics.recipes.solved",
@@ -269,6 +286,9 @@ _HOMES = {
     # a model and its measurement
     "SCHEMES": "numerics.schemes",
     "Scheme": "numerics.schemes",
+    "Prescription": "numerics.schemes",
+    "WeightDraw": "numerics.schemes.draws",
+    "WIRINGS": "numerics.models",
     "ModelSpec": "numerics.models",
     "Transformer": "numerics.models",
     "build": "numerics.schemes",

@@ -30,7 +30,8 @@ class AuditCommand:
     model: Positional[str]
     """MODULE:FACTORY or PATH.py:FACTORY; the factory takes the depth, or nothing."""
     recipe: str | None = None
-    """A recipe of `tfixup list recipes`, such as gpt2 or gpt2:std=0.01; else the nearest."""
+    """A recipe of `tfixup list recipes`, such as gpt2 or gpt2:std=0.01, or FILE.py:NAME for one of
+    your own; else the nearest."""
     values: str | None = None
     """Depths at which the model is built, comma-separated; 6 unless given, if the factory takes
     one."""

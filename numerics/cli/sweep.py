@@ -33,7 +33,8 @@ class Sweep:
 
     schemes: str = "tfixup,post-ln,pre-ln,xavier"
     """Initialisation schemes, comma-separated, or all that the architecture has. Numbers of a
-    scheme may be changed behind colons: gpt2:std=0.07."""
+    scheme may be changed behind colons: gpt2:std=0.07. A scheme of your own is FILE.py:NAME or
+    MODULE:NAME."""
     depths: str = "1,2,6,12,25,50,100,200"
     """Depths N, comma-separated: N encoder and N decoder layers."""
     seeds: int = 3
@@ -156,6 +157,7 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
     import polars as pl
     from rich.table import Table
 
+    from numerics.cli.sweep_values import folded
     from numerics.models.roles import ALL_PARTS
 
     table = table.filter(pl.col("quantity") == "update")
@@ -180,7 +182,7 @@ def render(table: "pl.DataFrame", from_depth: int) -> object:
         group = (row["scheme"], row["optimizer"])
         if before != group:
             shown.add_section()
-            shown.add_row(f"[bold]{group[0]}, {group[1]}[/]")
+            shown.add_row("\n".join(f"[bold]{line}[/]" for line in folded(", ".join(group))))
         before = group
         fitted = row["exponent"] is not None
         shown.add_row(

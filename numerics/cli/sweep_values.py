@@ -1,5 +1,6 @@
 """The measured ‖Δf‖/η of a sweep in print: a line per scheme and optimizer, a number per depth."""
 
+import re
 from collections.abc import Iterator
 from math import exp, log
 from typing import TYPE_CHECKING
@@ -9,6 +10,24 @@ if TYPE_CHECKING:
 
 _NUMBER = 9
 """Columns of one number, such as ``1.53e+18``, with the space before it."""
+LONGEST = 26
+"""Columns of a title beside which numbers stand: a longer one has lines of its own."""
+
+
+def folded(title: str) -> list[str]:
+    """The lines of a title, each no longer than `LONGEST` where its words allow it.
+
+    Examples
+    --------
+    >>> folded("my_scheme.py:HALVED@3c1b6c53:factor=0.1, sgd")
+    ['my_scheme.py:', 'HALVED@3c1b6c53:', 'factor=0.1, sgd']
+    """
+    lines = [""]
+    for word in re.findall(r"[^:,/]+(?:[:/]|, ?)?", title):
+        if lines[-1] and len((lines[-1] + word).rstrip()) > LONGEST:
+            lines.append("")
+        lines[-1] += word
+    return [line.rstrip() for line in lines]
 
 
 def measured_lines(rows: "pl.DataFrame", width: int) -> Iterator[tuple[str, str]]:
@@ -26,7 +45,8 @@ def measured_lines(rows: "pl.DataFrame", width: int) -> Iterator[tuple[str, str]
         return
     names = total.select("scheme", "optimizer").unique(maintain_order=True).rows()
     depths = sorted(total["depth"].unique().to_list())
-    margin = max(len(f"{scheme}, {optimizer}") for scheme, optimizer in names) + 1
+    titles = {name: folded(", ".join(name)) for name in names}
+    margin = max(len(line) for lines in titles.values() for line in lines) + 1
     beside = max(1, (width - margin) // _NUMBER)
     yield "‖Δf‖/η of the whole model, geometric mean over seeds", "bold"
     for start in range(0, len(depths), beside):
@@ -37,11 +57,9 @@ def measured_lines(rows: "pl.DataFrame", width: int) -> Iterator[tuple[str, str]
             cells = (
                 _mean(own.filter(pl.col("depth") == depth)["value"].to_list()) for depth in block
             )
-            yield (
-                f"{f'{scheme}, {optimizer}':<{margin}}"
-                + "".join(f"{cell:>{_NUMBER}}" for cell in cells),
-                "",
-            )
+            *above, last = titles[scheme, optimizer]
+            yield from ((line, "") for line in above)
+            yield f"{last:<{margin}}" + "".join(f"{cell:>{_NUMBER}}" for cell in cells), ""
     yield "", ""
 
 

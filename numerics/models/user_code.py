@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
@@ -45,7 +45,9 @@ class UserObject:
     """SHA-256 of the file that holds it, as it was read; of nothing where there is no file."""
 
 
-def load_object(name: str, what: str, form: str) -> UserObject:
+def load_object(
+    name: str, what: str, form: str, fits: Callable[[object], bool] = callable
+) -> UserObject:
     """The object that ``package.module:NAME`` or ``path/to/file.py:NAME`` stands for.
 
     Parameters
@@ -56,6 +58,8 @@ def load_object(name: str, what: str, form: str) -> UserObject:
         What the object is called in messages, such as ``factory``.
     form
         How it must be named, for the message where the name has another form.
+    fits
+        Which objects of the module are offered where the name in it is not there.
 
     Raises
     ------
@@ -81,7 +85,7 @@ def load_object(name: str, what: str, form: str) -> UserObject:
     value: object = module
     for part in attribute.split("."):
         if not hasattr(value, part):
-            known = [key for key in vars(module) if callable(getattr(module, key, None))]
+            known = [key for key in vars(module) if fits(getattr(module, key, None))]
             raise nearest(
                 part, [key for key in known if not key.startswith("_")], f"name in {where}"
             )

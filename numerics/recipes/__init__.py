@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 
 from numerics.recipes.clip import CLIP
 from numerics.recipes.flat import BERT, BERT_TRUNCATED, LLAMA_FLAT
-from numerics.recipes.from_scheme import FROM_SCHEMES
+from numerics.recipes.from_scheme import FROM_SCHEMES, recipe_of
 from numerics.recipes.gpt2 import GPT2_RECIPE, MODERNBERT
 from numerics.recipes.llama_depth import LLAMA_DEPTH
 from numerics.recipes.mitchell import MITCHELL
@@ -16,7 +16,9 @@ from numerics.recipes.recipe import Recipe as Recipe
 from numerics.recipes.small_init import SMALL_INIT, WANG_INIT
 from numerics.recipes.t5 import T5_RECIPE
 from numerics.recipes.torch_defaults import TORCH, TORCH_TRANSFORMER
+from numerics.schemes import Scheme
 from numerics.schemes.flat import Flat
+from numerics.schemes.user_scheme import UserSchemeName, user_object, user_scheme_name
 from theory.errors import InputError, nearest, words_of
 
 _OWN = (
@@ -60,12 +62,43 @@ def recipe_named(name: str) -> Recipe:
     """
     base, colon, settings = name.partition(":")
     key = ALIASES.get(base, base)
-    if key not in RECIPES:
+    if key in RECIPES:
+        recipe = RECIPES[key]
+    elif own := user_scheme_name(name):
+        recipe, colon = _user_recipe(own), own.settings
+        base, settings = own.place, ",".join(own.settings)
+    else:
         raise nearest(base, [*RECIPES, *ALIASES], "recipe")
-    recipe = RECIPES[key]
     for setting in words_of(f"numbers of recipe {base}", settings) if colon else ():
         recipe = replace(recipe, **_number(setting, recipe))
     return recipe
+
+
+def is_recipe(name: str) -> bool:
+    """Whether a name is that of a recipe: of this package, or of the user's own.
+
+    Examples
+    --------
+    >>> is_recipe("gpt2:std=0.08"), is_recipe("depth-mup"), is_recipe("math:pi")
+    (True, True, False)
+    """
+    if name.partition(":")[0] in (*RECIPES, *ALIASES):
+        return True
+    own = user_scheme_name(name)
+    return own is not None and isinstance(user_object(own, "recipe"), (Recipe, Scheme))
+
+
+def _user_recipe(name: UserSchemeName) -> Recipe:
+    """The recipe, or that of the scheme, which the user's own code has under a name."""
+    found = user_object(name, "recipe")
+    if isinstance(found, Scheme):
+        return recipe_of(found)
+    if not isinstance(found, Recipe):
+        raise InputError(
+            f"a recipe must be a tfixup.Recipe or a tfixup.Scheme, got {name.place} of type "
+            f"{type(found).__name__}"
+        )
+    return found
 
 
 def _number(setting: str, recipe: Recipe) -> dict[str, float]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, fields, replace
 from torch import nn
 
 from numerics.models.spec import ModelSpec
-from numerics.recipes import ALIASES, RECIPES, recipe_named
+from numerics.recipes import ALIASES, RECIPES, is_recipe, recipe_named
 from numerics.recipes.factors import UNCHANGED, Factors
 from numerics.recipes.from_scheme import prescribed, role_in_scheme
 from numerics.recipes.place import ModelSizes, ParameterPlace, places, setting_of
 from numerics.recipes.published_factors import published_factors
 from numerics.recipes.recipe import Recipe
-from numerics.schemes import SCHEMES, Prescription, Scheme, scheme_named
+from numerics.schemes import SCHEMES, Prescription, Scheme, is_scheme, scheme_named
 from numerics.structure.types import Structure
 from theory.errors import InputError, nearest
 from theory.parametrisations.recipes import RECIPES as PUBLISHED
@@ -66,9 +66,9 @@ def require_factors(name: str) -> None:
     unknown recipe 'complete': did you mean 'completep'
     """
     base = name.partition(":")[0]
-    if base in SCHEMES:
+    if is_scheme(name):
         scheme_named(name)
-    elif base in (*RECIPES, *ALIASES):
+    elif is_recipe(name):
         recipe_named(name)
     elif name not in PUBLISHED:
         raise nearest(base, [*SCHEMES, *PUBLISHED, *RECIPES, *ALIASES], "recipe")
@@ -139,7 +139,7 @@ def _rule(
     """What says the factors of a place."""
     if isinstance(recipe, str):
         require_factors(recipe)
-        if recipe.partition(":")[0] in SCHEMES:
+        if is_scheme(recipe):
             recipe = scheme_named(recipe)
         elif recipe in PUBLISHED:
             base = (base_layers or BASE_LAYERS, base_width or BASE_WIDTH)

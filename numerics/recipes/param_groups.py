@@ -11,7 +11,7 @@ from numerics.recipes.factors_by_parameter import factors_by_parameter
 from numerics.recipes.place import MATRICES
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
-from numerics.schemes import SCHEMES
+from numerics.schemes import is_scheme
 from numerics.schemes import param_groups as of_schemes
 from numerics.schemes.scheme import Scheme
 from numerics.structure.default_batch import ModelBatch, default_batch
@@ -98,9 +98,7 @@ def param_groups(
 
 
 def _is_scheme(recipe: object) -> bool:
-    return isinstance(recipe, Scheme) or (
-        isinstance(recipe, str) and recipe.partition(":")[0] in SCHEMES
-    )
+    return isinstance(recipe, Scheme) or (isinstance(recipe, str) and is_scheme(recipe))
 
 
 def _hidden_of_ours(model: Transformer) -> set[int]:

@@ -43,6 +43,7 @@ from numerics.schemes.t5 import T5_SCHEME
 from numerics.schemes.tfixup import TFIXUP, TFIXUP_ADAM, TFIXUP_CODE
 from numerics.schemes.torchtitan import TORCHTITAN, TORCHTITAN_W2
 from numerics.schemes.u_mup import U_MUP
+from numerics.schemes.user_scheme import load_user_scheme, pin, user_object, user_scheme_name
 from numerics.schemes.xavier import XAVIER
 from numerics.schemes.zero_out import ZERO_OUT
 from theory.errors import InputError, nearest
@@ -86,6 +87,9 @@ def schemes_for(architecture: Architecture) -> tuple[str, ...]:
 def scheme_named(name: str) -> Scheme:
     """Look a scheme up; numbers of it may be changed behind colons, as in ``gpt2:std=0.07``.
 
+    ``MODULE:NAME`` and ``PATH.py:NAME`` name a scheme of the user's own
+    (`numerics.schemes.user_scheme`).
+
     Raises
     ------
     InputError
@@ -101,12 +105,42 @@ def scheme_named(name: str) -> Scheme:
     theory.errors.InputError: std of scheme gpt2 must be a number, got 'wide'
     """
     base, *settings = name.split(":")
-    if base not in SCHEMES:
+    if base in SCHEMES:
+        scheme = SCHEMES[base]
+    elif own := user_scheme_name(name):
+        scheme, settings = replace(load_user_scheme(own), name=name), own.settings
+    else:
         raise nearest(base, SCHEMES, "scheme")
     if not settings:
-        return SCHEMES[base]
-    changes = [_changed(SCHEMES[base], setting) for setting in settings]
-    return replace(SCHEMES[base], name=name, **dict(changes))
+        return scheme
+    changes = [_changed(scheme, setting) for setting in settings]
+    return replace(scheme, name=name, **dict(changes))
+
+
+def is_scheme(name: str) -> bool:
+    """Whether a name is that of a scheme: of this package, or of the user's own.
+
+    Examples
+    --------
+    >>> is_scheme("gpt2:std=0.07"), is_scheme("llama-depth"), is_scheme("math:pi")
+    (True, False, False)
+    """
+    if name.partition(":")[0] in SCHEMES:
+        return True
+    own = user_scheme_name(name)
+    return own is not None and isinstance(user_object(own), Scheme)
+
+
+def pinned(name: str) -> str:
+    """The name under which results are stored: a user's own scheme with the digest of its file.
+
+    Examples
+    --------
+    >>> pinned("gpt2:std=0.07")
+    'gpt2:std=0.07'
+    """
+    own = None if name.partition(":")[0] in SCHEMES else user_scheme_name(name)
+    return name if own is None else pin(own).text
 
 
 def _changed(scheme: Scheme, setting: str) -> tuple[str, float]:

@@ -13,7 +13,8 @@ from functools import cached_property
 from itertools import product
 
 from numerics.linearization.update_directions import step_rule_named
-from numerics.schemes import scheme_named
+from numerics.schemes import pinned, scheme_named
+from numerics.schemes.user_scheme import require_prescription
 from numerics.sweeps.settings import SweepSettings as SweepSettings
 from theory.errors import InputError, require_positive, require_within
 
@@ -73,8 +74,10 @@ class SweepConfig:
         self.settings.check()
         if self.settings.device not in ("cpu", "cuda"):
             raise InputError(f"device must be cpu or cuda, got {self.settings.device!r}")
+        # What is stored must say what a scheme of the user's own was when it was measured.
+        object.__setattr__(self, "schemes", tuple(pinned(scheme) for scheme in self.schemes))
         for scheme in self.schemes:
-            scheme_named(scheme).adapt(self.settings.spec(1))
+            require_prescription(scheme_named(scheme), self.settings.spec(1))
         for optimizer in self.optimizers:
             step_rule_named(optimizer)
         for depth in self.depths:

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from numerics.executors import Executors, Local, outcomes
 from numerics.models.roles import ALL_PARTS
+from numerics.schemes import pinned
 from numerics.statistics.estimates import joint_confidence
 from numerics.statistics.exponents import Exponent, verdict_word
 from numerics.statistics.row_exponents import row_exponent
@@ -71,6 +72,7 @@ def run_sweep(
     """
     started = time.perf_counter()
     tasks = config.tasks()
+    again = [pinned(scheme) for scheme in again]
     if strange := sorted(set(again) - set(config.schemes)):
         raise InputError(f"again must name schemes of the grid, got {strange[0]!r}")
     store = SweepStore(out, config.settings) if out is not None else None

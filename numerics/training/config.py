@@ -16,7 +16,8 @@ class TrainConfig:
     """Every setting of a training run."""
 
     scheme: str = "tfixup"
-    """Initialisation scheme, such as tfixup, xavier, post-ln, pre-ln."""
+    """Initialisation scheme, such as tfixup, xavier, post-ln, pre-ln. A scheme of your own is
+    FILE.py:NAME or MODULE:NAME."""
     architecture: Literal["encoder-decoder", "decoder-only"] = "encoder-decoder"
     """Translation from both sides of the data, or a language model of the target side alone."""
     layers: int = 6
@@ -206,7 +207,8 @@ class TrainConfig:
         alone = self.architecture != "encoder-decoder"
         depth = f"{decoder}" if alone or encoder == decoder else f"{encoder}x{decoder}"
         kind = f"{self.architecture}-" if alone else ""
-        return f"{self.scheme}-{kind}{depth}-{self.seed}"
+        # A scheme of the user's own may be named by its file, in another folder.
+        return f"{self.scheme.replace('/', '-')}-{kind}{depth}-{self.seed}"
 
     def stored(self) -> dict[str, object]:
         """The settings as stored with a run: a user's folder becomes ``text:DIR``."""

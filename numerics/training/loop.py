@@ -8,6 +8,7 @@ processes.
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,8 @@ from numerics.data.batches import Encoded, TextBatch, batches
 from numerics.linearization import closed_form
 from numerics.models import Architecture, ModelSpec, Positions, Transformer
 from numerics.models.attention import fuse_attention
-from numerics.schemes import build, scheme_named
+from numerics.schemes import build, pinned, scheme_named
+from numerics.schemes.user_scheme import require_prescription
 from numerics.stores.files import atomically
 from numerics.stores.provenance import provenance
 from numerics.training import checkpoint, recorded
@@ -69,7 +71,9 @@ def run_training(
     config.check()
     if tensorboard:
         require_tensorboard()
-    scheme_named(config.scheme)
+    # What is stored must say what a scheme of the user's own was when it was trained.
+    config = replace(config, scheme=pinned(config.scheme))
+    require_prescription(scheme_named(config.scheme), model_spec(config))
     device = resolve_device(config.device)
     require_memory(model_spec(config), config.tokens, device.type)
     announce(_about_data(config), shown=progress)
