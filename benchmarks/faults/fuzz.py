@@ -99,7 +99,7 @@ def alone() -> list[Line]:
 def judged(line: Line, ran: forks.Ran) -> Failure | None:
     """What is wrong with what a command line did."""
     kind = ran.stopped
-    if not kind and ran.is_crash:
+    if not kind and ran.is_crash and not _asked_for(line, ran):
         kind = "traceback"
     if not kind and line.nonsense and ran.code != 2:
         kind = "accepted"
@@ -108,6 +108,12 @@ def judged(line: Line, ran: forks.Ran) -> Failure | None:
     told = " ".join(word if word.isprintable() and word else repr(word) for word in line.words)
     shown = (ran.err or ran.out)[-SHOWN:].encode(errors="replace").decode()
     return Failure(told[:SHOWN].encode(errors="replace").decode(), kind, ran.code, shown)
+
+
+def _asked_for(line: Line, ran: forks.Ran) -> bool:
+    """Whether the traceback is the one of the user's own code that ``--traceback`` shows."""
+    admitted = "a fault of this program" in ran.out + ran.err
+    return "--traceback" in line.words and ran.code == 2 and not admitted
 
 
 class Ground:

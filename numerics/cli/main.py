@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from concurrent.futures import BrokenExecutor
+from errno import EILSEQ, ENAMETOOLONG
 from typing import Annotated, get_args
 
 from tyro.conf import subcommand
@@ -93,7 +94,9 @@ def run(arguments: list[str]) -> int:
     except OSError as failed:
         where = f" {failed.filename}" if failed.filename else ""
         told = failed.strerror or _first_line(failed)
-        return _failed(failed, f"the system refused{where}: {told}", MACHINE)
+        # No file can have such a name, whatever the machine's state.
+        code = BROKEN_RULE if failed.errno in (ENAMETOOLONG, EILSEQ) else MACHINE
+        return _failed(failed, f"the system refused{where}: {told}", code)
     except BrokenExecutor as died:
         told = "a worker process died twice at the same task, perhaps of a full memory"
         return _failed(died, told, MACHINE)

@@ -137,6 +137,23 @@ def require_writable(path: Path) -> None:
         raise InputError(f"cannot write to {path}: {error.strerror or error}") from None
 
 
+def require_utf8(path: Path) -> None:
+    r"""Raise unless the name can be written as UTF-8, which the Parquet writer demands.
+
+    Examples
+    --------
+    >>> require_utf8(Path("Größe"))
+    >>> require_utf8(Path(chr(0xDCFF)))
+    Traceback (most recent call last):
+    ...
+    theory.errors.InputError: the name of a folder must be valid UTF-8, got '\udcff'
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"the name of a folder must be valid UTF-8, got {str(path)!a}") from None
+
+
 def require_folder(path: Path) -> None:
     """Raise before any work unless files can be written into a folder at ``path``.
 
@@ -149,6 +166,7 @@ def require_folder(path: Path) -> None:
     """
     if str(path) in ("", "."):
         raise InputError("out must be a folder of its own, got the working directory")
+    require_utf8(path)
     made = []
     try:
         made = [one for one in (path, *path.parents) if not one.exists()]

@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from numerics.stores.files import leftover_of
+from numerics.stores.files import leftover_of, require_utf8
 from theory.errors import InputError
+
+
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENFILE, errno.EMFILE)
+"""What keeps a folder from being made although its name is sound."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class ResultFolder:
             )
 
     def _require_folder(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
+        require_utf8(self.path)
+        if os.path.lexists(self.path) and not self.path.is_dir():
             raise InputError(f"the output must be a folder, got the file {self.path}")
 
     @contextmanager
@@ -72,7 +77,12 @@ class ResultFolder:
         """
         self._require_folder()
         made = [one for one in (self.path, *self.path.parents) if not one.exists()]
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in _OF_THE_MACHINE:
+                raise
+            raise InputError(f"cannot write to {self.path}: {error.strerror}") from None
         handle = os.open(self.path, os.O_RDONLY)
         try:
             self._lock(handle)

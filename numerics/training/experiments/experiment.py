@@ -143,6 +143,8 @@ def reproduce(
     ]
     found: dict[Path, RecordedRun] = {}
     with ExitStack() as locks:
+        for config in configs:
+            config.check()
         for folder in sorted({own, held}):
             locks.enter_context(place(folder).exclusively())
         for run in _runs(tasks, workers):

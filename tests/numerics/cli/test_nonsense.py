@@ -154,3 +154,17 @@ def test_the_other_commands_refuse(monkeypatch, tmp_path, capsys, words, told):
     assert shown.count("\n") == 1
     assert len(shown) < 400
     assert [path.name for path in tmp_path.iterdir()] == ["plain"]
+
+
+def test_bad_data_are_refused_before_a_folder_is_made(capsys, tmp_path):
+    out = str(tmp_path / "new")
+    line = ["reproduce", "fig4c", "--quick", "--data", "nope", "--out", out]
+    assert run(line) == 2
+    assert "data must be" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_no_file_can_have_is_nonsense_and_no_fault_of_the_machine(capsys, tmp_path):
+    out = str(tmp_path / ("n" * 300))
+    assert run(["reproduce", "fig4c", "--quick", "--workers", "1", "--out", out]) == 2
+    assert "File name too long" in capsys.readouterr().err

@@ -81,3 +81,13 @@ def test_one_process_writes_at_a_time_and_a_dead_one_lets_go(tmp_path):
     other.join()
     with folder(tmp_path).exclusively():
         pass
+
+
+@pytest.mark.parametrize("name", ["dangling", "dangling/below", "x\udcff", "file/below"])
+def test_a_path_that_can_be_no_folder_is_refused_in_our_words(tmp_path, name):
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    folder = ResultFolder(tmp_path / name, "own.json", "sweep", ("*.json",))
+    refused = pytest.raises(InputError, match=r"must be a folder|cannot write to|valid UTF-8")
+    with refused, folder.exclusively():
+        raise AssertionError("it was opened")
