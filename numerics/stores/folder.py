@@ -16,7 +16,6 @@ from pathlib import Path
 from numerics.stores.files import leftover_of, require_utf8
 from theory.errors import InputError
 
-
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENFILE, errno.EMFILE)
 """What keeps a folder from being made although its name is sound."""
 
