@@ -24,8 +24,9 @@ class Derive:
 
     def run(self) -> int:
         """Print the derivation; exit with 1 if a step fails or its altered version passes."""
+        from numerics.report.tables import output_console
         from theory.arguments import ARGUMENTS, arguments_about
-        from theory.arguments.render import renderer_named
+        from theory.arguments.render import renderer_named, text
         from theory.errors import InputError
         from theory.ledger import claim_named
 
@@ -37,7 +38,7 @@ class Derive:
         if not chosen:
             with_one = ", ".join(dict.fromkeys(argument.claim for argument in ARGUMENTS))
             raise InputError(f"no derivation speaks about {claim}; there are: {with_one}")
-        lines = render(chosen)
+        lines = text(chosen, output_console().width) if render is text else render(chosen)
         while True:
             try:
                 print(next(lines), flush=True)

@@ -9,7 +9,9 @@ full disk, no memory, a lost cluster), 130 interrupted.
 
 import io
 import os
+import shutil
 import sys
+import textwrap
 import traceback
 from concurrent.futures import BrokenExecutor
 from errno import EILSEQ, ENAMETOOLONG
@@ -124,9 +126,24 @@ def _command(arguments: list[str]) -> Command:
 def _failed(error: BaseException, message: str, code: int) -> int:
     if os.environ.get("TFIXUP_TRACEBACK", "") not in ("", "0"):
         traceback.print_exception(error)
-    one_line = " ".join(message.split())
-    print(f"tfixup: error: {one_line}", file=sys.stderr)
+    print(_broken_for_terminal(f"tfixup: error: {' '.join(message.split())}"), file=sys.stderr)
     return code
+
+
+def _broken_for_terminal(line: str) -> str:
+    """``line`` broken between words where a terminal shows it; a file or a pipe gets one line."""
+    if not sys.stderr.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    if "COLUMNS" not in os.environ:
+        width = os.get_terminal_size(sys.stderr.fileno()).columns or width
+    return textwrap.fill(
+        line,
+        max(width, 20),
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _first_line(error: BaseException) -> str:

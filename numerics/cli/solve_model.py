@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from theory.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from numerics.recipes.solved import ModelSolution
 
 BASE_LAYERS = 2
@@ -118,32 +120,39 @@ def _code(query: ModelQuery, layers: int) -> list[str]:
 
 
 def _print(query: ModelQuery, solution: ModelSolution, layers: int) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from numerics.report.tables import output_console, say
+    from numerics.report.verdicts import NO_BREAK
 
-    console, found = Console(), solution.prescription
+    console, found = output_console(), solution.prescription
     for stream in found.structure.streams:
         branches = ", ".join(branch.name for branch in stream.branches)
-        console.print(f"{stream.name}: {stream.wiring}, {branches}", markup=False)
+        say(console, f"{stream.name}: ", f"{stream.wiring}, {branches}")
     if solution.reading.uncovered:
-        uncovered = ", ".join(solution.reading.uncovered)
-        console.print(f"no condition speaks of: {uncovered}", markup=False)
-    console.print("conditions (powers of N):", markup=False)
+        say(console, "no condition speaks of: ", ", ".join(solution.reading.uncovered))
+    say(console, "", "conditions (powers of N):")
     family = found.family
     for item in family.question.conditions():
         sign = "=" if item.exact else "≤"
-        console.print(f"  {item.name}: {item.form} {sign} 0", markup=False)
-    console.print("every answer:", markup=False)
+        say(console, "  ", f"{item.name}: {item.form} {sign}{NO_BREAK}0", indent=4)
+    say(console, "", "every answer:")
     for symbol, value in family.exponents.items():
-        console.print(f"  {symbol} = {'free' if symbol == value else value}", markup=False)
+        say(console, "  ", f"{symbol} = {'free' if symbol == value else value}", indent=4)
     bounds = "; ".join(str(form) for form in family.bounds)
-    console.print(f"  at most 0: {bounds or 'none'}", markup=False)
-    table = Table(
-        title=f"chosen for {query.optimizer} at N = {layers}, rates × 1 at N = {query.base_layers}"
-    )
-    table.add_column("role", min_width=20, overflow="fold")
-    for column in ("std", "number", "rate", "rate ×", "decay ×", "ε ×"):
-        table.add_column(column, overflow="fold")
+    say(console, "  at most 0: ", bounds or "none")
+    _print_roles(console, query, solution, layers)
+    for note in solution.notes:
+        say(console, "note: ", note)
+    for line in _code(query, layers):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _print_roles(console: Console, query: ModelQuery, solution: ModelSolution, layers: int) -> None:
+    from numerics.report.tables import Column, print_table
+
+    found = solution.prescription
+    title = f"chosen for {query.optimizer} at N = {layers}, rates × 1 at N = {query.base_layers}"
+    headings = ("role", "std", "number", "rate", "rate ×", "decay ×", "ε ×")
+    rows = []
     for role in found.structure.trained:
         own, factors = found.exponents[role], solution.recipe.factors[role]
         size = f"{solution.recipe.sizes.get(role, 1.0):.4g}"
@@ -154,12 +163,8 @@ def _print(query: ModelQuery, solution: ModelSolution, layers: int) -> None:
         shown = ", ".join(f"{v:.4g}" for v in solution.recipe.tables.values()) if (
             role == "embedding" and solution.recipe.tables
         ) else shown  # fmt: skip
-        table.add_row(
+        rows.append((
             role, f"N^({own.std})", shown, f"N^({own.rate})", f"{factors.rate:.4g}",
             f"{factors.weight_decay:.4g}", f"{factors.epsilon:.4g}",
-        )  # fmt: skip
-    console.print(table)
-    for note in solution.notes:
-        console.print(f"note: {note}", markup=False)
-    for line in _code(query, layers):
-        console.print(line, markup=False, soft_wrap=True)
+        ))  # fmt: skip
+    print_table(console, title, [Column(heading) for heading in headings], rows)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sympy as sp
+    from rich.console import Console
 
     from theory.parametrisations.judgement import RecipeJudgement
     from theory.parametrisations.recipes import PowerRecipe
@@ -234,23 +235,52 @@ def _shown(power: object, base: str = "N") -> str:
 
 
 def _print_judgement(document: dict[str, object]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from numerics.report.tables import output_console, say
 
     base = "N" if document["axis"] == "depth" else "n"
+    console = output_console()
+    _print_roles(console, document, base)
+    total = _shown(document["total"], base) + (" log N" if document["logarithm"] else "")
+    say(console, "", f"f moves by {total} in a step: {document['law']}")
+    if document["stated_for"] != document["optimizer"]:
+        say(console, "", f"the recipe is stated for {document['stated_for']}")
+    if not document["power_laws"]:
+        say(
+            console,
+            "",
+            "the branches outgrow a stream without a norm: sizes are exponential in a power of N, "
+            "and the powers say only where that begins",
+        )
+    for kind in ("met", "missed"):
+        items = document[kind]
+        assert isinstance(items, list)
+        say(console, "", f"{kind}: {len(items)}")
+        for line in _grouped(items, base):
+            say(console, "  ", line, indent=4)
+    factors = document.get("factors")
+    for role, own in factors.items() if isinstance(factors, dict) else ():
+        numbers = ", ".join(f"{side} {value:.6g}" for side, value in own.items())
+        say(console, "", f"at {document['at']}, {role}: {numbers}", indent=4)
+    for key in ("source", "remark"):
+        if document[key]:
+            say(console, f"{key}: ", str(document[key]))
+
+
+def _print_roles(console: Console, document: dict[str, object], base: str) -> None:
+    from numerics.report.tables import Column, print_table
+
     roles, changes = document["roles"], document["changes"]
     assert isinstance(roles, dict)
     assert isinstance(changes, dict)
-    console = Console()
-    table = Table(
-        title=f"{document['recipe']} ({document['structure']}), {document['optimizer']}, "
+    title = (
+        f"{document['recipe']} ({document['structure']}), {document['optimizer']}, "
         f"powers of the {document['axis']} {base}"
     )
-    for column in ("role", "multiplier", "std", "rate", "gradient", "moves f by", "repaired rate"):
-        table.add_column(column)
+    headings = ("role", "multiplier", "std", "rate", "gradient", "moves f by", "repaired rate")
+    rows = []
     for role, own in roles.items():
         mine = [(n, c) for n, c in changes.items() if n == role or n.startswith(f"{role} in ")]
-        table.add_row(
+        cells = (
             role,
             _shown(own["multiplier"], base) + _by_layer(own["multiplier_by_layer"]),
             _shown(own["std"], base) + _by_layer(own["std_by_layer"]),
@@ -262,41 +292,21 @@ def _print_judgement(document: dict[str, object]) -> None:
             ),
             _shown(own["repaired_rate"], base) if "repaired_rate" in own else "",
         )
-    console.print(table)
-    total = _shown(document["total"], base) + (" log N" if document["logarithm"] else "")
-    console.print(f"f moves by {total} in a step: {document['law']}", markup=False)
-    if document["stated_for"] != document["optimizer"]:
-        console.print(f"the recipe is stated for {document['stated_for']}", markup=False)
-    if not document["power_laws"]:
-        console.print(
-            "the branches outgrow a stream without a norm: sizes are exponential in a power of N, "
-            "and the powers say only where that begins",
-            markup=False,
-        )
-    for kind in ("met", "missed"):
-        items = document[kind]
-        assert isinstance(items, list)
-        console.print(f"{kind}: {len(items)}", markup=False)
-        for line in _grouped(items, base):
-            console.print(f"  {line}", markup=False)
-    factors = document.get("factors")
-    for role, own in factors.items() if isinstance(factors, dict) else ():
-        numbers = ", ".join(f"{side} {value:.6g}" for side, value in own.items())
-        console.print(f"at {document['at']}, {role}: {numbers}", markup=False)
-    for key in ("source", "remark"):
-        if document[key]:
-            console.print(f"{key}: {document[key]}", markup=False)
+        rows.append(cells)
+    print_table(console, title, [Column(heading) for heading in headings], rows)
 
 
 def _grouped(items: list[dict[str, object]], base: str) -> list[str]:
     """One line for each family of conditions: its meaning once, then its powers."""
+    from numerics.report.verdicts import NO_BREAK
+
     families: dict[str, list[str]] = {}
     for item in items:
         family, _, subject = str(item["condition"]).partition(": ")
         asked = "Θ(1)" if item["asked"] == "0" else "at most Θ(1)"
         found = _shown(item["power"], base) + (" with a logarithm" if item["logarithm"] else "")
         heading = f"{family}, asked {asked} ({item['meaning']})"
-        families.setdefault(heading, []).append(f"{subject} {found}".strip())
+        families.setdefault(heading, []).append(f"{subject} {found}".strip().replace(" ", NO_BREAK))
     return [f"{heading}: {', '.join(powers)}" for heading, powers in families.items()]
 
 
@@ -305,26 +315,30 @@ def _by_layer(power: object) -> str:
 
 
 def _print_family(document: dict[str, object]) -> None:
-    from rich.console import Console
+    from numerics.report.tables import output_console, say
+    from numerics.report.verdicts import NO_BREAK
 
-    console = Console()
-    console.print(
+    console = output_console()
+    say(
+        console,
+        "",
         f"{document['structure']}, {document['optimizer']}, {document['axis']}: every recipe that "
         "meets the conditions",
-        markup=False,
     )
     exponents = document["exponents"]
     assert isinstance(exponents, dict)
     for name, value in exponents.items():
-        console.print(f"  {name} = {'free' if value == name else value}", markup=False)
+        say(console, "  ", f"{name} = {'free' if value == name else value}", indent=4)
     for key in ("at_most_0", "members", "assumed"):
         listed = document[key]
         assert isinstance(listed, list)
         label = "at most 0" if key == "at_most_0" else key
-        console.print(f"{label}: {', '.join(listed) or 'none'}", markup=False)
+        say(console, f"{label}: ", ", ".join(listed) or "none")
     ways = document.get("prescriptions")
     for name, factors in ways.items() if isinstance(ways, dict) else ():
-        console.print(f"factors, branches {name}:", markup=False)
+        say(console, "", f"factors, branches {name}:")
         for role, own in factors.items():
-            numbers = ", ".join(f"{side} × {value:.6g}" for side, value in own.items())
-            console.print(f"  {role}: {numbers}", markup=False)
+            numbers = ", ".join(
+                f"{side}{NO_BREAK}×{NO_BREAK}{value:.6g}" for side, value in own.items()
+            )
+            say(console, f"  {role}: ", numbers)

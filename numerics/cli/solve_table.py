@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-_WIDEST = 100_000
-"""Columns within which a table is laid out to see how many it needs."""
+    from rich.console import Console
 
 
 def print_solution(document: dict[str, Any]) -> None:
     """Print scales, conditions, shares, assumptions and the other reading.
 
-    No number and no formula is cut short: in a terminal it continues on the next line, elsewhere
-    the table is as wide as it must be.
+    No number and no formula is cut short, and none is broken inside a word.
     """
-    from rich.console import Console
+    from numerics.report.tables import output_console, say
 
-    console = Console()
-    tables = [_scales(document), *([_shares(document)] if document["shares"] else [])]
-    if not sys.stdout.isatty():
-        unbounded = Console(width=_WIDEST)
-        needed = max(unbounded.measure(table).maximum for table in tables)
-        console = Console(width=max(console.width, needed))
-    console.print(tables[0])
-    for line in (*_conditions(document), *_remarks(document)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    for table in tables[1:]:
-        console.print(table)
+    console = output_console()
+    _print_scales(console, document)
+    for label, text in (*_conditions(document), *_remarks(document)):
+        say(console, "", f"{label}{text}", indent=4)
+    if document["shares"]:
+        _print_shares(console, document)
 
 
-def _scales(document: dict[str, Any]) -> Table:
-    from rich.markup import escape
+def _print_scales(console: Console, document: dict[str, Any]) -> None:
+    from numerics.report.tables import Column, print_table
 
-    published = any("published" in entry for entry in document["scales"].values())
     depths = (("N_e", "encoder_layers"), ("N_d", "decoder_layers"))
     title = ", ".join(
         (
@@ -45,27 +34,26 @@ def _scales(document: dict[str, Any]) -> Table:
             str(document["optimizer"]),
         )
     )
-    head = ("factor for", "", "value", *(("published",) if published else ()), "formula")
-    table = _table(escape(title), head)
+    columns = (
+        Column("factor for", prose=True),
+        Column(""),
+        Column("value"),
+        Column("published"),
+        Column("formula", formula=True),
+    )
+    rows = []
     for entry in document["scales"].values():
         value, printed = entry["value"], entry.get("published", "")
-        table.add_row(
-            escape(entry["meaning"]),
-            entry["symbol"],
-            "" if value is None else f"{value:.12f}",
-            *((f"{printed:.12f}" if isinstance(printed, float) else printed,) if published else ()),
-            escape(_formula(entry)),
+        rows.append(
+            (
+                entry["meaning"],
+                entry["symbol"],
+                "" if value is None else f"{value:.12f}",
+                f"{printed:.12f}" if isinstance(printed, float) else printed,
+                _formula(entry),
+            )
         )
-    return table
-
-
-def _table(title: str, head: tuple[str, ...]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title)
-    for column in head:
-        table.add_column(column, overflow="fold")
-    return table
+    print_table(console, title, columns, rows, name=1)
 
 
 def _formula(entry: dict[str, Any]) -> str:
@@ -77,17 +65,16 @@ def _formula(entry: dict[str, Any]) -> str:
     return f"{entry['formula']} ~ {law} as {entry['depth']} → ∞".strip()
 
 
-def _shares(document: dict[str, Any]) -> Table:
-    table = _table("shares of each stack's update", ("stack", "block", "share", "in deep stacks"))
+def _print_shares(console: Console, document: dict[str, Any]) -> None:
+    from numerics.report.tables import Column, print_table
+
+    columns = (Column("block"), Column("share", formula=True), Column("in deep stacks", prose=True))
+    rows = []
     for share in document["shares"]:
         value = share["value"]
-        table.add_row(
-            share["stack"],
-            share["block"],
-            share["formula"] if value is None else f"{100 * value:.3g} %",
-            _share_law(share),
-        )
-    return table
+        told = share["formula"] if value is None else f"{100 * value:.3g} %"
+        rows.append((f"{share['stack']} {share['block']}", told, _share_law(share)))
+    print_table(console, "shares of each stack's update", columns, rows)
 
 
 def _share_law(share: dict[str, Any]) -> str:
@@ -101,10 +88,15 @@ def _share_law(share: dict[str, Any]) -> str:
     return f"{verb} as {constant}N^({share['power']})"
 
 
-def _conditions(document: dict[str, Any]) -> list[str]:
+def _conditions(document: dict[str, Any]) -> list[tuple[str, str]]:
+    from numerics.report.verdicts import NO_BREAK
+
     return [
-        f"condition {name}: {item['left_side']} = {_shown(item['value'])} "
-        f"(asked: {item['asked']}{_unmet(item['order'])})"
+        (
+            f"condition {name}: ",
+            f"{item['left_side']} = {_shown(item['value'])} "
+            f"(asked:{NO_BREAK}{item['asked']}{_unmet(item['order'])})",
+        )
         for name, item in document["conditions"].items()
     ]
 
@@ -119,19 +111,20 @@ def _unmet(order: str) -> str:
     return "" if order in ("Θ(1)", "unknown") else f", but it is {order}"
 
 
-def _remarks(document: dict[str, Any]) -> list[str]:
-    lines = [f"assumed: {words}" for words in document["assumed"]]
+def _remarks(document: dict[str, Any]) -> list[tuple[str, str]]:
+    lines = [("assumed: ", words) for words in document["assumed"]]
     if document["free"]:
-        lines.append(f"a family: free are {', '.join(document['free'])}")
+        lines.append(("a family: ", f"free are {', '.join(document['free'])}"))
     if "other_reading" in document:
         other = document["other_reading"]
         scales = ", ".join(f"{key} {_shown(value)}" for key, value in other["scales"].items())
-        lines.append(
-            f"unequal stacks: the table is by {other['printed']}; by {other['reading']} "
+        told = (
+            f"the table is by {other['printed']}; by {other['reading']} "
             f"(--input-depth {other['input_depth']}) {scales}"
         )
+        lines.append(("unequal stacks: ", told))
     lines += [
-        f"learning rate: {document[key]}" if key == "learning_rate" else document[key]
+        ("learning rate: " if key == "learning_rate" else "", document[key])
         for key in ("leading", "unpublished", "learning_rate")
         if key in document
     ]

@@ -62,6 +62,7 @@ WHAT_MATTERS = (
     "ours.adam-scale",
 )
 """The verdicts that the README shows."""
+NO_BREAK = "\N{NO-BREAK SPACE}"
 MARKS = {True: "", False: "−", None: "?"}
 LEGEND = (
     "D derivation, P proof, M measurement, T training; − a reading that fell; ? undecided. "
@@ -163,18 +164,23 @@ def check(item: "Evidence") -> str:
     )
 
 
-def hanging(first: str, text: str, width: int, style: str = "") -> Iterator[tuple[str, str]]:
-    """``text`` behind ``first``, with further lines indented to where the text begins."""
+def hanging(
+    first: str, text: str, width: int, style: str = "", indent: int | None = None
+) -> Iterator[tuple[str, str]]:
+    """``text`` behind ``first``; further lines are indented, unless told to where the text begins.
+
+    A no-break space keeps its words on one line and is printed as a space.
+    """
     lines = textwrap.wrap(
         text,
         width=max(width, 40),
         initial_indent=first,
-        subsequent_indent=" " * len(first),
+        subsequent_indent=" " * (len(first) if indent is None else indent),
         break_long_words=False,
         break_on_hyphens=False,
     )
     for line in lines or [first]:
-        yield line, style
+        yield line.replace(NO_BREAK, " "), style
 
 
 def show(console: "Console", lines: Iterable[tuple[str, str]]) -> None:

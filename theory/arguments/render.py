@@ -4,13 +4,16 @@ A renderer yields lines and returns whether every step held and every altered st
 """
 
 import json
-from collections.abc import Callable, Generator, Iterable
+import textwrap
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 import sympy as sp
 
 from theory.arguments import Argument
+from theory.arguments.formula_lines import formula_lines
 from theory.arguments.latex import PREAMBLE, formula, prose
 from theory.arguments.legends.symbols import legend
+from theory.claims import Reading
 from theory.derivations.derivation import CheckedStep, Derivation
 from theory.derivations.statements import relation_sign
 from theory.errors import nearest
@@ -18,6 +21,11 @@ from theory.ledger import claim_named
 
 Lines = Generator[str, None, bool]
 Renderer = Callable[[Iterable[Argument]], Lines]
+WIDTH = 100
+"""Columns of the text where no terminal sets them."""
+LEAST_WIDTH = 40
+STEP = " " * 6
+"""What stands in front of a step's formula and of its hypotheses."""
 
 
 def _sound(checked: CheckedStep) -> bool:
@@ -40,32 +48,57 @@ def _legend(derivation: Derivation) -> list[tuple[str, str]]:
 
 
 def _purpose(argument: Argument) -> str:
+    """What the derivation does to which reading; a statement of ours is printed nowhere else."""
     verb = "refutes" if argument.refutes else "establishes"
+    if claim_named(argument.claim).where == "ours" and argument.reading is Reading.PRINTED:
+        return f"{verb} the statement"
     extra = f": {argument.reading_text}" if argument.reading_text else ""
     return f"{verb} the statement {argument.reading}{extra}"
 
 
-def text(arguments: Iterable[Argument]) -> Lines:
-    """Lines for a terminal."""
+def _wrapped(first: str, words: str, width: int) -> Iterator[str]:
+    """``words`` behind ``first``, broken between words, further lines indented to where they begin.
+
+    No line has more than ``width`` columns unless a word is longer.
+    """
+    yield from textwrap.wrap(
+        words,
+        width,
+        initial_indent=first,
+        subsequent_indent=" " * len(first),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def text(arguments: Iterable[Argument], width: int = WIDTH) -> Lines:
+    """Lines for a terminal, of at most ``width`` columns unless a word or a number is longer."""
     sound = True
+    width = max(width, LEAST_WIDTH)
     for argument in arguments:
         claim, derivation = claim_named(argument.claim), argument.build()
-        yield f"{claim.id} ({claim.where}): {claim.statement}"
-        yield f"  {derivation.title}"
-        yield f"  {_purpose(argument)}"
+        yield from _wrapped("", f"{claim.id} ({claim.where}): {claim.statement}", width)
+        yield from _wrapped("  ", derivation.title, width)
+        yield from _wrapped("  ", _purpose(argument), width)
         names = _legend(derivation)
         if names:
             yield ""
             yield "  symbols"
             widest = max(len(name) for name, _ in names)
-            yield from (f"    {name:{widest}}  {meaning}" for name, meaning in names)
+            for name, meaning in names:
+                yield from _wrapped(f"    {name:{widest}}  ", meaning, width)
         for number, checked in enumerate(derivation.check(), start=1):
             sound = sound and _sound(checked)
             yield ""
-            yield f"  {number:2}. {checked.step.because}  [{_mark(checked)}]"
-            drawn = sp.pretty(checked.step.statement, use_unicode=True, wrap_line=False)
-            yield from ("      " + line for line in drawn.splitlines())
-            yield from (f"      given: {hypothesis}" for hypothesis in checked.step.given)
+            if checked.step.section:
+                yield from _wrapped("  ", checked.step.section, width)
+                yield ""
+            told = f"{checked.step.because}  [{_mark(checked)}]"
+            yield from _wrapped(f"  {number:2}. ", told, width)
+            drawn = formula_lines(checked.step.statement, width - len(STEP))
+            yield from (f"{STEP}{line}".rstrip() for line in drawn)
+            for hypothesis in checked.step.given:
+                yield from _wrapped(f"{STEP}given: ", hypothesis, width)
         yield ""
     return sound
 
@@ -88,6 +121,8 @@ def latex(arguments: Iterable[Argument]) -> Lines:
         yield r"\begin{enumerate}"
         for checked in derivation.check():
             sound = sound and _sound(checked)
+            if checked.step.section:
+                yield rf"\item[] \textbf{{{prose(checked.step.section)}}}"
             yield rf"\item {prose(checked.step.because)} (\emph{{{prose(_mark(checked))}}})"
             yield rf"\[ \fit{{{formula(checked.step.statement)}}} \]"
             yield from (rf"Given: {prose(hypothesis)}." for hypothesis in checked.step.given)
@@ -116,6 +151,7 @@ def as_json(arguments: Iterable[Argument]) -> Lines:
                 },
                 "steps": [
                     {
+                        "section": checked.step.section,
                         "because": checked.step.because,
                         "relation": relation_sign(checked.step.statement),
                         "statement": sp.sstr(checked.step.statement),

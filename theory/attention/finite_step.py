@@ -67,7 +67,7 @@ def _two_blocks(generator: random.Random) -> dict[sp.Basic, sp.Basic]:
     return {
         _eta: eta,
         _g: slope,
-        sp.Symbol("DeltaF"): moved,
+        sp.Symbol("ΔF"): moved,
         **dict(zip(names, gains, strict=True)),
     }
 
@@ -192,10 +192,10 @@ def stack_steps() -> tuple[Step, ...]:
     changes = [size / 2 + size / (1 + t) for size, t in zip(sizes, _slack[:2], strict=True)]
 
     def summed(statement: sp.Basic) -> bool:
-        return dominated(statement.subs(sp.Symbol("DeltaF"), sum(changes)))
+        return dominated(statement.subs(sp.Symbol("ΔF"), sum(changes)))
 
     total = sum(sizes)
-    moved = sp.Symbol("DeltaF")
+    moved = sp.Symbol("ΔF")
     return (
         Step(
             "f = Σ G_l at fixed inputs (two blocks, each within its bounds): from below",

@@ -238,7 +238,7 @@ def steps() -> tuple[Step, ...]:
         "for every n",
     )
     slope, gain_symbol = sp.symbols("g K", real=True)
-    rate = sp.Limit(sp.Symbol("DeltaG") / sp.Symbol("eta"), sp.Symbol("eta"), 0)
+    rate = sp.Limit(sp.Symbol("ΔG") / sp.Symbol("eta"), sp.Symbol("eta"), 0)
     moves = Step(
         "an SGD step on m, k, q, v, w moves G at this rate, g = ∂L/∂G (n = 2, to 30 digits)",
         equation(rate, -slope * gain_symbol),

@@ -7,7 +7,7 @@ reader sees each one decided as it is printed.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import sympy as sp
@@ -47,6 +47,8 @@ class Step:
     """Hypotheses beyond the signs of the symbols."""
     draw: PointDraw | None = None
     """Values that meet the hypotheses, at which the line is evaluated as printed."""
+    section: str = ""
+    """Heading of the part of a derivation that begins here."""
 
     def holds(self) -> bool:
         """Whether the check passes and, where it has a value, the line is true as printed."""
@@ -134,6 +136,20 @@ def _item(checked: CheckedStep) -> str:
     given = "".join(f"<br>given: {escape(text)}" for text in step.given)
     formula = escape(sp.latex(step.statement))
     return f"{escape(step.because)} <small>({marked(told, good)})</small>{given} $${formula}$$"
+
+
+def section(heading: str, *steps: Step) -> tuple[Step, ...]:
+    """A part of a derivation under a heading.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x")
+    >>> step = definition("a square", x, x**2)
+    >>> [part.section for part in section("Squares", step, step)]
+    ['Squares', '']
+    """
+    first, *others = steps
+    return (replace(first, section=heading), *others)
 
 
 def equation(lhs: sp.Expr, rhs: sp.Expr) -> sp.Basic:

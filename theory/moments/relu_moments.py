@@ -22,7 +22,7 @@ sigma = sp.Symbol("sigma", positive=True)
 d = sp.Symbol("d", integer=True, positive=True)
 rho = sp.Symbol("rho", real=True)
 theta = sp.Symbol("theta", positive=True)
-_t, _r, _phi = sp.symbols("t r varphi", real=True)
+_t, _r, _phi = sp.symbols("t r φ", real=True)
 
 
 def density(mean: sp.Expr | int = 0, deviation: sp.Expr = sigma) -> sp.Expr:

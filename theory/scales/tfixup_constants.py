@@ -19,6 +19,7 @@ from theory.derivations.derivation import (
     equation,
     identity,
     rounded_step,
+    section,
 )
 from theory.scales import conditions, stacks
 from theory.scales.architectures import encoder_decoder
@@ -120,14 +121,12 @@ def derivation() -> Derivation:
         "tfixup.encoder-scale",
         "From Eq. 5 to the encoder's scale 0.669628722978 N^(-1/4) (Appendix C reconstructed)",
         (
-            *attention.steps(),
-            *theorem31.lower_bound(),
-            *theorem31.upper_bound(),
-            conditions.step(6),
-            conditions.step(7),
-            conditions.step(8),
-            *decoder_steps(),
-            *encoder_steps(),
+            *section("The update gain K of attention", *attention.steps()),
+            *section("Theorem 3.1: K from below", *theorem31.lower_bound()),
+            *section("Theorem 3.1: K from above", *theorem31.upper_bound()),
+            *section("Eqs. 6 to 8: the gains of all blocks", *map(conditions.step, (6, 7, 8))),
+            *section("The decoder's constant", *decoder_steps()),
+            *section("The encoder's constant", *encoder_steps()),
         ),
     )
 

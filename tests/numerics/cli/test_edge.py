@@ -44,6 +44,24 @@ def test_a_failure_is_one_line_and_a_code(monkeypatch, capsys, failure, code, to
     assert told in shown
 
 
+@pytest.mark.parametrize("command", ["sweep", "train", "reproduce", "verify", "check"])
+@pytest.mark.parametrize("columns", [40, 60, 200])
+def test_a_terminal_breaks_an_interruption_between_words(monkeypatch, capsys, command, columns):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "_command", stop)
+    assert main.run([command]) == 130
+    whole = capsys.readouterr().err
+    assert whole.count("\n") == 1
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main.run([command]) == 130
+    broken = capsys.readouterr().err
+    assert max(map(len, broken.splitlines())) <= columns
+    assert broken.split() == whole.split()
+
+
 def test_a_traceback_is_shown_where_it_is_asked_for(monkeypatch, capsys):
     def fail(_):
         raise ZeroDivisionError

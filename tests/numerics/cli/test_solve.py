@@ -59,7 +59,7 @@ def test_unequal_stacks_show_both_readings(capsys):
     assert (other["input_depth"], other["reading"]) == ("encoder", "the official code")
     assert other["scales"]["encoder"] == pytest.approx(0.2715, abs=5e-5)
     assert run(["solve", *depths]) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert re.search(r"by the paper; by the official code .* 0\.2715", out)
     assert "other_reading" not in answer(capsys, "--layers", "6")
     by_code = answer(capsys, "--preset", "tfixup-code", *depths)
@@ -70,7 +70,7 @@ def test_a_condition_on_free_norms_claims_no_power_of_the_depth(capsys):
     document = answer(capsys, "--no-ties")
     assert document["conditions"]["memory"]["order"] == "free"
     assert run(["solve", "--no-ties", "--layers", "6"]) == 0
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "N^(5)" not in out
     assert "left to the choice of the free norms" in out
     assert "attention v, first MLP matrix" in out
@@ -148,6 +148,37 @@ def test_no_formula_is_cut_in_a_pipe_or_a_narrow_terminal(capsys, monkeypatch):
     assert "…" not in out
     formula = answer(capsys, "--encoder-layers", "12", "--decoder-layers", "7")
     assert formula["scales"]["encoder"]["formula"] in out
+
+
+FORMS = {
+    "unequal": ("--encoder-layers", "12", "--decoder-layers", "6"),
+    "gated": ("--layers", "N", "--architecture", "decoder-only", "--mlp", "gated"),
+    "recipe": ("--recipe", "gpt2", "--optimizer", "adamw"),
+    "complete": ("--recipe", "completep"),
+    "preset": ("--preset", "deepnorm", "--layers", "12"),
+    "family": ("--structure", "pre-norm", "--layers", "24"),
+    "no ties": ("--no-ties",),
+    "model": ("--model", "docs/tutorials/my_decoder.py:make", "--optimizer", "adamw"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_answer_fits_its_width_and_breaks_no_word(capsys, monkeypatch, form):
+    words = {}
+    for columns in ("60", "80", "100", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert run(["solve", *FORMS[form]]) == 0
+        text = capsys.readouterr().out
+        if form == "model":
+            text = text.partition("solution = ")[0]  # code to copy is not broken
+        # A pipe is never wider than 100 columns, and a formula may use all of them.
+        formulas = {line for line in text.splitlines() if re.match(r"    \S*[*(]", line)}
+        for line in set(text.splitlines()) - formulas:
+            assert len(line) <= min(int(columns), 100), line
+        assert all(len(line) <= 100 for line in formulas)
+        assert "…" not in text
+        words[columns] = set(re.findall(r"[\w.√^*()/\[\]-]+\d[\w.√^*()/\[\]-]*", text))
+    assert words["60"] == words["80"] == words["100"] == words["200"]
 
 
 @pytest.mark.parametrize(

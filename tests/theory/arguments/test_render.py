@@ -1,4 +1,5 @@
 import json
+from unicodedata import combining
 
 import pytest
 
@@ -40,9 +41,39 @@ def test_latex_environments_are_closed():
 def test_steps_are_checked_while_they_are_printed():
     lines = text(arguments_about("tfixup.eq6"))
     assert next(lines).startswith("tfixup.eq6")
-    assert "[checked: for every N_e, v_e, w_e, x]" in run(lines)[0]
+    assert "[checked: for every N_e, v_e, w_e, x]" in " ".join(run(lines)[0].split())
 
 
 def test_an_unknown_format_offers_the_nearest():
     with pytest.raises(InputError, match="did you mean 'latex'"):
         renderer_named("latxe")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_no_line_of_the_text_is_wider_than_the_terminal(width):
+    printed, _ = run(text(arguments_about("tfixup.thm31-repaired"), width))
+    lines = ["".join(sign for sign in line if not combining(sign)) for line in printed.splitlines()]
+    assert max(map(len, lines)) <= width
+    at_100, _ = run(text(arguments_about("tfixup.thm31-repaired"), 100))
+    words = [line.strip() for line in at_100.split() if line.isalpha() and len(line) > 3]
+    assert all(word in printed for word in words)
+
+
+def test_the_parts_of_a_derivation_have_headings():
+    printed, _ = run(text(arguments_about("tfixup.encoder-scale")))
+    lines = printed.splitlines()
+    headings = ("The update gain K of attention", "The encoder's constant")
+    assert all(f"  {heading}" in lines for heading in headings)
+    (document,) = json.loads(run(as_json(arguments_about("tfixup.encoder-scale")))[0])
+    assert [step["section"] for step in document["steps"] if step["section"]][-1] == headings[1]
+    assert rf"\textbf{{{headings[0]}}}" in run(latex(arguments_about("tfixup.encoder-scale")))[0]
+
+
+def test_a_statement_of_ours_is_not_said_to_be_printed():
+    printed, _ = run(text(arguments_about("tfixup.thm31-repaired")))
+    assert "establishes the statement\n" in printed
+    assert "as printed" in run(text(arguments_about("tfixup.encoder-scale")))[0]
+
+
+def test_a_change_is_one_letter_with_its_delta_in_latex():
+    assert r"\Delta G" in run(latex(arguments_about("tfixup.encoder-scale")))[0]

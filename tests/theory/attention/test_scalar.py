@@ -141,7 +141,7 @@ def test_the_steps_are_equation_5_five_partials_the_gain_and_the_move():
     linear = v**2 * w**2 * (q**2 + k**2) * y**2 * (variance - variance**2)
     assert sp.expand(difference - linear) == 0
     eta = sp.Symbol("eta")
-    assert moves.statement.args == (sp.Limit(sp.Symbol("DeltaG") / eta, eta, 0), -g * gain_symbol)
+    assert moves.statement.args == (sp.Limit(sp.Symbol("ΔG") / eta, eta, 0), -g * gain_symbol)
     assert moves.false.args[1] == -g * gain_symbol**2
 
 

@@ -107,7 +107,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "ours.finite-step": ATTENTION
     | _HESSIAN
     | {
-        "DeltaF": "change of f = G_1 + G_2 over −1",
+        "ΔF": "change of f = G_1 + G_2 over −1",
         "K_1": "update gain of the first block",
         "K_2": "update gain of the second block",
         "M_2": "bound on the Hessian's spectral norm",

@@ -38,7 +38,7 @@ ATTENTION = {
     "Qbar": "Q̄ = v²w² + (v² + w²) m̄²",
     "L": DEPTHS["L"],
     "g": "∂L/∂G",
-    "DeltaG": "change of G in one SGD step",
+    "ΔG": "change of G in one SGD step",
     "eta": "learning rate",
 }
 LAYER_NORM = {
