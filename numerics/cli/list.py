@@ -5,6 +5,13 @@ from typing import Literal
 
 from tyro.conf import Positional
 
+OWN = {
+    "schemes": "One of your own: PATH.py:NAME or MODULE:NAME, an object of a tfixup.Scheme.",
+    "recipes": "One of your own: PATH.py:NAME or MODULE:NAME, an object of a tfixup.Recipe or "
+    "tfixup.Scheme.",
+}
+"""What can be named that is not in the list."""
+
 
 @dataclass(frozen=True)
 class List:
@@ -38,7 +45,10 @@ class List:
         shown.add_column(overflow="fold")
         for name, line in found.items():
             shown.add_row(escape(name), escape(line))
-        Console().print(shown)
+        console = Console()
+        console.print(shown)
+        if self.what in OWN:
+            console.print(f"\n{OWN[self.what]}", highlight=False)
         return 0
 
 

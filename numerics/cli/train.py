@@ -12,7 +12,7 @@ class Train(TrainConfig):
     """Train a Transformer and classify the run as trained, stuck or diverged.
 
     The same command continues an interrupted run from its last checkpoint, with the same losses as
-    if it had never stopped; a finished run is shown again.
+    if it had never stopped; a finished run is shown again, or taken further by more --steps.
     """
 
     out: Path | None = None

@@ -87,21 +87,6 @@ def train_tokenizer(text: ParallelText, vocabulary: int) -> Tokenizer:
     return Tokenizer(vocabulary, written.getvalue())
 
 
-def largest_vocabulary(text: ParallelText, wanted: int) -> int:
-    """``wanted`` tokens, or as many as ``text`` supports where those are fewer.
-
-    Examples
-    --------
-    >>> text = ParallelText(("der Hund bellt",) * 3, ("the dog barks",) * 3)
-    >>> largest_vocabulary(text, 30), largest_vocabulary(text, 1_000)
-    (30, 61)
-    """
-    try:
-        return train_tokenizer(text, wanted).vocabulary
-    except VocabularyTooLarge as refused:
-        return refused.most
-
-
 class VocabularyTooLarge(InputError):
     """More tokens are asked for than the training data support."""
 

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,7 +46,12 @@ class UserObject:
 
 
 def load_object(
-    name: str, what: str, form: str, fits: Callable[[object], bool] = callable
+    name: str,
+    what: str,
+    form: str,
+    fits: Callable[[object], bool] = callable,
+    *,
+    as_it_is: bool = False,
 ) -> UserObject:
     """The object that ``package.module:NAME`` or ``path/to/file.py:NAME`` stands for.
 
@@ -60,6 +65,10 @@ def load_object(
         How it must be named, for the message where the name has another form.
     fits
         Which objects of the module are offered where the name in it is not there.
+    as_it_is
+        Whether a module's source is read now, as a file's always is, so that the digest is that of
+        the code that runs: not of an earlier import, and not of cached bytecode. Whoever imported
+        the module before keeps what they have.
 
     Raises
     ------
@@ -81,7 +90,9 @@ def load_object(
         (str(Path(where).resolve().parent), str(Path.cwd())) if is_file else (str(Path.cwd()),)
     )
     with importable(folders):
-        module, digest = _from_file(Path(where), what) if is_file else _from_name(where, what)
+        module, digest = (
+            _from_file(Path(where), what) if is_file else _from_name(where, what, as_it_is)
+        )
     value: object = module
     for part in attribute.split("."):
         if not hasattr(value, part):
@@ -140,8 +151,11 @@ def _from_file(path: Path, what: str) -> tuple[ModuleType, str]:
     return module, loader.digest
 
 
-def _from_name(name: str, what: str) -> tuple[ModuleType, str]:
+def _from_name(name: str, what: str, as_it_is: bool) -> tuple[ModuleType, str]:
     try:
+        spec = importlib.util.find_spec(name) if as_it_is else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            return _source_as_it_is(spec)
         module = importlib.import_module(name)
     except ModuleNotFoundError as missing:
         if missing.name and (name == missing.name or name.startswith(missing.name + ".")):
@@ -151,9 +165,33 @@ def _from_name(name: str, what: str) -> tuple[ModuleType, str]:
         raise user_error(f"importing {name}", missing) from missing
     except (Exception, SystemExit) as raised:
         raise user_error(f"importing {name}", raised) from raised
-    source = Path(module.__file__ or "")
-    content = source.read_bytes() if module.__file__ and source.is_file() else b""
+    source = Path(module.__file__ or "") if hasattr(module, "__file__") else Path()
+    content = source.read_bytes() if source.is_file() else b""
     return module, hashlib.sha256(content).hexdigest()
+
+
+def _source_as_it_is(found: ModuleSpec) -> tuple[ModuleType, str]:
+    """A module that runs the source as it is now; one that was imported before is put back."""
+    loader = _AsItIs(found.name, str(found.origin))
+    spec = importlib.util.spec_from_file_location(
+        found.name,
+        found.origin,
+        loader=loader,
+        submodule_search_locations=found.submodule_search_locations,
+    )
+    assert spec is not None  # A loader is given.
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.pop(found.name, None)
+    sys.modules[found.name] = module  # dataclasses look their module up there
+    try:
+        loader.exec_module(module)
+        return sys.modules[found.name], loader.digest  # A module may put another in its place.
+    except (Exception, SystemExit):
+        del sys.modules[found.name]
+        raise
+    finally:
+        if before is not None:
+            sys.modules[found.name] = before
 
 
 @contextmanager

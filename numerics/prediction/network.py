@@ -20,7 +20,7 @@ from scipy import integrate, stats
 from numerics.models import ModelSpec, Positions, Wiring
 from numerics.models.blocks import BlockPlace
 from numerics.models.wiring import BranchFactor, Parallel, Shortcut
-from numerics.schemes import Scheme, scheme_named
+from numerics.schemes import Scheme, as_scheme
 from numerics.schemes.admin import AdminCode, AdminPaper
 from numerics.schemes.dt_fixup import DTFixup
 from numerics.schemes.tfixup import scaled_roles
@@ -65,7 +65,7 @@ def network_of(scheme: str | Scheme, spec: ModelSpec, tokens: int = 16) -> Netwo
     >>> round(network_of("deepnorm", ModelSpec(6, 6)).decoder[0].shortcut, 4)
     2.0598
     """
-    chosen = scheme_named(scheme) if isinstance(scheme, str) else scheme
+    chosen = as_scheme(scheme)
     spec = chosen.adapt(spec)
     _require_described(chosen, spec)
     prescription = chosen.prescribe(spec)

@@ -74,12 +74,37 @@ def recipe_named(name: str) -> Recipe:
     return recipe
 
 
+def as_recipe(recipe: str | Recipe | Scheme) -> Recipe:
+    """The recipe that a caller means: by its name, as the object itself, or that of a scheme.
+
+    Raises
+    ------
+    InputError
+        If it is none of these, or nothing has the name.
+
+    Examples
+    --------
+    >>> as_recipe("gpt2") is as_recipe(RECIPES["gpt2"])
+    True
+    """
+    if isinstance(recipe, str):
+        return recipe_named(recipe)
+    if isinstance(recipe, Scheme):
+        return recipe_of(recipe)
+    if not isinstance(recipe, Recipe):
+        raise InputError(
+            "a recipe must be a name, or a tfixup.Recipe or tfixup.Scheme object, got "
+            f"{recipe!r:.60}"
+        )
+    return recipe
+
+
 def is_recipe(name: str) -> bool:
     """Whether a name is that of a recipe: of this package, or of the user's own.
 
     Examples
     --------
-    >>> is_recipe("gpt2:std=0.08"), is_recipe("depth-mup"), is_recipe("math:pi")
+    >>> is_recipe("gpt2:std=0.08"), is_recipe("llama"), is_recipe("math:pi")
     (True, True, False)
     """
     if name.partition(":")[0] in (*RECIPES, *ALIASES):
@@ -91,14 +116,12 @@ def is_recipe(name: str) -> bool:
 def _user_recipe(name: UserSchemeName) -> Recipe:
     """The recipe, or that of the scheme, which the user's own code has under a name."""
     found = user_object(name, "recipe")
-    if isinstance(found, Scheme):
-        return recipe_of(found)
-    if not isinstance(found, Recipe):
+    if not isinstance(found, (Recipe, Scheme)):
         raise InputError(
             f"a recipe must be a tfixup.Recipe or a tfixup.Scheme, got {name.place} of type "
             f"{type(found).__name__}"
         )
-    return found
+    return as_recipe(found)
 
 
 def _number(setting: str, recipe: Recipe) -> dict[str, float]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from torch import nn
 
 from numerics.models.spec import ModelSpec
-from numerics.recipes import ALIASES, RECIPES, is_recipe, recipe_named
+from numerics.recipes import ALIASES, RECIPES, as_recipe, is_recipe, recipe_named
 from numerics.recipes.factors import UNCHANGED, Factors
 from numerics.recipes.from_scheme import prescribed, role_in_scheme
 from numerics.recipes.place import ModelSizes, ParameterPlace, places, setting_of
@@ -147,7 +147,7 @@ def _rule(
         else:
             recipe = recipe_named(recipe)
     if not isinstance(recipe, Scheme):
-        return recipe.factors_of
+        return as_recipe(recipe).factors_of
     given = {"base_layers": base_layers, "base_width": base_width}
     own = {field.name for field in fields(recipe)}
     changes = {

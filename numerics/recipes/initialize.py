@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from numerics.recipes import recipe_named
+from numerics.recipes import as_recipe
 from numerics.recipes.asked import asks, tie_words
 from numerics.recipes.draw import Draw
 from numerics.recipes.ends import setting_for, watch_ends
@@ -19,6 +19,7 @@ from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.place import ModelSizes, ParameterPlace, places
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
+from numerics.schemes import Scheme
 from numerics.structure.default_batch import ModelBatch, default_batch
 from numerics.structure.types import Structure, TensorView
 from numerics.structure.user_factory import require_measurable
@@ -46,7 +47,7 @@ class Initialized:
 
 def initialize_(
     model: nn.Module,
-    recipe: str | Recipe,
+    recipe: str | Recipe | Scheme,
     generator: torch.Generator,
     batch: ModelBatch | None = None,
     *,
@@ -61,7 +62,7 @@ def initialize_(
     model
         Any `torch.nn.Module`; its parameters are written in place.
     recipe
-        A recipe or its name.
+        A recipe or a scheme, or the name of one.
     generator
         The source of the numbers: a seed gives the same weights whatever the layout.
     batch
@@ -78,7 +79,7 @@ def initialize_(
     """
     model = unwrapped(model)
     require_measurable(model, finite=False)
-    chosen = recipe_named(recipe) if isinstance(recipe, str) else recipe
+    chosen = as_recipe(recipe)
     if batch is None:
         batch, _ = default_batch(model)
     if structure is None:

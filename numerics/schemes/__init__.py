@@ -117,6 +117,26 @@ def scheme_named(name: str) -> Scheme:
     return replace(scheme, name=name, **dict(changes))
 
 
+def as_scheme(scheme: str | Scheme) -> Scheme:
+    """The scheme that a caller means, by its name or as the object itself.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or nothing has the name.
+
+    Examples
+    --------
+    >>> as_scheme("pre-ln") is as_scheme(SCHEMES["pre-ln"])
+    True
+    """
+    if isinstance(scheme, str):
+        return scheme_named(scheme)
+    if not isinstance(scheme, Scheme):
+        raise InputError(f"a scheme must be a name or a tfixup.Scheme object, got {scheme!r:.60}")
+    return scheme
+
+
 def is_scheme(name: str) -> bool:
     """Whether a name is that of a scheme: of this package, or of the user's own.
 
@@ -175,7 +195,7 @@ def build(
     >>> round(float(model.encoder[0].mlp.branch.w1.detach().std()) * 96**0.5, 1)  # 0.67 / 2^(1/4)
     0.6
     """
-    chosen = scheme_named(scheme) if isinstance(scheme, str) else scheme
+    chosen = as_scheme(scheme)
     with torch.device(device):
         model = Transformer(chosen.adapt(spec)).to(dtype)
     chosen.initialize_(model, generator)

@@ -6,7 +6,7 @@ from torch import nn
 
 from numerics.models.roles import factors_of
 from numerics.models.transformer import Transformer
-from numerics.schemes import scheme_named
+from numerics.schemes import as_scheme
 from numerics.schemes.scheme import Scheme
 from theory.errors import InputError
 
@@ -53,7 +53,7 @@ def param_groups(
     [0.0005, 0.001]
     >>> _ = torch.optim.AdamW(groups)
     """
-    chosen = scheme_named(scheme) if isinstance(scheme, str) else scheme
+    chosen = as_scheme(scheme)
     prescription = chosen.prescribe(model.spec)
     base = (lr, weight_decay, eps)
     tables = (prescription.rates, prescription.weight_decays, prescription.epsilons)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from numerics.models.spec import ModelSpec
-from numerics.models.user_code import load_object, user_error
+from numerics.models.user_code import UserObject, load_object, user_error
 from numerics.schemes.scheme import Scheme
 from theory.errors import InputError
 
@@ -91,7 +91,12 @@ def require_prescription(scheme: Scheme, spec: ModelSpec) -> None:
 
 def user_object(name: UserSchemeName, what: str = "scheme") -> object:
     """What stands under a user's name; ``what`` is what messages call it."""
-    return load_object(name.place, what, f"a {what} of your own is named {_FORM}", _is_scheme).value
+    return _found(name.place, what).value
+
+
+def _found(place: str, what: str) -> UserObject:
+    form = f"a {what} of your own is named {_FORM}"
+    return load_object(place, what, form, _is_scheme, as_it_is=True)
 
 
 def _is_scheme(value: object) -> bool:
@@ -99,7 +104,7 @@ def _is_scheme(value: object) -> bool:
 
 
 def _load(place: str, digest: str) -> tuple[Scheme, str]:
-    found = load_object(place, "scheme", f"a scheme of your own is named {_FORM}", _is_scheme)
+    found = _found(place, "scheme")
     if not isinstance(found.value, Scheme):
         raise InputError(
             f"a scheme must be a tfixup.Scheme, got {place} of type {type(found.value).__name__}"

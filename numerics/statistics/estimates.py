@@ -39,7 +39,8 @@ class Estimate:
         """Whether the number lies in [low, high].
 
         True where the whole interval does, false where none of it does, ``None`` otherwise. An end
-        that is not a number decides nothing.
+        that is not a number decides nothing. Compare the answer with ``is True`` or ``is False``:
+        ``not None`` is true.
 
         Examples
         --------

@@ -59,6 +59,8 @@ class Exponent:
     def equivalent(self, target: int | float, margin: float) -> bool | None:
         """Whether p = target ± margin: true or false by its interval, ``None`` if undecided.
 
+        Compare the answer with ``is True`` or ``is False``: ``not None`` is true.
+
         Examples
         --------
         >>> p = Exponent(0.02, (-0.01, 0.05), (6, 12, 25), 9)

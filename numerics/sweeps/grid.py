@@ -64,6 +64,14 @@ class SweepConfig:
     settings: SweepSettings = field(default_factory=SweepSettings)
 
     def __post_init__(self) -> None:
+        for name in self.schemes:
+            if not isinstance(name, str):
+                raise InputError(
+                    "the schemes of a sweep must be names, by which its processes find them: of "
+                    f"tfixup list schemes, PATH.py:NAME or MODULE:NAME, got {name!r:.60}"
+                )
+        # What is stored must say what a scheme of the user's own was when it was measured.
+        object.__setattr__(self, "schemes", tuple(pinned(scheme) for scheme in self.schemes))
         for name in ("schemes", "optimizers", "depths"):
             values = getattr(self, name)
             if not values or len(set(values)) != len(values):
@@ -74,8 +82,6 @@ class SweepConfig:
         self.settings.check()
         if self.settings.device not in ("cpu", "cuda"):
             raise InputError(f"device must be cpu or cuda, got {self.settings.device!r}")
-        # What is stored must say what a scheme of the user's own was when it was measured.
-        object.__setattr__(self, "schemes", tuple(pinned(scheme) for scheme in self.schemes))
         for scheme in self.schemes:
             require_prescription(scheme_named(scheme), self.settings.spec(1))
         for optimizer in self.optimizers:

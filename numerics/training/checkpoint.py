@@ -21,7 +21,7 @@ from torch import Tensor
 from numerics.models.transformer import Transformer
 from numerics.stores.files import atomically
 from numerics.stores.seals import is_sealed, opened, sealed
-from numerics.training.recorded import differences
+from numerics.training.recorded import differences, goes_further
 from theory.errors import InputError
 
 LogRow = dict[str, float]
@@ -95,7 +95,7 @@ def restore(
     model, optimizer
         What is loaded into.
     identity
-        The run's identity, which the checkpoint must share.
+        The run's identity, which the checkpoint must share; it may be of fewer steps.
     tidy
         Whether to remove damaged checkpoints, and to say on standard error that they were skipped.
 
@@ -112,7 +112,9 @@ def restore(
         except InputError as error:
             damaged.append(error)
             continue
-        if different := differences(identity, state.get("identity", identity)):
+        stored = state.get("identity", identity)
+        different = differences(identity, stored)
+        if different and not goes_further(identity, stored):
             raise InputError(f"{file} is of another run: {different}")
         try:
             model.load_state_dict(state["model"])

@@ -47,7 +47,7 @@ class TrainConfig:
     """Tokens of the joint byte-pair vocabulary; 1,000, or as many as the data support where those
     are fewer, unless given."""
     steps: int = 300
-    """Optimizer steps."""
+    """Optimizer steps; more of them take a finished run further."""
     lr: float = 1e-3
     """Learning rate; T-Fixup's own recipe has 5e-4."""
     warmup: int = 0

@@ -56,7 +56,8 @@ def run_training(
     config
         The run's settings; the same config and folder always mean the same run.
     out
-        Folder of the run: new, or holding this very run. A finished run is read, not repeated.
+        Folder of the run: new, or holding this very run. A finished run is read, not repeated; one
+        of fewer steps is taken further.
     progress
         Whether to show a progress bar.
     tensorboard
@@ -76,6 +77,7 @@ def run_training(
     require_prescription(scheme_named(config.scheme), model_spec(config))
     device = resolve_device(config.device)
     require_memory(model_spec(config), config.tokens, device.type)
+    recorded.require_same_settings(out, config, device.type)
     announce(_about_data(config), shown=progress)
     corpus = load_corpus(config)
     if config.vocabulary is None:
@@ -83,8 +85,7 @@ def run_training(
         announce(_about_vocabulary(config), shown=progress)
     spec = model_spec(config)
     own = recorded.identity(config, corpus.facts(), device.type)
-    if recorded.is_finished(out):
-        recorded.claim_folder(out, own)
+    if recorded.is_done(out, own):
         return recorded.read_run(out)
     recorded.place(out).require_usable()
     with ExitStack() as held:
@@ -231,6 +232,7 @@ def train(
     path = out / recorded.CHECKPOINT
     state = checkpoint.restore(path, model, optimizer, own, tidy=first)
     held_out = [batch.to(fabric.device) for batch in task.validation]
+    _forget_an_earlier_end(state, config)
     finite, validated, tokens = True, None, task.tokenizer.vocabulary
     done = config.stop_when_trained and _ended_trained(wrapped, held_out, task, config, state)
     for batch in () if done else remaining_batches(task.train, config, state):
@@ -254,6 +256,13 @@ def train(
         validated = sentence_losses(wrapped, held_out, config.label_smoothing)
         finite = bool(np.isfinite(state.rows[-1]["loss"]))
     return state, judge(validated, task.unigram, tokens, finite=finite)
+
+
+def _forget_an_earlier_end(state: Progress, config: TrainConfig) -> None:
+    """Remove the validation that only the last step of a run of fewer steps had."""
+    ended = 0 < state.step < config.steps and state.step % config.validate_every
+    if ended and np.isfinite(state.rows[-1]["loss"]):
+        state.rows[-1].pop("validation_loss", None)
 
 
 def _ended_trained(

@@ -82,8 +82,72 @@ def place(out: Path) -> ResultFolder:
     return ResultFolder(out, CONFIG, "run", names)
 
 
+def require_same_settings(out: Path, config: TrainConfig, device: str) -> None:
+    """Refuse a folder of other settings before the data are read, which takes longer.
+
+    Raises
+    ------
+    InputError
+        If ``out`` holds a run of other settings, or other files; nothing is touched.
+    """
+    place(out).require_usable()
+    if not (out / CONFIG).exists():
+        return
+    stored = {"config": _read(out / CONFIG).get("config", {})}
+    settings = config.stored() | {"device": device}
+    if config.vocabulary is None:  # The data will say.
+        settings["vocabulary"] = complete(stored["config"])["vocabulary"]
+    own = {"config": settings}
+    if (different := differences(own, stored)) and not _goes_further(out, own, stored):
+        raise InputError(f"{out} holds another run: {different}")
+
+
+def goes_further(own: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Whether a run is the stored one with more steps.
+
+    Its first steps are the same, as no schedule depends on their number. A run whose last
+    checkpoints are averaged keeps its number, as a checkpoint more would enter the average.
+
+    Examples
+    --------
+    >>> short, long, other = ({"config": one} for one in ({"steps": 5}, {"steps": 8}, {"seed": 1}))
+    >>> goes_further(long, short), goes_further(short, long), goes_further(other, short)
+    (True, False, False)
+    """
+    mine, theirs = complete(own.get("config", {})), complete(stored.get("config", {}))
+    steps = theirs["steps"]
+    same = dict(own) | {"config": mine | {"steps": steps}}
+    more = isinstance(steps, int) and mine["steps"] > steps
+    return more and mine["average"] == 1 and not differences(same, stored)
+
+
+def _goes_further(out: Path, own: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
+    """Whether the run of a folder can be taken on to ``own``, from its checkpoint."""
+    return goes_further(own, stored) and ((out / CHECKPOINT).exists() or not is_finished(out))
+
+
+def is_done(out: Path, own: Mapping[str, Any]) -> bool:
+    """Whether a folder holds this very run, finished.
+
+    Raises
+    ------
+    InputError
+        If it holds another run, finished, that ``own`` does not take further.
+    """
+    if not is_finished(out):
+        return False
+    stored = _read(out / CONFIG)
+    if different := differences(own, stored):
+        if _goes_further(out, own, stored):
+            return False
+        raise InputError(f"{out} holds another run: {different}")
+    return True
+
+
 def claim_folder(out: Path, own: Mapping[str, Any]) -> None:
     """Write config.json into a new run folder, or make sure that the run already there is this one.
+
+    A run that is this one with fewer steps is taken on: what was concluded at its end is removed.
 
     Raises
     ------
@@ -95,8 +159,15 @@ def claim_folder(out: Path, own: Mapping[str, Any]) -> None:
     if not path.exists():
         write_sealed(path, own)
         return
-    if different := differences(own, _read(path)):
+    stored = _read(path)
+    if not (different := differences(own, stored)):
+        return
+    if not _goes_further(out, own, stored):
         raise InputError(f"{out} holds another run: {different}")
+    # In this order a process that is killed in between leaves an unfinished run, which goes on.
+    for name in (OUTCOME, PROVENANCE, *(file.name for file in out.glob("bleu-*"))):
+        (out / name).unlink(missing_ok=True)
+    write_sealed(path, own)
 
 
 def differences(own: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:

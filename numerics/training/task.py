@@ -1,6 +1,7 @@
 """What a run trains on: tokenised pairs, held-out batches, and the unigram baseline there."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from numerics.data.tokenizer import (
     PADDING,
     UNKNOWN,
     Tokenizer,
-    largest_vocabulary,
+    VocabularyTooLarge,
     train_tokenizer,
 )
 from numerics.training.config import USUAL_VOCABULARY, TrainConfig
@@ -57,11 +58,22 @@ def load_corpus(config: TrainConfig) -> Corpus:
 
 
 def with_vocabulary(config: TrainConfig, corpus: Corpus) -> TrainConfig:
-    """The config with the number of tokens that a run has if none is given."""
+    """The config with the number of tokens that a run has if none is given.
+
+    That is the usual number, or as many as the data support where those are fewer.
+    """
     if config.vocabulary is not None:
         return config
-    size = largest_vocabulary(_read(corpus.train, config), USUAL_VOCABULARY)
-    return replace(config, vocabulary=size)
+    try:
+        found = _tokenizer(_read(corpus.train, config), USUAL_VOCABULARY).vocabulary
+    except VocabularyTooLarge as refused:
+        found = refused.most
+    return replace(config, vocabulary=found)
+
+
+@lru_cache(maxsize=1)  # What says whether the data support a vocabulary is what the run then needs.
+def _tokenizer(text: ParallelText, vocabulary: int) -> Tokenizer:
+    return train_tokenizer(text, vocabulary)
 
 
 def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> TrainingTask:
@@ -69,7 +81,7 @@ def prepare(corpus: Corpus, config: TrainConfig, device: torch.device) -> Traini
     train_text, held_out_text = (_read(part, config) for part in (corpus.train, corpus.validation))
     chosen = with_vocabulary(config, corpus).vocabulary
     assert chosen is not None
-    tokenizer = train_tokenizer(train_text, chosen)
+    tokenizer = _tokenizer(train_text, chosen)
     train_data, dropped = _fitting(encode(train_text, tokenizer), config, "training")
     validation, also = _fitting(encode(held_out_text, tokenizer), config, "validation")
     _require_known(validation)

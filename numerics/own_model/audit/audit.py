@@ -33,13 +33,14 @@ from numerics.own_model.audit.tensor_findings import (
 )
 from numerics.own_model.audit.unprofiled import unprofiled_findings
 from numerics.own_model.audit.wiring_findings import wiring_findings
-from numerics.recipes import recipe_named
+from numerics.recipes import as_recipe
 from numerics.recipes.asked import tie_words
 from numerics.recipes.ends import Ends, setting_for, watch_ends
 from numerics.recipes.offset_gains import offset_gains
 from numerics.recipes.place import ModelSizes, ParameterPlace, places
 from numerics.recipes.recipe import Recipe
 from numerics.recipes.traced import traced, unwrapped
+from numerics.schemes import Scheme
 from numerics.structure.default_batch import ModelBatch, default_batch
 from numerics.structure.types import Structure
 from numerics.structure.user_factory import require_measurable, run_model, seeded
@@ -68,7 +69,7 @@ class Audit(AuditRecord):
 
 def audit(
     model: nn.Module,
-    recipe: str | Recipe | None = None,
+    recipe: str | Recipe | Scheme | None = None,
     batch: ModelBatch | None = None,
     *,
     names: Sequence[str] = (),
@@ -82,7 +83,8 @@ def audit(
     model
         Any `torch.nn.Module`; it is left as it was, to the bit.
     recipe
-        A recipe or its name (``tfixup list recipes``); without one the nearest is found.
+        A recipe or a scheme, or the name of one (``tfixup list recipes``); without one the nearest
+        recipe is found.
     batch
         Arguments of the forward; without them random ids or vectors are made.
     names
@@ -105,7 +107,7 @@ def audit(
     """
     model = unwrapped(model)
     require_measurable(model)
-    chosen = recipe_named(recipe) if isinstance(recipe, str) else recipe
+    chosen = None if recipe is None else as_recipe(recipe)
     notes: list[str] = []
     if batch is None:
         batch, note = default_batch(model)

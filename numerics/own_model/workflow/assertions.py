@@ -18,6 +18,7 @@ from numerics.own_model.check.report import WIDTH, print_check
 from numerics.own_model.check.result import Check
 from numerics.own_model.check.types import OptimizerCheck
 from numerics.recipes import Recipe
+from numerics.schemes import Scheme
 from numerics.statistics.exponents import Exponent, power_law
 from numerics.structure.default_batch import ModelBatch
 from theory.errors import InputError, require_within
@@ -98,7 +99,10 @@ def _unbounded(one: OptimizerCheck, margin: float) -> str:
 
 
 def assert_initialized(
-    model: nn.Module, recipe: str | Recipe, batch: ModelBatch | None = None, **options: Any
+    model: nn.Module,
+    recipe: str | Recipe | Scheme,
+    batch: ModelBatch | None = None,
+    **options: Any,
 ) -> Audit:
     """Fail unless every tensor of a model is drawn as a recipe asks of its role.
 
@@ -107,7 +111,7 @@ def assert_initialized(
     model
         Any torch module; it is not changed.
     recipe
-        A recipe or its name (``tfixup list recipes``).
+        A recipe or a scheme, or the name of one (``tfixup list recipes``).
     batch
         Arguments of one forward; random ids or vectors unless given.
     options

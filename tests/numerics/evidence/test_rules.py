@@ -42,9 +42,42 @@ def doubtful(source: str) -> list[str]:
             and isinstance(node.operand, ast.Call)
         ):
             called = ast.unparse(node.operand.func)
-            if called in {"any", "all"} or called.endswith((".equivalent", ".within", ".inside")):
+            if called in {"any", "all"} or called.endswith(THREE_VALUED):
                 found.append(ast.unparse(node))
-    return found
+    return found + _doubtful_names(ast.parse(source))
+
+
+THREE_VALUED = (".equivalent", ".within", ".inside", "all_of")
+"""Ends of the functions that answer with ``None`` where the data do not decide."""
+
+
+def _doubtful_names(tree: ast.AST) -> list[str]:
+    """Each ``not x`` of an ``x`` that may be ``None``, but for ``None if x is None else not x``."""
+    undecided = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func).endswith(THREE_VALUED)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    guarded = {
+        id(node.orelse)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.IfExp)
+        and ast.unparse(node.body) == "None"
+        and ast.unparse(node.test).endswith(" is None")
+    }
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.Not)
+        and isinstance(node.operand, ast.Name)
+        and node.operand.id in undecided
+        and id(node) not in guarded
+    ]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -60,10 +93,20 @@ def test_no_check_takes_a_doubt_for_a_decision(path):
         "not any(shifted)",
         "not f.equivalent(1.0, m)",
         "x != True",
+        "flat = fit.within(0.0, m)\nrejected = not flat",
+        "flat = all_of(found)\nrejected = 0 if flat is None else not flat",
     ],
 )
 def test_the_rule_finds_what_it_forbids(source):
     assert doubtful(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["flat = fit.within(0.0, m)\npassed = None if flat is None else not flat", "not found"],
+)
+def test_the_rule_leaves_what_is_decided(source):
+    assert doubtful(source) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

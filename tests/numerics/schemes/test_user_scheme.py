@@ -1,6 +1,10 @@
 """A scheme of the user's own: found by file or module, and pinned to what the file says."""
 
+import importlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +13,10 @@ import torch
 from numerics.cli.main import run
 from numerics.models.spec import ModelSpec
 from numerics.models.user_code import UserCodeError
+from numerics.own_model.audit.audit import audit
 from numerics.recipes import recipe_named
 from numerics.recipes.factors_by_parameter import require_factors
+from numerics.recipes.initialize import initialize_
 from numerics.schemes import build, is_scheme, pinned, scheme_named
 from numerics.sweeps.run import SweepConfig, SweepSettings, run_sweep
 from theory.errors import InputError
@@ -50,6 +56,11 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def with_path(folder: Path) -> dict[str, str]:
+    paths = os.pathsep.join((str(folder), *sys.path))
+    return {**os.environ, "PYTHONPATH": paths}
+
+
 def weights(scheme: str) -> torch.Tensor:
     model = build(scheme, ModelSpec(1, 1, d_model=8, d_ff=12), torch.Generator().manual_seed(0))
     return model.encoder[0].mlp.branch.w2.detach()  # pyright: ignore
@@ -76,6 +87,108 @@ def test_a_pinned_name_holds_the_content_of_the_file(file: Path) -> None:
     # The control: the file as it was is taken again.
     file.write_text(SCHEME)
     assert pinned("my_own.py:HALVED:factor=0.1") == first
+
+
+def test_a_module_is_its_source_as_it_is_too(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not what was imported before, nor the bytecode of a file of the same age and length."""
+    monkeypatch.syspath_prepend(file.parent)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.delitem(sys.modules, "my_own", raising=False)
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    importing = "import my_own; print(my_own.HALVED.factor)"
+    subprocess.run([sys.executable, "-c", importing], check=True, env=with_path(file.parent))
+    assert list(file.parent.glob("__pycache__/my_own.*.pyc"))
+    imported = importlib.import_module("my_own")
+    first = pinned("my_own:HALVED")
+    file.write_text(SCHEME.replace("0.5", "0.9"))
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    # The control: Python itself takes the bytecode.
+    subprocess.run([sys.executable, "-c", importing], check=True, env=with_path(file.parent))
+    assert capfd.readouterr().out.split() == ["0.5", "0.5"]
+    assert pinned("my_own:HALVED") != first
+    assert scheme_named("my_own:HALVED").factor == 0.9  # pyright: ignore
+    assert sys.modules["my_own"] is imported
+
+
+def test_a_module_of_a_package_imports_beside_itself(file: Path) -> None:
+    package = file.parent / "my_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "numbers_of_mine.py").write_text("FACTOR = 0.25\n")
+    (package / "schemes.py").write_text(
+        SCHEME.replace(
+            "import tfixup", "import tfixup\nfrom .numbers_of_mine import FACTOR", 1
+        ).replace("factor: float = 0.5", "factor: float = FACTOR")
+    )
+    assert scheme_named("my_package.schemes:HALVED").factor == 0.25  # pyright: ignore
+
+
+WRONG_KINDS = """
+import torch
+import tfixup
+from my_own import HALVED, Halved
+
+spec, generator = tfixup.ModelSpec(1, 1, d_model=8, d_ff=12), torch.Generator()
+model = tfixup.build(HALVED, spec, generator)
+for call in (
+    lambda: tfixup.build(Halved, spec, generator),
+    lambda: tfixup.build(3, spec, generator),
+    lambda: tfixup.predict(Halved, spec),
+    lambda: tfixup.initialize_(model, Halved, generator),
+    lambda: tfixup.audit(model, 3),
+    lambda: tfixup.SweepConfig((HALVED,)),
+):
+    try:
+        call()
+    except tfixup.InputError as error:
+        print(error)
+"""
+
+
+def test_values_of_a_wrong_kind_are_named(file: Path) -> None:
+    command = [sys.executable, "-c", WRONG_KINDS]
+    ran = subprocess.run(command, capture_output=True, text=True, env=with_path(file.parent))
+    scheme = "a scheme must be a name or a tfixup.Scheme object, got"
+    recipe = "a recipe must be a name, or a tfixup.Recipe or tfixup.Scheme object, got"
+    lines = ran.stdout.splitlines()
+    assert lines[:5] == [
+        f"{scheme} <class 'my_own.Halved'>",
+        f"{scheme} 3",
+        f"{scheme} <class 'my_own.Halved'>",
+        f"{recipe} <class 'my_own.Halved'>",
+        f"{recipe} 3",
+    ], ran.stderr
+    assert lines[5].startswith("the schemes of a sweep must be names, by which its processes find")
+
+
+def test_a_scheme_counts_once_with_its_pin_and_without(file: Path) -> None:
+    name = "my_own.py:HALVED"
+    assert file.exists()
+    with pytest.raises(InputError, match="schemes must be a list without repetition"):
+        SweepConfig((name, pinned(name)), ("sgd",), (1,), 1, SMALL)
+    assert len(SweepConfig((name, f"{name}:factor=0.1"), ("sgd",), (1,), 1, SMALL).schemes) == 2
+
+
+def test_a_scheme_draws_any_model_by_role(file: Path) -> None:
+    assert file.exists()
+    own = scheme_named("my_own.py:HALVED")
+    model = build(own, ModelSpec(1, 1, d_model=8, d_ff=12), torch.Generator())
+    assert initialize_(model, own, torch.Generator().manual_seed(0)).drawn
+    found = audit(model, own).recipe
+    assert found is not None
+    assert found.name == "halved-outputs"
+
+
+def test_the_list_says_that_there_may_be_others(capsys: pytest.CaptureFixture[str]) -> None:
+    for what in ("schemes", "recipes"):
+        assert run(["list", what]) == 0
+        assert "PATH.py:NAME or MODULE:NAME" in capsys.readouterr().out
+        assert run(["list", what, "--json"]) == 0
+        json.loads(capsys.readouterr().out)
+    assert run(["list", "experiments"]) == 0
+    assert "PATH.py" not in capsys.readouterr().out
 
 
 def test_a_change_within_a_second_and_of_the_same_length_is_seen(file: Path) -> None:

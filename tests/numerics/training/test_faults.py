@@ -10,10 +10,18 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
-from numerics.training import checkpoint
+from numerics.data.tokenizer import train_tokenizer
+from numerics.training import checkpoint, loop, task
 from numerics.training.config import USUAL_VOCABULARY
 from numerics.training.loop import run_training
-from numerics.training.recorded import CHECKPOINT, CONFIG, OUTCOME, place, read_run
+from numerics.training.recorded import (
+    CHECKPOINT,
+    CONFIG,
+    OUTCOME,
+    goes_further,
+    place,
+    read_run,
+)
 from tests.numerics.training.short_run import FEW, TINY, contents, interrupt, losses
 from theory.errors import InputError
 
@@ -33,6 +41,56 @@ def test_a_folder_of_another_run_is_left_alone(whole, change, message):
     with pytest.raises(InputError, match=message):
         run_training(replace(TINY, **change), whole)
     assert contents(whole) == before
+
+
+def test_settings_are_compared_before_the_data_are_read(whole, monkeypatch):
+    def load_corpus(_):
+        raise AssertionError("the data are read")
+
+    monkeypatch.setattr(loop, "load_corpus", load_corpus)
+    with pytest.raises(InputError, match="config seed is 0 there and 1 here"):
+        run_training(replace(TINY, seed=1, vocabulary=None), whole)
+    for same in (TINY, replace(TINY, steps=99), replace(TINY, vocabulary=None)):
+        with pytest.raises(AssertionError, match="the data are read"):
+            run_training(same, whole)
+
+
+@pytest.mark.parametrize("change", [{"average": 2}, {"steps": 15}, {"lr": 2e-3}])
+def test_only_more_steps_take_a_run_further(whole, tmp_path, change):
+    longer = {"config": replace(TINY, steps=99).stored()}
+    assert goes_further(longer, {"config": TINY.stored()})
+    other = {"config": replace(TINY, **({"steps": 99} | change)).stored()}
+    stored = {"config": replace(TINY, average=change.get("average", 1)).stored()}
+    assert not goes_further(other, stored)
+    # A folder without its checkpoint, as in a record, is left alone too.
+    shutil.copytree(whole, tmp_path / "record")
+    for file in (tmp_path / "record").glob("checkpoint*"):
+        file.unlink()
+    before = contents(tmp_path / "record")
+    with pytest.raises(InputError, match="config steps is 16 there and 99 here"):
+        run_training(replace(TINY, steps=99), tmp_path / "record")
+    assert contents(tmp_path / "record") == before
+
+
+@pytest.mark.parametrize(("usual", "trained"), [(12, [12]), (900, [900, 13])])
+def test_the_tokenizer_of_a_run_is_trained_once(tmp_path, monkeypatch, usual, trained):
+    """Where the data support fewer tokens than usual, a first training finds out how many."""
+    folder, asked = tmp_path / "text", []
+    folder.mkdir()
+    for name in ("train.de", "train.en", "val.de", "val.en"):
+        (folder / name).write_text(f"a b c {usual}\n" * 20)
+
+    def counted(text, vocabulary):
+        asked.append(vocabulary)
+        return train_tokenizer(text, vocabulary)
+
+    monkeypatch.setattr(task, "USUAL_VOCABULARY", usual)
+    monkeypatch.setattr(task, "train_tokenizer", counted)
+    run = run_training(
+        replace(TINY, data=f"text:{folder}", vocabulary=None, steps=1), tmp_path / "run"
+    )
+    assert asked == trained
+    assert run.config["vocabulary"] == trained[-1]
 
 
 def test_other_text_under_the_same_config_is_another_run(tmp_path):

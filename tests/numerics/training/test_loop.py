@@ -85,6 +85,40 @@ def test_a_finished_run_is_read_not_repeated(whole):
     assert contents(whole) == before
 
 
+def test_a_run_of_fewer_steps_is_taken_further_as_if_it_had_never_ended(
+    whole, tmp_path, monkeypatch
+):
+    out, short = tmp_path / "run", replace(TINY, steps=7)  # no step of a checkpoint or a validation
+    assert run_training(short, out).steps == 7
+    (out / "bleu-validation.json").write_text("{}")
+    shutil.copytree(out, tmp_path / "again")
+    run = run_training(TINY, out)
+    assert run == replace(read_run(whole), path=out, provenance=run.provenance, **rate(run))
+    assert_frame_equal(losses(out), losses(whole))
+    assert not (out / "bleu-validation.json").exists()
+    with pytest.raises(InputError, match="config steps is 16 there and 7 here"):
+        run_training(short, out)
+    # The control: the validation of the earlier end is left in the log.
+    monkeypatch.setattr(loop, "_forget_an_earlier_end", lambda *_: None)
+    run_training(TINY, tmp_path / "again")
+    assert not losses(tmp_path / "again").equals(losses(whole))
+
+
+@pytest.mark.parametrize("taken", [3, 9])
+def test_a_run_taken_further_and_interrupted_goes_on(whole, tmp_path, taken):
+    """Of the short run, and of the long one: the folder is that of the long run from its start."""
+    out = tmp_path / "run"
+    run_training(replace(TINY, steps=7), out)
+    interrupt(TINY, out, max(taken, 7))
+    assert not (out / OUTCOME).exists()
+    run_training(TINY, out)
+    assert_frame_equal(losses(out), losses(whole))
+
+
+def rate(run):
+    return {"tokens_per_second": run.tokens_per_second}
+
+
 def test_the_seed_matters(whole, tmp_path):
     run_training(replace(TINY, seed=1, steps=2), tmp_path / "run")
     assert losses(tmp_path / "run")["loss"][0] != losses(whole)["loss"][0]
