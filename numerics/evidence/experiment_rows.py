@@ -310,6 +310,7 @@ ROWS = (
     _transfer("modern.completep-transfer", "completep"),
     _transfer("ours.tfixup-transfer", "tfixup", -0.5),
     _transfer("ours.gpt2-transfer", "gpt2:std=0.0693", experiment="transfer-longer"),
+    _transfer("ours.flat-transfer", "flat:std=0.0693", experiment="transfer-longer"),
     *(_baseline(f"ours.{scheme}-trains", scheme) for scheme in baselines.SCHEMES),
 )
 

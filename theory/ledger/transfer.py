@@ -7,6 +7,10 @@ _SCALE = (
     _RATE,
     "reduced scale: a decoder alone, 64-128-2, 80 steps of 128 tokens; 3, 12, 48 layers",
 )
+_LONGER = (
+    _RATE,
+    "reduced scale: a decoder alone, 64-128-2, 480 steps of 128 tokens; 3, 12, 48 layers",
+)
 
 ROWS = (
     Claim(
@@ -34,10 +38,14 @@ ROWS = (
         "ours.gpt2-transfer",
         "with GPT-2's factor 1/√(2N) one rate is best at every depth",
         "ours",
-        (
-            _RATE,
-            "reduced scale: a decoder alone, 64-128-2, 480 steps of 128 tokens; 3, 12, 48 layers",
-        ),
+        _LONGER,
+        Outcome.FAILS,
+    ),
+    Claim(
+        "ours.flat-transfer",
+        "with N(0, 0.02) in every layer one rate is best at every depth",
+        "ours",
+        _LONGER,
         Outcome.FAILS,
     ),
 )

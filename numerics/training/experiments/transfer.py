@@ -295,7 +295,7 @@ TRANSFER_LONGER = Experiment(
     quick=configs(
         ("completep",), (2, 4), (0,), windows=LONGER_WINDOWS, steps=40, validate_every=40
     ),
-    budget=(45.0, 0.5),
+    budget=(25.0, 0.5),
     decide=decide,
     draw=draw,
 )

@@ -191,6 +191,7 @@ def test_rows_of_one_experiment_say_which_runs_they_look_at():
         "modern.completep-transfer": "completep, rate as N^0",
         "ours.tfixup-transfer": "tfixup, rate as N^-0.5",
         "ours.gpt2-transfer": "gpt2:std=0.0693, rate as N^0",
+        "ours.flat-transfer": "flat:std=0.0693, rate as N^0",
     }
     others = {row.part for row in ROWS if not row.experiment.startswith(("transfer", "fig2"))}
     assert others == {""}

@@ -46,15 +46,18 @@ READINGS = (
         _OPEN,
         quoted=False,
     ),
-    StatementReading(
-        "ours.gpt2-transfer",
-        "GPT-2's initialisation counts the layers already, so that a rate tuned on a shallow model "
-        "suits a deep one.",
-        _QUANTITY,
-        "the same rate at every depth",
-        _COMPARATOR,
-        _WHY,
-        f"no paper says it; σ is 0.02 at width 768, scaled as 1/√width; {_OPEN}",
-        quoted=False,
+    *(
+        StatementReading(
+            claim,
+            "The initialisation counts the layers already, or need not, so that a rate tuned on a "
+            "shallow model suits a deep one.",
+            _QUANTITY,
+            "the same rate at every depth",
+            _COMPARATOR,
+            _WHY,
+            f"no paper says it; σ is 0.02 at width 768, scaled as 1/√width; {_OPEN}",
+            quoted=False,
+        )
+        for claim in ("ours.gpt2-transfer", "ours.flat-transfer")
     ),
 )
