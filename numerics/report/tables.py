@@ -160,5 +160,5 @@ def _width(console: "Console", table: "Table") -> int:
     from rich.segment import Segment
 
     unbounded = console.options.update(width=console.width, overflow="ignore", no_wrap=False)
-    lines = Segment.split_lines(table.__rich_console__(console, unbounded))
+    lines = Segment.split_lines(console.render(table, unbounded))
     return max((Segment.get_line_length(line) for line in lines), default=0)
