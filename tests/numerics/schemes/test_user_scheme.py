@@ -178,7 +178,7 @@ def test_a_scheme_draws_any_model_by_role(file: Path) -> None:
     assert initialize_(model, own, torch.Generator().manual_seed(0)).drawn
     found = audit(model, own).recipe
     assert found is not None
-    assert found.name == "halved-outputs"
+    assert found.name == own.name == "my_own.py:HALVED"
 
 
 def test_the_list_says_that_there_may_be_others(capsys: pytest.CaptureFixture[str]) -> None:
