@@ -29,7 +29,7 @@ class CheckCommand:
     optimizers: str = "sgd,adamw,muon"
     """Optimizers whose first step is measured, comma-separated: sgd, momentum, sign, adam, adamw,
     radam, lion, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε
-    follow behind colons: adamw:weight_decay=0.01."""
+    follow behind colons: adamw:weight_decay=0.01. tfixup list optimizers says what each is."""
     seeds: int = 4
     """Models per size, each drawn under a seeded global generator."""
     lr: float | None = None

@@ -38,7 +38,11 @@ class Derive:
         if not chosen:
             with_one = ", ".join(dict.fromkeys(argument.claim for argument in ARGUMENTS))
             raise InputError(f"no derivation speaks about {claim}; there are: {with_one}")
-        lines = text(chosen, output_console().width) if render is text else render(chosen)
+        lines = render(chosen)
+        if render is text:
+            console = output_console()
+            use_unicode = console.encoding.startswith("utf")
+            lines = text(chosen, console.width, use_unicode=use_unicode)
         while True:
             try:
                 print(next(lines), flush=True)

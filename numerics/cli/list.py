@@ -1,9 +1,12 @@
 """``tfixup list``: the names that the other commands take, with a line about each."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Positional
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 OWN = {
     "schemes": "One of your own: PATH.py:NAME or MODULE:NAME, an object of a tfixup.Scheme.",
@@ -36,20 +39,36 @@ class List:
 
             print(json.dumps(found, indent=1))
             return 0
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.table import Table
+        from numerics.report.tables import output_console
+        from numerics.report.verdicts import hanging, show
 
-        shown = Table(box=None, pad_edge=False, show_header=False)
-        shown.add_column(no_wrap=True, style="bold")
-        shown.add_column(overflow="fold")
-        for name, line in found.items():
-            shown.add_row(escape(name), escape(line))
-        console = Console()
-        console.print(shown)
+        console = output_console()
+        show(console, lines(found, console.width))
         if self.what in OWN:
-            console.print(f"\n{OWN[self.what]}", highlight=False)
+            show(console, (("", ""), *hanging("", OWN[self.what], console.width)))
         return 0
+
+
+def lines(found: "Mapping[str, str]", width: int) -> "Iterator[tuple[str, str]]":
+    """Each name with its text behind it, or below it where that would leave a narrow column.
+
+    Examples
+    --------
+    >>> named = {"sgd": "Gradient descent.", "a-name-that-is-long": "Another."}
+    >>> [line for line, _ in lines({"sgd": "Gradient descent."}, 60)]
+    ['sgd  Gradient descent.']
+    >>> [line for line, _ in lines(named, 40)]
+    ['sgd', '    Gradient descent.', 'a-name-that-is-long', '    Another.']
+    """
+    from numerics.report.verdicts import hanging
+
+    widest = max(map(len, found), default=0) + 2
+    for name, text in found.items():
+        if widest > width // 3:
+            yield name, "bold"
+            yield from hanging("    ", text, width)
+        else:
+            yield from hanging(f"{name:<{widest}}", text, width)
 
 
 def recipes() -> dict[str, str]:
@@ -58,7 +77,7 @@ def recipes() -> dict[str, str]:
 
     others = {name: [a for a, to in ALIASES.items() if to == name] for name in RECIPES}
     return {
-        name: f"{recipe.rule}. {recipe.wiring}. {recipe.source}."
+        name: f"{recipe.rule}; {recipe.wiring}; {recipe.source}."
         + (f" Also: {', '.join(others[name])}." if others[name] else "")
         + (f" Not covered: {recipe.leaves}." if recipe.leaves else "")
         for name, recipe in RECIPES.items()
@@ -71,7 +90,7 @@ def schemes() -> dict[str, str]:
     from numerics.schemes import SCHEMES
 
     return {
-        name: f"{FROM_SCHEMES[name].rule}. Wiring {scheme.wiring.name}. {scheme.source}."
+        name: f"{FROM_SCHEMES[name].rule}; wiring {scheme.wiring.name}; {scheme.source}."
         for name, scheme in SCHEMES.items()
     }
 
@@ -88,7 +107,7 @@ def optimizers() -> dict[str, str]:
     from numerics.cli.optimizer_names import known_optimizers
 
     return {
-        name: f"{known.meaning.rstrip('.')}. In {', '.join(known.commands)}."
+        name: f"{known.meaning.rstrip('.').replace('``', '')}. In {', '.join(known.commands)}."
         for name, known in known_optimizers().items()
     }
 

@@ -14,7 +14,8 @@ class Prove:
     """Check the theorems by machine: Coq, interval arithmetic, SMT solvers.
 
     What is not installed is skipped with a hint, and REQUIRE_COQ=1 makes a missing Coq an error.
-    The exit code is 0 if every other statement was proved and every altered one rejected.
+    The exit code is 0 if every other statement was proved and every altered one rejected; with
+    --kind coq and without Coq it is 1.
     """
 
     kind: str | None = None
@@ -43,18 +44,22 @@ class Prove:
             found = tuple(item for kind in chosen for item in results(kind, fresh=self.fresh))
         seconds = time.perf_counter() - start
         skipped = coq.unusable() and not coq.required()
-        counted = tuple(item for item in found if not (skipped and item.machine == "coq"))
-        passed = bool(counted) and all(item.sound for item in counted)
+        # What needs no compiler, such as the comparison of formulas, is decided without Coq too.
+        left = tuple(
+            item for item in found if skipped and item.machine == "coq" and item.proved is None
+        )
+        counted = tuple(item for item in found if item not in left)
+        asked = bool(counted) and not (left and self.kind == "coq")
+        passed = asked and all(item.sound for item in counted)
         if self.json:
             _print_json(found, passed=passed, seconds=seconds)
         else:
             console = Console()
             show(console, lines(counted, console.width))
-            left = tuple(item for item in found if item not in counted)
             if left:
                 names = ", ".join(item.name for item in left)
                 show(console, hanging(f"{len(left)} not checked: ", names, console.width, "yellow"))
-            _print_summary(console, found, seconds)
+            show(console, _summary(found, seconds, console.width))
         for line in hints():
             if self.kind is None or line.lower().startswith(self.kind):
                 Console(stderr=True).print(line, soft_wrap=True)
@@ -107,18 +112,22 @@ def lines(found: "Iterable[Result]", width: int) -> "Iterator[tuple[str, str]]":
             yield from hanging("    ", item.problem, width, "dim")
 
 
-def _print_summary(console: "object", found: "tuple[Result, ...]", seconds: float) -> None:
-    from rich.console import Console
+def _summary(
+    found: "tuple[Result, ...]", seconds: float, width: int
+) -> "Iterator[tuple[str, str]]":
+    from numerics.report.verdicts import NO_BREAK, hanging
 
-    assert isinstance(console, Console)
     altered = [item for result in found for item in result.altered]
     axioms = dict.fromkeys(axiom for result in found for axiom in result.axioms)
-    console.print(
+    yield from hanging(
+        "",
         f"{len(found)} statements: {sum(item.proved is True for item in found)} proved, "
         f"{sum(item.proved is False for item in found)} not proved, "
         f"{sum(item.proved is None for item in found)} not checked; altered statements: "
-        f"{sum(item.rejected for item in altered)} of {len(altered)} rejected; {seconds:.0f} s"
+        f"{sum(item.rejected for item in altered)} of {len(altered)} rejected; "
+        f"{seconds:.0f}{NO_BREAK}s",
+        width,
     )
     if axioms:
         names = ", ".join(axiom.rpartition(".")[2] for axiom in axioms)
-        console.print(f"[dim]axioms of the Coq theorems: {names}[/]")
+        yield from hanging("axioms of the Coq theorems: ", names, width, "dim")

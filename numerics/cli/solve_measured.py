@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from numerics.cli.solve_model import ModelQuery
     from numerics.own_model.check.solved_models import SolvedExponents
 
-WIDTH = 80
-
 
 def run(query: ModelQuery) -> int:
     """Solve the model, measure its first step at every depth, print and store the result."""
@@ -95,24 +93,27 @@ def _store(query: ModelQuery, document: dict[str, object], seconds: float) -> No
 
 def print_measured(query: ModelQuery, found: SolvedExponents) -> None:
     """A row per group; then, in words, what is not flat and why."""
-    from rich.console import Console
-    from rich.table import Table
+    from numerics.report.tables import Column, output_console, print_table, say
 
-    console = Console(width=WIDTH, highlight=False, emoji=False)
+    console = output_console()
     depths = sorted({row.layers for row in found.rows})
-    console.print(
+    say(
+        console,
+        "",
         f"{query.model} solved for {query.optimizer}, N = {depths[0]} to {depths[-1]}, "
         f"{query.seeds} seeds, rates × 1 at N = {query.base_layers}. f is {found.function}.",
-        markup=False,
     )
-    table = Table(title="power of N in ‖Δf‖/η of one step", title_justify="left")
-    for column in ("weights", "power", "95 %", "verdict", "power at the deepest"):
-        table.add_column(column)
-    for group in found.exponents:
-        table.add_row(*_row(found, group))
-    console.print(table)
+    columns = (
+        Column("weights"),
+        Column("power"),
+        Column("95 %"),
+        Column("verdict", prose=True),
+        Column("power at the deepest"),
+    )
+    rows = [_row(found, group) for group in found.exponents]
+    print_table(console, "power of N in ‖Δf‖/η of one step", columns, rows)
     for line in sentences(found, depths[-1]):
-        console.print(line, markup=False)
+        say(console, "", line)
 
 
 def _row(found: SolvedExponents, group: str) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ class SolveQuery:
     """A published scheme with an architecture of its own: tfixup (the paper; also tfixup-paper),
     tfixup-code, r-fixup, deepnorm, deepnorm-single, dt-fixup, rezero."""
     optimizer: str = "sgd"
-    """Update rule: sgd, momentum, sign, adam or adamw (by the sign), adam-noise, lion, lars, lamb
-    or muon."""
+    """Update rule: sgd, momentum, momentum-noise, sign, adam or adamw (by the sign), adam-noise,
+    lion, lars, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral; tfixup list optimizers
+    says what each is."""
     input_depth: str | None = None
     """Depth that sets the encoder's input norm where the stacks are unequal: decoder (the paper;
     unless given) or encoder (the official code)."""

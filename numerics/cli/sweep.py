@@ -42,7 +42,8 @@ class Sweep:
     optimizers: str = "sgd,sign"
     """Update rules, comma-separated: sgd, momentum, sign (Adam's first step), adam, adamw, radam,
     lion, lamb, adafactor, muon, muon-match-rms-adamw, muon-spectral. Weight decay and ε follow
-    behind colons: adamw:weight_decay=0.1:eps=0.001, where ε is for a cotangent of norm 1."""
+    behind colons: adamw:weight_decay=0.1:eps=0.001, where ε is for a cotangent of norm 1. tfixup
+    list optimizers says what each is."""
     out: Path | None = None
     """Folder for the rows; a sweep found there is resumed. Without it nothing is kept."""
     again: str = ""

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from theory.claims import Claim, Context, Verdict
 
+NARROW = 72
+"""Columns below which the bar leaves out the time that has passed, to cut nothing short."""
+
 
 @dataclass(frozen=True)
 class Verify:
@@ -118,15 +121,16 @@ class Verify:
 
         workers = (os.cpu_count() or 1) if self.workers is None else self.workers
         require_within(1, 1_000, workers=workers)
+        console = Console(stderr=True)
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            *(() if console.width < NARROW else (TimeElapsedColumn(),)),
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        with Progress(*columns, console=console, transient=True) as bar:
             line = bar.add_task("checking", total=None)
 
             def on_done(done: int, total: int, claims: Sequence[str]) -> None:

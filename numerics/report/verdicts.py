@@ -95,7 +95,7 @@ def summary(verdicts: Sequence["Verdict"], seconds: float, width: int) -> Iterat
     yield from hanging(
         "",
         f"{_many(len(verdicts), 'claim')}: {counts(verdicts)}. {_many(len(evidence), 'check')}, "
-        f"{_many(rejected, 'negative control')} rejected, {seconds:.0f} s.",
+        f"{_many(rejected, 'negative control')} rejected, {seconds:.0f}{NO_BREAK}s.",
         width,
         "",
     )

@@ -73,7 +73,7 @@ class TrainConfig:
         "muon-match-rms-adamw",
         "muon-spectral",
     ] = "adam"
-    """Update rule; momentum is sgd with --momentum."""
+    """Update rule; momentum is sgd with --momentum. tfixup list optimizers says what each is."""
     betas: tuple[float, float] = (0.9, 0.98)
     """Averaging constants of Adam, AdamW, RAdam and Lion, and of what Muon leaves to AdamW."""
     radam: Literal["paper", "torch", "authors"] = "paper"

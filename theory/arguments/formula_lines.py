@@ -11,6 +11,7 @@ import unicodedata
 
 import sympy as sp
 from sympy.printing.pretty.pretty import PrettyPrinter
+from sympy.printing.pretty.pretty_symbology import pretty_use_unicode
 
 from theory.derivations.statements import (
     Asked,
@@ -26,9 +27,10 @@ from theory.derivations.statements import (
 
 INDENT = 4
 """Columns by which the second and further pieces are indented."""
-_OPERATOR = re.compile(r" (?=[-+=≤≥<>≠≈≍⪯≔∈] )| (?=at |\(asked\)|\([^()]* → )|(?<=,) ")
-_PRODUCT = re.compile(r"(?=⋅)")
+_OPERATOR = re.compile(r" (?=(?:[-+=≤≥<>≠≈≍⪯≔∈]|[<>!=]=) )| (?=at |\(asked\)|\([^()]* → )|(?<=,) ")
+_PRODUCT = re.compile(r"(?=⋅|(?<!\*)\*(?!\*))")
 _FACTOR = re.compile(r"/|(?<!\*)\*(?!\*)")
+_SLASHES = ("/", "|", "\\")
 _OPENING, _CLOSING = "([{⎛⎜⎝⎡⎢⎣⎧⎪⎨⎩", ")]}⎞⎟⎠⎤⎥⎦"
 _PRODUCT_DEPTH = 100
 """A product is cut only where no sum and no relation can be."""
@@ -36,8 +38,10 @@ _LEAST = 8
 """Columns that a piece should have at least, so that no name stands alone."""
 
 
-def formula_lines(statement: sp.Basic, width: int) -> list[str]:
+def formula_lines(statement: sp.Basic, width: int, *, use_unicode: bool = True) -> list[str]:
     r"""A statement in lines of at most ``width`` columns, unless a name or number is longer.
+
+    Without Unicode it is drawn in ASCII, as SymPy draws it.
 
     Examples
     --------
@@ -50,8 +54,14 @@ def formula_lines(statement: sp.Basic, width: int) -> list[str]:
                2    3
         + 3⋅x⋅y  + y
     """
-    printer = PrettyPrinter({"use_unicode": True, "wrap_line": False, "num_columns": None})
-    drawn = printer._print(statement)
+    printer = PrettyPrinter({"use_unicode": use_unicode, "wrap_line": False, "num_columns": None})
+    before = pretty_use_unicode(
+        use_unicode
+    )  # SymPy goes by the encoding of standard output otherwise
+    try:
+        drawn = printer._print(statement)
+    finally:
+        pretty_use_unicode(before)
     rows = [_cells(row) for row in str(drawn).splitlines()]
     if max(map(len, rows)) <= width:
         return ["".join(row) for row in rows]
@@ -110,10 +120,11 @@ def _cuts(rows: list[list[str]], main: int) -> dict[int, int]:
     row = "".join(cell[0] for cell in rows[main])
     values = row.find(" at ")  # behind it stand a = 1, b = 2, which are cut at their commas
     depths, depth = [], 0
-    for sign in row:
-        depth -= sign in _CLOSING
+    for column in range(len(row)):
+        side = _bracket(rows, main, column)
+        depth = max(depth + min(side, 0), 0)  # the tip of a sum's sign looks like a bracket
         depths.append(depth)
-        depth += sign in _OPENING
+        depth += max(side, 0)
     found: dict[int, int] = {}
     for pattern, extra in ((_PRODUCT, _PRODUCT_DEPTH), (_OPERATOR, 0)):
         for match in pattern.finditer(row):
@@ -123,6 +134,24 @@ def _cuts(rows: list[list[str]], main: int) -> dict[int, int]:
                 behind = 0 <= values < match.start() and row[match.start() - 1] != ","
                 found[match.end()] = depths[match.start()] + extra + behind
     return found
+
+
+def _bracket(rows: list[list[str]], main: int, column: int) -> int:
+    r"""1 where a bracket opens on the main row, −1 where one closes, 0 elsewhere.
+
+    A tall bracket in ASCII is a column of slashes and bars: ``/|\`` from top to bottom if it
+    opens, ``\|/`` if it closes.
+    """
+    sign = rows[main][column][0]
+    if sign not in _SLASHES:
+        return (sign in _OPENING) - (sign in _CLOSING)
+    top = bottom = main
+    while top > 0 and rows[top - 1][column] in _SLASHES:
+        top -= 1
+    while bottom < len(rows) - 1 and rows[bottom + 1][column] in _SLASHES:
+        bottom += 1
+    ends = rows[top][column] + rows[bottom][column]
+    return (ends == "/\\") - (ends == "\\/")
 
 
 def _piece(rows: list[list[str]], start: int, end: int, indent: int) -> list[str]:

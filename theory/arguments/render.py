@@ -71,7 +71,7 @@ def _wrapped(first: str, words: str, width: int) -> Iterator[str]:
     )
 
 
-def text(arguments: Iterable[Argument], width: int = WIDTH) -> Lines:
+def text(arguments: Iterable[Argument], width: int = WIDTH, *, use_unicode: bool = True) -> Lines:
     """Lines for a terminal, of at most ``width`` columns unless a word or a number is longer."""
     sound = True
     width = max(width, LEAST_WIDTH)
@@ -95,7 +95,8 @@ def text(arguments: Iterable[Argument], width: int = WIDTH) -> Lines:
                 yield ""
             told = f"{checked.step.because}  [{_mark(checked)}]"
             yield from _wrapped(f"  {number:2}. ", told, width)
-            drawn = formula_lines(checked.step.statement, width - len(STEP))
+            statement, room = checked.step.statement, width - len(STEP)
+            drawn = formula_lines(statement, room, use_unicode=use_unicode)
             yield from (f"{STEP}{line}".rstrip() for line in drawn)
             for hypothesis in checked.step.given:
                 yield from _wrapped(f"{STEP}given: ", hypothesis, width)

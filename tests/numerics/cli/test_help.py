@@ -98,6 +98,18 @@ def test_every_optimizer_that_a_command_lists_is_accepted_by_it(capsys):
     capsys.readouterr()
 
 
+@pytest.mark.parametrize("command", ["solve", "sweep", "check", "train"])
+def test_the_help_of_a_command_names_its_optimizers_and_where_all_are_listed(command, capsys):
+    with pytest.raises(SystemExit) as done:
+        run([command, "--help"])
+    assert done.value.code == 0
+    words = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "tfixup list optimizers" in words
+    for name, one in known_optimizers().items():
+        if command in one.commands:
+            assert re.search(rf"[ {{,]{name}[ ,;.}}]", words), name
+
+
 @pytest.mark.parametrize("name", ["swiglu", "geglu"])
 def test_a_gated_mlp_has_its_usual_names(name, capsys):
     assert run(["solve", "--mlp", name, "--layers", "6", "--json"]) == 0

@@ -54,14 +54,20 @@ def test_without_coq_it_skips_with_a_hint_unless_coq_is_required(monkeypatch, ca
         Result(Machine.COQ, name, name, None, (), problem=coq.unusable())
         for name in ("a_theorem_with_a_rather_long_name", "another_theorem_with_a_long_name")
     )
+    compared = Result(Machine.COQ, "formulas", "the same", True, (Altered("another", True),))
     monkeypatch.setattr(
-        "proofs.results", lambda kind, **_: {"coq": unchecked, "smt": (PROVED,)}.get(kind, ())
+        "proofs.results",
+        lambda kind, **_: {"coq": (*unchecked, compared), "smt": (PROVED,)}.get(kind, ()),
     )
     monkeypatch.setenv("COLUMNS", "60")
     assert run(["prove"]) == 0
     captured = capsys.readouterr()
     assert "2 not checked: a_theorem_with_a_rather_long_name," in captured.out
+    assert "4 statements: 2 proved, 0 not proved, 2 not checked" in " ".join(captured.out.split())
+    assert "formulas: proved by coq" in captured.out
     assert "apt-get install" not in captured.out
+    assert run(["prove", "--kind", "coq"]) == 1
+    capsys.readouterr()
     assert captured.err.count("apt-get install") == 1
     assert max(map(len, captured.out.splitlines())) <= 60
     monkeypatch.setenv("REQUIRE_COQ", "1")

@@ -6,6 +6,7 @@ from unicodedata import combining
 
 import pytest
 import sympy as sp
+from sympy.printing.pretty.pretty_symbology import pretty_use_unicode
 
 from theory.arguments import ARGUMENTS
 from theory.arguments.formula_lines import INDENT, formula_lines, in_one_row
@@ -94,3 +95,25 @@ def test_columns_are_counted_without_accents():
 )
 def test_every_kind_of_statement_can_be_written_in_one_row(statement, row):
     assert in_one_row(statement) == row
+
+
+def test_a_formula_is_drawn_alike_whatever_standard_output_takes():
+    statement = sp.Eq((x**2 + y) * long_name, (x**2 + y) * long_name**2, evaluate=False)
+    drawn = formula_lines(statement, 30)
+    before = pretty_use_unicode(False)
+    try:
+        assert formula_lines(statement, 30) == drawn
+        assert pretty_use_unicode() is False
+    finally:
+        pretty_use_unicode(before)
+
+
+def test_brackets_in_ascii_are_seen_too():
+    inner = x**2 + y**2 + long_name**2
+    statement = sp.Eq(2 * inner, sp.Mul(3, inner, evaluate=False), evaluate=False)
+    whole_width = max(map(columns, formula_lines(statement, 200, use_unicode=False)))
+    drawn = formula_lines(statement, whole_width - 1, use_unicode=False)
+    assert all(line.isascii() for line in drawn)
+    mains = [line for line in drawn if "+" in line]
+    assert [main.count("+") for main in mains] == [2, 2]
+    assert mains[1].startswith(" " * INDENT + "= ")
