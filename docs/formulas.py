@@ -7,7 +7,7 @@ and last ones.
 
 import re
 
-WIDTH = 78
+WIDTH = 72
 """Characters of a line, in the estimate of `width`, that fit a page's column."""
 SHORT = 6
 """A right side of at most this width does not get a line of its own."""
