@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 from generate import write_all
+from recorded_tables import write_tables
 
 project = "tfixup"
 author = "the authors of tfixup"
@@ -29,9 +30,13 @@ napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = "tfixup"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_theme_options = {"source_repository": "", "navigation_with_keys": True}
 exclude_patterns = ["build"]
 suppress_warnings = ["myst.header"]
 
-# A folder of generated pages: derivations, help texts, tables. It is not kept in git.
-write_all(Path(__file__).parent / "_generated")
+# A folder of generated pages: derivations, help texts, tables. It is not kept in git. With the tag
+# `tables` only the recorded tables are written, which takes seconds.
+write = write_tables if tags.has("tables") else write_all  # noqa: F821  # pyright: ignore[reportUndefinedVariable]
+write(Path(__file__).parent / "_generated")

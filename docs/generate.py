@@ -5,23 +5,16 @@ API, the stored columns and the schemes into one folder.
 """
 
 import io
-import json
+import os
 import re
-from collections.abc import Callable, Iterable
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import chdir, redirect_stdout, suppress
 from pathlib import Path
+from typing import Any
 
-from recorded_tables import write_tables
-
-PAPERS = {
-    "tfixup": "T-Fixup (Huang et al. 2020)",
-    "xiong": "Xiong et al. 2020",
-    "admin": "Admin (Liu et al. 2020)",
-    "radam": "RAdam (Liu et al. 2020)",
-    "libraries": "Libraries",
-    "ours": "Questions of our own",
-}
-OTHERS = "Other named schemes"
+from derivation_pages import write_derivations
+from papers import heading
+from recorded_tables import verdicts, write_tables
 
 
 def write_all(folder: Path) -> None:
@@ -29,13 +22,16 @@ def write_all(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in PAGES.items():
         (folder / f"{name}.md").write_text(make(), "utf-8")
+    write_derivations(folder)
     write_tables(folder)
     for name, command in OUTPUTS.items():
         (folder / f"{name}.txt").write_text(printed(command), "utf-8")
 
 
-TUTORIALS = Path(__file__).parent / "tutorials"
-MY_DECODER, MY_LLAMA = (f"{TUTORIALS / name}:make" for name in ("my_decoder.py", "my_llama.py"))
+ROOT = Path(__file__).parent.parent
+COLUMNS = "96"
+"""Width of what the tutorials show: as many characters as the pages' column holds."""
+MY_DECODER, MY_LLAMA = (f"docs/tutorials/{name}.py:make" for name in ("my_decoder", "my_llama"))
 OUTPUTS = {
     "check": f"check {MY_DECODER} --values 2,4,8,16 --optimizers adamw --seeds 2",
     "solve_recipe": "solve --recipe gpt2 --optimizer adamw",
@@ -49,13 +45,19 @@ OUTPUTS = {
 
 
 def printed(command: str) -> str:
-    """What a command prints, with the tutorials' own paths as the tutorials write them."""
+    """What a command prints when it is called in the repository's root."""
     from numerics.cli.main import run
 
-    output = io.StringIO()
-    with redirect_stdout(output):
-        run(command.split())
-    return output.getvalue().replace(str(TUTORIALS), "docs/tutorials")
+    output, own = io.StringIO(), os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = COLUMNS
+    try:
+        with chdir(ROOT), redirect_stdout(output):
+            run(command.split())
+    finally:
+        os.environ.pop("COLUMNS")
+        if own is not None:
+            os.environ["COLUMNS"] = own
+    return output.getvalue()
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -77,56 +79,32 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def claims() -> str:
-    """Every row of the ledger."""
+    """Every row of the ledger with its recorded verdict."""
     from theory.ledger import LEDGER
 
-    lines = ["# The claims", "", "Each row is one statement that `tfixup verify` decides.", ""]
-    for paper in dict.fromkeys(claim.paper for claim in LEDGER):
-        rows = [claim for claim in LEDGER if claim.paper == paper]
-        lines += [f"## {PAPERS.get(paper, paper)}", ""]
+    recorded = verdicts()
+    lines = [
+        "# The claims",
+        "",
+        "Each row is one statement that `tfixup verify` decides. The verdict is the recorded one, "
+        "`results/verify/verdicts.json`. `tfixup explain ID` shows what it rests on, "
+        "[how the papers are read](../readings.md) what each statement was taken to say, and "
+        "[a tutorial](../tutorials/verify-a-paper.md) what the verdicts mean.",
+        "",
+    ]
+    for title in dict.fromkeys(heading(claim.paper) for claim in LEDGER):
+        rows = [claim for claim in LEDGER if heading(claim.paper) == title]
+        lines += [f"## {title}", ""]
         lines += [
             table(
-                ("id", "where", "statement"), ((f"`{c.id}`", c.where, c.statement) for c in rows)
+                ("id", "where", "statement", "verdict"),
+                (
+                    (f"`{c.id}`", c.where, c.statement, recorded.get(c.id, "not recorded"))
+                    for c in rows
+                ),
             ),
             "",
         ]
-    return "\n".join(lines)
-
-
-def derivations() -> str:
-    """Every derivation, paper by paper, with the outcome of each step's check."""
-    from theory.arguments import ARGUMENTS
-    from theory.arguments.render import as_json
-
-    (document,) = as_json(ARGUMENTS)
-    found = json.loads(document)
-    lines = [
-        "# The derivations",
-        "",
-        "SymPy checked each step when this page was built, and rejected a false variant of each.",
-        "The same derivations print in a terminal by `tfixup derive CLAIM`.",
-        "",
-    ]
-    paper = ""
-    for argument in found:
-        if (own := argument["claim"].partition(".")[0]) != paper:
-            paper = own
-            lines += [f"## {PAPERS.get(paper, paper)}", ""]
-        lines += [
-            f"### {argument['title']}",
-            "",
-            f"`{argument['claim']}`: {argument['statement']}",
-            "",
-        ]
-        if legend := argument.get("legend"):
-            lines += [
-                "Where " + "; ".join(f"{name}: {what}" for name, what in legend.items()) + ".",
-                "",
-            ]
-        for number, step in enumerate(argument["steps"], start=1):
-            mark = step.get("checked") or ("checked" if step["holds"] else "FAILS")
-            lines += [f"{number}. {step['because']} *({mark})*", ""]
-            lines += ["   $$", f"   {step['latex']}", "   $$", ""]
     return "\n".join(lines)
 
 
@@ -188,7 +166,14 @@ def schemes() -> str:
     from numerics.schemes import SCHEMES
 
     rows = ((f"`{name}`", scheme.source) for name, scheme in SCHEMES.items())
-    return "# The schemes\n\n" + table(("name", "source"), rows) + "\n"
+    opening = (
+        "# The schemes",
+        "",
+        "A scheme draws this project's own models. `tfixup sweep --schemes NAME` and "
+        "`tfixup train --scheme NAME` take its name. [Recipes](recipes.md) draw any model.",
+        "",
+    )
+    return "\n".join((*opening, table(("name", "source"), rows), ""))
 
 
 def recipes() -> str:
@@ -201,22 +186,16 @@ def recipes() -> str:
     lines = [
         "# The recipes",
         "",
-        "Formulas in N layers, layer number l, width n; N_0 and n_0 are the depth and the width at "
-        "which a recipe was tuned. Rate, weight decay and ε are factors on the optimizer's own. "
-        "The last line of each gives the power of N by which f moves in one step.",
+        "A recipe says how the tensors of each role are drawn and how they learn. $N$ is the "
+        "number of layers, $l$ the number of a layer, $n$ the width. $N_0$ and $n_0$ are the depth "
+        "and the width at which a recipe was tuned. Rate, weight decay and ε are factors on the "
+        "optimizer's own. A column that would hold 1 alone is left out. The last line of each "
+        "recipe gives the power of $N$ by which one step moves the function: 0 is wanted.",
         "",
     ]
-    header = ("role", "multiplier", "std", "rate", "weight decay", "ε")
     for recipe in RECIPES.values():
-        rules = ((role, recipe.rule(role)) for role in recipe.wired.used)
-        rows = [
-            (
-                role,
-                *(f"`{side}`" for side in (r.multiplier, r.std, r.rate, r.weight_decay, r.epsilon)),
-            )
-            for role, r in rules
-            if r != RolePowers()
-        ]
+        rules = {role: recipe.rule(role) for role in recipe.wired.used}
+        rules = {role: rule for role, rule in rules.items() if rule != RolePowers()}
         moved = ", ".join(
             f"{law} {judge(recipe, law_named(law)).total.power}" for law in ("sgd", "adamw", "muon")
         )
@@ -226,13 +205,36 @@ def recipes() -> str:
             "",
             f"{recipe.source}. Stated for {recipe.optimizer}.{remark}",
         ]
-        lines += ["", table(header, rows), "", f"Powers of N in f's change: {moved}.", ""]
+        lines += ["", _rules(rules), "", f"Powers of N in f's change: {moved}.", ""]
     return "\n".join(lines)
+
+
+SIDES = {
+    "multiplier": "multiplier",
+    "std": "std",
+    "rate": "rate",
+    "weight decay": "weight_decay",
+    "ε": "epsilon",
+}
+"""Columns of a recipe's table, and the attribute that each shows."""
+
+
+def _rules(rules: Mapping[str, Any]) -> str:
+    """A row per role, a column per side that is not 1 everywhere."""
+    import sympy as sp
+
+    columns = {
+        name: [sp.sympify(getattr(rule, side)) for rule in rules.values()]
+        for name, side in SIDES.items()
+    }
+    kept = {name: column for name, column in columns.items() if any(one != 1 for one in column)}
+    cells = ((f"${sp.latex(one)}$" for one in row) for row in zip(*kept.values(), strict=True))
+    rows = ((role, *own) for role, own in zip(rules, cells, strict=True))
+    return table(("role", *kept), rows)
 
 
 PAGES: dict[str, Callable[[], str]] = {
     "claims": claims,
-    "derivations": derivations,
     "commands": commands,
     "api": api,
     "schemes": schemes,

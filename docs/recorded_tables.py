@@ -73,6 +73,12 @@ def predictions() -> str:
     return _table(header, rows) + f"\n\n```sh\n{summary['provenance']['command']}\n```"
 
 
+def verdicts() -> dict[str, str]:
+    """The recorded verdict of each claim."""
+    recorded = json.loads((RESULTS / "verify" / "verdicts.json").read_text("utf-8"))
+    return {claim["id"]: claim["verdict"] for claim in recorded["claims"]}
+
+
 def libraries() -> str:
     """Each statement about a library, the version that it was decided on, and what was found."""
     recorded = json.loads((RESULTS / "verify" / "verdicts.json").read_text("utf-8"))
@@ -123,7 +129,7 @@ def _percent(value: float) -> str:
 
 
 def mutation() -> str:
-    """Per wing, how many of the drawn mutants the tests kill; below, every survivor's reason."""
+    """How many of the drawn mutants the tests kill; below, every survivor's reason."""
     folder = RESULTS / "mutation"
     reasons = json.loads((folder / "reasons.json").read_text("utf-8"))
     files = sorted(path for path in folder.glob("*.json") if path.name != "reasons.json")
@@ -137,7 +143,7 @@ def mutation() -> str:
 
 
 MUTATION = (
-    "wing",
+    "part of the code",
     "mutants",
     "drawn",
     "seed",
@@ -180,6 +186,7 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 def write_tables(folder: Path) -> None:
     """Write every table below ``folder``, as text that a page includes."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, (sweep, parts, from_depth) in SWEEPS.items():
         text = f"{exponents(sweep, parts, from_depth)}\n\nRecorded by\n\n{commands(sweep)}\n"
         (folder / f"{name}.txt").write_text(text, "utf-8")

@@ -54,6 +54,22 @@ def test_it_is_small_and_its_figures_are_drawings():
     assert NOTEBOOK.read_text().count("image/svg+xml") >= 5
 
 
+def test_its_numbers_are_those_of_the_records_of_today(cells):
+    """A sweep that was recorded anew makes the committed outputs old: ``make notebook`` again."""
+    import tfixup
+
+    found = tfixup.read_sweep(tfixup.records() / "sweep").exponents.filter(
+        optimizer="sgd", scheme="tfixup", quantity="update", part="total"
+    )
+    (cell,) = (c for c in cells if c.source.startswith("exponents = "))
+    shown = cell.outputs[0]["data"]["text/plain"]
+    (line,) = (line for line in shown.splitlines() if line.startswith("│ total"))
+    numbers = [float(word) for word in line.replace("┆", "│").split("│")[2:5]]
+    expected = found.select("exponent", "low", "high").row(0)
+    assert numbers == pytest.approx(expected, abs=1e-6)
+    assert [2 * number for number in numbers] != pytest.approx(expected, abs=1e-6)
+
+
 def test_it_reaches_the_constant_a_verdict_and_both_answers_of_a_check(cells):
     text = "".join(
         str(output.get("data", "")) + str(output.get("text", ""))

@@ -6,18 +6,24 @@ could not be made, because values were not finite or stayed zero, is written out
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from numerics.figures.style import STYLE, Drawing
+from numerics.figures.style import SERIES, STYLE, Drawing
 from numerics.statistics.tolerances import tolerance
 from theory.errors import InputError
 
 PARTS = ("total", "encoder", "decoder")
-SHADES = ("#0b6e4f", "#d1495b", "#1f77b4", "#e8963a", "#6c5b9e")
+SHADES = {
+    **{"sgd": "#1f77b4", "momentum": "#17becf"},
+    **{"sign": "#0b6e4f", "adam": "#0b6e4f", "adamw": "#0b6e4f"},
+    **{"muon": "#d1495b", "lion": "#e8963a", "lamb": "#6c5b9e"},
+}
+"""An optimizer's colour, the same in every figure where it can be."""
 WIDEST = 4.0
 """Exponents beyond ± this are drawn at the edge with their number."""
 
@@ -62,6 +68,25 @@ def draw_exponents(table: pl.DataFrame, *, parts: Sequence[str] = PARTS) -> Figu
     return figure
 
 
+def optimizer_shades(optimizers: Sequence[str]) -> dict[str, str]:
+    """A colour by optimizer: its own where it is free, else the next that none of them has.
+
+    Examples
+    --------
+    >>> optimizer_shades(["sgd"])["sgd"] == optimizer_shades(["adam", "muon", "sgd"])["sgd"]
+    True
+    >>> len(set(optimizer_shades(["adam", "adamw", "rmsprop"]).values()))
+    3
+    """
+    found: dict[str, str] = {}
+    for optimizer in optimizers:
+        if (shade := SHADES.get(optimizer)) and shade not in found.values():
+            found[optimizer] = shade
+    every = tuple(dict.fromkeys((*SHADES.values(), *SERIES)))
+    free = cycle([shade for shade in every if shade not in found.values()] or every)
+    return {name: found[name] if name in found else next(free) for name in optimizers}
+
+
 def _ordered(table: pl.DataFrame, optimizer: str) -> list[str]:
     """Schemes from the smallest exponent of the total to the largest, those without one last."""
     own = table.filter(pl.col("optimizer") == optimizer)
@@ -81,13 +106,14 @@ def _panel(
     axes.grid(axis="y", color="#ececec", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=2.5, width=0.6, labelsize=7.5)
+    shades = optimizer_shades(optimizers)
     for number, optimizer in enumerate(optimizers):
         offset = 0.16 * (2 * number - (len(optimizers) - 1))
         rows = {
             row["scheme"]: row
             for row in table.filter(pl.col("optimizer") == optimizer).iter_rows(named=True)
         }
-        shade = SHADES[number % len(SHADES)]
+        shade = shades[optimizer]
         axes.plot([], [], "o", color=shade, ms=4, label=optimizer)
         for place, scheme in enumerate(schemes):
             if scheme in rows:

@@ -6,6 +6,7 @@ the upper edge. One that falls out of the frame has its exponent at the lower ed
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
 
 import matplotlib as mpl
 import numpy as np
@@ -29,6 +30,8 @@ from numerics.statistics.row_exponents import row_exponent
 from theory.errors import InputError
 
 LEGEND_COLUMNS = 9
+NOTE_CHARACTERS = 14
+"""Characters of the note below a figure that fit an inch."""
 LABELLED = 8
 """Most schemes whose lines carry their exponents; `numerics.figures.exponents` shows more."""
 PANELS = tuple(part for part in ALL_PARTS if part not in ("encoder", "decoder"))
@@ -228,8 +231,16 @@ def _legend(figure: Figure, schemes: Sequence[str], rows: pl.DataFrame, from_dep
     inch, labelled = 1 / figure.get_figheight(), len(schemes) <= LABELLED
     columns = min(len(handles), LEGEND_COLUMNS, max(1, int(figure.get_figwidth() / 1.25)))
     lines = -(-len(handles) // columns)
-    # The note stands beside a short legend in one line, and else below it.
-    below = 0.0 if 1.25 * columns + 6.5 < figure.get_figwidth() and lines == 1 else 0.22
+    note = (
+        f"width {size['d_model']}-{size['d_ff']}-{size['heads']}, "
+        f"{size['batch']} × {size['tokens']} tokens, {seeds} seeds (band: their range); "
+        + (f"numbers: exponent p of $N^p$ over N ≥ {from_depth}; " if labelled else "")
+        + "▲ leaves the frame"
+    )
+    # The note stands beside a short legend in one line, and else below it in as many as it needs.
+    beside = 1.25 * columns + 6.5 < figure.get_figwidth() and lines == 1
+    told = [note] if beside else wrap(note, int(NOTE_CHARACTERS * figure.get_figwidth()))
+    below = 0.0 if beside else 0.09 + 0.13 * len(told)
     figure.tight_layout(rect=(0, (0.29 + 0.18 * lines + below) * inch, 1, 1), w_pad=0.6)
     corner = (0.0, below * inch)
     figure.legend(
@@ -238,11 +249,9 @@ def _legend(figure: Figure, schemes: Sequence[str], rows: pl.DataFrame, from_dep
     figure.text(
         0.995,
         0.08 * inch,
-        f"width {size['d_model']}-{size['d_ff']}-{size['heads']}, "
-        f"{size['batch']} × {size['tokens']} tokens, {seeds} seeds (band: their range); "
-        + (f"numbers: exponent p of $N^p$ over N ≥ {from_depth}; " if labelled else "")
-        + "▲ leaves the frame",
+        "\n".join(told),
         ha="right",
+        va="bottom",
         fontsize=8,
         color="#555555",
     )

@@ -1,5 +1,6 @@
 """What changed between an earlier report's run and the runs of this one."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -75,23 +76,34 @@ def _differences(old: Card, new: Card) -> Iterable[ReportChange]:
     if old.instead != new.instead:
         what = f"“{old.instead}”" if old.instead else "nothing"
         told.append(f"what holds instead was {what}")
-    before, after = _outcomes(old), _outcomes(new)
-    if before != after:
-        told.append(f"evidence: {before or 'none'} before, {after or 'none'} now")
+    added, lost = _checks(new) - _checks(old), _checks(old) - _checks(new)
+    if added:
+        told.append(f"new evidence: {_listed(added)}")
+    if lost:
+        told.append(f"evidence that is gone: {_listed(lost)}")
     if old.sound != new.sound:
         told.append(f"a control is {'rejected' if new.sound else 'not rejected'} now")
     for what in told:
         yield ReportChange(new.key, what, "evidence", new)
 
 
-def _outcomes(card: Card) -> str:
-    """The checks by kind and outcome, in an order that does not matter.
+def _checks(card: Card) -> Counter[str]:
+    """How often each kind of check had each outcome.
 
     A check is named by its kind and outcome, so that a number that moved within its
     interval is no change.
     """
-    names = sorted(f"{check.kind} {check.word}" for check in card.checks)
+    return Counter(f"{check.kind} {check.word}" for check in card.checks)
+
+
+def _listed(checks: Counter[str]) -> str:
+    """The checks by kind and outcome.
+
+    Examples
+    --------
+    >>> _listed(Counter({"proof passed": 2, "derivation failed": 1}))
+    'derivation failed, 2 × proof passed'
+    """
     return ", ".join(
-        f"{names.count(name)} × {name}" if names.count(name) > 1 else name
-        for name in dict.fromkeys(names)
+        f"{count} × {name}" if count > 1 else name for name, count in sorted(checks.items())
     )

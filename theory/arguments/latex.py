@@ -4,6 +4,7 @@ Prose here is written with the papers' symbols in Unicode (‖Δf‖ ≤ Θ(η),
 its command in math mode. A character without one is an error, not a hole in the page.
 """
 
+import re
 import unicodedata
 
 import sympy as sp
@@ -68,6 +69,15 @@ _ESCAPED = {
     **{special: "\\" + special for special in "_%&#{}$"},
 }
 _ACCENTS = {"\N{COMBINING MACRON}": r"\bar", "\N{COMBINING CIRCUMFLEX ACCENT}": r"\hat"}
+_TRANSPOSED = re.compile(r"\\operatorname\{transpose\}\{\\left\(([^()]*?) ?\\right\)\}")
+_WORD = re.compile(
+    r"(?P<command>\\(?:operatorname|text|textrm|mathrm|begin|end)\{[^{}]*\}|\\[A-Za-z]+)"
+    r"|(?<![A-Za-z])(?P<word>[a-z]+\[[a-z._]+\]"
+    r"|(?:[a-z]{4,}|max|min|log|age|Var|MLP|LN)(?: [a-z]{2,})*)"
+    r"(?P<next> (?=[A-Z]))?"
+)
+_NAMED = ((re.compile(r"(?<!\\)Delta(?=[A-Z])"), r"\\Delta "), (re.compile(r"/deta\b"), r"/d\\eta"))
+_INDICES = re.compile(r"(?:[vwqk]|m[ik])+")
 PREAMBLE = r"""\documentclass{article}
 \usepackage[margin=2cm]{geometry}
 \usepackage{amsmath,amssymb,graphicx}
@@ -122,10 +132,26 @@ def prose(words: str) -> str:
 def formula(statement: sp.Basic) -> str:
     r"""A SymPy statement for math mode; symbols whose names are Unicode through their commands.
 
+    A name that is a word stands upright, so that it does not read as a product of its letters.
+
     Examples
     --------
     >>> print(formula(sp.Eq(sp.Symbol("λ"), sp.Symbol("x") ** 2, evaluate=False)))
     \lambda  = x^{2}
+    >>> print(formula(sp.Symbol("rate[encoder.in]") + sp.Symbol("rank P")))
+    \mathrm{rank}\,P + \mathrm{rate[encoder.in]}
     """
-    drawn = sp.latex(statement)
+    drawn = _TRANSPOSED.sub(r"{\1}^{\\top}", sp.latex(statement))
+    for name, command in _NAMED:
+        drawn = name.sub(command, drawn)
+    drawn = _WORD.sub(_upright, drawn)
     return "".join(c if c.isascii() else _command(c) + " " for c in drawn)
+
+
+def _upright(found: re.Match[str]) -> str:
+    """A word in roman type; commands and the indices of derivatives as they are."""
+    word = found["word"]
+    if not word or _INDICES.fullmatch(word):
+        return found[0]
+    spaced = word.replace(" ", "\\ ")
+    return rf"\mathrm{{{spaced}}}" + (r"\," if found["next"] else "")

@@ -156,7 +156,7 @@ def as_json(arguments: Iterable[Argument]) -> Lines:
                         "because": checked.step.because,
                         "relation": relation_sign(checked.step.statement),
                         "statement": sp.sstr(checked.step.statement),
-                        "latex": sp.latex(checked.step.statement),
+                        "latex": formula(checked.step.statement),
                         "checked": checked.step.checked,
                         "given": list(checked.step.given),
                         "holds": checked.holds,

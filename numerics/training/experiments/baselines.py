@@ -142,17 +142,19 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
                 color=SHADES[run.outcome],
                 gid="deciding",
             )
-        panel.plot(depths, means, color=GREY, lw=0.9, label="T-Fixup" if not place else None)
+        panel.plot(depths, means, color=GREY, lw=0.9)
         loss_lines(panel, runs[0], where=0.02)
+        if place:  # The first panel names the lines; in others a name would hide marks.
+            for name in tuple(panel.texts):
+                name.remove()
         depth_ticks(panel, values_of(runs, "layers"))
         panel.set(title=scheme)
     for row in axes:
         row[0].set_ylabel("validation loss, nats")
-    axes[0][0].legend(frameon=False, fontsize=7, loc="lower left")
     figure.supxlabel("layers N", fontsize=9, y=0.05)
     with mpl.rc_context(STYLE):
         figure.tight_layout(rect=(0, 0.06, 1, 1))
-    outcomes_legend(figure)
+    outcomes_legend(figure, **{"T-Fixup's mean": ("-", GREY)})
     return figure
 
 

@@ -39,6 +39,8 @@ RunGrowth = Callable[[RecordedRun, str], float]
 """A run's growth along the skip path of a stack."""
 BLOCKS = {"encoder": 1, "decoder": 2}
 """Attention blocks per layer."""
+TOP = 100
+"""Where the figure ends: growth beyond it is an arrow at the edge."""
 COLUMNS = tuple(
     f"{quantity}_{stack}" for stack in BLOCKS for quantity in ("coherence", "skip_growth")
 )
@@ -153,10 +155,14 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
             ls="--",
             label=f"L^±{margin:g}: still flat",
         )
-        panel.set(yscale="log", ylim=(0.5, 100), title=stack, xlabel="attention blocks L")
+        panel.set(yscale="log", ylim=(0.5, TOP), title=stack, xlabel="attention blocks L")
+        aligned = [aligned_growth(run, stack) for run in runs]
+        above = sorted({n for n, size in zip(count, aligned, strict=True) if size > TOP})
+        told = f"more than {TOP}"
+        panel.plot(above, [TOP] * len(above), "^", ms=6, color=COLD, clip_on=False, label=told)
         depth_ticks(panel, [int(depth) for depth in depths])
     row[0].set_ylabel("growth along the skip path at the end")
-    row[0].legend(frameon=False, fontsize=7, loc="upper left")
+    row[0].legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(0, 0.97))
     return finished(figure)
 
 

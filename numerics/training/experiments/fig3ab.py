@@ -169,6 +169,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
         warm = [run for run in mine if run.config["warmup"]]
         courses(left, warm, _over_first, shades[name], f"{name}, warm-up", ls="-.")
     baseline(left, 1.0, "step 1")
+    widths = values_of(runs, "d_model")
     left.set(xlabel="step", ylabel="norm after self-attention, upper half, over step 1")
     for (width, rate), mine in by_width_and_rate(runs).items():
         for steps, mark in ((0, "o"), (1, "v")):
@@ -176,7 +177,7 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
             value, (low, high) = geometric_interval(some)
             down, up = (value - low, high - value) if len(some) > 1 else (0.0, 0.0)
             right.errorbar(
-                [rate * width * (1.03 if steps else 0.97) * (0.96 + width / 6400)],
+                [rate * width * (1 + 0.035 * (widths.index(width) - (len(widths) - 1) / 2))],
                 [value],
                 [[down], [up]],
                 fmt=mark,
@@ -195,7 +196,9 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
     right.xaxis.set_minor_locator(NullLocator())
     for axes in (left, right):
         bound(axes, GROWS, "the paper's × 2")
-    left.legend(frameon=False, fontsize=7, loc="center right", bbox_to_anchor=(1.0, 0.36))
+    left.legend(
+        frameon=False, fontsize=7, loc="center right", bbox_to_anchor=(1.0, 0.36), handlelength=4
+    )
     right.legend(frameon=False, fontsize=7, loc="upper left")
     return finished(figure)
 

@@ -24,9 +24,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from numerics.figures.style import STYLE
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import (
     SMALL,
@@ -40,7 +42,6 @@ from numerics.training.experiments.panels import (
     MARKS,
     THIRD,
     WARM,
-    finished,
     loss_lines,
     panels,
     validation,
@@ -245,12 +246,17 @@ def draw_rates(runs: Runs, rules: Sequence[str]) -> Figure:
         row[0].set_ylabel("validation loss, nats per token")
     bare = matching(runs, scheme="xavier")
     told = ", ".join(f"{_name(run)} {run.outcome}" for run in bare)
-    if axes[0][0].get_legend_handles_labels()[0]:
-        axes[0][0].legend(frameon=False, fontsize=7, loc="lower right", bbox_to_anchor=(0.95, 0))
     figure.supxlabel(
         "step" + (f"\nwithout layer norm: {told}" if bare and len(rules) > 1 else ""), fontsize=8
     )
-    return finished(figure)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, frameon=False, fontsize=8, ncols=len(labels), loc="upper center"
+        )
+    with mpl.rc_context(STYLE):
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.25 / figure.get_figheight()))
+    return figure
 
 
 def _panel(axes: Axes, runs: Runs, rule: str, rate: float) -> None:
@@ -269,18 +275,19 @@ def _panel(axes: Axes, runs: Runs, rule: str, rate: float) -> None:
         axes.axvline(TIMES * steps, color=GREY, lw=0.8, ls="-.")
         axes.text(
             TIMES * steps,
-            0.98,
-            f"{TIMES} plateaus ",
-            rotation=90,
+            1.01,
+            f"{TIMES} plateaus",
             fontsize=6.5,
             color=GREY,
             ha="right",
-            va="top",
+            va="bottom",
             transform=axes.get_xaxis_transform(),
         )
     if warm or cold:
         loss_lines(axes, (warm or cold)[0], where=0.02)
-    axes.set(title=f"{rule} at {rate:g}", xscale="log")
+    name = "rate" if rule == "radam" else f"{rule} at"
+    axes.set_title(f"{name} {rate:g}", loc="left", fontsize=9)
+    axes.set_xscale("log")
 
 
 def _name(run: RecordedRun) -> str:

@@ -17,6 +17,7 @@ from math import ceil, inf, isfinite
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from numerics.figures.style import STYLE
 from numerics.statistics.best_rate import best_rate, price
@@ -239,13 +240,27 @@ def draw(runs: Runs) -> Figure:
         panel.axhline(lowest, color=GREY, lw=0.8, ls="--", gid="bound", zorder=0)
         panel.set(title=scheme, xscale="log")
         panel.tick_params(labelbottom=True, labelsize=7.5)
-    axes.flat[0].legend(frameon=False, fontsize=7, loc="upper left")
     for row in axes:
         row[0].set_ylabel("held-out loss, nats per token")
-    figure.supxlabel("learning rate", fontsize=9)
+    figure.supxlabel("learning rate", fontsize=9, y=0.06)
     with mpl.rc_context(STYLE):
-        figure.tight_layout()
+        figure.tight_layout(rect=(0, 0.07, 1, 1))
+    _legend(figure, in_order(values_of(runs, "layers")))
     return figure
+
+
+def _legend(figure: Figure, shades: Mapping[int, str]) -> None:
+    """Below the panels: the depths, the mark of a best rate, and what the two grey lines are."""
+    least, most = min(shades), max(shades)
+    handles = [
+        *(Line2D([], [], lw=1.6, color=shade, label=f"N = {n}") for n, shade in shades.items()),
+        Line2D([], [], ls="", marker="v", color=GREY, label="best rate"),
+        Line2D([], [], ls=":", lw=1.0, color=GREY, label=f"best rate at N = {least}"),
+        Line2D([], [], ls="--", lw=0.8, color=GREY, label=f"lowest loss at N = {most}"),
+    ]
+    figure.legend(
+        handles=handles, frameon=False, fontsize=8, ncols=len(handles), loc="lower center"
+    )
 
 
 def _loss(found: Runs) -> float:

@@ -53,6 +53,21 @@ def test_lines_are_geometric_means(rows):
     assert _lines(figure)[1] != pytest.approx(expected)
 
 
+@pytest.mark.parametrize("count", [1, 2, len(PANELS)])
+def test_the_note_lies_inside_the_figure_however_narrow_it_is(rows, count):
+    figure = draw_sweep(rows, panels=PANELS[:count], from_depth=1)
+    (note,) = figure.texts
+    assert "seeds" in note.get_text()
+    box, frame = note.get_window_extent(), figure.bbox
+    assert frame.x0 <= box.x0
+    assert box.x1 <= frame.x1
+    assert frame.y0 <= box.y0
+    (legend,) = figure.legends
+    assert count == len(PANELS) or box.y1 <= legend.get_window_extent().y0
+    note.set_text(note.get_text().replace("\n", " ") * 3)
+    assert note.get_window_extent().x0 < frame.x0, "the measure does not notice"
+
+
 def test_what_explodes_leaves_the_frame_and_what_is_not_finite_is_no_crash(rows):
     bad = pl.col("scheme") == "post-ln"
     wild = rows.with_columns(

@@ -90,6 +90,19 @@ def test_the_page_opens_without_a_word_on_the_console(opened):
     assert opened.execute_script("return performance.getEntriesByType('resource').length") == 0
 
 
+@pytest.mark.parametrize("width", [360, 420, 1300])
+def test_nothing_sticks_out_of_the_window(opened, width):
+    """Paths and commands break; what is wider than the window scrolls inside its own frame."""
+    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    opened.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    wide = "return document.documentElement.scrollWidth - innerWidth"
+    assert opened.execute_script(wide) <= 0
+    opened.execute_script("document.querySelector('h1').style.width = '2000px'")
+    assert opened.execute_script(wide) > 0, "the measure does not notice"
+    opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_a_filter_is_clicked_and_the_count_changes(opened, document):
     fails = [row for row in document["claims"] if row["verdict"] == "fails"]
     box(opened, "fails").click()

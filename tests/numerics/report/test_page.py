@@ -169,8 +169,11 @@ def test_every_change_is_told(stored, document, changed):
     assert told["tfixup.dropped"].what == "not in this report; holds before"
     assert told[ids[10]].what == "new: holds"
     assert len(told) == 3
-    evidence = {change.key for change in found.found if change.kind == "evidence"}
-    assert evidence == {ids[1], ids[5]}
+    evidence = {change.key: change.what for change in found.found if change.kind == "evidence"}
+    assert evidence.keys() == {ids[1], ids[5]}
+    assert evidence[ids[1]].startswith("new evidence: ")
+    added = read_run(stored(changed(earlier), "old.json")).cards[5].checks[-1]
+    assert evidence[ids[5]] == f"evidence that is gone: proof {added.word}"
     page = render([now], found)
     assert "1 verdict changed" in Page(page).text
     marked = [card for card in Page(page).cards() if card["data-changed"] == "yes"]
