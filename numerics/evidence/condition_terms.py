@@ -236,18 +236,20 @@ def terms(context: Context) -> Iterator[Observation]:
         yield Observation(
             claim=f"tfixup.eq{number}",
             passed=follows(number, left_side, found, depths),
-            summary="powers of N where one monomial is the largest: "
-            + ", ".join(
-                f"{found[name][number].value:+.2f} ({power(left_side, norms, depths):+.2f} by the "
-                f"equation; {name})"
-                for name, norms in CASES.items()
-            ),
+            summary="measured powers of N differ from the equation's by at most "
+            f"{abs(fit.value - target):.2f}, in {len(CASES)} choices of norms, each with another "
+            "largest monomial",
             control=Control(", ".join(false), all_rejected(false.values())),
             value=fit.value,
             expected=target,
             tolerance=tolerance("term-exponent"),
             interval=fit.interval,
-            scope=scope,
+            scope=f"{scope}; measured (by the equation): "
+            + ", ".join(
+                f"{name} {found[name][number].value:+.2f} "
+                f"({power(left_side, norms, depths):.2f})".replace("(-0.00)", "(0.00)")
+                for name, norms in CASES.items()
+            ),
         )
 
 

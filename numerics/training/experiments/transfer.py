@@ -35,6 +35,7 @@ from numerics.training.experiments.selection import (
 )
 from numerics.training.experiments.transfer_runs import (
     LONGER,
+    LONGER_MORE_SEEDS,
     LONGER_WINDOWS,
     MORE_SEEDS,
     configs,
@@ -306,7 +307,7 @@ TRANSFER = Experiment(
 TRANSFER_LONGER = Experiment(
     name="transfer-longer",
     question="Does the best learning rate of GPT-2's rule carry over in depth, in 480 steps?",
-    full=configs(tuple(LONGER_WINDOWS), windows=LONGER_WINDOWS, **LONGER),
+    full=configs(tuple(LONGER_WINDOWS), more=LONGER_MORE_SEEDS, windows=LONGER_WINDOWS, **LONGER),
     quick=configs(
         ("completep",), (2, 4), (0,), windows=LONGER_WINDOWS, steps=40, validate_every=40
     ),
