@@ -1,4 +1,5 @@
 import json
+from functools import cache
 from unicodedata import combining
 
 import pytest
@@ -17,15 +18,21 @@ def run(lines):
             return "\n".join(printed), done.value
 
 
+@cache
+def rendered(claim, renderer=text, **options):
+    """What is printed of a claim's derivations, and whether all of it holds; each is derived once."""
+    return run(renderer(arguments_about(claim), **options))
+
+
 @pytest.mark.parametrize("name", RENDERERS)
 def test_the_path_to_the_constant_ends_at_its_digits(name):
-    printed, sound = run(renderer_named(name)(arguments_about("tfixup.encoder-scale")))
+    printed, sound = rendered("tfixup.encoder-scale", renderer_named(name))
     assert "0.669628722978" in printed
     assert sound
 
 
 def test_json_records_each_check_and_its_control():
-    printed, _ = run(as_json(arguments_about("tfixup.thm31-lower")))
+    printed, _ = rendered("tfixup.thm31-lower", as_json)
     documents = json.loads(printed)
     steps = [step for document in documents for step in document["steps"]]
     assert all(step["holds"] and step["control"]["rejected"] for step in steps)
@@ -33,7 +40,7 @@ def test_json_records_each_check_and_its_control():
 
 
 def test_latex_environments_are_closed():
-    printed, _ = run(latex(arguments_about("tfixup.eq6")))
+    printed, _ = rendered("tfixup.eq6", latex)
     for name in ("document", "enumerate"):
         assert printed.count(rf"\begin{{{name}}}") == printed.count(rf"\end{{{name}}}") > 0
 
@@ -51,29 +58,29 @@ def test_an_unknown_format_offers_the_nearest():
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_no_line_of_the_text_is_wider_than_the_terminal(width):
-    printed, _ = run(text(arguments_about("tfixup.thm31-repaired"), width))
+    printed, _ = rendered("tfixup.thm31-repaired", width=width)
     lines = ["".join(sign for sign in line if not combining(sign)) for line in printed.splitlines()]
     assert max(map(len, lines)) <= width
-    at_100, _ = run(text(arguments_about("tfixup.thm31-repaired"), 100))
+    at_100, _ = rendered("tfixup.thm31-repaired")
     words = [line.strip() for line in at_100.split() if line.isalpha() and len(line) > 3]
     assert all(word in printed for word in words)
 
 
 def test_the_parts_of_a_derivation_have_headings():
-    printed, _ = run(text(arguments_about("tfixup.encoder-scale")))
+    printed, _ = rendered("tfixup.encoder-scale")
     lines = printed.splitlines()
     headings = ("The update gain K of attention", "The encoder's constant")
     assert all(f"  {heading}" in lines for heading in headings)
-    (document,) = json.loads(run(as_json(arguments_about("tfixup.encoder-scale")))[0])
+    (document,) = json.loads(rendered("tfixup.encoder-scale", as_json)[0])
     assert [step["section"] for step in document["steps"] if step["section"]][-1] == headings[1]
-    assert rf"\textbf{{{headings[0]}}}" in run(latex(arguments_about("tfixup.encoder-scale")))[0]
+    assert rf"\textbf{{{headings[0]}}}" in rendered("tfixup.encoder-scale", latex)[0]
 
 
 def test_a_statement_of_ours_is_not_said_to_be_printed():
-    printed, _ = run(text(arguments_about("tfixup.thm31-repaired")))
+    printed, _ = rendered("tfixup.thm31-repaired")
     assert "establishes the statement\n" in printed
-    assert "as printed" in run(text(arguments_about("tfixup.encoder-scale")))[0]
+    assert "as printed" in rendered("tfixup.encoder-scale")[0]
 
 
 def test_a_change_is_one_letter_with_its_delta_in_latex():
-    assert r"\Delta G" in run(latex(arguments_about("tfixup.encoder-scale")))[0]
+    assert r"\Delta G" in rendered("tfixup.encoder-scale", latex)[0]
