@@ -243,9 +243,11 @@ def draw(runs: Runs) -> Figure:
         panel.tick_params(labelbottom=True, labelsize=7.5)
     for row in axes:
         row[0].set_ylabel("held-out loss, nats per token")
-    figure.supxlabel("learning rate", fontsize=9, y=0.06)
+    # The label stands above the legend by lengths in inches, since rows add to the height.
+    height = float(figure.get_size_inches()[1])
+    figure.supxlabel("learning rate", fontsize=9, y=0.32 / height)
     with mpl.rc_context(STYLE):
-        figure.tight_layout(rect=(0, 0.07, 1, 1))
+        figure.tight_layout(rect=(0, 0.36 / height, 1, 1))
     _legend(figure, in_order(values_of(runs, "layers")))
     return figure
 
@@ -311,7 +313,7 @@ TRANSFER_LONGER = Experiment(
     quick=configs(
         ("completep",), (2, 4), (0,), windows=LONGER_WINDOWS, steps=40, validate_every=40
     ),
-    budget=(25.0, 0.5),
+    budget=(40.0, 0.5),
     decide=decide,
     draw=draw,
 )

@@ -20,7 +20,7 @@ def run(lines):
 
 @cache
 def rendered(claim, renderer=text, **options):
-    """What is printed of a claim's derivations, and whether all of it holds; each is derived once."""
+    """What is printed of the derivations of one claim, and whether it holds; printed only once."""
     return run(renderer(arguments_about(claim), **options))
 
 
