@@ -82,10 +82,10 @@ def test_what_float64_cannot_hold_either_is_said(scheme, factor, depth, engine):
 def test_an_ordinary_model_is_accurate_in_float32_without_a_second_look(scheme, monkeypatch):
     looks = []
     monkeypatch.setattr(updates, "rounded_again", lambda model: looks.append(model) or model)
-    found = _report(scheme, 1.0, dataclasses.replace(SPEC, d_model=32, d_ff=64))
+    found = _report(scheme, 1.0, ModelSpec(3, 3, d_model=32, d_ff=64))
     assert (found.accurate, found.dtype, looks) == (True, "float32", [])
     assert found.strain < accuracy.LIMIT / 2
-    wide = _report(scheme, 1.0, dataclasses.replace(SPEC, d_model=32, d_ff=64), dtype="float64")
+    wide = _report(scheme, 1.0, ModelSpec(3, 3, d_model=32, d_ff=64), dtype="float64")
     assert accuracy.deviation(found, wide) < 1e-3
 
 
