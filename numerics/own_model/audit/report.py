@@ -39,24 +39,32 @@ def print_audit(console: Console, found: AuditRecord, title: str = "") -> None:
     for finding in found.findings:
         mark = "[red]✗[/]" if finding.fault else "[yellow]•[/]"
         console.print(f"{mark} {escape(finding.text)}", highlight=False)
-    console.print(table(found))
+    console.print(table(found, console.width))
     for note in found.notes:
         console.print(f"[dim]{escape(note)}[/]", highlight=False)
 
 
 NAME = 23
 """Columns of a tensor's name in the table; longer ones lose their beginning."""
+WHOLE = 76
+"""Columns from which the table has the fan-in and the distribution too."""
 
 
-def table(found: AuditRecord) -> Table:
-    """Tensors of one name and role over all layers are one line; right constants are counted."""
+def table(found: AuditRecord, width: int = WHOLE) -> Table:
+    """Tensors of one name and role over all layers are one line; right constants are counted.
+
+    Below ``WHOLE`` columns the fan-in and the distribution are left out, so that no number is cut.
+    """
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     shown.add_column("", justify="right", no_wrap=True)
     shown.add_column("tensor", no_wrap=True, max_width=NAME)
     shown.add_column("role", no_wrap=True)
-    for name in ("fan-in", "std"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    shown.add_column("drawn", no_wrap=True, overflow="ellipsis", max_width=12)
+    whole = width >= WHOLE
+    if whole:
+        shown.add_column("fan-in", justify="right", no_wrap=True)
+    shown.add_column("std", justify="right", no_wrap=True)
+    if whole:
+        shown.add_column("drawn", no_wrap=True, overflow="ellipsis", max_width=12)
     for name in ("asked", "factor"):
         shown.add_column(name, justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
@@ -74,15 +82,16 @@ def table(found: AuditRecord) -> Table:
             str(len(rows)) if len(rows) > 1 else "",
             escape(name if len(name) <= NAME else "…" + name[-NAME + 1 :]),
             role,
-            str(rows[0].place.view.fan_in or ""),
+            *([str(rows[0].place.view.fan_in or "")] if whole else []),
             _span(row.sample.std for row in rows),
-            rows[0].sample.words,
+            *([rows[0].sample.words] if whole else []),
             _span(draw.std for draw in asked) if factors else _constants(rows),
             _span(factors),
             mark,
         )
     for words, count in right.items():
-        shown.add_row(str(count), words, "", "", "", "", "", "", "[green]✓[/]")
+        blanks = [""] * (len(shown.columns) - 3)
+        shown.add_row(str(count), words, *blanks, "[green]✓[/]")
     return shown
 
 

@@ -1,4 +1,7 @@
-"""A check as text: the verdict first, then tables that fit 80 columns, then what to change."""
+"""A check as text: the verdict first, then tables that fit 80 columns, then what to change.
+
+A narrower terminal gets tables without lines, in which 60 columns hold every number.
+"""
 
 from rich.console import Console
 from rich.padding import Padding
@@ -18,12 +21,14 @@ _GROUPS = 8
 
 def print_check(found: CheckRecord, console: Console | None = None) -> None:
     """Print everything for a person."""
-    console = console or Console(width=WIDTH, highlight=False, emoji=False)
+    if console is None:
+        console = Console(width=min(WIDTH, Console().width), highlight=False, emoji=False)
+    width = min(WIDTH, console.width)
     console.print(headline(found), style="bold", markup=False)
     console.print(f"f is {found.function}. {found.wiring}", markup=False)
-    console.print(_totals(found))
+    console.print(_totals(found, width))
     for one in found.optimizers:
-        console.print(_groups(found, one))
+        console.print(_groups(found, one, width))
         if len(one.layers) > 1:
             console.print(_layers(one), markup=False)
         for line in _lines(found, one):
@@ -36,9 +41,8 @@ def print_check(found: CheckRecord, console: Console | None = None) -> None:
             console.print(Padding(f"• {sentence}", (0, 0, 0, 2)), markup=False)
     for note in found.notes:
         console.print(f"Note: {note}", markup=False, style="dim")
-    console.print(
-        f"{len(found.sizes)} sizes × {found.seeds} seeds in {found.seconds:.0f} s.", style="dim"
-    )
+    seeds = "1 seed" if found.seeds == 1 else f"{found.seeds} seeds"
+    console.print(f"{len(found.sizes)} sizes × {seeds} in {found.seconds:.0f} s.", style="dim")
 
 
 def headline(found: CheckRecord) -> str:
@@ -68,12 +72,20 @@ def _short(one: OptimizerCheck) -> str:
     return one.verdict
 
 
-def _totals(found: CheckRecord) -> Table:
+def _framed(title: str, width: int) -> Table:
+    """A table with lines where 80 columns hold them, and without lines below that."""
+    if width >= WIDTH:
+        return Table(title=title, title_justify="left", width=WIDTH)
+    return Table(title=title, title_justify="left", box=None, pad_edge=False)
+
+
+def _totals(found: CheckRecord, width: int) -> Table:
     what = "‖Δf‖/η" if found.over == "depth" else "RMS(Δx)/η"
-    table = Table(title=f"{what} over {found.over}", title_justify="left", width=WIDTH)
+    table = _framed(f"{what} over {found.over}", width)
     table.add_column("step", no_wrap=True)
-    sizes = found.sizes
-    shown = sizes if len(sizes) <= 5 else (sizes[0], *_spread(sizes[1:-1]), sizes[-1])
+    sizes, most = found.sizes, 5 if width >= WIDTH else 3
+    middle = _spread(sizes[1:-1]) if most > 3 else (sizes[len(sizes) // 2],)
+    shown = sizes if len(sizes) <= most else (sizes[0], *middle, sizes[-1])
     for size in shown:
         table.add_column(str(size), justify="right", no_wrap=True)
     for name in ("exponent", "law"):
@@ -114,9 +126,9 @@ def exponent_words(series: SizeSeries) -> str:
     return f"{fit.value:+.2f} ± {(high - low) / 2:.2f}"
 
 
-def _groups(found: CheckRecord, one: OptimizerCheck) -> Table:
+def _groups(found: CheckRecord, one: OptimizerCheck, width: int) -> Table:
     what = "‖Δf‖/η" if found.over == "depth" else "‖Δf‖/η of the output"
-    table = Table(title=f"{one.optimizer}: {what} by group", title_justify="left", width=WIDTH)
+    table = _framed(f"{one.optimizer}: {what} by group", width)
     table.add_column("group", overflow="fold")
     for name in (str(found.sizes[0]), str(found.sizes[-1]), "share", "exponent", "law"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -227,3 +227,23 @@ def test_a_factorys_name_is_no_emoji(tmp_path: Path, capsys: pytest.CaptureFixtu
     file.write_text("from torch import nn\n\n\ndef one():\n    return nn.Linear(4, 4)\n")
     run(["audit", str(file) + ":one"])
     assert "m.py:one:" in "".join(capsys.readouterr().out.split())
+
+
+def test_a_narrow_terminal_gets_every_number_whole(
+    my: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["audit", f"{my}:right", "--recipe", "gpt2"])
+    wide = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "60")
+    run(["audit", f"{my}:right", "--recipe", "gpt2"])
+    narrow = capsys.readouterr().out
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert "fan-in" in wide
+    assert "fan-in" not in narrow
+
+    def factors(printed: str) -> list[str]:
+        rows = [line.split() for line in printed.splitlines() if line.rstrip().endswith("✓")]
+        return [row[-2] for row in rows]
+
+    assert factors(narrow) == factors(wide)
+    assert len(factors(wide)) > 5

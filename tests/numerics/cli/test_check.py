@@ -170,3 +170,19 @@ def test_what_is_stored_repeats_to_the_bit_and_a_killed_runs_leftovers_go(tmp_pa
     assert sorted(path.name for path in other.iterdir()) == names
     for name in names[1:]:
         assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_no_number_is_cut_and_no_line_broken_on_a_narrow_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run(["check", MODEL, *SMALL[:-1], "1"]) in (0, 1)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= columns
+    assert ("┃" in printed) == (columns >= 80)
+    (row,) = (line.split() for line in printed.splitlines() if line.startswith(("sgd ", "│ sgd ")))
+    numbers = [word for word in row if word[0].isdigit()]
+    assert len(numbers) == (5 if columns >= 80 else 4)  # the sizes, and the interval's half
+    assert "…" not in printed
+    assert printed.splitlines()[-1].startswith("4 sizes × 1 seed in ")
