@@ -41,7 +41,7 @@ def test_it_holds_the_records_without_their_figures(wheel):
     recorded = [name for name in names if name.startswith("tfixup/records/")]
     assert "tfixup/records/sweep/rows.parquet" in recorded
     assert not [name for name in recorded if name.endswith(".svg")]
-    assert wheel.stat().st_size < 15e6
+    assert wheel.stat().st_size < 20e6  # the records of 1,400 runs, whose logs verdicts read
 
 
 def test_a_recorded_verdict_is_the_same_outside_the_checkout(wheel, tmp_path):
