@@ -90,6 +90,8 @@ class Verify:
         from theory.errors import InputError, require_within
 
         require_within(0, 2**63 - 1, seed=self.seed)
+        if self.workers is not None:
+            require_within(1, 1_000, workers=self.workers)
         if self.recorded is None:
             return
         for option, given in (
@@ -97,6 +99,7 @@ class Verify:
             ("--rerun", self.rerun),
             ("--seed", self.seed != Verify.seed),
             ("--level", self.level != Verify.level),
+            ("--workers", self.workers is not None),
         ):
             if given:
                 raise InputError(f"{option} is not read with --recorded, which computes nothing")
@@ -117,10 +120,8 @@ class Verify:
 
         from numerics.report import verdicts as shown
         from numerics.verify import verify
-        from theory.errors import require_within
 
         workers = (os.cpu_count() or 1) if self.workers is None else self.workers
-        require_within(1, 1_000, workers=workers)
         console = Console(stderr=True)
         columns = (
             TextColumn("{task.description}"),

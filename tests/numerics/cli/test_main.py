@@ -113,6 +113,8 @@ def test_derive_says_how_each_line_was_checked(capsys):
         (["verify", "--claims", "tfixup.gaol"], "did you mean 'tfixup.goal'"),
         (["verify", "--seed", "-1"], "seed must be between 0 and .* got -1"),
         (["verify", "--recorded", "verdicts.json", "--seed", "1"], "--seed is not read with"),
+        (["verify", "--recorded", "verdicts.json", "--workers", "2"], "--workers is not read with"),
+        (["verify", "--recorded", "v.json", "--workers", "1000000"], "workers must be between"),
         (["verify", "--results", "nowhere"], "folder of recorded runs, got nowhere"),
         (["sweep", "--schemes", "tfixp"], "did you mean 'tfixup'"),
         (["sweep", "--depths", "0,6"], "got 0"),
