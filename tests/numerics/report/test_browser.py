@@ -1,6 +1,5 @@
 """The page in a browser without a window: filters, keys, print, colours, an empty console."""
 
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -11,16 +10,14 @@ from numerics.report.page import render
 from numerics.report.readers import read_run
 from theory.ledger import LEDGER
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.ui import Select, WebDriverWait  # noqa: E402
+pytest.importorskip("selenium.webdriver")
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.chromium,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
-]
+from tests.chromium import NEEDS_CHROMIUM, chromium
+
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -42,21 +39,9 @@ def page(document, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--window-size=1280,1000",
-        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    profile, logs = tmp_path_factory.mktemp("browser"), {"goog:loggingPrefs": {"browser": "ALL"}}
+    with chromium(profile, "--window-size=1280,1000", capabilities=logs) as driver:
+        yield driver
 
 
 @pytest.fixture
