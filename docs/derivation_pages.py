@@ -8,6 +8,7 @@ from typing import Any
 
 from formulas import shown
 from papers import heading
+from recorded_tables import table
 
 OPENING = """# The derivations
 
@@ -62,10 +63,13 @@ def _derivation(derivation: Mapping[str, Any]) -> Iterable[str]:
     yield f"{derivation['statement']}. This derivation {verb} it {form}{reading}."
     yield ""
     if derivation["symbols"]:
-        yield "| symbol | meaning | taken to be |"
-        yield "|---|---|---|"
-        for name, told in derivation["symbols"].items():
-            yield f"| {_symbol(name)} | {_cell(told['meaning'])} | {_cell(told['assumed'] or '')} |"
+        yield table(
+            ("symbol", "meaning", "taken to be"),
+            (
+                (_symbol(name), _plain(told["meaning"]), _plain(told["assumed"] or ""))
+                for name, told in derivation["symbols"].items()
+            ),
+        )
         yield ""
     for number, step in enumerate(derivation["steps"], start=1):
         mark = step["checked"] if step["holds"] else "FAILS"
@@ -95,6 +99,6 @@ def _symbol(name: str) -> str:
     return f"${formula(sp.Symbol(name)).strip().replace('|', chr(92) + 'vert ')}$"
 
 
-def _cell(words: str) -> str:
-    """Words in a table's cell: bars, asterisks and underscores are themselves."""
-    return re.sub(r"([|*_\\])", r"\\\1", words)
+def _plain(words: str) -> str:
+    """Words in which asterisks and underscores are themselves."""
+    return re.sub(r"([*_\\])", r"\\\1", words)

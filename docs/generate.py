@@ -7,14 +7,15 @@ API, the stored columns and the schemes into one folder.
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import chdir, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from derivation_pages import write_derivations
 from papers import heading
-from recorded_tables import verdicts, write_tables
+from recorded_tables import table, verdicts, write_tables
 
 
 def write_all(folder: Path) -> None:
@@ -48,34 +49,10 @@ def printed(command: str) -> str:
     """What a command prints when it is called in the repository's root."""
     from numerics.cli.main import run
 
-    output, own = io.StringIO(), os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = COLUMNS
-    try:
-        with chdir(ROOT), redirect_stdout(output):
-            run(command.split())
-    finally:
-        os.environ.pop("COLUMNS")
-        if own is not None:
-            os.environ["COLUMNS"] = own
+    output = io.StringIO()
+    with patch.dict(os.environ, COLUMNS=COLUMNS), chdir(ROOT), redirect_stdout(output):
+        run(command.split())
     return output.getvalue()
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    r"""A Markdown table; bars inside cells are escaped.
-
-    Examples
-    --------
-    >>> print(table(("a", "b"), [(1, "x|y")]))
-    | a | b |
-    |---|---|
-    | 1 | x\\|y |
-    """
-    names = tuple(header)
-    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    for row in rows:
-        cells = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in row)
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def claims() -> str:

@@ -25,17 +25,17 @@ def exponents(folder: str, parts: Sequence[str], from_depth: int) -> str:
     from numerics.sweeps.run import exponent_table
 
     rows = pl.read_parquet(RESULTS / folder / "rows.parquet")
-    table = exponent_table(rows, from_depth=from_depth).filter(pl.col("quantity") == "update")
-    kept = [part for part in parts if part in set(table["part"])]
-    optimizers = table["optimizer"].unique(maintain_order=True).to_list()
+    fits = exponent_table(rows, from_depth=from_depth).filter(pl.col("quantity") == "update")
+    kept = [part for part in parts if part in set(fits["part"])]
+    optimizers = fits["optimizer"].unique(maintain_order=True).to_list()
     columns = [(optimizer, part) for optimizer in optimizers for part in kept]
     found = {
-        (row["scheme"], row["optimizer"], row["part"]): row for row in table.iter_rows(named=True)
+        (row["scheme"], row["optimizer"], row["part"]): row for row in fits.iter_rows(named=True)
     }
     seeds = dict(rows.group_by("scheme").agg(pl.col("seed").n_unique()).rows())
-    schemes = table["scheme"].unique(maintain_order=True).to_list()
+    schemes = fits["scheme"].unique(maintain_order=True).to_list()
     header = ("scheme", "seeds", *(f"{optimizer}, {part}" for optimizer, part in columns))
-    return _table(
+    return table(
         header,
         (
             (f"`{scheme}`", seeds[scheme], *(_cell(found.get((scheme, *one))) for one in columns))
@@ -70,7 +70,7 @@ def predictions() -> str:
         for scheme, one in summary["percentiles"].items()
     )
     header = ("scheme", "half of the parts", "90 %", "99 %", "scatter of the draws")
-    return _table(header, rows) + f"\n\n```sh\n{summary['provenance']['command']}\n```"
+    return table(header, rows) + f"\n\n```sh\n{summary['provenance']['command']}\n```"
 
 
 def verdicts() -> dict[str, str]:
@@ -97,7 +97,7 @@ def libraries() -> str:
                 (f"`{name}`", claim["statement"], told, claim["verdict"], found, claim["summary"])
             )
     header = ("row", "statement", "decided on", "verdict", "found for stated", "as shipped")
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def solved() -> str:
@@ -120,7 +120,7 @@ def solved() -> str:
             f"alike in all blocks, at N = {depths[0]} and {depths[-1]}",
         )
         command = CALLED.sub("tfixup", found["provenance"]["command"])
-        told += [_table(header, rows), "", "```sh", command, "```", ""]
+        told += [table(header, rows), "", "```sh", command, "```", ""]
     return "\n".join(told)
 
 
@@ -134,7 +134,7 @@ def mutation() -> str:
     reasons = json.loads((folder / "reasons.json").read_text("utf-8"))
     files = sorted(path for path in folder.glob("*.json") if path.name != "reasons.json")
     found = [json.loads(path.read_text("utf-8")) for path in files]
-    lines = [_table(MUTATION, (_wing(one, reasons) for one in found))]
+    lines = [table(MUTATION, (_wing(one, reasons) for one in found))]
     for one in found:
         lines += ["", f"## Survivors: {one['group']}", ""]
         lines += [_survivor(mutant, reasons) for mutant in one["survivors"]] or ["None."]
@@ -178,10 +178,22 @@ def _survivor(mutant: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
     )
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    r"""A Markdown table; bars inside cells are escaped.
+
+    Examples
+    --------
+    >>> print(table(("a", "b"), [(1, "x|y")]))
+    | a | b |
+    |---|---|
+    | 1 | x\\|y |
+    """
     names = tuple(header)
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+    for row in rows:
+        cells = (str(cell).replace("|", "\\|").replace("\n", " ") for cell in row)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def write_tables(folder: Path) -> None:
