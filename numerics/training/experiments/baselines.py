@@ -16,10 +16,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from numerics.figures.style import STYLE
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
 from numerics.training.experiments.panels import (
@@ -27,6 +25,7 @@ from numerics.training.experiments.panels import (
     MARKS,
     SHADES,
     depth_ticks,
+    finished,
     loss_lines,
     outcomes_legend,
     panels,
@@ -143,19 +142,15 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
                 gid="deciding",
             )
         panel.plot(depths, means, color=GREY, lw=0.9)
-        loss_lines(panel, runs[0], where=0.02)
-        if place:  # The first panel names the lines; in others a name would hide marks.
-            for name in tuple(panel.texts):
-                name.remove()
+        # The first panel names the lines; in others a name would hide marks.
+        loss_lines(panel, runs[0], where=0.02, named=not place)
         depth_ticks(panel, values_of(runs, "layers"))
         panel.set(title=scheme)
     for row in axes:
         row[0].set_ylabel("validation loss, nats")
     figure.supxlabel("layers N", fontsize=9, y=0.05)
-    with mpl.rc_context(STYLE):
-        figure.tight_layout(rect=(0, 0.06, 1, 1))
     outcomes_legend(figure, **{"T-Fixup's mean": ("-", GREY)})
-    return figure
+    return finished(figure, below=0.06)
 
 
 BASELINES = Experiment(

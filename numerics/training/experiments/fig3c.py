@@ -24,11 +24,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from numerics.figures.style import STYLE
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import (
     SMALL,
@@ -42,6 +40,7 @@ from numerics.training.experiments.panels import (
     MARKS,
     THIRD,
     WARM,
+    finished,
     loss_lines,
     panels,
     validation,
@@ -254,9 +253,7 @@ def draw_rates(runs: Runs, rules: Sequence[str]) -> Figure:
         figure.legend(
             handles, labels, frameon=False, fontsize=8, ncols=len(labels), loc="upper center"
         )
-    with mpl.rc_context(STYLE):
-        figure.tight_layout(rect=(0, 0, 1, 1 - 0.25 / figure.get_figheight()))
-    return figure
+    return finished(figure, above=0.25 / figure.get_figheight())
 
 
 def _panel(axes: Axes, runs: Runs, rule: str, rate: float) -> None:

@@ -49,10 +49,10 @@ def panels(across: int, down: int = 1, **settings: Any) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def finished(figure: Figure) -> Figure:
-    """The figure with its panels fitted into it."""
+def finished(figure: Figure, *, below: float = 0.0, above: float = 0.0) -> Figure:
+    """The figure with its panels fitted into it, but for shares of its height kept free."""
     with mpl.rc_context(STYLE):
-        figure.tight_layout()
+        figure.tight_layout(rect=(0, below, 1, 1 - above))
     return figure
 
 
@@ -83,7 +83,10 @@ def in_order(values: Sequence[Any]) -> dict[Any, str]:
 
 
 def bound(axes: Axes, value: float, text: str, *, where: float = 0.99, below: bool = False) -> None:
-    """A dashed line at which the answer turns, named above it at its right end, or below it."""
+    """A dashed line at which the answer turns, named above it at its right end, or below it.
+
+    Without a text it has no name.
+    """
     axes.axhline(value, color=GREY, lw=1.0, ls="--", gid="bound", zorder=1)
     _name(axes, value, text, where, "top" if below else "bottom")
 
@@ -95,6 +98,8 @@ def baseline(axes: Axes, value: float, text: str, *, where: float = 0.99) -> Non
 
 
 def _name(axes: Axes, value: float, text: str, where: float, side: str = "bottom") -> None:
+    if not text:
+        return
     axes.text(
         where,
         value,
@@ -136,11 +141,13 @@ def validation(run: RecordedRun) -> tuple[list[int], list[float]]:
     return kept["step"].to_list(), kept["validation_loss"].to_list()
 
 
-def loss_lines(axes: Axes, run: RecordedRun, *, where: float = 0.99) -> None:
+def loss_lines(axes: Axes, run: RecordedRun, *, where: float = 0.99, named: bool = True) -> None:
     """The baseline of a run's outcome, and the loss below which it counts as trained."""
     best, name = best_constant(run.unigram_loss, run.uniform_loss)
-    baseline(axes, best, "no input read" if name == "log V" else "unigram", where=where)
-    bound(axes, (1 - STUCK_MARGIN) * best, "trained below", where=where, below=True)
+    told = "no input read" if name == "log V" else "unigram"
+    baseline(axes, best, told if named else "", where=where)
+    limit = (1 - STUCK_MARGIN) * best
+    bound(axes, limit, "trained below" if named else "", where=where, below=True)
 
 
 def legend_beside(axes: Axes) -> None:

@@ -12,11 +12,9 @@ trains more slowly than that allows counts as stuck, so "stops training" means "
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from numerics.figures.style import STYLE
 from numerics.statistics.exponents import NoExponent, power_law
 from numerics.training.config import TrainConfig
 from numerics.training.experiments.experiment import (
@@ -30,6 +28,7 @@ from numerics.training.experiments.panels import (
     MARKS,
     SHADES,
     depth_ticks,
+    finished,
     outcomes_legend,
     panels,
 )
@@ -183,14 +182,12 @@ def draw(runs: Sequence[RecordedRun]) -> Figure:
     for row in axes:
         row[0].set_ylabel("learning rate")
     figure.supxlabel("layers N", fontsize=9, y=0.06)
-    with mpl.rc_context(STYLE):
-        figure.tight_layout(rect=(0, 0.07, 1, 1))
     outcomes_legend(
         figure,
         largest_rate_that_trains=("-", "black"),
         **{"the same at every N": (":", GREY), "∝ N^(−1/4)": ("--", GREY)},
     )
-    return figure
+    return finished(figure, below=0.07)
 
 
 PHASE = Experiment(

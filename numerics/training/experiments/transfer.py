@@ -14,17 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf, isfinite
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from numerics.figures.style import STYLE
 from numerics.statistics.best_rate import best_rate, price
 from numerics.statistics.estimates import Estimate
 from numerics.statistics.exponents import Exponent, NoExponent, power_law
 from numerics.training.experiments.experiment import Experiment, ExperimentAnswer, ExperimentFinding
-from numerics.training.experiments.panels import GREY, in_order, panels
+from numerics.training.experiments.panels import GREY, finished, in_order, panels
 from numerics.training.experiments.power import minutes
 from numerics.training.experiments.selection import (
     Runs,
@@ -246,10 +244,8 @@ def draw(runs: Runs) -> Figure:
     # The label stands above the legend by lengths in inches, since rows add to the height.
     height = float(figure.get_size_inches()[1])
     figure.supxlabel("learning rate", fontsize=9, y=0.32 / height)
-    with mpl.rc_context(STYLE):
-        figure.tight_layout(rect=(0, 0.36 / height, 1, 1))
     _legend(figure, in_order(values_of(runs, "layers")))
-    return figure
+    return finished(figure, below=0.36 / height)
 
 
 def _legend(figure: Figure, shades: Mapping[int, str]) -> None:
