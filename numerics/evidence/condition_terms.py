@@ -246,8 +246,7 @@ def terms(context: Context) -> Iterator[Observation]:
             interval=fit.interval,
             scope=f"{scope}; measured (by the equation): "
             + ", ".join(
-                f"{name} {found[name][number].value:+.2f} "
-                f"({power(left_side, norms, depths):.2f})".replace("(-0.00)", "(0.00)")
+                f"{name} {found[name][number].value:+.2f} ({power(left_side, norms, depths):z.2f})"
                 for name, norms in CASES.items()
             ),
         )

@@ -55,9 +55,8 @@ def formula_lines(statement: sp.Basic, width: int, *, use_unicode: bool = True) 
         + 3⋅x⋅y  + y
     """
     printer = PrettyPrinter({"use_unicode": use_unicode, "wrap_line": False, "num_columns": None})
-    before = pretty_use_unicode(
-        use_unicode
-    )  # SymPy goes by the encoding of standard output otherwise
+    # SymPy would go by the encoding of standard output.
+    before = pretty_use_unicode(use_unicode)
     try:
         drawn = printer._print(statement)
     finally:
