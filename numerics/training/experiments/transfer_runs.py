@@ -58,9 +58,9 @@ LONGER_WINDOWS: Mapping[str, Mapping[int, tuple[int, int]]] = {
 Tried were 3 layers of all three schemes, and 12 and 48 of GPT-2's; the others follow from these."""
 
 LONGER_MORE_SEEDS: Mapping[str, Sequence[int]] = {"gpt2:std=0.0693": (3, 4, 5, 6, 7)}
-"""Further seeds of the longer experiment. With three, the interval of GPT-2's p held the margin
--1/4. Eight were then forecast to decide; all five further ones are taken, whatever the first said.
-"""
+"""Further seeds of the longer experiment. With three, the interval of the exponent of GPT-2's best
+rate contained the bound -1/4. Eight were then forecast to decide. All five further ones are taken,
+whatever the first of them said."""
 
 
 def rates(
