@@ -282,19 +282,23 @@ class StepRule:
         self, history: GradientHistory, theta: Tensor | None, parameter: str, part: int
     ) -> Tensor:
         """The step of one tensor: a parameter, or one matrix of several in it."""
-
-        def factor(table: Mapping[str, float]) -> float:
-            return factors_of(parameter, table)[part] if table else 1.0
-
         options, at = self.options, history[-1] if theta is None else theta
         way = adam if self.base in MUONS and is_table(parameter) else self.direction
         if options.eps is not None and self.epsilons:
-            way = partial(_EPSILON_RULES[self.base], epsilon=options.eps * factor(self.epsilons))
+            way = partial(
+                _EPSILON_RULES[self.base],
+                epsilon=options.eps * _factor(parameter, part, self.epsilons),
+            )
         step = -way(history, at)
         if options.weight_decay:
-            step = step - factor(self.weight_decays) * options.weight_decay * at
-        rate = factor(self.rates)
+            step = step - _factor(parameter, part, self.weight_decays) * options.weight_decay * at
+        rate = _factor(parameter, part, self.rates)
         return step if rate == 1.0 else rate * step
+
+
+def _factor(parameter: str, part: int, table: Mapping[str, float]) -> float:
+    """A table's factor on one matrix of a parameter."""
+    return factors_of(parameter, table)[part] if table else 1.0
 
 
 def is_table(parameter: str) -> bool:

@@ -209,6 +209,72 @@ class Site(Arrival):
     """x_i, the stream that leaves."""
 
 
+class _Visit:
+    """The hooks on one residual block, which put together what they see of each forward pass.
+
+    Lists hold what has been seen of passes under way: a pass may be entered within another one.
+    """
+
+    def __init__(
+        self,
+        stack: str,
+        layer: int,
+        kind: str,
+        block: Residual,
+        sites: list[Site],
+        stop: Callable[[Arrival], None] | None,
+    ) -> None:
+        self.place = (stack, layer, kind)
+        self.block = block
+        self.sites = sites
+        self.stop = stop
+        self.entered: list[Tensor] = []
+        self.gates: list[Tensor | None] = []
+        self.read: list[tuple[Any, ...]] = []
+        self.arrived: list[Arrival] = []
+
+    def handles(self) -> tuple[RemovableHandle, ...]:
+        """Put the four hooks on the block, in the order in which they are called."""
+        return (
+            self.block.register_forward_pre_hook(self.enter, with_kwargs=True),
+            self.block.branch.register_forward_pre_hook(self.call),
+            self.block.dropout.register_forward_hook(self.branched),
+            self.block.register_forward_hook(self.leave),
+        )
+
+    def enter(self, _: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """The stream enters the block."""
+        onto = named.get("onto")
+        self.entered.append(arguments[0] if onto is None else onto)
+        self.gates.append(named.get("gate"))
+
+    def call(self, _: nn.Module, arguments: tuple[Any, ...]) -> None:
+        """The branch is called with what it reads."""
+        attends = isinstance(self.block.branch, Attention)
+        self.read.append((*arguments, None, None)[:3] if attends else (arguments[0], None, None))
+
+    def branched(self, _: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
+        """The branch has been computed, dropout included."""
+        read, memory, blocked = self.read.pop()
+        found = Arrival(
+            *self.place,
+            self.block,
+            before=self.entered.pop(),
+            read=read,
+            memory=memory,
+            blocked=blocked,
+            gate=self.gates.pop(),
+            branch=output,
+        )
+        if self.stop is not None:
+            self.stop(found)
+        self.arrived.append(found)
+
+    def leave(self, _: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
+        """The sum leaves the block."""
+        self.sites.append(Site(**vars(self.arrived.pop()), after=output))
+
+
 @contextmanager
 def watch(
     model: nn.Module, *, stop: Callable[[Arrival], None] | None = None
@@ -233,51 +299,8 @@ def watch(
     ['decoder.0.cross_attention', 'decoder.0.mlp']
     """
     sites: list[Site] = []
-
-    def handles(stack: str, layer: int, kind: str, block: Residual) -> tuple[RemovableHandle, ...]:
-        entered: list[Tensor] = []
-        read: list[tuple[Any, ...]] = []
-        gates: list[Tensor | None] = []
-        arrived: list[Arrival] = []
-
-        def enter(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            onto = named.get("onto")
-            entered.append(arguments[0] if onto is None else onto)
-            gates.append(named.get("gate"))
-
-        def call(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-            attends = isinstance(block.branch, Attention)
-            read.append((*arguments, None, None)[:3] if attends else (arguments[0], None, None))
-
-        def branched(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-            own, memory, blocked = read.pop()
-            found = Arrival(
-                stack,
-                layer,
-                kind,
-                block,
-                before=entered.pop(),
-                read=own,
-                memory=memory,
-                blocked=blocked,
-                gate=gates.pop(),
-                branch=output,
-            )
-            if stop is not None:
-                stop(found)
-            arrived.append(found)
-
-        def leave(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> None:
-            sites.append(Site(**vars(arrived.pop()), after=output))
-
-        return (
-            block.register_forward_pre_hook(enter, with_kwargs=True),
-            block.branch.register_forward_pre_hook(call),
-            block.dropout.register_forward_hook(branched),
-            block.register_forward_hook(leave),
-        )
-
-    with hooked([handle for found in residual_blocks(model) for handle in handles(*found)]):
+    visits = [_Visit(*found, sites, stop) for found in residual_blocks(model)]
+    with hooked([handle for visit in visits for handle in visit.handles()]):
         yield sites
 
 

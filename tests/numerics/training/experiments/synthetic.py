@@ -9,6 +9,7 @@ Outcomes are not typed: they follow from the losses by the rule of `numerics.tra
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -133,9 +134,9 @@ class Generator:
         steps = np.arange(1, last + 1)
         columns: dict[str, object] = {
             "step": steps,
-            "lr": [learning_rate(config, int(step) - 1) for step in steps],
-            "loss": [6.0] * len(steps),
-            "validation_loss": [losses.get(int(step)) for step in steps],
+            "lr": _rates(config.lr, config.warmup, config.schedule, config.decay_steps, last),
+            "loss": [6.0] * last,
+            "validation_loss": [losses.get(step) for step in range(1, last + 1)],
         }
         for name, course in truth.columns.items():
             own = math.exp(self.between * self.random.normal())
@@ -154,6 +155,13 @@ class Generator:
             axis=1,
         )
         pl.DataFrame(counts, schema=list(COLUMNS)).write_parquet(path / "bleu-validation.parquet")
+
+
+@cache
+def _rates(lr: float, warmup: int, schedule: str, decay_steps: int, last: int) -> list[float]:
+    """The learning rate at each step, once for all runs that share it."""
+    config = TrainConfig(lr=lr, warmup=warmup, schedule=schedule, decay_steps=decay_steps)
+    return [learning_rate(config, taken) for taken in range(last)]
 
 
 def _validated(step: int, config: TrainConfig) -> bool:
