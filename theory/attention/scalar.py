@@ -143,11 +143,11 @@ def _moves_by(statement: sp.Basic) -> bool:
     slopes = {parameter: sp.diff(value, parameter) for parameter in moving}
     for point in ((1, -2, 3, 2, 1, -1, 2, 5), (2, 3, -1, 1, 2, 1, 1, -3)):
         at = dict(zip((*moving, y, g), (sp.Rational(entry, 4) for entry in point), strict=True))
-        step = {p: at[p] - eta * at[g] * slopes[p].subs(at) for p in moving}
+        step = {p: at[p] - eta * at[g] * sp.N(slopes[p].subs(at), 50) for p in moving}
         moved = sp.diff(value.subs(y, at[y]).subs(step, simultaneous=True), eta).subs(eta, 0)
-        others = {p: at[p] for p in (v, w, q, k, y)}
-        exact_gain = gain_at(tuple(at[entry] for entry in memory), **_named(others))[1]
-        claimed = statement.args[1].subs({g: at[g], k_symbol: exact_gain})
+        others = {p: sp.N(at[p], 50) for p in (v, w, q, k, y)}
+        gain_there = gain_at(tuple(sp.N(at[entry], 50) for entry in memory), **_named(others))[1]
+        claimed = statement.args[1].subs({g: at[g], k_symbol: gain_there})
         if abs(sp.N(moved - claimed, 30)) > sp.Float("1e-25"):
             return False
     return True

@@ -250,12 +250,24 @@ def true_as_printed(
 
 
 def _value(side: sp.Basic, values: dict[sp.Basic, sp.Basic], generator: random.Random) -> sp.Basic:
-    inner = side.subs(values).doit() if values else side
-    inner = inner.subs(values) if values else inner
-    for symbol in sorted(inner.free_symbols, key=str):
-        if symbol not in values and isinstance(symbol, sp.Symbol):
-            values[symbol] = _drawn(symbol, generator)
-    return sp.N(inner.subs(values).doit().subs(values), _DIGITS)
+    # A sum over named entries, m_1 + … + m_n, has them only once it is written out.
+    inner = _inserted(_inserted(side, values).doit(), values) if values else side
+    drawn = {
+        symbol: _drawn(symbol, generator)
+        for symbol in sorted(inner.free_symbols, key=str)
+        if symbol not in values and isinstance(symbol, sp.Symbol)
+    }
+    values |= drawn
+    return sp.N(_inserted(inner.subs(drawn).doit(), values) if drawn else inner, _DIGITS)
+
+
+def _inserted(expression: sp.Basic, values: Mapping[sp.Basic, sp.Basic]) -> sp.Basic:
+    """The expression with those values that it has a place for: SymPy looks for each in turn."""
+    there = expression.atoms(sp.Symbol, sp.Indexed)
+    names = (sp.Symbol, sp.Indexed)
+    return expression.subs(
+        {k: v for k, v in values.items() if k in there or not isinstance(k, names)}
+    )
 
 
 def _drawn(symbol: sp.Symbol, generator: random.Random) -> sp.Basic:

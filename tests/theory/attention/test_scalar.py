@@ -69,7 +69,9 @@ def test_the_gain_is_the_squared_gradient_norm(memory, v_, w_, q_, k_, y_):
 @settings(deadline=None, max_examples=12)
 @given(st.lists(numbers, min_size=1, max_size=4), numbers, numbers, numbers, numbers, numbers)
 def test_the_gain_lies_between_its_bounds(memory, v_, w_, q_, k_, y_):
-    average, gain = gain_at(tuple(memory), v=v_, w=w_, q=q_, k=k_, y=y_)
+    values = {"v": v_, "w": w_, "q": q_, "k": k_, "y": y_}
+    at = {name: sp.N(value, 40) for name, value in values.items()}
+    average, gain = gain_at(tuple(sp.N(entry, 40) for entry in memory), **at)
     q_bar = theorem31.Q_BAR.subs({v: v_, w: w_, mean: average})
     bound = sp.Rational(3, 2)
     assert sp.N(gain - q_bar / len(memory), 30) >= -1e-20
