@@ -7,7 +7,6 @@ import jaxtyping
 import pytest
 import torch
 from beartype import beartype
-from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import Float
 from torch import Tensor
 
@@ -17,7 +16,6 @@ from numerics.models.spec import ModelSpec
 from numerics.training.schedules import learning_rate
 from tests.watched_calls import watched, with_shapes
 
-REFUSED = (BeartypeCallHintViolation, jaxtyping.TypeCheckError)
 watch = watched(typechecker=beartype)
 
 
@@ -72,7 +70,7 @@ def test_types_are_checked_where_no_shape_is_named():
         lambda: list(Held.count("3")),  # pyright: ignore[reportArgumentType]
     )
     for call in wrong:
-        with pytest.raises(REFUSED):
+        with pytest.raises(TypeError):
             call()
 
 
@@ -94,17 +92,17 @@ def test_names_that_cannot_be_found_are_not_checked_and_the_others_are():
         return number if what else 0
 
     assert watch(named)("anything", 3) == 3
-    with pytest.raises(REFUSED):
+    with pytest.raises(TypeError):
         watch(named)("anything", "3")
 
 
 def test_our_own_functions_are_watched():
     assert jaxtyping.jaxtyped is watched is not with_shapes
-    with pytest.raises(REFUSED):
+    with pytest.raises(TypeError):
         learning_rate("first")  # pyright: ignore
     with pytest.raises(jaxtyping.TypeCheckError):
         _softmax_derivative(torch.ones(2, 3, 4, 5), torch.ones(2, 3, 4, 6))
-    with pytest.raises(REFUSED):
+    with pytest.raises(TypeError):
         ModelSpec(2, "2")  # pyright: ignore[reportArgumentType]
     with pytest.raises(jaxtyping.TypeCheckError):
         Residual.skip(torch.nn.Identity(), torch.ones(1, 2, 3), torch.ones(1, 2, 4))  # pyright: ignore

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from typing import Any, get_type_hints
 
 import jaxtyping
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray
 
+with_types = beartype(conf=BeartypeConf(violation_type=TypeError))
+"""beartype's decorator; what it raises is a `TypeError`, as what jaxtyping raises is."""
 with_shapes = jaxtyping.jaxtyped
 """jaxtyping's own decorator, kept before `install` takes its name."""
 
@@ -55,7 +57,7 @@ def watched(call: Any = None, *, typechecker: Any) -> Any:
     hints = {name: _resolved(hint, call) for name, hint in call.__annotations__.items()}
     if any(map(_names_a_shape, hints.values())):
         return with_shapes(call, typechecker=typechecker)
-    return functools.wraps(call)(beartype(_annotated(call, hints)))
+    return functools.wraps(call)(with_types(_annotated(call, hints)))
 
 
 def _resolved(hint: Any, call: Callable[..., Any]) -> Any:

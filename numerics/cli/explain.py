@@ -124,7 +124,7 @@ def number_of(one: "Evidence") -> str:
 
 
 def _short(value: float | str) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _is_repeated(item: "Verdict") -> bool:

@@ -5,8 +5,6 @@ output projection and softmax; with one stack alone f is its output. Shape suffi
 ``attention.py``; V is the vocabulary.
 """
 
-from functools import partial
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -30,7 +28,10 @@ class Transformer(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        table = partial(_table, spec)
+
+        def table(rows: int = spec.vocabulary) -> nn.Parameter:
+            return nn.Parameter(torch.empty(rows, spec.d_model))
+
         if spec.has_encoder:
             self.source_embedding = table()
             both = spec.has_decoder and not spec.shared_embeddings
@@ -134,11 +135,6 @@ class Transformer(nn.Module):
         logits_BTV = F.linear(self.features(source_BS, target_BT, padding_BS), table)
         factor = self.spec.logit_multiplier
         return logits_BTV if factor == 1 else factor * logits_BTV
-
-
-def _table(spec: ModelSpec, rows: int | None = None) -> nn.Parameter:
-    """A table with one row per entry of the vocabulary, or of other ``rows``."""
-    return nn.Parameter(torch.empty(spec.vocabulary if rows is None else rows, spec.d_model))
 
 
 def _history(spec: ModelSpec, stack: str) -> LayerHistory | None:

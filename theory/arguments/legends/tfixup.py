@@ -82,7 +82,7 @@ _BIASES = {
 TABLES: Mapping[str, Mapping[str, str]] = {
     "tfixup.eq1": LAYER_NORM,
     "tfixup.eq3": {
-        "Df": "lim Δf/η of one SGD step, by differentiation",
+        "Δf": "change of f in one SGD step",
         "F": "∂f_d/∂f_e",
         "J_D": "∂f_d/∂θ_D",
         "J_E": "∂f_e/∂θ_E",
