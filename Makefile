@@ -6,6 +6,9 @@ OLDEST_PYTHON ?= python3.11
 PINNED_PYTHON ?= python3.12
 NEWEST_PYTHON ?= python3.13
 
+# Every process of a test run would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: verify test test-all planted mutants faults load lint types bench notebook docs wheel callbacks versions record readme clean
 
 verify: $(INSTALLED)
