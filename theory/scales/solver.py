@@ -13,6 +13,7 @@ whose powers are as 1 to 2; beyond, a root of a polynomial with numbers for coef
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import sympy as sp
 
@@ -245,8 +246,14 @@ def solve(
     >>> sp.N((solved[V_E] * N ** sp.Rational(1, 4)).subs(N, 7), 12)
     0.669628722978
     """
-    if isinstance(rule, str):
-        rule = update_rule_named(rule)
+    return _solved(
+        architecture, update_rule_named(rule) if isinstance(rule, str) else rule, root_of
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _solved(architecture: StackLayout, rule: UpdateRule, root_of: Root) -> Solution:
+    """A command, a derivation and a claim ask for the same solution several times."""
     require_apart(architecture)
     demanded = system(architecture, rule)
     ties = {tie.symbol: tie.value for tie in architecture.ties}
