@@ -206,13 +206,17 @@ def _cells(item: Evidence) -> tuple[str, ...]:
     """A row of the table that a notebook shows, in HTML."""
     passed = {True: "passed", False: "failed", None: "undecided"}[item.passed]
     tested = f"{item.reading}: {item.reading_text}" if item.reading_text else str(item.reading)
-    rejected = "rejected" if item.control.rejected else "NOT REJECTED"
+    control = escape(item.control.description)
+    if not item.control.rejected:
+        control += ": NOT REJECTED"
+    elif "rejected" not in control:
+        control += ": rejected"
     return (
         escape(str(item.kind)),
         escape(tested),
         marked(passed, item.passed),
         escape(item.summary),
-        f"{escape(item.control.description)}: {rejected}",
+        control,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from theory.arguments import ARGUMENTS, PROVIDERS
 from theory.arguments.latex import formula, prose
 from theory.claims import Context, Outcome, verdict
+from theory.derivations.statements import Definition
 from theory.ledger import LEDGER, claim_named
 
 
@@ -97,3 +98,17 @@ def test_a_derivation_with_a_step_that_does_not_hold_decides_nothing(refutes):
     assert outcome.passed is None
     assert not outcome.admissible
     assert derivation.steps[0].because in outcome.summary
+
+
+def test_a_definition_is_not_counted_as_an_altered_step():
+    def defines(argument):
+        return any(isinstance(step.statement, Definition) for step in argument.build().steps)
+
+    argument = next(filter(defines, ARGUMENTS))
+    steps = argument.build().steps
+    altered = [step for step in steps if not isinstance(step.statement, Definition)]
+    told = found(argument).control.description
+    assert told == f"{len(altered)} of {len(altered)} altered steps rejected"
+    defined = tuple(step for step in steps if step not in altered)
+    empty = replace(argument, build=partial(replace, argument.build(), steps=defined))
+    assert not empty.evidence().admissible

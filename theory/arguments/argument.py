@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from theory.claims import Control, Evidence, Kind, Reading
 from theory.derivations.derivation import Derivation, Step
+from theory.derivations.statements import Definition
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Argument:
         start = time.perf_counter()
         derivation = self.build()
         checked = tuple(derivation.check())
-        rejected = sum(item.control_rejected for item in checked)
+        altered = [item for item in checked if not isinstance(item.step.statement, Definition)]
+        rejected = sum(item.control_rejected for item in altered)
         broken = [item.step.because for item in checked if not item.holds]
         failure = f"not established, as this step does not hold: {broken[0]}" if broken else ""
         return Evidence(
@@ -43,7 +45,7 @@ class Argument:
             passed=None if broken else not self.refutes,
             summary=failure or self.summary,
             control=Control(
-                f"{len(checked)} altered steps, {rejected} rejected", rejected == len(checked)
+                f"{rejected} of {len(altered)} altered steps rejected", 0 < rejected == len(altered)
             ),
             reading=self.reading,
             reading_text=self.reading_text,
