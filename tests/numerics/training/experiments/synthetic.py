@@ -27,6 +27,9 @@ UNIGRAM, UNIFORM = 4.5, 5.3
 HALF = 0.05
 """Half-width of a run's interval over sentences."""
 
+RATE = ("lr", "warmup", "schedule", "decay_steps")
+"""The settings that the learning rate depends on."""
+
 Course = Callable[[np.ndarray], np.ndarray]
 """A quantity at steps 1, 2, …"""
 
@@ -134,7 +137,7 @@ class Generator:
         steps = np.arange(1, last + 1)
         columns: dict[str, object] = {
             "step": steps,
-            "lr": _rates(config.lr, config.warmup, config.schedule, config.decay_steps, last),
+            "lr": _rates(replace(TrainConfig(), **{n: getattr(config, n) for n in RATE}), last),
             "loss": [6.0] * last,
             "validation_loss": [losses.get(step) for step in range(1, last + 1)],
         }
@@ -158,9 +161,8 @@ class Generator:
 
 
 @cache
-def _rates(lr: float, warmup: int, schedule: str, decay_steps: int, last: int) -> list[float]:
+def _rates(config: TrainConfig, last: int) -> list[float]:
     """The learning rate at each step, once for all runs that share it."""
-    config = TrainConfig(lr=lr, warmup=warmup, schedule=schedule, decay_steps=decay_steps)
     return [learning_rate(config, taken) for taken in range(last)]
 
 
