@@ -14,8 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
 
-# In the order of pyproject's testpaths: the notebook is the longest single test, and doctests fill
-# the end.
+# The files that tests/conftest.py puts first come first.
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not models and not chromium and not slow"
 

@@ -1,4 +1,7 @@
-"""Which tests are slow because of the folder that they stand in: ``make test-all`` runs them."""
+"""Which tests are slow because of the folder that they stand in, and which files come first.
+
+``make test-all`` runs the slow ones.
+"""
 
 from pathlib import Path
 
@@ -14,15 +17,18 @@ SLOW = (
     "numerics/own_model/measurement/test_cases.py",
 )
 """Tests of many models of other people, by folder or file below this one."""
+LONGEST = ("paper_checks.ipynb", "test_arguments.py", "test_clusters.py", "test_solve.py")
+"""Files of most of a minute, or more: at the end, one worker would wait for another's."""
 KEPT = ("d10", "d1_", "a1_", "i1_", "i2_", "i4_", "i5_", "nanogpt")
 """Words of the names of those that the fast run keeps: one or two of each kind."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of those folders as slow, but for a few.
+    """Mark the tests of those folders as slow, but for a few; the longest files come first.
 
     Those that would be fast alone also get the marker ``many``: mutants are tested with them.
     """
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         if not item.path.is_relative_to(HERE):
             continue
