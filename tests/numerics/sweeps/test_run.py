@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -349,24 +350,34 @@ def test_ten_kills_at_random_moments_lose_and_double_nothing(tmp_path):
         process = subprocess.Popen(command, start_new_session=True)
         sessions.add(process.pid)
         wanted = len(finished) + moments.randrange(1, 10)
-        while len(list((out / "shards").glob("*.parquet"))) < wanted:
+        while len(_stored_tasks(out / "shards")) < wanted:
             assert process.poll() is None
             time.sleep(0.005)
         time.sleep(moments.uniform(0, 0.03))
         process.kill()
         process.wait()
-        finished |= {
-            path.name: pl.read_parquet(path) for path in (out / "shards").glob("*.parquet")
-        }
+        finished |= _stored_tasks(out / "shards")
     _until_gone(sessions)
     assert 10 <= len(finished) < len(grid.tasks())
     assert run([*words, "--workers", "1"]) == 0
     final = pl.read_parquet(out / "rows.parquet")
     assert final.select("task", "part", "quantity").is_duplicated().sum() == 0
-    for rows in finished.values():
-        assert final.filter(pl.col("task") == rows["task"][0]).equals(rows)
+    for task, rows in finished.items():
+        assert final.filter(pl.col("task") == task).equals(rows)
     assert run_sweep(grid, out).drop("seconds").equals(run_sweep(grid).drop("seconds"))
     assert sorted(os.listdir(out)) == ["manifest.json", "rows.parquet"]
+
+
+def _stored_tasks(shards: Path) -> dict[str, pl.DataFrame]:
+    """The rows of every finished task; a restarted sweep first packs the files that it finds."""
+    while True:
+        with suppress(FileNotFoundError):  # it was packed in between
+            frames = [pl.read_parquet(path) for path in shards.glob("*.parquet")]
+            return {
+                task: rows
+                for f in frames
+                for (task,), rows in f.group_by("task", maintain_order=True)
+            }
 
 
 def _until_gone(sessions: set[int]) -> None:
