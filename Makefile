@@ -6,7 +6,7 @@ OLDEST_PYTHON ?= python3.11
 PINNED_PYTHON ?= python3.12
 NEWEST_PYTHON ?= python3.13
 
-# Every process of a test run would compile all modules anew.
+# With it every process of a test run compiles all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: verify test test-all planted mutants faults load lint types bench notebook docs wheel callbacks versions record readme clean
@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 verify: $(INSTALLED)
 	$(BIN)/tfixup verify
 
-# The files that tests/conftest.py puts first come first.
+# Files run in the order of tests/conftest.py, the longest first, and not by their number of tests.
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not models and not chromium and not slow"
 

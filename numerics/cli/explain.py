@@ -117,13 +117,13 @@ def number_of(one: "Evidence") -> str:
     if one.interval is None:
         return ""
     low, high = one.interval
-    found = f"{one.value:.4g}" if isinstance(one.value, float) else str(one.value)
+    found = _short(one.value)
     wanted = "" if one.expected is None else f"; asked {_short(one.expected)}"
     within = "" if one.tolerance is None or not wanted else f" ± {one.tolerance:g}"
     return f"{found}, interval [{low:.4g}, {high:.4g}]{wanted}{within}"
 
 
-def _short(value: float | str) -> str:
+def _short(value: float | str | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

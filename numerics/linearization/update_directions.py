@@ -282,17 +282,15 @@ class StepRule:
         self, history: GradientHistory, theta: Tensor | None, parameter: str, part: int
     ) -> Tensor:
         """The step of one tensor: a parameter, or one matrix of several in it."""
+        factor = partial(_factor, parameter, part)
         options, at = self.options, history[-1] if theta is None else theta
         way = adam if self.base in MUONS and is_table(parameter) else self.direction
         if options.eps is not None and self.epsilons:
-            way = partial(
-                _EPSILON_RULES[self.base],
-                epsilon=options.eps * _factor(parameter, part, self.epsilons),
-            )
+            way = partial(_EPSILON_RULES[self.base], epsilon=options.eps * factor(self.epsilons))
         step = -way(history, at)
         if options.weight_decay:
-            step = step - _factor(parameter, part, self.weight_decays) * options.weight_decay * at
-        rate = _factor(parameter, part, self.rates)
+            step = step - factor(self.weight_decays) * options.weight_decay * at
+        rate = factor(self.rates)
         return step if rate == 1.0 else rate * step
 
 

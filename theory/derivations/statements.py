@@ -263,8 +263,8 @@ def _value(side: sp.Basic, values: dict[sp.Basic, sp.Basic], generator: random.R
 
 def _inserted(expression: sp.Basic, values: Mapping[sp.Basic, sp.Basic]) -> sp.Basic:
     """The expression with those values that it has a place for: SymPy looks for each in turn."""
-    there = expression.atoms(sp.Symbol, sp.Indexed)
     names = (sp.Symbol, sp.Indexed)
+    there = expression.atoms(*names)
     return expression.subs(
         {k: v for k, v in values.items() if k in there or not isinstance(k, names)}
     )

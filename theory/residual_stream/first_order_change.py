@@ -17,6 +17,7 @@ _a, _b = sp.symbols("a1:3", real=True), sp.symbols("b1:4", real=True)
 _g = sp.Matrix(sp.symbols("g1:3", real=True))
 _eta = sp.Symbol("eta")
 _RATE = sp.Limit(sp.Symbol("Δf") / _eta, _eta, 0)
+_SCOPE = "for one pair of generic polynomials, at every θ and g"
 _J_D, _F, _J_E, _G = (sp.Symbol(name, commutative=False) for name in ("J_D", "F", "J_E", "g"))
 
 
@@ -33,7 +34,7 @@ def _decoder(memory: sp.Matrix, theta: tuple[sp.Expr, ...]) -> sp.Matrix:
     return sp.Matrix([b1 * m1 + b2 * m2**2 + b3, b1 * b3 * m3 + b2 * m1 * m2])
 
 
-@covers("at rational points of generic polynomials, exactly")
+@covers(_SCOPE)
 def _first_order(statement: sp.Basic) -> bool:
     """Compare α J_D J_Dᵀ g + β F J_E J_Eᵀ Fᵀ g with the derivative of f along the step."""
     coefficients = statement.args[1].as_coefficients_dict()
@@ -53,7 +54,7 @@ def _first_order(statement: sp.Basic) -> bool:
     return all(sp.expand(entry) == 0 for entry in exact - claimed)
 
 
-@covers("at rational points of generic polynomials, exactly")
+@covers(_SCOPE)
 def _not_first_order(statement: sp.Basic) -> bool:
     """Whether the derivative along the step is another expression than the right side."""
     return not _first_order(statement)

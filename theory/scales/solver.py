@@ -253,7 +253,7 @@ def solve(
 
 @lru_cache(maxsize=1_000)
 def _solved(architecture: StackLayout, rule: UpdateRule, root_of: Root) -> Solution:
-    """A command, a derivation and a claim ask for the same solution several times."""
+    """Solve once what a command, a derivation and a claim ask for several times."""
     require_apart(architecture)
     demanded = system(architecture, rule)
     ties = {tie.symbol: tie.value for tie in architecture.ties}

@@ -339,7 +339,7 @@ sys.exit(run(sys.argv[1:]))
 
 @pytest.mark.slow
 def test_ten_kills_at_random_moments_lose_and_double_nothing(tmp_path):
-    """Every shard that was there at a kill is in the final rows, to the second it took."""
+    """Every task that was stored at a kill is in the final rows, to the second it took."""
     grid = SweepConfig(("tfixup", "post-ln"), ("sgd", "sign"), (1, 2, 3), 20, SMALL)
     out, moments, finished, sessions = tmp_path / "out", random.Random(4), {}, set()
     small = "--d-model 8 --d-ff 12 --vocabulary 20 --sequences 2 --tokens 4 --device cpu"

@@ -1,6 +1,6 @@
 import json
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from unicodedata import combining
 
 import pytest
@@ -39,7 +39,7 @@ def replayed(claim):
     for argument in arguments_about(claim):
         built = argument.build()
         once = Replayed(built.claim, built.title, built.steps)
-        found.append(replace(argument, build=partial(replace, once)))
+        found.append(replace(argument, build=lambda once=once: once))
     return tuple(found)
 
 

@@ -137,7 +137,7 @@ class Generator:
         steps = np.arange(1, last + 1)
         columns: dict[str, object] = {
             "step": steps,
-            "lr": _rates(replace(TrainConfig(), **{n: getattr(config, n) for n in RATE}), last),
+            "lr": _rates(TrainConfig(**{n: getattr(config, n) for n in RATE}), last),
             "loss": [6.0] * last,
             "validation_loss": [losses.get(step) for step in range(1, last + 1)],
         }
