@@ -1,8 +1,9 @@
 """Checks of every call's types while testing, with shapes where an annotation names one.
 
-jaxtyping compares the shapes of all arguments and of what is returned, at 30 µs per call and more.
-Nine calls in ten are of functions whose annotations name no shape: beartype alone checks those,
-with the same answer. A generator's arguments are checked where its first value is asked for.
+jaxtyping compares the shapes of all arguments and of what is returned, which takes 6 µs per call of
+a small function. Nine calls in ten are of functions whose annotations name no shape. beartype alone
+checks those, with the same answer, in 0.4 µs. A generator's arguments are checked where its first
+value is asked for.
 """
 
 import dataclasses
