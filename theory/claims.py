@@ -89,6 +89,18 @@ class Control:
         if not isinstance(self.rejected, bool):
             raise TypeError(f"rejected must be True or False, got {self.rejected!r}")
 
+    @property
+    def told(self) -> str:
+        """What was made false, and whether the check said so.
+
+        Examples
+        --------
+        >>> Control("every sign flipped", True).told
+        'every sign flipped (as required)'
+        """
+        found = "as required" if self.rejected else "NOT SO: this check does not count"
+        return f"{self.description} ({found})"
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -206,17 +218,12 @@ def _cells(item: Evidence) -> tuple[str, ...]:
     """A row of the table that a notebook shows, in HTML."""
     passed = {True: "passed", False: "failed", None: "undecided"}[item.passed]
     tested = f"{item.reading}: {item.reading_text}" if item.reading_text else str(item.reading)
-    control = escape(item.control.description)
-    if not item.control.rejected:
-        control += ": NOT REJECTED"
-    elif "rejected" not in control:
-        control += ": rejected"
     return (
         escape(str(item.kind)),
         escape(tested),
         marked(passed, item.passed),
         escape(item.summary),
-        control,
+        escape(item.control.told),
     )
 
 

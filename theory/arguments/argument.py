@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from theory.claims import Control, Evidence, Kind, Reading
 from theory.derivations.derivation import Derivation, Step
-from theory.derivations.statements import Definition
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,7 @@ class Argument:
         start = time.perf_counter()
         derivation = self.build()
         checked = tuple(derivation.check())
-        altered = [item for item in checked if not isinstance(item.step.statement, Definition)]
-        rejected = sum(item.control_rejected for item in altered)
+        controls = [found for item in checked if (found := item.control_rejected) is not None]
         broken = [item.step.because for item in checked if not item.holds]
         failure = f"not established, as this step does not hold: {broken[0]}" if broken else ""
         return Evidence(
@@ -45,7 +43,8 @@ class Argument:
             passed=None if broken else not self.refutes,
             summary=failure or self.summary,
             control=Control(
-                f"{rejected} of {len(altered)} altered steps rejected", 0 < rejected == len(altered)
+                f"{sum(controls)} of {len(controls)} altered steps rejected",
+                bool(controls) and all(controls),
             ),
             reading=self.reading,
             reading_text=self.reading_text,

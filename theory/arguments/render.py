@@ -28,15 +28,10 @@ STEP = " " * 6
 """What stands in front of a step's formula and of its hypotheses."""
 
 
-def _sound(checked: CheckedStep) -> bool:
-    return checked.holds and checked.control_rejected
-
-
 def _mark(checked: CheckedStep) -> str:
     if not checked.holds:
         return "FAILS"
-    unsound = "UNSOUND: the altered step passed too"
-    return checked.step.checked if checked.control_rejected else unsound
+    return checked.step.checked if checked.sound else "UNSOUND: the altered step passed too"
 
 
 def _legend(derivation: Derivation) -> list[tuple[str, str]]:
@@ -88,7 +83,7 @@ def text(arguments: Iterable[Argument], width: int = WIDTH, *, use_unicode: bool
             for name, meaning in names:
                 yield from _wrapped(f"    {name:{widest}}  ", meaning, width)
         for number, checked in enumerate(derivation.check(), start=1):
-            sound = sound and _sound(checked)
+            sound = sound and checked.sound
             yield ""
             if checked.step.section:
                 yield from _wrapped("  ", checked.step.section, width)
@@ -121,7 +116,7 @@ def latex(arguments: Iterable[Argument]) -> Lines:
             yield r"\end{description}"
         yield r"\begin{enumerate}"
         for checked in derivation.check():
-            sound = sound and _sound(checked)
+            sound = sound and checked.sound
             if checked.step.section:
                 yield rf"\item[] \textbf{{{prose(checked.step.section)}}}"
             yield rf"\item {prose(checked.step.because)} (\emph{{{prose(_mark(checked))}}})"
@@ -133,10 +128,15 @@ def latex(arguments: Iterable[Argument]) -> Lines:
 
 
 def as_json(arguments: Iterable[Argument]) -> Lines:
-    """One JSON array: every argument with its steps and the outcome of each check."""
-    documents = []
+    """One JSON array: every argument with its steps and the outcome of each check.
+
+    A definition has no altered version, so that its control is null.
+    """
+    documents, sound = [], True
     for argument in arguments:
         claim, derivation = claim_named(argument.claim), argument.build()
+        steps = tuple(derivation.check())
+        sound = sound and all(checked.sound for checked in steps)
         documents.append(
             {
                 "claim": claim.id,
@@ -160,21 +160,19 @@ def as_json(arguments: Iterable[Argument]) -> Lines:
                         "checked": checked.step.checked,
                         "given": list(checked.step.given),
                         "holds": checked.holds,
-                        "control": {
+                        "control": None
+                        if checked.control_rejected is None
+                        else {
                             "statement": sp.sstr(checked.step.false),
                             "rejected": checked.control_rejected,
                         },
                     }
-                    for checked in derivation.check()
+                    for checked in steps
                 ],
             }
         )
     yield json.dumps(documents, indent=1, ensure_ascii=False)
-    return all(
-        step["holds"] and step["control"]["rejected"]
-        for document in documents
-        for step in document["steps"]
-    )
+    return sound
 
 
 RENDERERS: dict[str, Renderer] = {"text": text, "latex": latex, "json": as_json}

@@ -96,7 +96,13 @@ class CheckedStep:
 
     step: Step
     holds: bool
-    control_rejected: bool
+    control_rejected: bool | None
+    """Whether the altered version was rejected; ``None`` for a definition, which has none."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether the step holds and its altered version, where it has one, was rejected."""
+        return self.holds and self.control_rejected is not False
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Derivation:
         """Check the steps one after the other."""
         for step in self.steps:
             defined = isinstance(step.statement, Definition)
-            yield CheckedStep(step, step.holds(), defined or not step.check(step.false))
+            yield CheckedStep(step, step.holds(), None if defined else not step.check(step.false))
 
     def _repr_html_(self) -> str:
         """Every step in words and as a formula, checked while it is written out.
@@ -129,13 +135,13 @@ class Derivation:
 
 def _item(checked: CheckedStep) -> str:
     """A step as a notebook lists it, in HTML: words, how it was checked, formula."""
-    step, good = checked.step, checked.holds and checked.control_rejected
-    told = step.checked
-    if not good:
+    step, told = checked.step, checked.step.checked
+    if not checked.sound:
         told = "FAILS" if not checked.holds else "UNSOUND: the altered step passed too"
     given = "".join(f"<br>given: {escape(text)}" for text in step.given)
     formula = escape(sp.latex(step.statement))
-    return f"{escape(step.because)} <small>({marked(told, good)})</small>{given} $${formula}$$"
+    how = marked(told, checked.sound)
+    return f"{escape(step.because)} <small>({how})</small>{given} $${formula}$$"
 
 
 def section(heading: str, *steps: Step) -> tuple[Step, ...]:

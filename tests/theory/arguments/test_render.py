@@ -64,6 +64,15 @@ def test_json_records_each_check_and_its_control():
     assert [document["refutes"] for document in documents] == [True, True, False]
 
 
+def test_a_definition_has_no_control_in_json():
+    printed, sound = rendered("tfixup.eq1", as_json)
+    steps = [step for document in json.loads(printed) for step in document["steps"]]
+    defined = [step for step in steps if step["checked"] == "definition: nothing to check"]
+    assert [step for step in steps if step["control"] is None] == defined != []
+    assert sound
+    assert all(step["control"]["rejected"] for step in steps if step not in defined)
+
+
 def test_latex_environments_are_closed():
     printed, _ = rendered("tfixup.eq6", latex)
     for name in ("document", "enumerate"):

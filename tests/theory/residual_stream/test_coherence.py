@@ -82,4 +82,4 @@ def test_the_600_block_figures():
 
 
 def test_each_step_holds_and_its_false_form_does_not():
-    assert all(step.holds and step.control_rejected for step in derivation().check())
+    assert all(step.sound for step in derivation().check())
