@@ -18,7 +18,7 @@ from numerics.models.tokens import TokenBatch, random_batch
 from numerics.schemes import Scheme, build
 from numerics.schemes.tfixup import TFIXUP
 from numerics.schemes.xavier import XAVIER
-from numerics.signals.branches import BranchCall, branch_calls, own_step
+from numerics.signals.branches import BranchCall, branch_calls, own_steps
 from numerics.signals.residual_stream import sites
 from numerics.statistics.exponents import Exponent, NoExponent, cautious, fitted
 from numerics.statistics.tolerances import tolerance
@@ -77,11 +77,11 @@ def own_changes(
     """Largest, smallest and mean ‖ΔG_l‖/η over the blocks, against depth."""
     depths, rows = [], []
     for depth, model, batch, generator in drawn(scheme, context, depths_wanted):
-        steps = [
-            own_step(item, random_cotangent(item.read_BTD.shape, generator)(item.read_BTD))
-            for item in calls_of(model, batch)
+        calls = calls_of(model, batch)
+        cotangents = [
+            random_cotangent(one.read_BTD.shape, generator)(one.read_BTD) for one in calls
         ]
-        changes = [step.change for step in steps]
+        changes = [step.change for step in own_steps(calls, cotangents)]
         rows.append((max(changes), min(changes), sum(changes) / len(changes)))
         depths.append(depth)
     names = ("largest", "smallest", "mean")

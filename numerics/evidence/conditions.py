@@ -11,7 +11,7 @@ what it must bound is then Θ(1) too. With norms whose exponent is off by 1/4 it
 `numerics.evidence.condition_terms` measures which monomials of a left side matter.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -29,6 +29,22 @@ from theory.claims import Context, Control, Kind, Observation, Reading, provides
 DEPTHS = (6, 12, 24, 48, 96)
 SEEDS = 3
 _QUANTITY = {6: "encoder", 7: "decoder", 8: "memory"}
+Energies = Callable[[Transformer, TokenBatch, torch.Generator], Mapping[str, float]]
+"""What is measured of one drawn model: squared gradient norms by name."""
+
+
+def encoder_energies(
+    model: Transformer, batch: TokenBatch, generator: torch.Generator
+) -> Mapping[str, float]:
+    """The squared gradient norm of the encoder, and ‖m‖/‖x‖ as ``ratio``."""
+    x, _ = (part.detach() for part in embed(model, batch))
+    memory = model.encode(x)
+    u = random_cotangent(memory.shape, generator)(memory)
+    slopes = torch.autograd.grad(memory, list(model.encoder.parameters()), u)
+    return {
+        "encoder": sum(float(slope.square().sum()) for slope in slopes),
+        "ratio": float(memory.detach().norm() / x.norm()),
+    }
 
 
 def energies(
@@ -43,22 +59,18 @@ def energies(
     >>> sorted(energies(model, random_batch(model.spec, generator), generator))
     ['decoder', 'encoder', 'memory', 'ratio']
     """
-    x, y = (part.detach() for part in embed(model, batch))
-    encoder, decoder = list(model.encoder.parameters()), list(model.decoder.parameters())
-    memory = model.encode(x)
-    encoder_slopes = torch.autograd.grad(
-        memory, encoder, random_cotangent(memory.shape, generator)(memory)
-    )
-    fixed = memory.detach().requires_grad_()
-    output = model.decode(fixed, y)
-    memory_slope, *decoder_slopes = torch.autograd.grad(
-        output, [fixed, *decoder], random_cotangent(output.shape, generator)(output)
-    )
+    found = encoder_energies(model, batch, generator)
+    with torch.no_grad():
+        x, y = embed(model, batch)
+        memory = model.encode(x)
+    memory.requires_grad_()
+    output = model.decode(memory, y)
+    u = random_cotangent(output.shape, generator)(output)
+    memory_slope, *slopes = torch.autograd.grad(output, [memory, *model.decoder.parameters()], u)
     return {
-        "encoder": sum(float(slope.square().sum()) for slope in encoder_slopes),
-        "decoder": sum(float(slope.square().sum()) for slope in decoder_slopes),
+        **found,
+        "decoder": sum(float(slope.square().sum()) for slope in slopes),
         "memory": float(memory_slope.square().sum()),
-        "ratio": float(memory.detach().norm() / x.norm()),
     }
 
 
@@ -66,11 +78,12 @@ def exponents(
     scheme: Scheme,
     seed: int,
     *,
+    measure: Energies = energies,
     positions: Positions = Positions.NONE,
     depths: Sequence[int] = DEPTHS,
     seeds: int = SEEDS,
 ) -> Mapping[str, Exponent | NoExponent]:
-    """Depth exponents of `energies` over ``depths``, each point an independent draw."""
+    """Depth exponents of what ``measure`` finds over ``depths``, each point an independent draw."""
     rows: list[tuple[int, Mapping[str, float]]] = []
     for depth in depths:
         for number in range(seeds):
@@ -78,7 +91,7 @@ def exponents(
             spec = ModelSpec(depth, depth, positions=positions)
             model = build(scheme, spec, generator)
             batch = random_batch(spec, generator, sequences=4, tokens=8)
-            rows.append((depth, energies(model, batch, generator)))
+            rows.append((depth, measure(model, batch, generator)))
     where = [float(depth) for depth, _ in rows]
     return {name: power_law(where, [row[name] for _, row in rows]) for name in rows[0][1]}
 
@@ -139,7 +152,11 @@ def positions(context: Context) -> Iterator[Observation]:
     """The encoder's gradient with sinusoids, unscaled as in the code and scaled with the tokens."""
     fits = {
         scheme.name: exponents(
-            scheme, context.seed, positions=Positions.SINUSOIDAL, seeds=3 * SEEDS
+            scheme,
+            context.seed,
+            measure=encoder_energies,
+            positions=Positions.SINUSOIDAL,
+            seeds=3 * SEEDS,
         )["encoder"]
         for scheme in (TFIXUP_CODE, TFIXUP)
     }

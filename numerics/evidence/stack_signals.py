@@ -6,6 +6,7 @@ positions, 4 sequences of 8 tokens. f is the final state, u a random unit cotang
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -72,6 +73,7 @@ def cloned(model: Transformer) -> None:
                 value.copy_(first[name])
 
 
+@lru_cache(maxsize=1_000)  # One scheme is the control of several claims.
 def signals(scheme: str, depth: int, seed: int, change: ModelEdit | None = None) -> Signals:
     """Draw one model, let ``change`` alter it, and read its signals.
 
@@ -87,17 +89,18 @@ def signals(scheme: str, depth: int, seed: int, change: ModelEdit | None = None)
     if change is not None:
         change(model)
     cotangent = random_cotangent(output_shape(model.spec, batch), generator)
+    output: list[Tensor] = []
 
     def call() -> Tensor:
-        return model.features(batch.source_BS, batch.target_BT)
+        output.append(model.features(batch.source_BS, batch.target_BT))
+        return output[0]
 
-    output: list[Tensor] = []
-    blocks = sites(model, lambda: output.append(call()) or output[0])
+    blocks = sites(model, call)
     streams = [block.before for block in blocks] + [blocks[-1].after]
     u = cotangent(output[0])
-    slopes = torch.autograd.grad(output[0], streams, u)
+    slopes = torch.autograd.grad(output[0], streams, u, retain_graph=True)
     squares = np.zeros(depth)
-    for row in matrix_gradients(model, call, u):
+    for row in matrix_gradients(model, lambda: output[0], u):
         squares[row.layer] += row.norm**2
     return Signals(
         np.array([float(x.detach().square().mean()) for x in streams]),

@@ -40,7 +40,16 @@ def in_precision(model: Transformer, dtype: torch.dtype) -> Transformer:
     random = model.training and model.spec.dropout > 0
     if model.target_embedding.dtype is dtype and not random:
         return model
-    return copy.deepcopy(model).to(dtype).eval()
+    # What stands in the memo is not copied once more.
+    values = (*model.parameters(), *model.buffers())
+    memo: dict[int, object] = {id(value): _converted(value, dtype) for value in values}
+    return copy.deepcopy(model, memo).eval()
+
+
+def _converted(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy of a parameter or buffer in ``dtype``; whole numbers and truth values stay so."""
+    own = value.detach().to(dtype if value.is_floating_point() else value.dtype, copy=True)
+    return nn.Parameter(own, value.requires_grad) if isinstance(value, nn.Parameter) else own
 
 
 class _Features(nn.Module):

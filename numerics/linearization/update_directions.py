@@ -25,7 +25,6 @@ from numerics.linearization.orthogonal_steps import orthogonal_step
 from numerics.linearization.rule_options import NO_OPTIONS, RuleOptions, split_name
 from numerics.models.roles import factors_of, roles_of
 from theory.errors import InputError, nearest
-from theory.radam.rectification import BEHAVIOURS, length, rectifier
 from theory.scales.muon_scalings import MUONS
 
 GradientHistory = Sequence[Tensor]
@@ -87,6 +86,9 @@ def adamw(history: GradientHistory, theta: Tensor, epsilon: float = EPSILON) -> 
 
 def radam(history: GradientHistory, theta: Tensor) -> Tensor:
     """RAdam rectifies Adam once ρ_t > 5, r_t m̂/√v̂, and averages before: m̂."""
+    # It imports SymPy, which takes a worker a third of a second.
+    from theory.radam.rectification import BEHAVIOURS, length, rectifier
+
     t, beta2 = len(history), BETAS[1]
     if not BEHAVIOURS["torch"].adapts(length(t, beta2)):
         return average(history, BETAS[0])

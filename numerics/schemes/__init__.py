@@ -197,6 +197,8 @@ def build(
     """
     chosen = as_scheme(scheme)
     with torch.device(device):
-        model = Transformer(chosen.adapt(spec)).to(dtype)
+        model = Transformer(chosen.adapt(spec))
+    if dtype is not torch.get_default_dtype():
+        model = model.to(dtype)
     chosen.initialize_(model, generator)
     return model

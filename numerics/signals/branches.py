@@ -11,13 +11,13 @@ the block's own output by −η J Jᵀu. Here
 Shape suffixes: B sequences, T queries, S keys, D width, H heads, K = D/H.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.func import functional_call, jvp, vjp
+from torch.func import functional_call, jvp, vjp, vmap
 
 from numerics.models.attention import Attention
 from numerics.models.blocks import Site, watch
@@ -95,16 +95,54 @@ def own_step(called: BranchCall, cotangent_BTD: Float[Tensor, "B T D"]) -> OwnSt
     >>> own_step(call, one)  # v = w = 2, m = 1: (v² + w²) m² + v² w² = 24
     OwnStep(gain=24.0, change=24.0)
     """
-    held = {name: value.detach() for name, value in called.module.named_parameters()}
+    return own_steps([called], [cotangent_BTD])[0]
 
-    def output(theta: Mapping[str, Tensor], memory_BSD: Tensor) -> Tensor:
-        return functional_call(called.module, dict(theta), called.arguments(memory_BSD))
 
-    _, pull = vjp(output, held, called.memory_BSD)[:2]
-    slopes, by_memory = pull(cotangent_BTD)
-    moved = jvp(output, (held, called.memory_BSD), (slopes, by_memory))[1]
-    squares = [slope.double().square().sum() for slope in (*slopes.values(), by_memory)]
-    return OwnStep(float(torch.stack(squares).sum()), float(moved.double().norm()))
+def own_steps(
+    calls: Sequence[BranchCall], cotangents: Sequence[Float[Tensor, "B T D"]]
+) -> tuple[OwnStep, ...]:
+    """What `own_step` finds for every branch of one model, with its cotangent.
+
+    Branches of one part are of one shape, and are computed at once.
+    """
+    alike: dict[tuple[str, int | None], list[int]] = {}
+    for place, called in enumerate(calls):
+        # A norm inside a branch may depend on the layer.
+        layer = None if called.module.inner_norm is None else called.layer
+        alike.setdefault((called.part, layer), []).append(place)
+    found: dict[int, OwnStep] = {}
+    for places in alike.values():
+        together = [calls[place] for place in places]
+        steps = _own_steps(together, torch.stack([cotangents[place] for place in places]))
+        found |= dict(zip(places, steps, strict=True))
+    return tuple(found[place] for place in range(len(calls)))
+
+
+def _own_steps(
+    calls: Sequence[BranchCall], cotangents_LBTD: Float[Tensor, "L B T D"]
+) -> list[OwnStep]:
+    first = calls[0]
+    weights = [dict(called.module.named_parameters()) for called in calls]
+    held = {name: torch.stack([own[name].detach() for own in weights]) for name in weights[0]}
+    read_LBTD = torch.stack([called.read_BTD for called in calls])
+    memory_LBSD = torch.stack([called.memory_BSD for called in calls])
+
+    def one(
+        theta: Mapping[str, Tensor], read_BTD: Tensor, memory_BSD: Tensor, u_BTD: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        called = replace(first, read_BTD=read_BTD)
+
+        def output(theta: Mapping[str, Tensor], memory_BSD: Tensor) -> Tensor:
+            return functional_call(first.module, dict(theta), called.arguments(memory_BSD))
+
+        _, pull = vjp(output, theta, memory_BSD)[:2]
+        slopes, by_memory = pull(u_BTD)
+        moved = jvp(output, (theta, memory_BSD), (slopes, by_memory))[1]
+        squares = [slope.double().square().sum() for slope in (*slopes.values(), by_memory)]
+        return torch.stack(squares).sum(), moved.double().norm()
+
+    gains, changes = vmap(one)(held, read_LBTD, memory_LBSD, cotangents_LBTD)
+    return [OwnStep(*pair) for pair in zip(gains.tolist(), changes.tolist(), strict=True)]
 
 
 def logits(called: BranchCall) -> Float[Tensor, " n"]:

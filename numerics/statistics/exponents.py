@@ -30,10 +30,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from numerics.statistics.estimates import CONFIDENCE as CONFIDENCE
-from numerics.statistics.estimates import Estimate
+from numerics.statistics.estimates import Estimate, student_quantile
 from numerics.statistics.tolerances import tolerance
 from theory.errors import InputError
 
@@ -126,7 +125,7 @@ def power_law(
     spread = float((centred**2).sum())
     slope = float(centred @ y) / spread
     error, freedom = _slope_error(x, y - y.mean() - slope * centred)
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error if error else 0.0
+    half = student_quantile(confidence, freedom) * error if error else 0.0
     return Exponent(slope, (slope - half, slope + half), distinct, len(pairs))
 
 
@@ -202,6 +201,8 @@ def bootstrap_interval(
         raise InputError(
             f"a bootstrap interval needs {LEAST_POINTS} measurements, got {fit.points}"
         )
+    from scipy import stats  # half a second, which a worker that measures can do without
+
     found: Any = stats.bootstrap(
         (np.array(_logs(depths)), np.array(_logs(values))),
         _slope,
@@ -284,6 +285,8 @@ def _between(low: float, high: float, below: list[float], above: list[float]) ->
     value = float(np.mean(above) - np.mean(below)) / run
     if min(len(below), len(above)) < 2 or np.std(below) + np.std(above) == 0:
         return LocalSlope((low, high), value, None)
+    from scipy import stats
+
     test: Any = stats.ttest_ind(above, below, equal_var=False)
     ends = test.confidence_interval(CONFIDENCE)
     return LocalSlope((low, high), value, (float(ends.low) / run, float(ends.high) / run))

@@ -8,12 +8,13 @@ sums of these counts, so a paired bootstrap over sentences can compare two runs 
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from numerics.data.batches import encode, index_batches, make_batch
 from numerics.data.corpus import Corpus, ParallelText
@@ -191,15 +192,18 @@ def bleu_of(counts: Counts) -> float:
     >>> bleu_of(same)
     100.0
     """
-    c, r, *rest = counts.sum(0).tolist()
+    return _bleu_of_sums(counts.sum(0))
+
+
+def _bleu_of_sums(sums: Int[np.ndarray, " 10"]) -> float:
+    c, r, *rest = sums.tolist()
     score = extra("sacrebleu").BLEU.compute_bleu(rest[:4], rest[4:], c, r, smooth_method="exp")
     return float(score.score)
 
 
 def bootstrap_interval(counts: Counts, *, samples: int = 1_000) -> tuple[float, float]:
     """Interval of corpus BLEU at 95 %, over sentences drawn with replacement."""
-    scores = [bleu_of(counts[chosen]) for chosen in _resamples(len(counts), samples)]
-    low, high = np.quantile(scores, [0.025, 0.975])
+    low, high = np.quantile(resampled_bleu(counts, samples=samples), [0.025, 0.975])
     return float(low), float(high)
 
 
@@ -215,8 +219,8 @@ def paired_bootstrap(one: Counts, other: Counts, *, samples: int = 1_000) -> flo
     """
     if len(one) != len(other):
         raise InputError(f"both need the same sentences, got {len(one)} and {len(other)}")
-    chosen = _resamples(len(one), samples)
-    return float(np.mean([bleu_of(one[rows]) <= bleu_of(other[rows]) for rows in chosen]))
+    ours, theirs = (resampled_bleu(each, samples=samples) for each in (one, other))
+    return float(np.mean(ours <= theirs))
 
 
 def paired_difference(
@@ -241,8 +245,8 @@ def paired_difference(
     """
     if len(one) != len(other):
         raise InputError(f"both need the same sentences, got {len(one)} and {len(other)}")
-    drawn = [bleu_of(one[k]) - bleu_of(other[k]) for k in _resamples(len(one), samples)]
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    ours, theirs = (resampled_bleu(each, samples=samples) for each in (one, other))
+    low, high = np.quantile(ours - theirs, [(1 - level) / 2, (1 + level) / 2])
     return bleu_of(one) - bleu_of(other), float(low), float(high)
 
 
@@ -262,5 +266,29 @@ def read_counts(out: Path, dataset: str) -> Counts:
     return pl.read_parquet(path, glob=False).to_numpy().astype(np.int64)
 
 
-def _resamples(count: int, samples: int) -> Int[np.ndarray, "R N"]:
-    return np.random.default_rng(0).integers(count, size=(samples, count))
+def resampled_bleu(counts: Counts, *, samples: int = 1_000) -> Float[np.ndarray, " R"]:
+    """Corpus BLEU of resamples of the sentences, which are the same for every run on them.
+
+    Examples
+    --------
+    >>> resampled_bleu(np.tile([4, 4, 4, 3, 2, 1, 4, 3, 2, 1], (5, 1)), samples=2)
+    array([100., 100.])
+    """
+    return _resampled_bleu(counts.astype(np.int64).tobytes(), samples)
+
+
+@lru_cache(maxsize=100)  # One run stands in many comparisons.
+def _resampled_bleu(stored: bytes, samples: int) -> Float[np.ndarray, " R"]:
+    counts = np.frombuffer(stored, dtype=np.int64).reshape(-1, len(COLUMNS))
+    # A product of whole numbers is exact below 2^53.
+    sums = (_resamples(len(counts), samples) @ counts).astype(np.int64)
+    scores = np.array([_bleu_of_sums(row) for row in sums])
+    scores.flags.writeable = False
+    return scores
+
+
+@lru_cache(maxsize=2)
+def _resamples(count: int, samples: int) -> Float[np.ndarray, "R N"]:
+    """How many times each resample has each sentence."""
+    drawn = np.random.default_rng(0).integers(count, size=(samples, count))
+    return np.stack([np.bincount(row, minlength=count) for row in drawn]).astype(float)

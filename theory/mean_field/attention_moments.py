@@ -34,6 +34,7 @@ Finite-width corrections are of first order in 1/d. They come in three kinds.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from theory.derivations.number import Number
 from theory.moments.softmax_moments import SoftmaxMoments
@@ -141,12 +142,13 @@ def attention_moments(
     base = averaged(keys, seen)
     vary, longer = spreads or ((0,) * len(queries), (0,) * len(keys))
 
-    def pair(i: int, j: int) -> dict[str, Number]:
-        n, m = sorted((seen[i], seen[j]))
-        length = roots[i] * roots[j]
+    @cache  # Most pairs are alike: tokens drawn alike differ in how many keys they see.
+    def beyond_average(
+        n: int, m: int, length: Number, alike: Number, of_query: Number, *, same: bool
+    ) -> dict[str, Number]:
         unit = logit_scale * centred[n] * length
         own, weights = fluctuations.width, fluctuations.width + fluctuations.head
-        deviation = 0 if i == j else (1 - rho[i][j] ** 2) * square_root(own + weights)
+        deviation = 0 if same else (1 - alike**2) * square_root(own + weights)
         found = [
             _query_pair(
                 n,
@@ -154,13 +156,13 @@ def attention_moments(
                 r,
                 # The deviation of the logits' correlation has two causes: the queries and W_q, W_k.
                 # This is the correlation of the queries alone.
-                rho[i][j] + (own / (own + weights) * (r - rho[i][j]) if own else 0),
+                alike + (own / (own + weights) * (r - alike) if own else 0),
                 softmax,
                 fluctuations,
-                (vary[i], sum(longer[:n]) / n),
-                same=i == j,
+                (of_query, sum(longer[:n]) / n),
+                same=same,
             )
-            for r in two_points(rho[i][j], deviation)
+            for r in two_points(alike, deviation)
         ]
         mean = {name: sum(one[name] for one in found) / len(found) * n / m for name in found[0]}
         scales = {
@@ -170,8 +172,13 @@ def attention_moments(
             "excess_diagonal": centred[n],
             "excess_off_diagonal": centred[n],
         }
-        mean |= {name: scale * mean[name] for name, scale in scales.items()}
-        return mean | {"mixed": base[i][j] + mean["mixed"]}
+        return mean | {name: scale * mean[name] for name, scale in scales.items()}
+
+    def pair(i: int, j: int) -> dict[str, Number]:
+        n, m = sorted((seen[i], seen[j]))
+        length = roots[i] * roots[j]
+        found = beyond_average(n, m, length, rho[i][j], vary[i], same=i == j)
+        return found | {"mixed": base[i][j] + found["mixed"]}
 
     size = range(len(seen))
     lower = [[pair(i, j) for j in range(i + 1)] for i in size]

@@ -14,8 +14,9 @@ With two layers to average, δ ⟂ y_0 + y_1 meets only half of the energy of ea
 source meet, the direction s of the stronger path is kept.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from theory.derivations.number import Number
 from theory.mean_field.layer_history import HistoryTape, Normed, Summed, TokenFactors, mixed_gram
@@ -55,6 +56,9 @@ def pull_history(
     energies: dict[str, Number] = {}
     size, epsilon = len(arriving.gram), setting.fluctuations.width
     ones = (1,) * size
+    # Many shares meet at the same pairs of places.
+    product = cache(tape.product)
+    projected = cache(partial(_projected, product))
     # sources[s] is the Gram of source s; arrived[p][s] is what place p has received of it.
     sources: list[Gram] = [arriving.gram]
     arrived: list[dict[int, _Share]] = [{} for _ in range(len(tape.operations) + 1)]
@@ -73,7 +77,7 @@ def pull_history(
             for below in operation.places:
                 for source, share in shares.items():
                     own = mixed_gram({0: share.factors}, [sources[source]])
-                    met = _without(tape, below, share.direction)
+                    met = projected(below, share.direction)
                     spend(_history_of(tape), inner(own, met))  # energy of W_k
                 _merge(arrived[below], shares, (weight,) * size)
         elif isinstance(operation, Normed):
@@ -82,12 +86,12 @@ def pull_history(
             gains = jacobian_gain(operation.stream)
             behind = {}
             for source, share in shares.items():
-                removed = _removed(tape, operation.place, share.direction, epsilon)
+                removed = _removed(product, operation.place, share.direction, size, epsilon)
                 behind[source] = _Share(_scaled(share.factors, removed, gains), operation.place)
             _merge(arrived[operation.place], behind, ones)
         else:
             removed = {
-                source: _removed(tape, place, share.direction, epsilon)
+                source: _removed(product, place, share.direction, size, epsilon)
                 for source, share in shares.items()
             }
             cotangent = replace(
@@ -117,6 +121,10 @@ def pull_history(
             _merge(arrived[operation.place], straight | fresh, ones)
     on_input = mixed_gram({s: share.factors for s, share in arrived[0].items()}, sources)
     return PulledStack(on_input, on_memory, energies)
+
+
+_Product = Callable[[int, int], Gram]
+"""`HistoryTape.product`, computed once per pair of places."""
 
 
 @dataclass(frozen=True)
@@ -161,24 +169,25 @@ def _merge(place: dict[int, _Share], shares: Mapping[int, _Share], weights: Toke
         place[source] = _Share(factors, stronger.direction)
 
 
-def _removed(tape: HistoryTape, place: int, direction: int | None, epsilon: Number) -> TokenFactors:
+def _removed(
+    product: _Product, place: int, direction: int | None, size: int, epsilon: Number
+) -> TokenFactors:
     """The share p of a cotangent along 1 and along the stream at ``place``, equation (1)."""
-    size = len(tape.sources[0])
     if direction is None:
         return (2 * epsilon,) * size
     own, other, both = (
-        diagonal(tape.product(*pair))
+        diagonal(product(*pair))
         for pair in ((place, place), (direction, direction), (place, direction))
     )
     return tuple(epsilon * (1 - c**2 / (a * b)) for a, b, c in zip(own, other, both, strict=True))
 
 
-def _without(tape: HistoryTape, place: int, direction: int | None) -> Gram:
+def _projected(product: _Product, place: int, direction: int | None) -> Gram:
     """Gram of the stream at ``place``, projected orthogonally to the stream at ``direction``."""
-    gram = tape.product(place, place)
+    gram = product(place, place)
     if direction is None:
         return gram
-    across, other = tape.product(place, direction), tape.product(direction, direction)
+    across, other = product(place, direction), product(direction, direction)
     share = tuple(c / k for c, k in zip(diagonal(across), diagonal(other), strict=True))
     size = range(len(gram))
     return tuple(

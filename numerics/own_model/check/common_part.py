@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
-from numerics.statistics.estimates import CONFIDENCE
+from numerics.statistics.estimates import CONFIDENCE, student_quantile
 from numerics.statistics.tolerances import tolerance
 from theory.errors import InputError
 
@@ -94,7 +94,7 @@ def common_part(depths: Sequence[int], changes: Sequence[float]) -> CommonPart |
     level, slope = covariance @ design.sum(axis=0)
     residuals = 1 - design @ np.array([level, slope])
     deepest, shallowest = level + slope / levels[-1], level + slope / levels[0]
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 2) * np.sqrt(
+    half = student_quantile(CONFIDENCE, count - 2) * np.sqrt(
         residuals @ residuals / (count - 2) * covariance[0, 0]
     )
     ends = (float((level - half) / deepest), float((level + half) / deepest))
@@ -119,4 +119,4 @@ def _misfit(depths: Sequence[int], residuals: NDArray[np.float64], distinct: int
     freedom = (distinct - 2, len(depths) - distinct)
     if pure == 0:
         return float(lack == 0)
-    return float(stats.f.sf(lack / freedom[0] / (pure / freedom[1]), *freedom))
+    return float(special.fdtrc(*freedom, lack / freedom[0] / (pure / freedom[1])))

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from math import ceil, prod, sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
+from numerics.statistics.estimates import student_quantile
 from numerics.training.experiments.selection import NEIGHBOURHOOD, Runs, values_of
 
 RANGE_NAMES = {"lr": "rates", "d_model": "widths", "seed": "seeds"}
@@ -34,9 +35,9 @@ def seeds_needed(deviation: float, margin: float, *, level: float = 0.95) -> int
     >>> seeds_needed(0.01, 0.02), seeds_needed(0.1, 0.02)
     (7, 387)
     """
-    normal = float(stats.norm.ppf((1 + level) / 2))
+    normal = float(special.ndtri((1 + level) / 2))
     seeds = max(2, ceil((2 * normal * deviation / margin) ** 2))
-    while 2 * float(stats.t.ppf((1 + level) / 2, seeds - 1)) * deviation / sqrt(seeds) > margin:
+    while 2 * student_quantile(level, seeds - 1) * deviation / sqrt(seeds) > margin:
         seeds += 1
     return seeds
 

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from scipy import stats
-
+from numerics.statistics.estimates import mean_estimate
 from numerics.training.outcome import RunOutcome
 from numerics.training.recorded import RecordedRun
 
@@ -149,9 +147,8 @@ def mean_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
     n = len(values)
     if n < 2:
         return (values[0] if values else math.nan), (-math.inf, math.inf)
-    mean = float(np.mean(values))
-    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values))
-    return mean, (mean - half, mean + half)
+    found = mean_estimate(values)
+    return found.value, (found.low, found.high)
 
 
 def geometric_interval(values: Sequence[float]) -> tuple[float, tuple[float, float]]:

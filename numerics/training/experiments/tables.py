@@ -24,8 +24,8 @@ from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure
-from scipy import stats
 
+from numerics.statistics.estimates import student_quantile
 from numerics.training.config import TrainConfig
 from numerics.training.evaluate import Counts, bleu_of, paired_difference, read_counts
 from numerics.training.experiments.experiment import (
@@ -157,8 +157,8 @@ def comparisons(
             continue
         seen = [paired_difference(*pair, level=LEVEL, samples=samples) for pair in each]
         middle, low, high = (fmean(column) for column in zip(*seen, strict=True))
-        quantile = stats.t.ppf((1 + LEVEL) / 2, freedom) if freedom else inf
-        seeds = float(quantile) * deviation / sqrt(len(each)) if freedom else inf
+        quantile = student_quantile(LEVEL, freedom) if freedom else inf
+        seeds = quantile * deviation / sqrt(len(each)) if freedom else inf
         yield BleuComparison(
             name,
             layers,

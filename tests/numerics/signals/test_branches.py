@@ -10,7 +10,7 @@ from numerics.models import ModelSpec
 from numerics.models.attention import Attention
 from numerics.models.tokens import random_batch
 from numerics.schemes import build
-from numerics.signals.branches import branch_calls, logits, logits_rms, own_step
+from numerics.signals.branches import branch_calls, logits, logits_rms, own_step, own_steps
 from numerics.signals.condition_norms import left_sides
 from theory.claims import Context
 from theory.errors import InputError
@@ -61,6 +61,19 @@ def test_the_own_change_is_the_limit_of_a_step():
             float((after - before).detach().norm()) / eta, rel=1e-4
         )
         assert found.gain == pytest.approx(sum(float(g.square().sum()) for g in slopes), rel=1e-10)
+
+
+@pytest.mark.parametrize("scheme", ["tfixup", "sub-ln"])
+def test_all_blocks_at_once_are_each_block_alone(scheme):
+    _, calls = _calls(scheme)
+    generator = torch.Generator().manual_seed(1)
+    cotangents = [random_cotangent(one.read_BTD.shape, generator)(one.read_BTD) for one in calls]
+    together = own_steps(calls, cotangents)
+    for called, u, found in zip(calls, cotangents, together, strict=True):
+        alone = own_step(called, u)
+        assert found.gain == pytest.approx(alone.gain, rel=1e-12)
+        assert found.change == pytest.approx(alone.change, rel=1e-12)
+    assert len({step.gain for step in together}) == len(calls)
 
 
 def test_logits_reproduce_the_attention():
