@@ -13,6 +13,8 @@ __all__ = [
     "update_directions",
     "groupings",
     "strain",
+    "written_attention",
+    "forward_operations",
     "autodiff",
     "closed_form",
     "engines",

@@ -17,6 +17,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 from torch.func import jvp, vjp, vmap
 
+from numerics.linearization.forward_operations import WrittenOut
 from numerics.linearization.measured_function import InputKind, features_of, in_precision
 from numerics.linearization.types import Parameters
 from numerics.models import Transformer
@@ -73,7 +74,8 @@ class UpdateOperator(LinearOperator):
         super().__init__(np.dtype(np.float64), (size, size))
 
     def _push(self, direction: Mapping[str, Tensor]) -> Tensor:
-        return jvp(self._function, (self._theta,), (dict(direction),))[1]
+        with WrittenOut():
+            return jvp(self._function, (self._theta,), (dict(direction),))[1]
 
     def _pulled(self, u: Tensor) -> dict[str, Tensor]:
         (gradients,) = self._pull(u, retain_graph=True)

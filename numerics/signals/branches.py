@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.func import functional_call, jvp, vjp, vmap
 
+from numerics.linearization.forward_operations import WrittenOut
 from numerics.models.attention import Attention
 from numerics.models.blocks import Site, watch
 from numerics.signals.residual_stream import Call
@@ -137,7 +138,8 @@ def _own_steps(
 
         _, pull = vjp(output, theta, memory_BSD)[:2]
         slopes, by_memory = pull(u_BTD)
-        moved = jvp(output, (theta, memory_BSD), (slopes, by_memory))[1]
+        with WrittenOut():
+            moved = jvp(output, (theta, memory_BSD), (slopes, by_memory))[1]
         squares = [slope.double().square().sum() for slope in (*slopes.values(), by_memory)]
         return torch.stack(squares).sum(), moved.double().norm()
 

@@ -16,8 +16,8 @@ from torch.autograd import forward_ad
 from torch.autograd.function import BackwardCFunction
 from torch.func import jvp
 
+from numerics.linearization.forward_operations import WrittenOut
 from numerics.linearization.types import Parameters
-from numerics.own_model.measurement.attention import WrittenOut
 from numerics.own_model.measurement.function import ModuleFunction
 
 Method = Literal["forward", "forward, one at a time", "double backward", "finite step"]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, jvp
 
+from numerics.linearization.forward_operations import WrittenOut
 from theory.parametrisations.powers import Powers
 from theory.parametrisations.structures import ResidualStream, RoleProduct, StackStructure
 
@@ -218,7 +219,8 @@ def moved_by(
             for name, step in steps.items()
         }
         function = lambda theta: functional_call(network, theta, (words,))  # noqa: E731
-        return jvp(function, (frozen,), (along,))[1].norm().item()
+        with WrittenOut():
+            return jvp(function, (frozen,), (along,))[1].norm().item()
 
     if law == "weight-decay":
         found = {role: moved(role) for role in found}
