@@ -54,6 +54,8 @@ bench: $(INSTALLED)
 		--out results/benchmarks/update_width_512.json
 	$(BIN)/python -m benchmarks.update_depth
 	$(BIN)/python -m benchmarks.any_model
+	$(BIN)/python -m benchmarks.any_model --blocks written-out \
+		--out results/benchmarks/any_model_written_out.json
 	$(BIN)/python -m benchmarks.structures
 	$(BIN)/python -m benchmarks.callbacks
 	$(BIN)/python -m benchmarks.training

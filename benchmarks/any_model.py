@@ -14,6 +14,9 @@ beside every value, through attention that is written out, because the fused one
 derivative: ``copy`` + ``gradient`` + ``tangent`` are already about 1.6. The norm of each role's
 change needs a tangent of its own: ``floor`` alone is about 3.
 
+With ``--blocks written-out`` the decoder is one of today's: RMS norms and rotary positions are
+written out in products with numbers and constants, and its MLP is gated.
+
 All run in float32, so that precision is not what differs. Repeats are interleaved; reported are
 medians and their ratios to the naive script. With one thread the clock is the process's CPU time.
 """
@@ -60,6 +63,8 @@ class Settings:
     threads: int = 1
     repeats: int = 7
     seed: int = 0
+    blocks: str = "fused"
+    """``fused``: torch's layer norm and GELU. ``written-out``: RMS norm, rotary positions, SwiGLU."""
 
 
 class Block(nn.Module):
@@ -81,14 +86,55 @@ class Block(nn.Module):
         return x + self.down(F.gelu(self.up(self.norm2(x))))
 
 
+class WrittenNorm(nn.Module):
+    """RMS norm from its formula."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x over its root mean square, times the gain."""
+        return self.weight * (x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+
+class WrittenBlock(nn.Module):
+    """Pre-LN attention with rotary positions and a gated MLP, as its users write them."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        d, hidden, self.heads = settings.width, settings.hidden, settings.heads
+        self.norm1, self.norm2 = WrittenNorm(d), WrittenNorm(d)
+        self.qkv, self.out = nn.Linear(d, 3 * d, bias=False), nn.Linear(d, d, bias=False)
+        self.gate, self.up = nn.Linear(d, hidden, bias=False), nn.Linear(d, hidden, bias=False)
+        self.down = nn.Linear(hidden, d, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One layer."""
+        three = self.qkv(self.norm1(x)).chunk(3, -1)
+        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in three)
+        half = q.shape[-1] // 2
+        angles = torch.arange(q.shape[-2])[:, None] * 1e4 ** (-torch.arange(half) / half)
+        cos, sin = angles.cos().repeat(1, 2), angles.sin().repeat(1, 2)
+        q, k = (y * cos + torch.cat([-y[..., half:], y[..., :half]], -1) * sin for y in (q, k))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        y = self.norm2(x)
+        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+
+
+BLOCKS = {"fused": (Block, nn.LayerNorm), "written-out": (WrittenBlock, WrittenNorm)}
+
+
 class Decoder(nn.Module):
     """Embedding, blocks, a last norm; no head, so that all contestants compute the same f."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
+        block, norm = BLOCKS[settings.blocks]
         self.embedding = nn.Embedding(128, settings.width)
-        self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.depth))
-        self.norm = nn.LayerNorm(settings.width)
+        self.blocks = nn.ModuleList(block(settings) for _ in range(settings.depth))
+        self.norm = norm(settings.width)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Features of a batch of token ids."""
@@ -176,7 +222,8 @@ def main() -> None:
     """Time, print, store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     for name, default in asdict(Settings()).items():
-        parser.add_argument(f"--{name}", type=type(default), default=default)
+        choices = list(BLOCKS) if name == "blocks" else None
+        parser.add_argument(f"--{name}", type=type(default), default=default, choices=choices)
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/any_model.json"))
     options = vars(parser.parse_args())
     out = options.pop("out")
