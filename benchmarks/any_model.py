@@ -64,7 +64,7 @@ class Settings:
     repeats: int = 7
     seed: int = 0
     blocks: str = "fused"
-    """``fused``: torch's layer norm and GELU. ``written-out``: RMS norm, rotary positions, SwiGLU."""
+    """``fused`` has torch's norm and GELU, ``written-out`` RMS norms, rotary positions, SwiGLU."""
 
 
 class Block(nn.Module):
