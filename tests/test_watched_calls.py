@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import jaxtyping
 import pytest
@@ -85,6 +86,59 @@ def test_shapes_are_compared_within_one_call():
     ):
         with pytest.raises(jaxtyping.TypeCheckError):
             call()
+
+
+def test_a_combination_of_kinds_is_compared_once_and_every_other_is_compared():
+    compared = []
+
+    def counting(function):
+        checked = beartype(function)
+
+        def counted(*args, **kwargs):
+            compared.append(function.__name__)
+            return checked(*args, **kwargs)
+
+        return counted
+
+    @watched(typechecker=counting)
+    def total(
+        a: Float[Tensor, "N K"], b: Float[Tensor, "N K"], how: Literal["sum", "mean"] = "sum"
+    ) -> Float[Tensor, "N K"]:
+        return a + b if how == "sum" else (a + b) / 2
+
+    for _ in range(3):
+        total(torch.ones(2, 3), torch.zeros(2, 3))
+    once = len(compared)
+    assert once == 2, "the arguments, then the same with the result"
+    total(torch.ones(2, 4), torch.zeros(2, 4))
+    assert len(compared) == 2 * once
+    for wrong in (torch.ones(2, 3), torch.ones(2, 4, dtype=torch.int64), torch.ones(2)):
+        with pytest.raises(jaxtyping.TypeCheckError):
+            total(torch.ones(2, 4), wrong)
+    with pytest.raises(jaxtyping.TypeCheckError):
+        total(torch.ones(2, 3), torch.zeros(2, 3), "product")  # pyright: ignore[reportArgumentType]
+
+
+def test_another_result_of_the_same_arguments_is_compared_each_time():
+    results = [torch.ones(2), torch.zeros(2), torch.ones(3), torch.ones(3), torch.ones(2)]
+
+    @watched(typechecker=beartype)
+    def next_one(x: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        return results.pop(0).to(x)
+
+    x = torch.ones(2)
+    assert len(next_one(x)) == len(next_one(x)) == 2
+    for _ in range(2):
+        with pytest.raises(jaxtyping.TypeCheckError, match="return value"):
+            next_one(x)
+    assert len(next_one(x)) == 2
+
+
+def test_long_containers_are_compared_each_time():
+    for _ in range(2):
+        assert pairs([torch.ones(2, 3)] * 100, torch.ones(3)) == 103
+        with pytest.raises(jaxtyping.TypeCheckError):
+            pairs([torch.ones(2, 2)] * 100, torch.ones(3))
 
 
 def test_names_that_cannot_be_found_are_not_checked_and_the_others_are():

@@ -1,19 +1,22 @@
 """Checks of every call's types while testing, with shapes where an annotation names one.
 
 jaxtyping compares the shapes of all arguments and of what is returned, which takes 6 µs per call of
-a small function. Nine calls in ten are of functions whose annotations name no shape. beartype alone
-checks those, with the same answer, in 0.4 µs. A generator's arguments are checked where its first
-value is asked for.
+a small function and a hundred where several arrays are compared. Nine calls in ten are of functions
+whose annotations name no shape. beartype alone checks those, with the same answer, in 0.4 µs. A
+generator's arguments are checked where its first value is asked for. Of the others, most have had
+the same types and shapes before: jaxtyping compares each combination once per function.
 """
 
 import dataclasses
 import functools
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
 import jaxtyping
+import numpy as np
+import torch
 from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray
 
@@ -57,8 +60,74 @@ def watched(call: Any = None, *, typechecker: Any) -> Any:
         return with_shapes(call, typechecker=typechecker)
     hints = {name: _resolved(hint, call) for name, hint in call.__annotations__.items()}
     if any(map(_names_a_shape, hints.values())):
-        return with_shapes(call, typechecker=typechecker)
+        if inspect.isgeneratorfunction(call):
+            return with_shapes(call, typechecker=typechecker)
+        return _remembering(call, typechecker)
     return functools.wraps(call)(with_types(_annotated(call, hints)))
+
+
+def _remembering(call: types.FunctionType, typechecker: Any) -> Callable[..., Any]:
+    """Check a function's calls, each combination of kinds of arguments and result once."""
+    checked = with_shapes(call, typechecker=typechecker)
+    results: list[Any] = []
+    compared = with_shapes(_stand_in(call, results), typechecker=typechecker)
+    seen: set[Any] = set()
+
+    @functools.wraps(call)
+    def remembering(*args: Any, **kwargs: Any) -> Any:
+        given = _told((args, kwargs))
+        if given is None:
+            return checked(*args, **kwargs)
+        first = given not in seen
+        result = checked(*args, **kwargs) if first else call(*args, **kwargs)
+        found = _told(result)
+        if not first and (found is None or (given, found) not in seen):
+            results[:] = [result]
+            compared(*args, **kwargs)
+        seen.update((given, (given, found)))
+        return result
+
+    return remembering
+
+
+def _stand_in(call: types.FunctionType, results: list[Any]) -> types.FunctionType:
+    """A function of the same signature that returns what was put into ``results``."""
+
+    def returned(*_: Any, **__: Any) -> Any:
+        return results.pop()
+
+    stand_in = types.FunctionType(
+        returned.__code__, call.__globals__, call.__name__, None, returned.__closure__
+    )
+    stand_in.__module__, stand_in.__qualname__ = call.__module__, call.__qualname__
+    stand_in.__signature__ = inspect.signature(call)  # type: ignore[attr-defined]
+    return stand_in
+
+
+LONGEST = 64
+"""Entries of a container up to which their kinds are told one by one."""
+
+
+def _told(value: Any) -> Any:
+    """The kind of a value, or ``None`` where it would take long to say."""
+    try:
+        return _kind(value)
+    except OverflowError:
+        return None
+
+
+def _kind(value: Any) -> Any:
+    """What an annotation can tell apart: type, shape, and the value of a whole number or a word."""
+    if isinstance(value, (torch.Tensor, np.ndarray)):
+        return type(value), value.dtype, tuple(value.shape)
+    if value is None or isinstance(value, (bool, int, str, type)):
+        return type(value), value
+    if isinstance(value, (list, tuple, Mapping)):
+        if len(value) > LONGEST:
+            raise OverflowError
+        inner = value.items() if isinstance(value, Mapping) else value
+        return type(value), tuple(map(_kind, inner))
+    return type(value)
 
 
 def _resolved(hint: Any, call: Callable[..., Any]) -> Any:
