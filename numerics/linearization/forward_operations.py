@@ -4,7 +4,8 @@ The forward derivative of x ∘ c, with c a number or a tensor that does not mov
 tenth to a third of a millisecond whatever the size: it works out the shape of a zero in Python.
 Models that write out norms, rotary positions or GELU have several such operations per layer. Here
 c is either handed over as a number, which takes a rule of its own, or has zeros for its tangent.
-The numbers are the same.
+The numbers are the same, but for a zero times an infinite value: `WrittenOut` can leave tensors to
+torch.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,6 +28,12 @@ _ATEN = torch.ops.aten
 class WrittenOut(TorchFunctionMode):
     """Replaces what has a slow forward derivative, while the context lasts.
 
+    Parameters
+    ----------
+    constants
+        Whether products with tensors that do not move are replaced too. Where the other operand is
+        infinite, as a masked logit is, their tangent is then NaN.
+
     Examples
     --------
     >>> from torch.func import jvp
@@ -36,12 +43,16 @@ class WrittenOut(TorchFunctionMode):
     (tensor([ 9., 20.]), tensor([ 6., 16.]))
     """
 
+    def __init__(self, *, constants: bool = True) -> None:
+        super().__init__()
+        self._written = _WITH_CONSTANTS if constants else _WRITTEN
+
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Run a torch function, or what stands for it."""
         del types
-        return _WRITTEN.get(func, func)(*args, **(kwargs or {}))
+        return self._written.get(func, func)(*args, **(kwargs or {}))
 
 
 def _moves(x: Tensor) -> bool | None:
@@ -58,7 +69,10 @@ def _still(x: Tensor) -> Tensor:
 
 
 def _of_two(
-    plain: Callable[..., Tensor], with_number: Callable[[Tensor, int | float], Tensor]
+    plain: Callable[..., Tensor],
+    with_number: Callable[[Tensor, int | float], Tensor],
+    *,
+    constants: bool,
 ) -> Callable[..., Tensor]:
     """An operation of two operands, by the rule that suits the second."""
 
@@ -68,7 +82,7 @@ def _of_two(
         x, y = args
         if type(y) in (int, float):
             return with_number(x, y)
-        floating = type(y) in _OWN and x.is_floating_point() and y.is_floating_point()
+        floating = constants and type(y) in _OWN and x.is_floating_point() and y.is_floating_point()
         if not floating or max(x.numel(), y.numel()) > SMALL:
             return plain(x, y)
         match _moves(x), _moves(y):
@@ -109,12 +123,18 @@ _NAMES: Mapping[str, Callable[[Tensor, int | float], Tensor]] = {
     **dict.fromkeys(("div", "divide", "true_divide"), _ATEN.div.Scalar),
     "__rtruediv__": _number_over,
 }
-_WRITTEN: Mapping[Any, Callable[..., Tensor]] = {
-    F.scaled_dot_product_attention: attention,
-    F.layer_norm: _layer_norm,
-} | {
-    plain: _of_two(plain, with_number)
+_OPERATIONS = {
+    plain: with_number
     for name, with_number in _NAMES.items()
     for place in (torch, Tensor)
     if (plain := getattr(place, name, None)) is not None
+}
+_WRITTEN: Mapping[Any, Callable[..., Tensor]] = {
+    F.scaled_dot_product_attention: attention,
+    **{plain: _of_two(plain, own, constants=False) for plain, own in _OPERATIONS.items()},
+}
+_WITH_CONSTANTS: Mapping[Any, Callable[..., Tensor]] = {
+    **_WRITTEN,
+    F.layer_norm: _layer_norm,
+    **{plain: _of_two(plain, own, constants=True) for plain, own in _OPERATIONS.items()},
 }

@@ -6,7 +6,7 @@ reverse pass, and where that does not exist from a stated finite step.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -116,12 +116,26 @@ def inconsistency(
 
 def _one_forward(function: ModuleFunction, step: Parameters) -> Tensor:
     """One tangent J s in one forward pass, without the machinery that many of them need."""
-    with torch.no_grad(), WrittenOut(), forward_ad.dual_level():
-        duals = {
-            name: forward_ad.make_dual(function.parameters[name], s) for name, s in step.items()
-        }
-        found = forward_ad.unpack_dual(function(duals)).tangent
-    return torch.zeros(function.shape, dtype=function.dtype) if found is None else found
+
+    def tangent() -> Tensor:
+        with forward_ad.dual_level():
+            duals = {
+                name: forward_ad.make_dual(function.parameters[name], s) for name, s in step.items()
+            }
+            found = forward_ad.unpack_dual(function(duals)).tangent
+        return torch.zeros(function.shape, dtype=function.dtype) if found is None else found
+
+    return _written_out(tangent)
+
+
+def _written_out(tangent: Callable[[], Tensor]) -> Tensor:
+    """A forward derivative with its slow operations replaced, as far as that leaves it finite."""
+    with torch.no_grad(), WrittenOut():
+        found = tangent()
+    if bool(found.isfinite().all()):
+        return found
+    with torch.no_grad(), WrittenOut(constants=False):
+        return tangent()
 
 
 def _forward(function: ModuleFunction, steps: Sequence[Parameters]) -> Tensor:
@@ -137,9 +151,8 @@ def _forward_chunk(function: ModuleFunction, steps: Sequence[Parameters]) -> Ten
         name: torch.stack([step.get(name, torch.zeros_like(at[name])) for step in steps])
         for name in names
     }
-    with torch.no_grad(), WrittenOut():
-        push = torch.vmap(lambda s: jvp(function, (at,), (s,))[1], randomness="same")
-        return push(stacked)
+    push = torch.vmap(lambda s: jvp(function, (at,), (s,))[1], randomness="same")
+    return _written_out(lambda: push(stacked))
 
 
 def _chunks(

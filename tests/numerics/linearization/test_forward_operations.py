@@ -106,3 +106,20 @@ def test_outside_of_a_derivative_nothing_changes():
         assert torch.equal(2 * C + C, 3 * C)
         assert (torch.arange(3) * 2).dtype is torch.int64
         assert (torch.arange(3) / 2).dtype is torch.float32
+
+
+def test_a_constant_times_an_infinite_value_can_be_left_to_torch():
+    hidden = torch.tensor([False, False, True, False])
+
+    def masked(x):
+        return (x.masked_fill(hidden, float("-inf")) * C.abs()).softmax(-1)
+
+    x, t = _draw(3, 4), _draw(3, 4, seed=1)
+    plain = jvp(masked, (x,), (t,))
+    with WrittenOut(constants=False):
+        for one, other in zip(jvp(masked, (x,), (t,)), plain, strict=True):
+            assert torch.equal(one, other)
+    with WrittenOut():
+        value, tangent, *_ = jvp(masked, (x,), (t,))
+    assert torch.equal(value, plain[0])
+    assert bool(tangent.isnan().all()), "what `constants=False` is for"
