@@ -212,12 +212,23 @@ def _easiest(sides: list[sp.Expr], unknown: list[sp.Symbol]) -> int:
     return min(range(len(sides)), key=difficulty)
 
 
+class UnmetConditionError(InputError):
+    """A condition in which nothing is left to solve for, and which is not met as it stands."""
+
+    def __init__(self, name: str, left: sp.Expr) -> None:
+        super().__init__(name, left)
+        self.name, self.left = name, left
+
+    def __str__(self) -> str:
+        return (
+            f"the condition '{self.name}' cannot be met: nothing is left to solve for and its left "
+            f"side is {self.left}, not 1"
+        )
+
+
 def _must_hold(name: str, left: sp.Expr) -> None:
     if not equal(left, sp.S.One):
-        raise InputError(
-            f"the condition '{name}' cannot be met: nothing is left to solve for and its left "
-            f"side is {sp.simplify(left)}, not 1"
-        )
+        raise UnmetConditionError(name, sp.simplify(left))
 
 
 def _at(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:
@@ -262,7 +273,13 @@ def _solved(architecture: StackLayout, rule: UpdateRule, root_of: Root) -> Solut
         set().union(*(side.free_symbols for _, side in tied)) - set(architecture.known), key=str
     )
     exact = ((item.name, side) for item, side in tied if item.exact)
-    found = eliminate(exact, unknowns, root_of)
+    try:
+        found = eliminate(exact, unknowns, root_of)
+    except UnmetConditionError as unmet:
+        if unmet.name not in {stack.name for stack in architecture.stacks}:
+            raise
+        # A stack's gain is the change of f in units of the learning rate.
+        raise InputError(f"{unmet}; with the learning rate divided by {unmet.left} it is") from None
     slots = set(unknowns).union(*(item.left_side.free_symbols for item in demanded))
     scales = {
         slot: _at(sp.sympify(ties.get(slot, slot)), found)

@@ -8,7 +8,7 @@ from theory.scales import presets
 from theory.scales.presets import ALPHA_D, ALPHA_E, MU, PRESETS, A, T, preset_named
 from theory.scales.solver import solve
 from theory.scales.stacks import V_D, V_E
-from theory.scales.update_rules import SGD, SIGN
+from theory.scales.update_rules import SGD, SIGN, UpdateRule
 
 N, M = sp.symbols("N M", positive=True)
 
@@ -70,9 +70,20 @@ def test_dt_fixup_needs_its_input_norm_fixed():
         presets.dt_fixup(N, sp.Integer(-1))
 
 
+def slower(rate: sp.Rational) -> UpdateRule:
+    """SGD with the learning rate η · rate."""
+    return replace(SGD, change=lambda derivative, theta: rate * SGD.change(derivative, theta))
+
+
 def test_what_cannot_be_met_is_named():
-    with pytest.raises(InputError, match=r"'residual' cannot be met: .* is 30, not 1"):
+    with pytest.raises(
+        InputError, match=r"'residual' cannot be met: .* is 30, not 1; .* by 30 it is"
+    ):
         solve(presets.rezero(sp.Integer(30)), SGD)
+    solved = solve(presets.rezero(sp.Integer(30)), slower(sp.Rational(1, 30)))
+    assert solved.left_side("residual") == 1
+    with pytest.raises(InputError, match="by 30/29 it is"):
+        solve(presets.rezero(sp.Integer(30)), slower(sp.Rational(1, 29)))
     with pytest.raises(InputError, match="at least 2 matrices, the last zero, got 1"):
         presets.fixup(N, 1)
 

@@ -124,7 +124,7 @@ def test_a_scale_off_by_a_quarter_power_does_not_solve_the_condition():
 def test_contradictory_conditions_name_the_one_that_cannot_be_met():
     u = sp.Symbol("u", positive=True)
     assert eliminate([("one", 2 * u), ("same", 4 * u**2)], (u,)) == {u: sp.Rational(1, 2)}
-    with pytest.raises(InputError, match=r"condition 'other' cannot be met: .* is 2, not 1"):
+    with pytest.raises(InputError, match=r"condition 'other' cannot be met: .* is 2, not 1$"):
         eliminate([("one", 2 * u), ("other", 4 * u)], (u,))
     with pytest.raises(InputError, match=r"'first' cannot be met: .* no positive solution: .* 3/2"):
         eliminate([("first", u + sp.Rational(3, 2))], (u,))
