@@ -188,7 +188,7 @@ def _under_signs(found: SweepRows) -> Iterator[Observation]:
             "squared scales must be called flat", squared.equivalent(0.0, margin) is True
         ),
         value=paper.value,
-        expected=0.5,
+        expected=0.0,
         tolerance=margin,
         interval=paper.interval,
         scope=scope,
@@ -219,7 +219,7 @@ def _under_signs(found: SweepRows) -> Iterator[Observation]:
         + range_of(fits["tfixup-adam"]),
         control=Control("the total alone must be flat", squared.equivalent(0.0, margin) is True),
         value=encoder.value,
-        expected=-0.5,
+        expected=0.0,
         tolerance=margin,
         interval=encoder.interval,
         scope=scope,

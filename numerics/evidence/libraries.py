@@ -94,7 +94,12 @@ def agrees(found: float, asked: float) -> bool:
     >>> agrees(0.1005, 0.1), agrees(0.12, 0.1), agrees(1e-9, 0.0)
     (True, False, False)
     """
-    return abs(found - asked) <= tolerance("drawn-scale") * abs(asked)
+    return abs(found - asked) <= _scatter(asked)
+
+
+def _scatter(asked: float) -> float:
+    """How far one draw's number may lie from the one that is asked for."""
+    return tolerance("drawn-scale") * abs(asked)
 
 
 def all_agree(sizes: Mapping[str, Size]) -> bool:
@@ -140,7 +145,6 @@ def observed(row: LibraryRow, context: Context) -> Iterator[Observation]:
     common: dict[str, Any] = {
         "claim": row.claim,
         "control": control,
-        "tolerance": tolerance("drawn-scale"),
         "details": {"package": row.package, "version": version, "seen": row.seen},
     }
     yield Observation(
@@ -149,6 +153,7 @@ def observed(row: LibraryRow, context: Context) -> Iterator[Observation]:
         f"for {worst.asked:.4g}",
         value=worst.found,
         expected=worst.asked,
+        tolerance=_scatter(worst.asked),
         scope=scope,
         **common,
     )
@@ -160,6 +165,7 @@ def observed(row: LibraryRow, context: Context) -> Iterator[Observation]:
             f"{worst.shipped:.4g}",
             value=worst.found,
             expected=worst.shipped,
+            tolerance=_scatter(worst.shipped),
             reading=Reading.REPAIRED,
             reading_text=row.repair,
             scope=scope,

@@ -78,8 +78,7 @@ def bounds(context: Context) -> Iterator[Observation]:
             gain(heads) > 2 * 4 * q_bar(heads),
         ),
         value=max(high),
-        expected=1.0,
-        interval=(min(low), max(high)),
+        expected="at most 1",
         details={"shapes": SHAPES, "lengths": LENGTHS},
     )
 
@@ -130,7 +129,7 @@ def spectrum(context: Context) -> Iterator[Observation]:
         reading_text="the largest eigenvalue: Q̄/(nTd) ≤ λ_max ≤ (H/κ)(1 + 3B⁸/d') Q̄; the smallest, "
         "for one query and head, is at least ‖Am‖² σ_min(w)² + ‖Amv‖² + σ_min(vw)²/n",
         value=high,
-        expected=1.0,
+        expected="at most 1",
     )
 
 
@@ -202,7 +201,6 @@ def finite_step(context: Context) -> Iterator[Observation]:
         control=Control(f"q = L = 10⁸ at a fixed η: {wild:.3g}", not 0.5 <= wild <= 1.5),
         value=max(abs(ratio - 1) for ratio in ratios),
         expected="at most 1/2",
-        interval=(min(ratios), max(ratios)),
     )
 
 

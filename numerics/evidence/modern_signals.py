@@ -250,7 +250,7 @@ def sizes(context: Context) -> Iterator[Observation]:
         summary=f"largest logit {largest['zero-out']:.3f}, bound √d' = {bound:g}",
         control=Control(f"without QK-norm: {largest[_FLAT]:.0f}", bounded[_FLAT] is False),
         value=largest["zero-out"],
-        expected=bound,
+        expected=f"at most {bound:g}",
     )
 
 

@@ -191,7 +191,8 @@ def prediction(context: Context) -> Iterator[Observation]:
 def _of_scheme(table: Comparisons, name: str, false: bool, *, scope: str) -> Observation:
     margin, parts = tolerance("prediction"), table.of(name)
     decided = sum(part.within(margin) is not None for part in parts)
-    extreme = worst(parts)
+    off = [part for part in parts if part.within(margin) is False]
+    extreme = max(off or parts, key=lambda part: abs(part.deviation) + 2 * part.error)
     return Observation(
         passed=agreement(parts, margin) if table.believed else None,
         summary=f"{name}: {decided} of {len(parts)} parts decided; furthest {extreme.part}: "

@@ -60,7 +60,7 @@ def skip(context: Context) -> Iterator[Observation]:
         reading=Reading.RESTRICTED,
         value=found.value,
         expected=limit,
-        tolerance=margin,
+        tolerance=limit * margin,
         interval=found.interval,
     )
     yield Observation(

@@ -128,7 +128,7 @@ def theorem(context: Context) -> Iterator[Observation]:
         f"bounds [{1 / TOKENS}, {cap:g}]",
         control=Control("q, k, y, m up to 4 B must leave the bounds", outside),
         value=high,
-        expected=cap,
+        expected=f"at most {cap:g}",
     )
     yield _slope_evidence(
         "tfixup.thm31-upper",
@@ -160,7 +160,7 @@ def theorem(context: Context) -> Iterator[Observation]:
         summary=f"one sign: n K ≥ {kept:.3f} × min_i of the printed condition at {POINTS} points",
         control=Control("with signs mixed the same bound must break", lost < 1 - slack),
         value=kept,
-        expected=1.0,
+        expected="at least 1",
     )
 
 
@@ -186,7 +186,7 @@ def bounded_upper(context: Context) -> Iterator[Observation]:
         reading=Reading.RESTRICTED,
         reading_text="|q|, |k|, |y|, |m_i| bounded",
         value=worst,
-        expected=cap,
+        expected=f"at most {cap:g}",
     )
 
 
