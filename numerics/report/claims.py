@@ -200,7 +200,7 @@ def _check(one: Evidence, pictures: RecordedPictures) -> EvidenceCard:
                 ("Time", f"{one.seconds:.2g} s"),
             ]
         ),
-        control=one.control.description,
+        control=one.control.told,
         rejected=one.control.rejected,
         figure=drawn,
         recorded=picture,

@@ -157,10 +157,8 @@ def check(item: "Evidence") -> str:
     """One check in one line."""
     mark = {True: "passed", False: "failed", None: "undecided"}[item.passed]
     source = "" if item.source == "computed" else f" [{item.source}]"
-    control = "rejected" if item.control.rejected else "NOT REJECTED"
     return (
-        f"{item.kind}, {item.reading}, {mark}: {item.summary}{source}; "
-        f"control ({item.control.description}): {control}"
+        f"{item.kind}, {item.reading}, {mark}: {item.summary}{source}; control: {item.control.told}"
     )
 
 

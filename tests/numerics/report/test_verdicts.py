@@ -91,7 +91,7 @@ def test_the_readmes_verdicts_are_rows_of_the_ledger():
 def test_a_control_that_was_not_rejected_is_shown():
     bad = replace(GOOD, control=Control("nothing", False))
     found = verdict(LEDGER[0], [bad])
-    assert any("NOT REJECTED" in line for line, _ in shown.summary([found], 1.0, 80))
+    assert any("NOT SO" in line for line, _ in shown.summary([found], 1.0, 80))
 
 
 def test_recorded_verdicts_are_computed_again_from_their_evidence(tmp_path):
