@@ -6,12 +6,13 @@
     roles      the same with every role apart
     layers     the same with every role and every layer apart
     copy, gradient, tangent   the parts of ``total`` alone
+    torch       the same tangent by torch's own rules, through its math attention
     floor      as many tangents as there are roles, which all enter at the embedding: no weight has
                one, so that it is what any way of carrying them all through the model costs
 
 The goals of 1.3 and 2.2 are not met, and the parts say why. A forward derivative carries a tangent
 beside every value, through attention that is written out, because the fused one has no forward
-derivative: ``copy`` + ``gradient`` + ``tangent`` are already about 1.6. The norm of each role's
+derivative: ``copy`` + ``gradient`` + ``tangent`` are already about 1.8. The norm of each role's
 change needs a tangent of its own: ``floor`` alone is about 3.
 
 With ``--blocks written-out`` the decoder is one of today's: RMS norms and rotary positions are
@@ -33,6 +34,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from torch.func import functional_call, jvp
 from torch.nn import functional as F
 
 from numerics.own_model.measurement.conditions import measuring
@@ -192,6 +194,12 @@ def contestants(settings: Settings) -> dict[str, Callable[[], float | None]]:
         with measuring():
             tangents(ready, [step], u)
 
+    held = {name: value.detach() for name, value in model.named_parameters()}
+
+    def torchs_tangent() -> None:
+        with measuring(), torch.no_grad():
+            jvp(lambda theta: functional_call(model, theta, (ids,)), (held,), (step,))
+
     return {
         "naive": naive,
         "total": total,
@@ -200,6 +208,7 @@ def contestants(settings: Settings) -> dict[str, Callable[[], float | None]]:
         "copy": only_copy,
         "gradient": only_gradient,
         "tangent": only_tangent,
+        "torch": torchs_tangent,
         "floor": floor,
     }
 

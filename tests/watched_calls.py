@@ -1,10 +1,10 @@
 """Checks of every call's types while testing, with shapes where an annotation names one.
 
-jaxtyping compares the shapes of all arguments and of what is returned, which takes 6 µs per call of
-a small function and a hundred where several arrays are compared. Nine calls in ten are of functions
-whose annotations name no shape. beartype alone checks those, with the same answer, in 0.4 µs. A
-generator's arguments are checked where its first value is asked for. Of the others, most have had
-the same types and shapes before: jaxtyping compares each combination once per function.
+jaxtyping compares the shapes of all arguments and of what is returned, which takes 10 µs per call
+with one array and 29 with four. Nine calls in ten are of functions whose annotations name no shape.
+beartype alone checks those, with the same answer, in 0.4 µs. A generator's arguments are checked
+where its first value is asked for. Of the others, most have had the same types and shapes before:
+jaxtyping compares each combination once per function, and to find that out takes 4 to 7 µs.
 """
 
 import dataclasses

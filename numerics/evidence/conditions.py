@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from numerics.linearization.cotangents import random_cotangent
 from numerics.models import ModelSpec, Positions, Transformer
@@ -37,13 +39,20 @@ def encoder_energies(
     model: Transformer, batch: TokenBatch, generator: torch.Generator
 ) -> Mapping[str, float]:
     """The squared gradient norm of the encoder, and ‖m‖/‖x‖ as ``ratio``."""
-    x, _ = (part.detach() for part in embed(model, batch))
-    memory = model.encode(x)
+    return _of_encoder(model, embed(model, batch)[0].detach(), generator)[1]
+
+
+def _of_encoder(
+    model: Transformer, x_BSD: Float[Tensor, "B S D"], generator: torch.Generator
+) -> tuple[Float[Tensor, "B S D"], Mapping[str, float]]:
+    """The memory m, without its graph, and `encoder_energies`."""
+    memory = model.encode(x_BSD)
     u = random_cotangent(memory.shape, generator)(memory)
     slopes = torch.autograd.grad(memory, list(model.encoder.parameters()), u)
-    return {
+    memory = memory.detach()
+    return memory, {
         "encoder": sum(float(slope.square().sum()) for slope in slopes),
-        "ratio": float(memory.detach().norm() / x.norm()),
+        "ratio": float(memory.norm() / x_BSD.norm()),
     }
 
 
@@ -59,10 +68,8 @@ def energies(
     >>> sorted(energies(model, random_batch(model.spec, generator), generator))
     ['decoder', 'encoder', 'memory', 'ratio']
     """
-    found = encoder_energies(model, batch, generator)
-    with torch.no_grad():
-        x, y = embed(model, batch)
-        memory = model.encode(x)
+    x, y = (part.detach() for part in embed(model, batch))
+    memory, found = _of_encoder(model, x, generator)
     memory.requires_grad_()
     output = model.decode(memory, y)
     u = random_cotangent(output.shape, generator)(output)

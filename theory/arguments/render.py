@@ -14,7 +14,7 @@ from theory.arguments.formula_lines import formula_lines
 from theory.arguments.latex import PREAMBLE, formula, prose
 from theory.arguments.legends.symbols import legend
 from theory.claims import Reading
-from theory.derivations.derivation import CheckedStep, Derivation
+from theory.derivations.derivation import Derivation
 from theory.derivations.statements import relation_sign
 from theory.errors import nearest
 from theory.ledger import claim_named
@@ -26,12 +26,6 @@ WIDTH = 100
 LEAST_WIDTH = 40
 STEP = " " * 6
 """What stands in front of a step's formula and of its hypotheses."""
-
-
-def _mark(checked: CheckedStep) -> str:
-    if not checked.holds:
-        return "FAILS"
-    return checked.step.checked if checked.sound else "UNSOUND: the altered step passed too"
 
 
 def _legend(derivation: Derivation) -> list[tuple[str, str]]:
@@ -88,7 +82,7 @@ def text(arguments: Iterable[Argument], width: int = WIDTH, *, use_unicode: bool
             if checked.step.section:
                 yield from _wrapped("  ", checked.step.section, width)
                 yield ""
-            told = f"{checked.step.because}  [{_mark(checked)}]"
+            told = f"{checked.step.because}  [{checked.told}]"
             yield from _wrapped(f"  {number:2}. ", told, width)
             statement, room = checked.step.statement, width - len(STEP)
             drawn = formula_lines(statement, room, use_unicode=use_unicode)
@@ -119,7 +113,7 @@ def latex(arguments: Iterable[Argument]) -> Lines:
             sound = sound and checked.sound
             if checked.step.section:
                 yield rf"\item[] \textbf{{{prose(checked.step.section)}}}"
-            yield rf"\item {prose(checked.step.because)} (\emph{{{prose(_mark(checked))}}})"
+            yield rf"\item {prose(checked.step.because)} (\emph{{{prose(checked.told)}}})"
             yield rf"\[ \fit{{{formula(checked.step.statement)}}} \]"
             yield from (rf"Given: {prose(hypothesis)}." for hypothesis in checked.step.given)
         yield r"\end{enumerate}"

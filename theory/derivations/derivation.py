@@ -104,6 +104,13 @@ class CheckedStep:
         """Whether the step holds and its altered version, where it has one, was rejected."""
         return self.holds and self.control_rejected is not False
 
+    @property
+    def told(self) -> str:
+        """How the step was checked, or what is wrong with it."""
+        if not self.holds:
+            return "FAILS"
+        return self.step.checked if self.sound else "UNSOUND: the altered step passed too"
+
 
 @dataclass(frozen=True)
 class Derivation:
@@ -135,12 +142,10 @@ class Derivation:
 
 def _item(checked: CheckedStep) -> str:
     """A step as a notebook lists it, in HTML: words, how it was checked, formula."""
-    step, told = checked.step, checked.step.checked
-    if not checked.sound:
-        told = "FAILS" if not checked.holds else "UNSOUND: the altered step passed too"
+    step = checked.step
     given = "".join(f"<br>given: {escape(text)}" for text in step.given)
     formula = escape(sp.latex(step.statement))
-    how = marked(told, checked.sound)
+    how = marked(checked.told, checked.sound)
     return f"{escape(step.because)} <small>({how})</small>{given} $${formula}$$"
 
 

@@ -15,7 +15,7 @@ from numerics.evidence import (
     skip_path,
     theorem31,
 )
-from numerics.evidence.recorded_sweep import reproduced
+from numerics.evidence.recorded_sweep import recorded_or_fresh, reproduced
 from numerics.evidence.training import Comparison, comparisons, no_warmup, recorded
 from numerics.models import ModelSpec
 from numerics.models.tokens import random_batch
@@ -125,6 +125,16 @@ def test_a_record_is_believed_only_where_it_can_be_repeated():
         .alias("value")
     )
     assert reproduced(tampered, settings, depth.REPEATED) > tolerance("repeated-measurement")
+
+
+def test_a_record_that_cannot_be_repeated_decides_nothing_about_adam(monkeypatch):
+    found = recorded_or_fresh(
+        Context(), depth.RECORD, depth.REPEATED_SIGNS, lambda: pytest.fail("nothing is recorded")
+    )
+    assert found.believed
+    for rows, decided in ((found, {True, False}), (replace(found, deviation=1.0), {None})):
+        monkeypatch.setattr(depth, "recorded_or_fresh", lambda *_, rows=rows: rows)
+        assert {item.passed for item in depth.adam(Context())} == decided
 
 
 @pytest.mark.slow
