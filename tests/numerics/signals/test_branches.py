@@ -1,5 +1,7 @@
 """Single blocks: what one step does to a block's own output, logits, and Eqs. 6–8's left sides."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.func import functional_call
@@ -63,9 +65,14 @@ def test_the_own_change_is_the_limit_of_a_step():
         assert found.gain == pytest.approx(sum(float(g.square().sum()) for g in slopes), rel=1e-10)
 
 
-@pytest.mark.parametrize("scheme", ["tfixup", "sub-ln"])
-def test_all_blocks_at_once_are_each_block_alone(scheme):
-    _, calls = _calls(scheme)
+BY_LAYER = replace(SPEC, encoder_layers=3, norm=replace(SPEC.norm, by_layer=True))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "spec"), [("tfixup", SPEC), ("sub-ln", SPEC), ("sub-ln", BY_LAYER)]
+)
+def test_all_blocks_at_once_are_each_block_alone(scheme, spec):
+    _, calls = _calls(scheme, spec)
     generator = torch.Generator().manual_seed(1)
     cotangents = [random_cotangent(one.read_BTD.shape, generator)(one.read_BTD) for one in calls]
     together = own_steps(calls, cotangents)
