@@ -102,9 +102,10 @@ def own_step(called: BranchCall, cotangent_BTD: Float[Tensor, "B T D"]) -> OwnSt
 def own_steps(
     calls: Sequence[BranchCall], cotangents: Sequence[Float[Tensor, "B T D"]]
 ) -> tuple[OwnStep, ...]:
-    """What `own_step` finds for every branch of one model, with its cotangent.
+    """What one SGD step of each branch of a model does to that branch's own output.
 
-    Branches of one part are of one shape, and are computed at once.
+    Each branch has its cotangent, as for `own_step`. Branches of one part have one shape and are
+    computed together.
     """
     alike: dict[tuple[str, int | None], list[int]] = {}
     for place, called in enumerate(calls):

@@ -63,7 +63,7 @@ class Estimate:
 
 
 def student_quantile(confidence: float, freedom: int | float) -> float:
-    """The standard errors that Student's interval reaches to either side.
+    """How many standard errors Student's interval reaches to either side of the estimate.
 
     Parameters
     ----------

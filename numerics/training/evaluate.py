@@ -267,7 +267,9 @@ def read_counts(out: Path, dataset: str) -> Counts:
 
 
 def resampled_bleu(counts: Counts, *, samples: int = 1_000) -> Float[np.ndarray, " R"]:
-    """Corpus BLEU of resamples of the sentences, which are the same for every run on them.
+    """Corpus BLEU on bootstrap resamples of the held-out sentences.
+
+    Two runs on the same set are resampled alike, so that their scores can be compared in pairs.
 
     Examples
     --------
